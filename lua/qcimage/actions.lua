@@ -1,0 +1,273 @@
+--- actions.lua - the image actions of both API versions as data: parameters with types and rules,
+--- whether a call may be repeated, names that differ. Adding an action is adding a table here.
+--- Pure. Part of qcimage, see LICENSE.
+---
+--- Fields of an action:
+---   name        the API's name, set below from its key
+---   host        API 2.0 only: first label of the host (HOST.api.qcloud.com), "image" by default
+---   params      parameters by their camelCase name
+---   repeatable  true: the same call twice leaves what one leaves; absent means no
+---   reads       true: changes nothing
+---   answer      API 2.0 only: names and words of the answer that become those of API 3.0
+---
+--- Fields of a parameter:
+---   type        "text", "integer", "boolean", "flag" (a boolean that travels as text), "texts" (a
+---               list of text), "objects" (a list of tables, their fields under `fields`)
+---   wire        name on the wire; by default the name in API 2.0, with a capital in API 3.0
+---   required    true
+---   min, max    code points of a text, range of an integer
+---   items       the most items of a list
+---   pattern     Lua pattern of the allowed characters; `chars` says it in words
+---   blank       true: an empty text is legal and sent; "omit": legal, left out
+---   words       allowed texts: a list, or a map to what travels (a missing default is nil)
+---   default     value when absent
+---   filter      API 3.0: the value travels as a filter of this name
+---   source      where the rule is documented
+
+local M = {}
+
+local function set(list)
+  local map = {}
+  for _, word in ipairs(list) do
+    map[word] = word
+  end
+  return map
+end
+
+--------------------------------------------------------------------------------
+-- API 2.0: cloud.tencent.com/document/api/213/1272, /1275, /1718 and /9414
+
+local V2_MODIFY = "cloud.tencent.com/document/product/213/1275"
+local V2_DESCRIBE = "cloud.tencent.com/document/product/213/1272"
+
+local V2_TYPES = { PRIVATE_IMAGE = 1, PUBLIC_IMAGE = 2, MARKET_IMAGE = 3, SHARED_IMAGE = 4 }
+local V2_STATES = { CREATING = 1, NORMAL = 2, USING = 3, SYNCING = 4, COPYING = 5 }
+
+local function invert(map)
+  local inverse = {}
+  for key, value in pairs(map) do
+    inverse[value] = key
+  end
+  return inverse
+end
+
+local V2_NAME = {
+  type = "text",
+  min = 1,
+  max = 16,
+  pattern = "^[A-Za-z0-9%-]*$",
+  chars = "A-Z a-z 0-9 -",
+  blank = true,
+  source = V2_MODIFY,
+}
+local V2_DESCRIPTION = {
+  type = "text",
+  max = 64,
+  pattern = "^[A-Za-z0-9_%-]*$",
+  chars = "A-Z a-z 0-9 - _",
+  blank = true,
+  source = V2_MODIFY,
+}
+local ID = { type = "text", required = true }
+local IDS = { type = "texts", required = true }
+local REGION = { type = "text", required = true }
+
+local function with(base, changes)
+  local copy = {}
+  for key, value in pairs(base) do
+    copy[key] = value
+  end
+  for key, value in pairs(changes) do
+    copy[key] = value
+  end
+  return copy
+end
+
+local OFFSET = { type = "integer", min = 0 }
+local LIMIT = { type = "integer", min = 1, max = 100 }
+
+M["2.0"] = {
+  ModifyImageAttributes = {
+    repeatable = true,
+    params = { imageId = ID, imageName = V2_NAME, imageDescription = V2_DESCRIPTION },
+  },
+  DescribeImages = {
+    repeatable = true,
+    reads = true,
+    params = {
+      imageType = { type = "text", words = V2_TYPES, default = "PRIVATE_IMAGE", source = V2_DESCRIBE },
+      imageIds = { type = "texts", items = 10, source = V2_DESCRIBE },
+      imageState = { type = "text", wire = "status", words = V2_STATES, source = V2_DESCRIBE },
+      offset = OFFSET,
+      limit = LIMIT,
+    },
+    answer = {
+      imageSet = {
+        unImgId = { name = "imageId" },
+        createTime = { name = "createdTime" },
+        creator = { name = "imageCreator" },
+        createor = { name = "imageCreator" }, -- as the documented example spells it
+        imageType = { name = "imageType", words = invert(V2_TYPES) },
+        status = { name = "imageState", words = invert(V2_STATES) },
+      },
+    },
+  },
+  CreateImage = {
+    params = {
+      instanceId = ID,
+      imageName = with(V2_NAME, { required = true, blank = false }),
+      imageDescription = V2_DESCRIPTION,
+    },
+  },
+  DeleteImages = { params = { imageIds = IDS } },
+  SyncCvmImage = {
+    params = { srcRegion = REGION, imgIdList = IDS, dstRegion = with(REGION, { type = "texts" }) },
+  },
+  ShareImage = { repeatable = true, params = { imageId = ID, uinList = with(IDS, { items = 50 }) } },
+  CancelShareImage = {
+    repeatable = true,
+    params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
+  },
+  GetImageShareUinInfo = {
+    repeatable = true,
+    reads = true,
+    params = { imageIds = with(IDS, { items = 10 }) },
+  },
+  DescribeInstanceImageInfo = {
+    host = "cvm",
+    repeatable = true,
+    reads = true,
+    params = { uInstanceIds = IDS },
+  },
+}
+
+--------------------------------------------------------------------------------
+-- API 3.0, cvm, version 2017-03-12: tencentcloud.com/document/product/213/33269 and neighbours
+
+local V3_MODIFY = "tencentcloud.com/document/product/213/33269"
+local V3_NAME = { type = "text", max = 60, source = V3_MODIFY }
+local V3_DESCRIPTION = { type = "text", max = 256, blank = true, source = V3_MODIFY }
+local TEXT = { type = "text" }
+local TEXTS = { type = "texts" }
+local BOOLEAN = { type = "boolean" }
+local FLAG = { type = "flag" }
+local TAGS = {
+  type = "objects",
+  fields = {
+    resourceType = { type = "text", required = true },
+    tags = {
+      type = "objects",
+      required = true,
+      fields = { key = ID, value = { type = "text", required = true, blank = true } },
+    },
+  },
+}
+local LICENSES = set { "TencentCloud", "BYOL" }
+
+M["3.0"] = {
+  ModifyImageAttribute = {
+    repeatable = true,
+    params = {
+      imageId = ID,
+      imageName = with(V3_NAME, { blank = "omit" }),
+      imageDescription = V3_DESCRIPTION,
+      imageFamily = TEXT,
+      imageDeprecated = BOOLEAN,
+    },
+  },
+  DescribeImages = {
+    repeatable = true,
+    reads = true,
+    params = {
+      imageIds = { type = "texts", filter = "image-id" },
+      imageType = { type = "text", filter = "image-type" },
+      imageState = { type = "text", filter = "image-state" },
+      filters = {
+        type = "objects",
+        items = 10,
+        fields = { name = ID, values = { type = "texts", required = true, items = 5 } },
+      },
+      offset = OFFSET,
+      limit = LIMIT,
+      instanceType = TEXT,
+    },
+  },
+  CreateImage = {
+    params = {
+      imageName = with(V3_NAME, { required = true }),
+      instanceId = TEXT,
+      snapshotIds = TEXTS,
+      imageDescription = V3_DESCRIPTION,
+      forcePoweroff = FLAG,
+      sysprep = FLAG,
+      dataDiskIds = TEXTS,
+      dryRun = BOOLEAN,
+      tagSpecification = TAGS,
+      imageFamily = TEXT,
+    },
+  },
+  DeleteImages = { params = { imageIds = IDS, deleteBindedSnap = BOOLEAN, dryRun = BOOLEAN } },
+  SyncImages = {
+    params = {
+      imageIds = with(IDS, { items = 1 }),
+      destinationRegions = with(REGION, { type = "texts" }),
+      dryRun = BOOLEAN,
+      imageName = V3_NAME,
+      imageSetRequired = BOOLEAN,
+      encrypt = BOOLEAN,
+      kmsKeyId = TEXT,
+    },
+  },
+  ModifyImageSharePermission = {
+    repeatable = true,
+    params = {
+      imageId = ID,
+      accountIds = with(IDS, { items = 500 }),
+      permission = { type = "text", required = true, words = set { "SHARE", "CANCEL" } },
+    },
+  },
+  DescribeImageSharePermission = { repeatable = true, reads = true, params = { imageId = ID } },
+  DescribeImageQuota = { repeatable = true, reads = true, params = {} },
+  DescribeImageFromFamily = { repeatable = true, reads = true, params = { imageFamily = TEXT } },
+  DescribeImportImageOs = { repeatable = true, reads = true, params = {} },
+  ImportImage = {
+    params = {
+      architecture = { type = "text", required = true, words = set { "x86_64", "i386", "arm_64" } },
+      osType = ID,
+      osVersion = ID,
+      imageUrl = ID,
+      imageName = with(V3_NAME, { required = true }),
+      imageDescription = V3_DESCRIPTION,
+      dryRun = BOOLEAN,
+      force = BOOLEAN,
+      tagSpecification = TAGS,
+      licenseType = { type = "text", words = LICENSES },
+      bootMode = { type = "text", words = set { "Legacy BIOS", "UEFI" } },
+      imageFamily = TEXT,
+      importImageDataDiskList = { type = "objects", fields = { imageUrl = ID } },
+    },
+  },
+  ExportImages = {
+    params = {
+      bucketName = ID,
+      imageIds = TEXTS,
+      exportFormat = { type = "text", words = set { "RAW", "QCOW2", "VHD", "VMDK" } },
+      fileNamePrefixList = TEXTS,
+      onlyExportRootDisk = BOOLEAN,
+      dryRun = BOOLEAN,
+      roleName = TEXT,
+    },
+  },
+}
+
+for _, actions in pairs(M) do
+  for name, action in pairs(actions) do
+    action.name = name
+  end
+end
+
+--- Names of the two calls that have a function of their own.
+M.modify = { ["2.0"] = "ModifyImageAttributes", ["3.0"] = "ModifyImageAttribute" }
+M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
+
+return M

@@ -1,0 +1,210 @@
+--- build.lua - makes the signed request of one attempt.
+--- Pure: the time and the nonce are given. Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.endpoint"
+local json = require "qcimage.json"
+local limits = require "qcimage.limits"
+
+local M = {}
+
+local FORM = "application/x-www-form-urlencoded"
+local JSON = "application/json; charset=utf-8"
+local SERVICE = "cvm" -- whatever the host is called
+local VERSION = "2017-03-12"
+local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
+
+-- Lists become name.0, name.1; tables name.field.
+-- (cloud.tencent.com/document/api/213/6976, "array parameters")
+local function flatten(params, name, value)
+  if type(value) == "table" then
+    if value[1] ~= nil then
+      for i, item in ipairs(value) do
+        flatten(params, ("%s.%d"):format(name, i - 1), item)
+      end
+    else
+      for key, item in pairs(value) do
+        flatten(params, name .. "." .. tostring(key), item)
+      end
+    end
+  elseif type(value) == "number" and value % 1 == 0 then
+    params[name] = ("%.0f"):format(value)
+  else
+    params[name] = tostring(value)
+  end
+end
+
+local PUBLIC = { "Action", "Region", "Timestamp", "Nonce", "SecretId", "SignatureMethod", "Token", "Signature" }
+
+local function formParams(call)
+  local params = {}
+  for name, value in pairs(call.values) do
+    flatten(params, name, value)
+  end
+  for _, name in ipairs(PUBLIC) do
+    if params[name] then
+      return nil, name, "is a public parameter, which the client sets"
+    end
+  end
+  if call.method == "POST" then
+    -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
+    -- the service does is not documented.
+    for name, value in pairs(params) do
+      if value:byte() == 64 then
+        return nil, name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
+      end
+    end
+  end
+  params.Action = call.action.name
+  params.Region = call.region
+  params.Timestamp = ("%d"):format(call.time)
+  params.Nonce = call.nonce
+  params.SecretId = call.credentials.secretId
+  params.SignatureMethod = call.signatureMethod
+  params.Token = call.credentials.token
+  return params
+end
+
+local function build2(call)
+  local params, field, problem = formParams(call)
+  if not params then
+    return nil, problem, field
+  end
+  local endpoint = call.endpoint
+  local path = endpoints.PATHS["2.0"]
+  local wire, stages = call.signer:v2(
+    DIGESTS[call.signatureMethod],
+    call.method,
+    endpoint.hostHeader,
+    path,
+    params,
+    call.stages
+  )
+  if not wire then
+    return nil, stages
+  end
+  local request = {
+    method = call.method,
+    url = ("%s://%s%s"):format(endpoint.scheme, endpoint.hostHeader, path),
+    headers = { Host = endpoint.hostHeader },
+  }
+  if call.method == "POST" then
+    request.headers["Content-Type"] = FORM
+    request.body = wire
+  else
+    request.url = request.url .. "?" .. wire
+  end
+  return request, stages, #wire
+end
+
+local function build3(call)
+  local payload, problem = json.encode(call.values)
+  if not payload then
+    return nil, "the parameters cannot be written as JSON: " .. problem
+  end
+  local endpoint = call.endpoint
+  local authorization, stages = call.signer:tc3(
+    call.time,
+    SERVICE,
+    "POST",
+    endpoint.hostHeader,
+    "",
+    JSON,
+    payload,
+    nil,
+    call.stages
+  )
+  if not authorization then
+    return nil, stages
+  end
+  return {
+    method = "POST",
+    url = ("%s://%s/"):format(endpoint.scheme, endpoint.hostHeader),
+    headers = {
+      Host = endpoint.hostHeader,
+      ["Content-Type"] = JSON,
+      Authorization = authorization,
+      ["X-TC-Action"] = call.action.name,
+      ["X-TC-Version"] = VERSION,
+      ["X-TC-Timestamp"] = ("%d"):format(call.time),
+      ["X-TC-Region"] = call.region,
+      ["X-TC-Token"] = call.credentials.token,
+      ["X-TC-Language"] = call.language,
+    },
+    body = payload,
+  },
+    stages,
+    #payload
+end
+
+---@class qcimage.Build
+---@field version "2.0"|"3.0"
+---@field action table from actions.lua
+---@field values table as check.params gives them
+---@field method "GET"|"POST"
+---@field endpoint qcimage.Endpoint
+---@field region string
+---@field credentials {secretId: string, token: string|nil}
+---@field signer userdata
+---@field signatureMethod "HmacSHA256"|"HmacSHA1"
+---@field language string|nil
+---@field userAgent string
+---@field time integer Unix seconds
+---@field nonce string decimal digits
+---@field stages boolean|nil also give what was signed
+
+--- Makes a signed request.
+---@param call qcimage.Build
+---@return table|nil request {method, url, headers, body}; with stages also stringToSign and signature
+---@return string|nil message
+---@return string|nil field
+function M.request(call)
+  local build = call.version == "3.0" and build3 or build2
+  local request, stages, size = build(call)
+  if not request then
+    local problem, field = stages, size
+    return nil, ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem), field
+  end
+  local most = limits.requestBytes[call.version][call.method]
+  if size > most then
+    return nil,
+      ("%s: the request has %d bytes; a %s may have %d (API %s)"):format(
+        call.action.name,
+        size,
+        call.method,
+        most,
+        call.version
+      )
+  end
+  -- Coded answers are refused, so none are asked for.
+  request.headers["Accept-Encoding"] = "identity"
+  request.headers["User-Agent"] = call.userAgent
+  if call.stages then
+    for name, value in pairs(stages) do
+      request[name] = value
+    end
+  end
+  return request
+end
+
+--- The signature that a request carries, so that it can be kept out of messages.
+---@param request table
+---@return string
+function M.signature(request)
+  local authorization = request.headers.Authorization
+  if authorization then
+    return authorization:match("Signature=(%x+)")
+  end
+  local encoded = (request.body or request.url):match("[?&]Signature=([^&]*)$")
+  return (encoded:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+--- Whether a name can be an action's: it becomes part of a header.
+---@param name string
+---@return boolean
+function M.isActionName(name)
+  return #name <= 64 and name:find("^[A-Za-z][A-Za-z0-9]*$") ~= nil
+end
+
+return M

@@ -1,0 +1,242 @@
+--- check.lua - holds a call's parameters against the action's data and gives them the form in which
+--- they travel.
+--- Pure: no clock, no environment, no sockets. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local text = require "qcimage.text"
+
+local M = {}
+
+local checkers = {}
+
+-- Each checker returns the value as it travels; or nil and a message that follows the name.
+
+local function rule(param)
+  local parts = {}
+  if param.max then
+    parts[#parts + 1] = param.min and ("%d to %d characters"):format(param.min, param.max)
+      or ("at most %d characters"):format(param.max)
+  end
+  if param.chars then
+    parts[#parts + 1] = (#parts > 0 and "of " or "only ") .. param.chars
+  end
+  return table.concat(parts, " ")
+end
+
+local function against(param, context, problem)
+  local source = param.source and (", " .. param.source) or ""
+  return ("%s (API %s%s)"):format(problem, context.version, source)
+end
+
+function checkers.text(param, value, context)
+  if type(value) ~= "string" then
+    return nil, ("must be text, not %s"):format(text.show(value))
+  end
+  local points = core.utf8len(value)
+  if not points then
+    return nil, "is not valid UTF-8"
+  end
+  if value == "" then
+    if param.blank or not param.required and context.skipRules then
+      return value
+    end
+    return nil, param.required and "is required and must not be empty"
+      or "must not be empty; leave it out instead"
+  end
+  if context.skipRules then
+    return param.words and param.words[value] or value
+  end
+  if value:find(text.CONTROL) then
+    return nil, "has a control character (a line break or a NUL, for example)"
+  end
+  local travels = value
+  if param.words then
+    travels = param.words[value]
+    if travels == nil then
+      local words = table.concat(text.keys(param.words), ", ")
+      return nil, against(param, context, ("must be one of %s, not %s"):format(words, text.show(value)))
+    end
+  end
+  if param.pattern and not value:find(param.pattern) then
+    return nil, against(param, context, ("must be %s; %s is not"):format(rule(param), text.show(value)))
+  end
+  if param.max and points > param.max then
+    return nil, against(param, context, ("must be %s; this has %d"):format(rule(param), points))
+  end
+  return travels
+end
+
+function checkers.integer(param, value, context)
+  if type(value) ~= "number" or value % 1 ~= 0 then
+    return nil, ("must be a whole number, not %s"):format(text.show(value))
+  end
+  local least, most = param.min or 0, param.max or 2 ^ 31 - 1
+  if not context.skipRules and (value < least or value > most) then
+    return nil, ("must be from %d to %d, not %s"):format(least, most, text.show(value))
+  end
+  return value
+end
+
+function checkers.boolean(_, value)
+  if type(value) ~= "boolean" then
+    return nil, ("must be true or false, not %s"):format(text.show(value))
+  end
+  return value
+end
+
+function checkers.flag(_, value)
+  if value == true or value == "true" then
+    return "true"
+  elseif value == false or value == "false" then
+    return "false"
+  end
+  return nil, ("must be true or false, not %s"):format(text.show(value))
+end
+
+-- Length of a list, or nil when the table is none.
+local function length(list)
+  local count = 0
+  for _ in pairs(list) do
+    count = count + 1
+  end
+  for i = 1, count do
+    if list[i] == nil then
+      return nil
+    end
+  end
+  return count
+end
+
+local function each(param, value, context, checkItem)
+  local count = type(value) == "table" and length(value)
+  if not count then
+    return nil, ("must be a list, not %s"):format(text.show(value))
+  end
+  if count == 0 then
+    -- An empty list asks for nothing or for everything, depending on who reads it.
+    return nil, "is an empty list" .. (param.required and "" or "; leave it out instead")
+  end
+  if param.items and count > param.items and not context.skipRules then
+    return nil, against(param, context, ("takes at most %d items, not %d"):format(param.items, count))
+  end
+  local list = {}
+  for i = 1, count do
+    local item, problem = checkItem(value[i])
+    if item == nil then
+      return nil, ("[%d] %s"):format(i, problem)
+    end
+    list[i] = item
+  end
+  return list
+end
+
+local ITEM = { type = "text", required = true }
+
+function checkers.texts(param, value, context)
+  return each(param, value, context, function(item)
+    return checkers.text(ITEM, item, context)
+  end)
+end
+
+function checkers.objects(param, value, context)
+  return each(param, value, context, function(item)
+    if type(item) ~= "table" then
+      return nil, ("must be a table, not %s"):format(text.show(item))
+    end
+    local fields, problem, name = M.fields(param.fields, item, context)
+    return fields, problem and M.named(name, problem)
+  end)
+end
+
+-- What is wrong with what; an unknown name stands in its problem already.
+function M.named(name, problem)
+  if problem:find("^unknown ") then
+    return problem
+  end
+  return name .. (problem:find("^%[") and "" or " ") .. problem
+end
+
+--- Checks a table of named values.
+---@param params table<string, table> the data
+---@param given table<string, any>
+---@param context {version: string, skipRules: boolean}
+---@return table|nil values by their names on the wire
+---@return string|nil problem
+---@return string|nil name of the value at fault
+function M.fields(params, given, context)
+  for name in pairs(given) do
+    if not params[name] then
+      return nil, text.unknown("parameter", name, params), text.clean(tostring(name), 40)
+    end
+  end
+  local values = {}
+  for name, param in pairs(params) do
+    local value = given[name]
+    if value == nil then
+      value = param.default
+    end
+    if value == nil then
+      if param.required then
+        return nil, "is required", name
+      end
+    else
+      local travels, problem = checkers[param.type](param, value, context)
+      if travels == nil then
+        return nil, problem, name
+      end
+      if not (travels == "" and param.blank == "omit") then
+        local wire = param.wire or context.version == "3.0" and text.capitalise(name) or name
+        values[wire] = travels
+      end
+    end
+  end
+  return values
+end
+
+local FILTER_VALUES = 5 -- tencentcloud.com/document/product/213/33272
+
+-- API 3.0 takes ImageIds alone, or filters: what API 2.0 has as parameters of their own becomes
+-- filters, and the ids one of them where others are there.
+local function toFilters(params, values)
+  local filters = values.Filters or {}
+  for name, param in pairs(params) do
+    local wire = text.capitalise(name)
+    if param.filter and type(values[wire]) == "string" then
+      filters[#filters + 1] = { Name = param.filter, Values = { values[wire] } }
+      values[wire] = nil
+    end
+  end
+  if #filters > 0 then
+    if values.ImageIds then
+      if #values.ImageIds > FILTER_VALUES then
+        return nil,
+          ("takes at most %d items together with other filters (API 3.0)"):format(FILTER_VALUES),
+          "imageIds"
+      end
+      filters[#filters + 1] = { Name = params.imageIds.filter, Values = values.ImageIds }
+      values.ImageIds = nil
+    end
+    values.Filters = filters
+  end
+  return values
+end
+
+--- Checks the parameters of a call.
+---@param action table from actions.lua
+---@param given table<string, any>
+---@param context {version: string, method: string, skipRules: boolean}
+---@return table|nil values by their names on the wire
+---@return string|nil message
+---@return string|nil field name of the parameter at fault
+function M.params(action, given, context)
+  local values, problem, field = M.fields(action.params, given, context)
+  if values and action.params.filters then
+    values, problem, field = toFilters(action.params, values)
+  end
+  if values then
+    return values
+  end
+  return nil, ("%s: %s"):format(action.name, M.named(field, problem)), field
+end
+
+return M

@@ -1,0 +1,291 @@
+--- client.lua - a client: options, credentials and connection that calls share, and the calls.
+--- Holds no state that two calls at once could mix. Part of qcimage, see LICENSE.
+
+local actions = require "qcimage.actions"
+local calls = require "qcimage.call"
+local core = require "qcimage.core"
+local credentials = require "qcimage.credentials"
+local errors = require "qcimage.errors"
+local limits = require "qcimage.limits"
+local optionsOf = require "qcimage.options"
+local retry = require "qcimage.retry"
+local text = require "qcimage.text"
+
+local M = {}
+
+M.VERSION = "0.1.0"
+
+-- What a snapshot of the environment holds. Proxies are there so that their passwords can be kept
+-- out of messages; libcurl reads them itself.
+local VARIABLES = {
+  "TENCENTCLOUD_REGION",
+  "QCIMAGE_API_VERSION",
+  "QCIMAGE_ENDPOINT",
+  "CURL_CA_BUNDLE",
+  "SSL_CERT_FILE",
+  "http_proxy",
+  "https_proxy",
+  "HTTPS_PROXY",
+  "all_proxy",
+  "ALL_PROXY",
+}
+
+local function snapshot()
+  local environment = {}
+  for _, names in ipairs { VARIABLES, credentials.VARIABLES } do
+    for _, name in ipairs(names) do
+      environment[name] = os.getenv(name)
+    end
+  end
+  return environment
+end
+
+-- One signer, for the credentials seen last: a key is worked in once.
+local function signerCache()
+  local id, key, signer
+  local function close()
+    if signer then
+      signer:close()
+    end
+    id, key, signer = nil, nil, nil
+  end
+  return function(given)
+    if given.secretId ~= id or given.secretKey ~= key then
+      local made, problem = core.signer(given.secretId, given.secretKey)
+      if not made then
+        return nil, problem
+      end
+      id, key, signer = given.secretId, given.secretKey, made
+    end
+    return signer
+  end, close
+end
+
+local function replace(message, secret)
+  local from = 1
+  while true do
+    local first, last = message:find(secret, from, true)
+    if not first then
+      return message
+    end
+    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
+    from = first + 3
+  end
+end
+
+local function percentEncoded(value)
+  return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
+-- Takes secrets out of a message by their value, wherever it came from.
+local function redactor(provider)
+  return function(message, signature)
+    local given = provider()
+    for _, secret in ipairs { given and given.secretKey or "", given and given.token or "", signature or "" } do
+      if #secret >= 4 then
+        message = replace(replace(message, secret), percentEncoded(secret))
+      end
+    end
+    return message
+  end
+end
+
+local warned = false
+
+local function warnUnverified()
+  if not warned then
+    warned = true
+    local message = "qcimage: verify = false: the server's certificate is not checked"
+    if type(ngx) == "table" and ngx.log then
+      ngx.log(ngx.WARN, message)
+    else
+      io.stderr:write(message, "\n")
+    end
+  end
+end
+
+local function plainSleep(seconds)
+  core.sleep(math.min(seconds, limits.longestTimeout))
+end
+
+---@class qcimage.Client
+local Client = {}
+Client.__index = Client
+Client.__name = "qcimage.Client"
+
+--- Makes a client. No network, no files; the environment is read now and not again. Options that
+--- are wrong are raised; see the README for all of them.
+---@param given table|nil
+---@return qcimage.Client
+function M.new(given, level)
+  level = level or 2
+  local options = optionsOf.check(optionsOf.client, given, level)
+  local environment = snapshot()
+  local target, problem, variable = optionsOf.target(options, environment)
+  if not target and not variable then
+    error(problem, level)
+  end
+  if options.verify == false then
+    warnUnverified()
+  end
+  local provider = credentials.provider(options, environment)
+  local signerOf, closeSigner = signerCache()
+  local isNginx = type(ngx) == "table" and ngx.socket ~= nil
+  local transport, closeTransport = options.transport, nil
+  if not transport then
+    local kind = isNginx and "qcimage.transport.cosocket" or "qcimage.transport.curl"
+    -- libcurl and its thirty libraries are loaded when a call needs them
+    transport = function(request, seconds)
+      if not closeTransport then
+        transport, closeTransport = require(kind).new {
+          caFile = options.caFile,
+          connectTimeout = options.connectTimeout or limits.connectTimeout,
+          environment = environment,
+          maxResponseBytes = options.maxResponseBytes or limits.responseBytes,
+          proxy = options.proxy,
+          verify = options.verify,
+        }
+      end
+      return transport(request, seconds)
+    end
+  end
+  -- secrets stay in the closures: a dump of the client shows none
+  options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
+  local self = {
+    version = target and target.version or "2.0",
+    endpoint = target and target.endpoint,
+    fault = not target and { message = problem, variable = variable } or nil,
+    region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil,
+    options = options,
+    provider = provider,
+    signerOf = signerOf,
+    redact = redactor(provider),
+    transport = function(request, seconds)
+      return transport(request, seconds)
+    end,
+    clock = options.clock or core.time,
+    nonce = options.nonce or core.nonce,
+    sleep = options.sleep or isNginx and ngx.sleep or plainSleep,
+    random = function()
+      return tonumber(core.nonce()) / 2 ^ 53
+    end,
+    userAgent = options.userAgent or "qcimage/" .. M.VERSION,
+    offset = 0, -- of the service's clock, learned from its refusals
+    tokens = retry.CAPACITY,
+  }
+  function self.release()
+    closeSigner()
+    if closeTransport then
+      closeTransport()
+    end
+  end
+  return setmetatable(self, Client)
+end
+
+function Client:__tostring()
+  local host = self.endpoint and self.endpoint.hostHeader or "the public cloud"
+  return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
+end
+
+local function arguments(client, params, options, level)
+  if client.closed then
+    error("the client is closed", level)
+  end
+  if type(params) ~= "table" then
+    error(("parameters must be a table, not %s"):format(text.show(params)), level)
+  end
+  local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
+  return checked
+end
+
+-- The calls, as functions of a client and the level at which misuse is raised.
+local functions = {}
+
+function functions.modify(client, level, params, options)
+  options = arguments(client, params, options, level + 1)
+  return calls.run(client, actions.modify[client.version], params, options)
+end
+
+function functions.describe(client, level, params, options)
+  options = arguments(client, params == nil and {} or params, options, level + 1)
+  return calls.run(client, actions.describe[client.version], params or {}, options)
+end
+
+function functions.call(client, level, action, params, options)
+  if type(action) ~= "string" then
+    error(("the action must be text, not %s"):format(text.show(action)), level)
+  end
+  options = arguments(client, params == nil and {} or params, options, level + 1)
+  return calls.run(client, action, params or {}, options)
+end
+
+function functions.sign(client, level, action, params, options)
+  if type(action) ~= "string" then
+    error(("the action must be text, not %s"):format(text.show(action)), level)
+  end
+  options = arguments(client, params == nil and {} or params, options, level + 1)
+  local call, err = calls.prepare(client, action, params or {}, options)
+  local request
+  if call then
+    call.stages = true
+    request, err = calls.build(call)
+  end
+  if not request then
+    return errors.fail(err)
+  end
+  return request
+end
+
+function functions.each(client, level, params, options)
+  options = arguments(client, params == nil and {} or params, options, level + 1)
+  local page = {}
+  for name, value in pairs(params or {}) do
+    page[name] = value
+  end
+  page.limit = page.limit or limits.pageSize
+  page.offset = page.offset or 0
+  local images, index, total = {}, 0, nil
+  return function()
+    index = index + 1
+    if index > #images then
+      if total and (#images == 0 or page.offset >= total) then
+        return nil
+      end
+      local result, message = calls.run(client, actions.describe[client.version], page, options)
+      if not result then
+        error(message, 2)
+      end
+      images = type(result.imageSet) == "table" and result.imageSet or {}
+      index = 1
+      page.offset = page.offset + #images
+      -- without a count, a page that is not full is the last
+      total = tonumber(result.totalCount) or #images < page.limit and 0 or math.huge
+    end
+    return images[index]
+  end
+end
+
+function functions.close(client)
+  if not client.closed then
+    client.closed = true
+    client.release()
+  end
+end
+
+M.functions = functions
+
+for name, call in pairs(functions) do
+  Client[name] = function(self, ...)
+    if getmetatable(self) ~= Client then
+      error(("call client:%s(...) with a colon"):format(name), 2)
+    end
+    local a, b, c = call(self, 3, ...)
+    return a, b, c
+  end
+end
+
+Client.__close = Client.close
+
+return M

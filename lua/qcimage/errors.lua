@@ -1,0 +1,51 @@
+--- errors.lua - the error value behind `nil, message, err`.
+--- Pure. Part of qcimage, see LICENSE.
+
+local M = {}
+
+---@class qcimage.Error
+---@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"
+---@field message string one line, without secrets; also what tostring gives
+---@field outcome "notSent"|"rejected"|"unknown" whether the request may have taken effect
+---@field reason string|nil one word: dns connect tls timeout closed proxy | status format tooLarge
+--- | throttled signature clock notFound nameTaken imageState sharedImage permission internal
+---@field code integer|string|nil the service's code: a number in API 2.0, a word in API 3.0
+---@field codeDesc string|nil
+---@field serviceMessage string|nil the service's own text, as received
+---@field requestId string|nil
+---@field httpStatus integer|nil
+---@field field string|nil name of the parameter, option or variable at fault
+---@field attempts table[]|nil records of what was tried
+
+local Error = {}
+Error.__index = Error
+Error.__name = "qcimage.Error"
+
+function Error:__tostring()
+  return self.message
+end
+
+--- Makes an error; fields as in qcimage.Error.
+---@param fields table
+---@return qcimage.Error
+function M.new(fields)
+  return setmetatable(fields, Error)
+end
+
+--- Returns what a failing public function returns.
+---@param err qcimage.Error
+---@return nil, string, qcimage.Error
+function M.fail(err)
+  return nil, err.message, err
+end
+
+--- An error of a call that never got as far as sending.
+---@param kind string
+---@param message string
+---@param field string|nil
+---@return qcimage.Error
+function M.notSent(kind, message, field)
+  return M.new { kind = kind, message = message, field = field, outcome = "notSent" }
+end
+
+return M

@@ -1,0 +1,76 @@
+--- json.lua - JSON by lua-cjson, in an instance of its own, so that settings that a host program
+--- made or makes on the shared one do not reach us.
+--- Pure. Part of qcimage, see LICENSE.
+
+local cjson = require "cjson"
+
+local M = {}
+
+-- Answers and requests nest less than ten levels; deeper is an attack on the C stack.
+local MAX_DEPTH = 64
+
+local json = cjson.new()
+json.decode_max_depth(MAX_DEPTH)
+json.encode_max_depth(MAX_DEPTH)
+json.decode_invalid_numbers(false)
+json.encode_invalid_numbers(false)
+json.encode_sparse_array(false, 2, 10)
+
+local tointeger = math.tointeger or function(number)
+  return number
+end
+
+-- Nulls go, whole numbers become integers where Lua has them, lists stay lists.
+local function normalise(value)
+  if type(value) == "table" then
+    local count = #value
+    if count > 0 then
+      local kept = 0
+      for i = 1, count do
+        local item = normalise(value[i])
+        value[i] = nil
+        if item ~= nil then
+          kept = kept + 1
+          value[kept] = item
+        end
+      end
+    else
+      for key, item in pairs(value) do
+        value[key] = normalise(item)
+      end
+    end
+    return value
+  elseif type(value) == "number" then
+    return tointeger(value) or value
+  elseif value == cjson.null then
+    return nil
+  end
+  return value
+end
+
+--- Decodes a text. Null becomes absent (in a list, too: the items behind it move up); whole numbers
+--- are integers in Lua 5.3 and later.
+---@param text string
+---@return any value, or nil where the text is not JSON
+---@return string|nil message
+function M.decode(text)
+  local ok, value = pcall(json.decode, text)
+  if not ok then
+    return nil, (tostring(value):gsub("^.-:%d+: ", ""))
+  end
+  return normalise(value)
+end
+
+--- Encodes a table. An empty table becomes {}.
+---@param value table
+---@return string|nil text
+---@return string|nil message
+function M.encode(value)
+  local ok, text = pcall(json.encode, value)
+  if not ok then
+    return nil, (tostring(text):gsub("^.-:%d+: ", ""))
+  end
+  return text
+end
+
+return M

@@ -1,0 +1,39 @@
+--- limits.lua - every limit of the Lua layer, each with its reason. Those of the C core stand in
+--- src/limits.h.
+--- Pure. Part of qcimage, see LICENSE.
+
+return {
+  -- Bytes of a request as sent, by API version and method: what API 3.0 documents
+  -- (cloud.tencent.com/document/product/1278/46710); API 2.0 documents none, so its forms are held
+  -- to the limits of API 3.0's forms.
+  requestBytes = {
+    ["2.0"] = { GET = 32 * 1024, POST = 1024 * 1024 },
+    ["3.0"] = { POST = 10 * 1024 * 1024 },
+  },
+
+  -- Bytes of an answer: a page of 100 images has about 100 KB.
+  responseBytes = 4 * 1024 * 1024,
+
+  -- Bytes of an answer's head: real ones have under 1 KB.
+  headerBytes = 64 * 1024,
+  -- Lines of an answer's head.
+  headerLines = 256,
+
+  -- Seconds. A call of the service takes well under one; 60 s is what Tencent's clients wait, at no
+  -- limit on the whole.
+  timeout = 30,
+  attemptTimeout = 10,
+  connectTimeout = 5,
+  -- Longest timeout that an option may set: a day, far below what C counts in milliseconds.
+  longestTimeout = 86400,
+
+  maxAttempts = 3,
+  -- More attempts than this are a mistake, whatever the wait between them.
+  mostAttempts = 100,
+
+  -- Images of a page that `each` asks for: the most that DescribeImages gives.
+  pageSize = 100,
+
+  -- A clock above this gives milliseconds: as seconds it is in the year 5138.
+  latestTime = 1e11,
+}

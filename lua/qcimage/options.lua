@@ -1,0 +1,184 @@
+--- options.lua - the options of a client and of a call: known names, types, values. What is wrong
+--- with them is a mistake of the program and is raised.
+--- Pure. Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.endpoint"
+local limits = require "qcimage.limits"
+local text = require "qcimage.text"
+
+local M = {}
+
+local function oneOf(...)
+  local words = { ... }
+  return function(value)
+    for _, word in ipairs(words) do
+      if value == word then
+        return true
+      end
+    end
+    local shown = {}
+    for i, word in ipairs(words) do
+      shown[i] = ('"%s"'):format(word)
+    end
+    return false, "must be " .. table.concat(shown, " or ")
+  end
+end
+
+local function of(kind)
+  return function(value)
+    return type(value) == kind, ("must be a %s"):format(kind)
+  end
+end
+
+local function plainText(value)
+  if type(value) ~= "string" then
+    return false, "must be text"
+  end
+  return value ~= "" and not value:find(text.CONTROL), "must not be empty or hold control characters"
+end
+
+local function secret(value) -- the credentials' own check says more, without raising
+  return type(value) == "string", "must be text"
+end
+
+local function seconds(value)
+  local most = limits.longestTimeout
+  return type(value) == "number" and value > 0 and value <= most,
+    ("must be a number of seconds above 0, at most %d"):format(most)
+end
+
+local function count(most)
+  return function(value)
+    return type(value) == "number" and value >= 1 and value <= most and value % 1 == 0,
+      ("must be a whole number from 1 to %.0f"):format(most)
+  end
+end
+
+local function provider(value)
+  return type(value) == "function" or type(value) == "table",
+    "must be a function or a table with secretId and secretKey"
+end
+
+local boolean, func = of "boolean", of "function"
+local attempts = count(limits.mostAttempts)
+
+M.client = {
+  secretId = secret,
+  secretKey = secret,
+  token = secret,
+  credentials = provider,
+  region = plainText,
+  apiVersion = oneOf("2.0", "3.0"),
+  endpoint = plainText,
+  allowPlainHttp = boolean,
+  method = oneOf("POST", "GET"),
+  signatureMethod = oneOf("HmacSHA256", "HmacSHA1"),
+  language = oneOf("zh-CN", "en-US"),
+  timeout = seconds,
+  attemptTimeout = seconds,
+  connectTimeout = seconds,
+  maxAttempts = attempts,
+  maxResponseBytes = count(2 ^ 31 - 1),
+  proxy = of "string",
+  caFile = plainText,
+  verify = boolean,
+  userAgent = plainText,
+  skipRules = boolean,
+  onAttempt = func,
+  clock = func,
+  sleep = func,
+  nonce = func,
+  transport = func,
+}
+
+M.call = {
+  region = plainText,
+  timeout = seconds,
+  maxAttempts = attempts,
+  waitForState = seconds,
+  raw = boolean,
+}
+
+--- Checks options and gives a copy. Raises at the level of the public function's caller.
+---@param known table<string, function> M.client or M.call
+---@param given table|nil
+---@param level integer as error takes it, seen from this function's caller
+---@return table
+function M.check(known, given, level)
+  if given == nil then
+    return {}
+  end
+  if type(given) ~= "table" then
+    error(("options must be a table, not %s"):format(text.show(given)), level + 1)
+  end
+  local copy = {}
+  for name, value in pairs(given) do
+    local check = known[name]
+    if not check then
+      error(text.unknown("option", name, known), level + 1)
+    end
+    local ok, problem = check(value)
+    if not ok then
+      error(("option %s %s"):format(name, problem), level + 1)
+    end
+    copy[name] = value
+  end
+  return copy
+end
+
+--- Options that go with one API version only.
+local ONLY = {
+  { "method", "GET", "2.0", "API 3.0 is called by POST" },
+  { "signatureMethod", "HmacSHA1", "2.0", "API 3.0 signs by TC3-HMAC-SHA256" },
+  { "language", nil, "3.0", "API 2.0 has no language parameter" },
+}
+
+--- Settles version and endpoint from options and environment.
+---@param options table checked
+---@param environment table<string, string>
+---@return {version: string, endpoint: qcimage.Endpoint|nil}|nil
+---@return string|nil problem with the option's or variable's name in front
+---@return string|nil variable the environment's variable at fault, nil where an option is
+function M.target(options, environment)
+  local function source(option, variable)
+    if options[option] ~= nil then
+      return options[option], "option " .. option
+    elseif environment[variable] and environment[variable] ~= "" then
+      return environment[variable], variable, variable
+    end
+  end
+
+  local version, versionName, versionVariable = source("apiVersion", "QCIMAGE_API_VERSION")
+  if version and version ~= "2.0" and version ~= "3.0" then
+    return nil, ('%s must be "2.0" or "3.0", not %s'):format(versionName, text.show(version)), versionVariable
+  end
+  local url, urlName, urlVariable = source("endpoint", "QCIMAGE_ENDPOINT")
+  local endpoint
+  if url then
+    local problem
+    endpoint, problem = endpoints.parse(url)
+    if not endpoint then
+      return nil, urlName .. " " .. problem, urlVariable
+    end
+    if endpoint.scheme == "http" and not endpoints.isLoopback(endpoint.host) and not options.allowPlainHttp then
+      return nil,
+        urlName .. " is plain http to another machine; use https, or set the option allowPlainHttp",
+        urlVariable
+    end
+    if endpoint.version and version and endpoint.version ~= version then
+      return nil,
+        ("%s has the path of API %s, but %s is %s"):format(urlName, endpoint.version, versionName, version),
+        urlVariable or versionVariable
+    end
+  end
+  version = version or endpoint and endpoint.version or "2.0"
+  for _, only in ipairs(ONLY) do
+    local name, value, where, why = only[1], only[2], only[3], only[4]
+    if version ~= where and options[name] ~= nil and (value == nil or options[name] == value) then
+      return nil, ("option %s does not go with API %s: %s"):format(name, version, why)
+    end
+  end
+  return { version = version, endpoint = endpoint }
+end
+
+return M

@@ -1,0 +1,231 @@
+--- read.lua - judges an answer of the service: a result, or an error that says what is known of the
+--- request's fate. Both envelopes are looked for on both paths.
+--- Pure. Part of qcimage, see LICENSE.
+
+local codes = require "qcimage.codes"
+local errors = require "qcimage.errors"
+local json = require "qcimage.json"
+local text = require "qcimage.text"
+
+local M = {}
+
+local BOM = "\239\187\191"
+
+---@class qcimage.Result
+---@field code integer 0
+---@field message string
+---@field codeDesc string|nil
+---@field requestId string|nil the trace id
+---@field taskId integer|string|nil API 2.0: number of the task that an asynchronous action began
+---@field body string the answer as received
+---@field httpStatus integer
+---@field attempts table[] records of what was tried
+
+local function stringOr(value, otherwise)
+  return type(value) == "string" and value or otherwise
+end
+
+-- The fate of a request whose answer cannot be trusted.
+local function unreadable(call, response, reason, problem)
+  return errors.new {
+    kind = "response",
+    reason = reason,
+    outcome = "unknown",
+    httpStatus = response.status,
+    message = ("%s: %s"):format(call.action.name, problem),
+  }
+end
+
+local SHOWN_BODY = 120 -- bytes; enough to know a gateway's page by
+
+local function unexpected(call, response, what)
+  local body = response.body
+  local shown = body == "" and "" or (': "%s"'):format(text.clean(body, SHOWN_BODY))
+  return unreadable(call, response, "format", ("unexpected response, %s%s"):format(what, shown))
+end
+
+local function serviceError(call, response, fields)
+  local reason, outcome, retry = codes.meaning(fields.code)
+  local shown = text.clean(fields.serviceMessage)
+  return errors.new {
+    kind = "service",
+    reason = reason,
+    outcome = outcome,
+    code = fields.code,
+    codeDesc = fields.codeDesc,
+    serviceMessage = fields.serviceMessage,
+    requestId = fields.requestId,
+    httpStatus = response.status,
+    retry = retry,
+    message = ("%s: %s%s%s"):format(
+      call.action.name,
+      text.clean(tostring(fields.code), 80),
+      fields.codeDesc and (" (%s)"):format(text.clean(fields.codeDesc, 80)) or "",
+      shown ~= "" and ": " .. shown or ""
+    ),
+  }
+end
+
+-- Names of API 3.0 with a small first letter, all the way down.
+local function decapitalised(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local copy = {}
+  for key, item in pairs(value) do
+    copy[type(key) == "string" and text.decapitalise(key) or key] = decapitalised(item)
+  end
+  return copy
+end
+
+-- Names and words of API 2.0 become those of API 3.0, by the action's data.
+local function renamed(item, names)
+  if type(item) ~= "table" then
+    return item
+  end
+  local copy = {}
+  for key, value in pairs(item) do
+    local entry = names[key]
+    if entry then
+      copy[entry.name] = entry.words and entry.words[value] or value
+    else
+      copy[key] = value
+    end
+  end
+  return copy
+end
+
+local function finish(result, response)
+  result.code = 0
+  result.body = response.body
+  result.httpStatus = response.status
+  return result
+end
+
+local function read3(call, response, answer)
+  local inner = answer.Response
+  local requestId = stringOr(inner.RequestId, stringOr(inner.RequestID))
+  local failure = inner.Error
+  local dryRun
+  if failure ~= nil then
+    if type(failure) ~= "table" or type(failure.Code) ~= "string" or failure.Code == "" then
+      return nil, unexpected(call, response, "an error without a code")
+    end
+    dryRun = failure.Code == "DryRunOperation" and call.values.DryRun == true
+    if not dryRun then
+      return nil,
+        serviceError(call, response, {
+          code = failure.Code,
+          serviceMessage = stringOr(failure.Message, ""),
+          requestId = requestId,
+        })
+    end
+  elseif not requestId then
+    return nil, unexpected(call, response, "no RequestId")
+  end
+  inner.Error, inner.RequestId, inner.RequestID = nil, nil, nil
+  local result = decapitalised(inner)
+  result.message = dryRun and stringOr(failure.Message, "") or ""
+  result.codeDesc = dryRun and failure.Code or nil
+  result.requestId = requestId
+  return finish(result, response)
+end
+
+-- A code as a number where it is one, written as text or not.
+local function codeOf(value)
+  if type(value) == "string" and value:find("^%-?%d+$") and #value <= 15 then
+    value = tonumber(value)
+  end
+  if type(value) == "number" and value % 1 == 0 then
+    return value
+  end
+  return type(value) == "string" and value ~= "" and value or nil
+end
+
+local function read2(call, response, answer)
+  local code = codeOf(answer.code)
+  if not code then
+    return nil, unexpected(call, response, "its code is neither a number nor a word")
+  end
+  local message = answer.message
+  message = type(message) == "number" and tostring(message) or stringOr(message, "")
+  local codeDesc = stringOr(answer.codeDesc)
+  local requestId, taskId = answer.requestId, nil
+  if type(requestId) ~= "string" then
+    requestId, taskId = nil, requestId
+  end
+  if code ~= 0 then
+    return nil,
+      serviceError(call, response, {
+        code = code,
+        codeDesc = codeDesc,
+        serviceMessage = message,
+        requestId = requestId,
+      })
+  end
+  local names = call.action.answer or {}
+  for key, fields in pairs(names) do
+    local list = answer[key]
+    if type(list) == "table" then
+      for i, item in ipairs(list) do
+        list[i] = renamed(item, fields)
+      end
+    end
+  end
+  answer.message = message
+  answer.codeDesc = codeDesc
+  answer.requestId = requestId
+  answer.taskId = taskId
+  return finish(answer, response)
+end
+
+--- Reads an answer.
+---@param call {action: table, values: table}
+---@param response {status: integer, headers: table<string, string>, body: string}
+---@return qcimage.Result|nil result without attempts
+---@return qcimage.Error|nil err
+function M.response(call, response)
+  local coding = response.headers["content-encoding"]
+  if coding and coding ~= "" and coding ~= "identity" then
+    return nil,
+      unreadable(
+        call,
+        response,
+        "format",
+        ("the answer is coded (content-encoding: %s), which was not asked for"):format(
+          text.clean(coding, 40)
+        )
+      )
+  end
+  local body = response.body
+  if body:sub(1, 3) == BOM then
+    body = body:sub(4)
+  end
+  local answer, problem = json.decode(body)
+  local result, err
+  if type(answer) == "table" and type(answer.Response) == "table" then
+    result, err = read3(call, response, answer)
+  elseif type(answer) == "table" and answer.code ~= nil then
+    result, err = read2(call, response, answer)
+  elseif body == "" then
+    err = unexpected(call, response, "an empty body")
+  else
+    err = unexpected(call, response, problem and "no JSON" or "neither code nor Response")
+  end
+  if response.status ~= 200 and not (err and err.kind == "service") then
+    -- A gateway's page, or an answer that contradicts its own status.
+    return nil,
+      unreadable(
+        call,
+        response,
+        "status",
+        ("HTTP status %d, %s"):format(
+          response.status,
+          body == "" and "an empty body" or ('"%s"'):format(text.clean(body, SHOWN_BODY))
+        )
+      )
+  end
+  return result, err
+end
+
+return M

@@ -1,0 +1,85 @@
+--- retry.lua - whether a failed attempt is worth another one, and after what wait.
+--- Pure: no clock, no sockets; chance is given. Part of qcimage, see LICENSE.
+
+local M = {}
+
+-- Seconds: first wait at most, after a throttle, longest.
+local BASE, THROTTLED_BASE, CAP = 0.25, 1, 8
+
+--- A client's store of retries, so that an outage does not multiply the load: each retry takes from
+--- it, successes give back. The figures are those of botocore's standard mode.
+M.CAPACITY = 500
+local COST, TIMEOUT_COST, REFILL = 5, 10, 1
+
+-- Failures of the network that may pass by themselves. Not among them: certificates (tls) and
+-- proxies, which somebody has to mend.
+local PASSING = { dns = true, connect = true, timeout = true, closed = true }
+
+-- "later", "again" or nil, as in codes.lua.
+local function need(err)
+  if err.kind == "network" then
+    return PASSING[err.reason] and "again"
+  elseif err.kind == "response" and err.reason == "status" then
+    if err.httpStatus == 429 then
+      return "later"
+    end
+    return err.httpStatus >= 500 and "again"
+  end
+  return err.retry
+end
+
+---@class qcimage.RetryState
+---@field attempt integer how many attempts were made
+---@field maxAttempts integer
+---@field left number seconds left for the whole call
+---@field repeatable boolean from the action's data
+---@field tokens number what is left in the client's store
+---@field random number from 0 to below 1
+---@field retryAfter number|nil seconds that the answer asks to wait
+---@field clockCorrected boolean whether the next attempt has another time, and none had before
+
+--- Decides. The caller takes cost from its store when it goes on.
+---@param err qcimage.Error with retry and reused as the reader and the transport set them
+---@param state qcimage.RetryState
+---@return number|nil wait seconds; nil: stop
+---@return number|nil cost
+function M.decide(err, state)
+  if state.attempt >= state.maxAttempts then
+    return nil
+  end
+  local what = need(err)
+  if what == "clock" then
+    return state.clockCorrected and 0 or nil, 0
+  elseif not what then
+    return nil
+  end
+  if not state.repeatable and err.outcome ~= "notSent" and what ~= "later" then
+    return nil
+  end
+  local cost = err.reason == "timeout" and TIMEOUT_COST or COST
+  if state.tokens < cost then
+    return nil
+  end
+  local wait
+  if err.reused then -- an idle connection that had died: nobody is overloaded
+    wait = 0
+  else
+    local base = what == "later" and THROTTLED_BASE or BASE
+    wait = state.random * math.min(CAP, base * 2 ^ (state.attempt - 1))
+  end
+  wait = math.max(wait, state.retryAfter or 0)
+  if wait >= state.left then
+    return nil
+  end
+  return wait, cost
+end
+
+--- What a success gives back: what its last retry took, or a little.
+---@param tokens number
+---@param spent number|nil cost of the call's last retry
+---@return number tokens
+function M.refill(tokens, spent)
+  return math.min(M.CAPACITY, tokens + (spent or REFILL))
+end
+
+return M

@@ -1,0 +1,159 @@
+--- text.lua - small text helpers: values shown in messages, nearest names, lists of words.
+--- Pure. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+
+local M = {}
+
+--- Pattern of a control byte. Written out, since %c follows the host's locale.
+M.CONTROL = "[%z\1-\31\127]"
+
+--- Bytes of a foreign text that a message shows at most.
+M.SHOWN_BYTES = 200
+
+--- Makes a foreign text fit for one line of a message: control bytes and invalid UTF-8 become
+--- "?", a long text is cut with "...".
+---@param text string
+---@param limit integer|nil bytes, SHOWN_BYTES by default
+---@return string
+function M.clean(text, limit)
+  limit = limit or M.SHOWN_BYTES
+  local cut = #text > limit
+  if cut then
+    text = text:sub(1, limit)
+    -- not in the middle of a character: drop a lead byte and what follows it
+    for _ = 1, 3 do
+      if core.utf8len(text) then
+        break
+      end
+      text = text:sub(1, -2)
+    end
+  end
+  text = text:gsub("[ \t\r\n]+", " "):gsub(M.CONTROL, "?")
+  if not core.utf8len(text) then
+    text = text:gsub("[\128-\255]", "?")
+  end
+  return (cut and text .. "..." or text)
+end
+
+--- A value as a message shows it.
+---@param value any
+---@return string
+function M.show(value)
+  if type(value) == "string" then
+    return '"' .. M.clean(value, 40) .. '"'
+  elseif type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+local capitalised, small = {}, {}
+local remembered, REMEMBERED_MOST = 0, 1000
+
+-- By bytes: string.upper follows the host's locale, where "i" may have another capital.
+local function shiftFirst(name, from, to, by)
+  local first = name:byte()
+  if first and first >= from and first <= to then
+    return string.char(first + by) .. name:sub(2)
+  end
+  return name
+end
+
+--- "imageId" -> "ImageId". Remembers: only for names that our data has.
+---@param name string
+---@return string
+function M.capitalise(name)
+  local result = capitalised[name]
+  if not result then
+    result = shiftFirst(name, 97, 122, -32)
+    capitalised[name] = result
+  end
+  return result
+end
+
+--- "ImageId" -> "imageId". Remembers up to a limit, since the names come from outside.
+---@param name string
+---@return string
+function M.decapitalise(name)
+  local result = small[name]
+  if not result then
+    result = shiftFirst(name, 65, 90, 32)
+    if remembered < REMEMBERED_MOST then
+      remembered = remembered + 1
+      small[name] = result
+    end
+  end
+  return result
+end
+
+--- Keys of a table, sorted, as text.
+---@param map table<string, any>
+---@return string[]
+function M.keys(map)
+  local keys = {}
+  for key in pairs(map) do
+    keys[#keys + 1] = tostring(key)
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function fold(name)
+  return (name:lower():gsub("[_%-%s]", ""))
+end
+
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local substituted = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+      diagonal = row[j]
+      row[j] = math.min(row[j] + 1, row[j - 1] + 1, substituted)
+    end
+  end
+  return row[#b]
+end
+
+--- Name among the keys of known that a misspelt name most likely means.
+---@param name any
+---@param known table<string, any>
+---@return string|nil
+function M.nearest(name, known)
+  if type(name) ~= "string" or #name > 64 then
+    return nil
+  end
+  local folded = fold(name)
+  local best, least
+  for _, candidate in ipairs(M.keys(known)) do
+    local d = distance(folded, fold(candidate))
+    if not least or d < least then
+      best, least = candidate, d
+    end
+  end
+  if least and least <= math.max(1, math.floor(#folded / 3)) then
+    return best
+  end
+  return nil
+end
+
+--- "unknown KIND NAME (NEAREST?)", or with the list of known names.
+---@param kind string
+---@param name any
+---@param known table<string, any>
+---@return string
+function M.unknown(kind, name, known)
+  local shown = type(name) == "string" and M.clean(name, 40) or M.show(name)
+  local near = M.nearest(name, known)
+  if near then
+    return ("unknown %s %s (%s?)"):format(kind, shown, near)
+  end
+  return ("unknown %s %s (known: %s)"):format(kind, shown, table.concat(M.keys(known), ", "))
+end
+
+return M

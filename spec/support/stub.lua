@@ -1,0 +1,70 @@
+--- stub.lua - clients over a transport that answers from a list and keeps what was sent.
+
+local image = require "qcimage"
+
+local M = {}
+
+M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
+M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
+
+--- A client with the example identity.
+---@param options table|nil more options, or other ones
+function M.client(options)
+  local all = { secretId = M.SECRET_ID, secretKey = M.SECRET_KEY, region = "gz", maxAttempts = 1 }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  return image.new(all)
+end
+
+--- A transport that answers one after another, the last one again and again. An answer is a body, a
+--- table {status, headers, body}, or {fail = message, sent = …, reason = …}.
+---@return function transport
+---@return table[] requests what was sent
+function M.transport(...)
+  local answers, requests = { ... }, {}
+  return function(request, seconds)
+    requests[#requests + 1] = request
+    request.seconds = seconds
+    local answer = answers[math.min(#requests, #answers)]
+    if type(answer) == "string" then
+      answer = { body = answer }
+    end
+    if answer.fail then
+      return nil, answer.fail, answer
+    end
+    return { status = answer.status or 200, headers = answer.headers or {}, body = answer.body }
+  end,
+    requests
+end
+
+--- A client over such a transport.
+function M.answering(options, ...)
+  local transport, requests = M.transport(...)
+  local all = { transport = transport }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  return M.client(all), requests
+end
+
+--- Parameters of a form or a query, decoded.
+function M.form(text)
+  local params = {}
+  for name, value in (text or ""):gmatch("([^&=]+)=([^&]*)") do
+    params[name] = value:gsub("%%(%x%x)", function(digits)
+      return string.char(tonumber(digits, 16))
+    end)
+  end
+  return params
+end
+
+--- Contents of a file of spec/fixtures.
+function M.fixture(name)
+  local file = assert(io.open("spec/fixtures/" .. name, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+return M

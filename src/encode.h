@@ -1,0 +1,36 @@
+/*
+ * encode.h - text forms: percent-encoding, hex, UTF-8, UTC dates.
+ * Pure: knows neither Lua nor OpenSSL. Part of qcimage, see LICENSE.
+ */
+#ifndef QCIMAGE_ENCODE_H
+#define QCIMAGE_ENCODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that qc_percent writes for a text of len bytes. */
+size_t qc_percent_length(const char *text, size_t len);
+
+/*
+ * Percent-encodes bytes as RFC 3986 has it: A-Z a-z 0-9 - _ . ~ stay, all
+ * others become %XX with capital digits. Writes no terminator; returns the
+ * end of what it wrote. out holds qc_percent_length(text, len) bytes.
+ */
+char *qc_percent(char *out, const char *text, size_t len);
+
+/* Writes 2 * len small hex digits, no terminator. */
+void qc_hex(char *out, const unsigned char *bytes, size_t len);
+
+/*
+ * Code points of a text, or -1 when it is not UTF-8 as RFC 3629 has it (no
+ * overlong forms, no surrogates, nothing above U+10FFFF).
+ */
+ptrdiff_t qc_utf8_length(const char *text, size_t len);
+
+/*
+ * Date of a Unix time in UTC as YYYY-MM-DD and a terminator, by arithmetic:
+ * no time zone of the host comes in. seconds: 0 to QC_TIMESTAMP_MAX.
+ */
+void qc_utc_date(char out[11], int64_t seconds);
+
+#endif

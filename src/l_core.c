@@ -1,0 +1,426 @@
+/*
+ * l_core.c - the Lua module qcimage.core: signing, digests, nonces, clocks.
+ * Binds sign.c and encode.c; opens no file or socket. Part of qcimage, see
+ * LICENSE.
+ *
+ * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
+ * message; its error queue is left as it was found, for the host's sake.
+ */
+#include "compat.h"
+#include "encode.h"
+#include "limits.h"
+#include "sign.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/hmac.h>
+#include <openssl/opensslv.h>
+#include <openssl/rand.h>
+
+#define SIGNER "qcimage.signer"
+
+typedef struct {
+  qc_signer keys;
+  size_t id_len;
+  char id[QC_SECRET_MAX + 1];
+  char open;
+} signer_object;
+
+#define CRYPTO_ERROR_MAX 256
+
+/* Takes the last error of libcrypto since ERR_set_mark, and forgets them. */
+static void take_crypto_error(char text[CRYPTO_ERROR_MAX])
+{
+  unsigned long code = ERR_peek_last_error();
+  if (code != 0)
+    ERR_error_string_n(code, text, CRYPTO_ERROR_MAX);
+  else
+    snprintf(text, CRYPTO_ERROR_MAX, "out of memory");
+  ERR_pop_to_mark();
+}
+
+static int push_crypto_error(lua_State *L, const char *what, const char *text)
+{
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s failed in libcrypto: %s", what, text);
+  return 2;
+}
+
+/* A string, not a number that would be turned into one. */
+static const char *check_text(lua_State *L, int arg, size_t *len)
+{
+  luaL_checktype(L, arg, LUA_TSTRING);
+  return lua_tolstring(L, arg, len);
+}
+
+static qc_digest check_digest(lua_State *L, int arg)
+{
+  static const char *const names[] = {"sha1", "sha256", NULL};
+  return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
+}
+
+static signer_object *check_signer(lua_State *L)
+{
+  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
+  if (!signer->open)
+    luaL_error(L, "the signer is closed");
+  return signer;
+}
+
+/* The request and what is written for it, kept off the heap when small. */
+static void *scratch(lua_State *L, void *small, size_t small_size, size_t size)
+{
+  return size <= small_size ? small : qc_newuserdata(L, size);
+}
+
+/* core.signer(secretId, secretKey) -> signer */
+static int core_signer(lua_State *L)
+{
+  size_t id_len, key_len, i;
+  const char *id = check_text(L, 1, &id_len);
+  const char *key = check_text(L, 2, &key_len);
+  char text[CRYPTO_ERROR_MAX];
+  signer_object *signer;
+  luaL_argcheck(L, id_len > 0 && id_len <= QC_SECRET_MAX, 1,
+                "secretId is empty or too long");
+  luaL_argcheck(L, key_len > 0 && key_len <= QC_SECRET_MAX, 2,
+                "secretKey is empty or too long");
+  for (i = 0; i < id_len; i++) /* it becomes part of a header */
+    luaL_argcheck(L, id[i] > ' ' && id[i] < 127, 1,
+                  "secretId has a blank or a control character");
+  signer = qc_newobject(L, sizeof(*signer), SIGNER);
+  memcpy(signer->id, id, id_len);
+  signer->id_len = id_len;
+  ERR_set_mark();
+  signer->open = (char)qc_signer_init(&signer->keys, key, key_len);
+  if (!signer->open) {
+    take_crypto_error(text);
+    return push_crypto_error(L, "making a signer", text);
+  }
+  ERR_pop_to_mark();
+  return 1;
+}
+
+static int signer_close(lua_State *L)
+{
+  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
+  qc_signer_clear(&signer->keys);
+  OPENSSL_cleanse(signer->id, sizeof(signer->id));
+  signer->open = 0;
+  return 0;
+}
+
+static int signer_tostring(lua_State *L)
+{
+  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
+  lua_pushfstring(L, "%s (%s)", SIGNER, signer->open ? "open" : "closed");
+  return 1;
+}
+
+/* Points params at the names and values of the table at index, which must
+   not change meanwhile. Returns how many bytes they have. */
+static size_t collect_params(lua_State *L, int index, qc_param *params)
+{
+  size_t bytes = 0;
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    params->name = lua_tolstring(L, -2, &params->name_len);
+    params->value = lua_tolstring(L, -1, &params->value_len);
+    bytes += params->name_len + params->value_len;
+    params++;
+    lua_pop(L, 1);
+  }
+  return bytes;
+}
+
+static size_t count_params(lua_State *L, int index)
+{
+  size_t count = 0;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+      luaL_argerror(L, index, "names and values must be strings");
+    lua_pop(L, 1);
+    if (++count > QC_PARAMS_MAX)
+      luaL_argerror(L, index, "too many parameters");
+  }
+  return count;
+}
+
+/*
+ * signer:v2(digest, method, host, path, params, stages)
+ *   -> wire form, and with stages = true {stringToSign, signature}
+ * params: all that is sent except Signature, {name = value}, both strings.
+ */
+static int signer_v2(lua_State *L)
+{
+  signer_object *signer = check_signer(L);
+  qc_digest digest = check_digest(L, 2);
+  qc_v2_request request;
+  qc_param few_params[QC_STACK_PARAMS];
+  char few_bytes[QC_STACK_SCRATCH];
+  char signature[QC_SIGNATURE_MAX];
+  char error[CRYPTO_ERROR_MAX];
+  char *text, *text_end, *wire, *wire_end;
+  size_t bytes, text_len;
+  int ok;
+  lua_settop(L, 7); /* scratch goes above */
+  request.method = check_text(L, 3, &request.method_len);
+  request.host = check_text(L, 4, &request.host_len);
+  request.path = check_text(L, 5, &request.path_len);
+  request.count = count_params(L, 6);
+  request.params = scratch(L, few_params, sizeof(few_params),
+                           request.count * sizeof(qc_param));
+  bytes = collect_params(L, 6, request.params);
+  if (bytes > QC_REQUEST_MAX)
+    return luaL_argerror(L, 6, "the request is too long");
+  qc_v2_sort(request.params, request.count);
+
+  text_len = qc_v2_text_length(&request);
+  memset(signature, '=', sizeof(signature) - 1); /* the longest to encode */
+  signature[sizeof(signature) - 1] = '\0';
+  text = scratch(L, few_bytes, sizeof(few_bytes),
+                 text_len + qc_v2_wire_length(&request, signature));
+  text_end = qc_v2_text(text, &request);
+  ERR_set_mark();
+  ok = qc_v2_sign(&signer->keys, digest, text, text_len, signature);
+  if (!ok) {
+    take_crypto_error(error);
+    return push_crypto_error(
+        L, digest == QC_SHA1 ? "signing with HMAC-SHA1" : "signing", error);
+  }
+  ERR_pop_to_mark();
+  wire = text_end;
+  wire_end = qc_v2_wire(wire, &request, signature);
+  lua_pushlstring(L, wire, (size_t)(wire_end - wire));
+  if (!lua_toboolean(L, 7))
+    return 1;
+  lua_createtable(L, 0, 2);
+  lua_pushlstring(L, text, text_len);
+  lua_setfield(L, -2, "stringToSign");
+  lua_pushstring(L, signature);
+  lua_setfield(L, -2, "signature");
+  return 2;
+}
+
+/*
+ * signer:tc3(timestamp, service, method, host, query, contentType, payload,
+ *            action, stages)
+ *   -> value of the Authorization header, and with stages = true
+ *      {canonicalRequest, stringToSign, signature}
+ * action: value of X-TC-Action when that header is to be signed too, or nil.
+ */
+static int signer_tc3(lua_State *L)
+{
+  signer_object *signer = check_signer(L);
+  lua_Number timestamp = luaL_checknumber(L, 2);
+  size_t service_len, canonical_len;
+  qc_tc3_request request;
+  qc_tc3_result result;
+  char few_bytes[QC_STACK_SCRATCH];
+  char text[QC_TC3_TEXT_MAX];
+  char error[CRYPTO_ERROR_MAX];
+  char *canonical;
+  int ok;
+  lua_settop(L, 10); /* scratch goes above */
+  luaL_argcheck(L, timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX,
+                2, "not a Unix time in seconds");
+  request.timestamp = (int64_t)timestamp;
+  request.service = check_text(L, 3, &service_len);
+  luaL_argcheck(L,
+                service_len < sizeof(signer->keys.day_service) &&
+                    service_len == strlen(request.service),
+                3, "not a service name");
+  request.method = check_text(L, 4, &request.method_len);
+  request.host = check_text(L, 5, &request.host_len);
+  request.query = check_text(L, 6, &request.query_len);
+  request.content_type = check_text(L, 7, &request.content_type_len);
+  request.payload = check_text(L, 8, &request.payload_len);
+  request.action = NULL;
+  request.action_len = 0;
+  if (!lua_isnoneornil(L, 9))
+    request.action = check_text(L, 9, &request.action_len);
+
+  canonical_len = qc_tc3_canonical_length(&request);
+  canonical = scratch(L, few_bytes, sizeof(few_bytes), canonical_len);
+  ERR_set_mark();
+  ok = qc_tc3_canonical(&signer->keys, canonical, &request) &&
+       qc_tc3_sign(&signer->keys, &request, canonical, canonical_len, &result);
+  if (!ok) {
+    take_crypto_error(error);
+    return push_crypto_error(L, "signing", error);
+  }
+  ERR_pop_to_mark();
+  lua_pushfstring(L,
+                  "TC3-HMAC-SHA256 Credential=%s/%s/%s/tc3_request, "
+                  "SignedHeaders=%s, Signature=%s",
+                  signer->id, result.date, request.service,
+                  qc_tc3_signed_headers(&request), result.signature);
+  if (!lua_toboolean(L, 10))
+    return 1;
+  lua_createtable(L, 0, 3);
+  lua_pushlstring(L, canonical, canonical_len);
+  lua_setfield(L, -2, "canonicalRequest");
+  lua_pushlstring(L, text, qc_tc3_text(text, &request, &result));
+  lua_setfield(L, -2, "stringToSign");
+  lua_pushstring(L, result.signature);
+  lua_setfield(L, -2, "signature");
+  return 2;
+}
+
+/* core.hmac("sha1" | "sha256", key, text) -> raw digest */
+static int core_hmac(lua_State *L)
+{
+  qc_digest digest = check_digest(L, 1);
+  size_t key_len, len;
+  const char *key = check_text(L, 2, &key_len);
+  const char *text = check_text(L, 3, &len);
+  unsigned char raw[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  char error[CRYPTO_ERROR_MAX];
+  luaL_argcheck(L, key_len <= QC_REQUEST_MAX, 2, "the key is too long");
+  ERR_set_mark();
+  if (HMAC(digest == QC_SHA1 ? EVP_sha1() : EVP_sha256(), key, (int)key_len,
+           (const unsigned char *)text, len, raw, &size) == NULL) {
+    take_crypto_error(error);
+    return push_crypto_error(L, "HMAC", error);
+  }
+  ERR_pop_to_mark();
+  lua_pushlstring(L, (const char *)raw, size);
+  return 1;
+}
+
+/* core.sha256(text) -> raw digest */
+static int core_sha256(lua_State *L)
+{
+  size_t len;
+  const char *text = check_text(L, 1, &len);
+  unsigned char raw[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  char error[CRYPTO_ERROR_MAX];
+  ERR_set_mark();
+  if (!EVP_Digest(text, len, raw, &size, EVP_sha256(), NULL)) {
+    take_crypto_error(error);
+    return push_crypto_error(L, "SHA-256", error);
+  }
+  ERR_pop_to_mark();
+  lua_pushlstring(L, (const char *)raw, size);
+  return 1;
+}
+
+/*
+ * core.nonce() -> decimal text, 1 to 2^53 - 1
+ * Never from a buffer, which forked processes would share. The range is that
+ * of whole numbers in a double, so no peer that reads JSON or Lua rounds it.
+ */
+static int core_nonce(lua_State *L)
+{
+  uint64_t value = 0;
+  char text[24];
+  char error[CRYPTO_ERROR_MAX];
+  int ok;
+  ERR_set_mark();
+  do {
+    ok = RAND_bytes((unsigned char *)&value, sizeof(value)) == 1;
+    value &= (UINT64_C(1) << 53) - 1;
+  } while (ok && value == 0);
+  if (!ok) {
+    take_crypto_error(error);
+    return push_crypto_error(L, "making a nonce", error);
+  }
+  ERR_pop_to_mark();
+  snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int push_clock(lua_State *L, clockid_t clock)
+{
+  struct timespec now;
+  if (clock_gettime(clock, &now) != 0)
+    return luaL_error(L, "the clock cannot be read: %s", strerror(errno));
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  return 1;
+}
+
+/* core.time() -> Unix time in seconds, with a fraction */
+static int core_time(lua_State *L)
+{
+  return push_clock(L, CLOCK_REALTIME);
+}
+
+/* core.monotonic() -> seconds since some moment; never set back */
+static int core_monotonic(lua_State *L)
+{
+  return push_clock(L, CLOCK_MONOTONIC);
+}
+
+/* core.sleep(seconds): waits so long, or until a signal comes, so that the
+   host's handler (Ctrl-C in the lua program) has its turn */
+static int core_sleep(lua_State *L)
+{
+  lua_Number seconds = luaL_checknumber(L, 1);
+  struct timespec left;
+  luaL_argcheck(L, seconds >= 0 && seconds <= QC_SLEEP_MAX, 1,
+                "not a wait in seconds");
+  left.tv_sec = (time_t)seconds;
+  left.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
+  if (nanosleep(&left, NULL) != 0 && errno != EINTR)
+    return luaL_error(L, "the wait failed: %s", strerror(errno));
+  return 0;
+}
+
+/* core.utf8len(text) -> code points, or nil when it is not UTF-8 */
+static int core_utf8len(lua_State *L)
+{
+  size_t len;
+  const char *text = check_text(L, 1, &len);
+  ptrdiff_t points = qc_utf8_length(text, len);
+  if (points < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)points);
+  return 1;
+}
+
+/* core.version() -> text: libcrypto of the build, libcrypto in use */
+static int core_version(lua_State *L)
+{
+  lua_pushfstring(L, "built with %s, running with %s", OPENSSL_VERSION_TEXT,
+                  OpenSSL_version(OPENSSL_VERSION));
+  return 1;
+}
+
+static const luaL_Reg signer_methods[] = {{"v2", signer_v2},
+                                          {"tc3", signer_tc3},
+                                          {"close", signer_close},
+                                          {NULL, NULL}};
+
+static const luaL_Reg signer_meta[] = {{"__gc", signer_close},
+                                       {"__close", signer_close},
+                                       {"__tostring", signer_tostring},
+                                       {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"signer", core_signer},   {"hmac", core_hmac},
+    {"sha256", core_sha256},   {"nonce", core_nonce},
+    {"time", core_time},       {"monotonic", core_monotonic},
+    {"sleep", core_sleep},     {"utf8len", core_utf8len},
+    {"version", core_version}, {NULL, NULL}};
+
+QC_EXPORT int luaopen_qcimage_core(lua_State *L);
+
+QC_EXPORT int luaopen_qcimage_core(lua_State *L)
+{
+  qc_checkversion(L);
+  qc_newtype(L, SIGNER, signer_methods, signer_meta);
+  lua_newtable(L);
+  qc_setfuncs(L, functions);
+  return 1;
+}
