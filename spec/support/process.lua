@@ -1,0 +1,39 @@
+--- process.lua - runs programs from a spec: shell commands, and Lua in the interpreter of the spec.
+
+local M = {}
+
+local first = 0
+while arg[first - 1] do
+  first = first - 1
+end
+
+--- Command of the interpreter that runs this spec.
+M.interpreter = arg[first]
+
+--- Quotes a word for the shell.
+function M.quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- Runs a shell command.
+---@param command string
+---@return string output stdout and stderr
+---@return integer status
+function M.run(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1; echo \"status $?\"", "r"))
+  local output = pipe:read "*a"
+  pipe:close()
+  local text, status = output:match "^(.*)status (%d+)\n$"
+  return text, tonumber(status)
+end
+
+--- Runs Lua code in a process of its own.
+---@param code string
+---@param environment string|nil assignments for env(1)
+---@return string output stdout and stderr
+---@return integer status
+function M.lua(code, environment)
+  return M.run(("env %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(environment or "", M.interpreter, code))
+end
+
+return M
