@@ -24,4 +24,31 @@
    timeout long before. */
 #define QC_SLEEP_MAX 86400
 
+/* HTTP */
+
+/* Headers of one request: API 3.0 with a token needs ten. */
+#define QC_HTTP_REQUEST_HEADERS 64
+/* Bytes of a request's head, as the service's gateways take at most 32 KB of
+   query: a URL in a request of API 2.0, a token of some KB otherwise. */
+#define QC_HTTP_REQUEST_HEAD_MAX (64 * 1024)
+/* Bytes and lines of an answer's head, with the interim answers before it and
+   the trailer after it: real ones have under 1 KB. */
+#define QC_HTTP_HEAD_MAX (64 * 1024)
+#define QC_HTTP_HEAD_LINES 256
+/* Body of an answer, unless told otherwise: a page of 100 images has about
+   100 KB. */
+#define QC_HTTP_BODY_MAX (4 * 1024 * 1024)
+/* Memory for a body that is kept from one answer to the next. */
+#define QC_HTTP_BODY_KEPT (64 * 1024)
+/* Connections that are kept: one, and those of other hosts that actions may
+   have. */
+#define QC_HTTP_CONNECTIONS 4
+/* Sockets at once: the kept ones, and those that race for a new one. */
+#define QC_HTTP_SOCKETS 16
+/* Longest attempt in seconds: a day, far below what C counts in
+   milliseconds. */
+#define QC_HTTP_SECONDS_MAX 86400
+/* Bytes of an option's text: a path, a URL. */
+#define QC_HTTP_OPTION_MAX 4096
+
 #endif

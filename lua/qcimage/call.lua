@@ -7,6 +7,7 @@ local build = require "qcimage.build"
 local check = require "qcimage.check"
 local codes = require "qcimage.codes"
 local core = require "qcimage.core"
+local credentials = require "qcimage.credentials"
 local endpoints = require "qcimage.endpoint"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
@@ -67,11 +68,11 @@ function M.prepare(client, name, params, options)
         "region"
       )
   end
-  local credentials, problem, where = client.provider()
-  if not credentials then
-    return nil, errors.notSent("credentials", ("%s: %s"):format(name, client.redact(problem)), where)
+  local given, problem, where = client.provider()
+  if not given then
+    return nil, errors.notSent("credentials", ("%s: %s"):format(name, problem), where)
   end
-  local signer, signerProblem = client.signerOf(credentials)
+  local signer, signerProblem = client.signerOf(given)
   if not signer then
     return nil, errors.notSent("unsupported", ("%s: %s"):format(name, signerProblem))
   end
@@ -85,7 +86,7 @@ function M.prepare(client, name, params, options)
     method = method,
     endpoint = client.endpoint or endpoints.default(version, action),
     region = endpoints.region(region, version),
-    credentials = credentials,
+    credentials = given,
     signer = signer,
     signatureMethod = client.options.signatureMethod or "HmacSHA256",
     language = client.options.language,
@@ -260,7 +261,6 @@ local FATES = {
 
 -- The error that the caller gets: fate of the whole call, hints, no secrets.
 local function finish(call, err, request)
-  local client = call.client
   local where = err.requestId and (" [requestId %s]"):format(text.clean(err.requestId, 80)) or ""
   local fate = ""
   if err.kind ~= "parameter" and not call.action.reads then
@@ -276,8 +276,9 @@ local function finish(call, err, request)
   end
   local tries = #call.attempts > 1 and (" (%d attempts)"):format(#call.attempts) or ""
   local signature = request and build.signature(request)
-  err.message = client.redact(err.message .. where .. fate .. tries .. hint, signature)
-  err.serviceMessage = err.serviceMessage and client.redact(err.serviceMessage, signature)
+  local message = err.message .. where .. fate .. tries .. hint
+  err.message = credentials.redact(message, call.credentials, signature)
+  err.serviceMessage = err.serviceMessage and credentials.redact(err.serviceMessage, call.credentials, signature)
   err.attempts = call.attempts
   err.retry, err.reused = nil, nil
   return nil, err.message, err

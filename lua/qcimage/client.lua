@@ -61,37 +61,6 @@ local function signerCache()
   end, close
 end
 
-local function replace(message, secret)
-  local from = 1
-  while true do
-    local first, last = message:find(secret, from, true)
-    if not first then
-      return message
-    end
-    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
-    from = first + 3
-  end
-end
-
-local function percentEncoded(value)
-  return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end))
-end
-
--- Takes secrets out of a message by their value, wherever it came from.
-local function redactor(provider)
-  return function(message, signature)
-    local given = provider()
-    for _, secret in ipairs { given and given.secretKey or "", given and given.token or "", signature or "" } do
-      if #secret >= 4 then
-        message = replace(replace(message, secret), percentEncoded(secret))
-      end
-    end
-    return message
-  end
-end
-
 local warned = false
 
 local function warnUnverified()
@@ -161,7 +130,6 @@ function M.new(given, level)
     options = options,
     provider = provider,
     signerOf = signerOf,
-    redact = redactor(provider),
     transport = function(request, seconds)
       return transport(request, seconds)
     end,

@@ -116,12 +116,13 @@ end
 ---@param environment table<string, string>
 ---@return function
 function M.provider(options, environment)
-  if options.credentials then
-    if type(options.credentials) == "table" then
-      return M.fixed(options.credentials, {})
+  local source = options.credentials
+  if source then
+    if type(source) == "table" then
+      return M.fixed(source, {})
     end
     return function()
-      local given, message = options.credentials()
+      local given, message = source()
       if type(given) ~= "table" then
         return nil, "the credentials provider gave none: " .. text.clean(tostring(message or "no message"))
       end
@@ -131,6 +132,38 @@ function M.provider(options, environment)
     return M.fixed(options, {})
   end
   return M.environment(environment)
+end
+
+local function replace(message, secret)
+  local from = 1
+  while true do
+    local first, last = message:find(secret, from, true)
+    if not first then
+      return message
+    end
+    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
+    from = first + 3
+  end
+end
+
+local function percentEncoded(value)
+  return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
+--- Takes the secrets of a call out of a message by their values, wherever it came from.
+---@param message string
+---@param given table credentials
+---@param signature string|nil
+---@return string
+function M.redact(message, given, signature)
+  for _, secret in ipairs { given.secretKey, signature or "", given.token or "" } do
+    if #secret >= 4 then -- a shorter one would be found in any text
+      message = replace(replace(message, secret), percentEncoded(secret))
+    end
+  end
+  return message
 end
 
 --- Names of the variables that a snapshot of the environment must hold.

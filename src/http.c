@@ -1,0 +1,514 @@
+/*
+ * http.c - one HTTP request at a time over libcurl, see http.h.
+ * Knows no Lua; its callbacks touch nothing but the connection. Part of
+ * qcimage, see LICENSE.
+ *
+ * Rules that libcurl's documentation gives (curl.se/libcurl/c): one
+ * curl_global_init, under a lock and never undone, because other code of the
+ * process may use libcurl too; a handle must not be used, nor cleaned up, in
+ * a process that was forked from the one that made it.
+ */
+#include "http.h"
+#include "http_message.h"
+#include "limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
+#include <curl/curl.h>
+
+#if LIBCURL_VERSION_NUM < 0x073600
+#error "libcurl 7.54 or newer is needed"
+#endif
+
+struct qc_http {
+  char *ca_file, *proxy, *user_agent;
+  int verify;
+
+  CURL *easy;     /* NULL until the first request */
+  pid_t owner;    /* the process that made it */
+  int is_guarded; /* 1: on_prerequest is called */
+  curl_socket_t sockets[QC_HTTP_SOCKETS];
+  char error[CURL_ERROR_SIZE];
+
+  /* The request */
+  buffer lines;
+  struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 2];
+  int sockets_opened, requests_begun, was_reused;
+
+  /* The answer */
+  head_state state;
+  long status;
+  size_t head_bytes, head_lines, header_count;
+  buffer head, body;
+  const char *fault, *fault_reason; /* what a callback refused, and why */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode global_state = CURLE_FAILED_INIT;
+
+static void global_init(void)
+{
+  global_state = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* A write to a connection that the peer has closed raises SIGPIPE, and
+   libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
+   blocked in this thread, and taken back if it came; the handlers and masks
+   of the host are left alone. */
+typedef struct {
+  sigset_t mask;
+  int is_blocked, was_pending;
+} pipe_guard;
+
+static void guard_pipe(pipe_guard *guard)
+{
+  sigset_t set;
+  guard->is_blocked =
+      sigpending(&set) == 0 &&
+      (guard->was_pending = sigismember(&set, SIGPIPE) == 1, 1) &&
+      sigemptyset(&set) == 0 && sigaddset(&set, SIGPIPE) == 0 &&
+      pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
+}
+
+static void unguard_pipe(const pipe_guard *guard)
+{
+  sigset_t set;
+  if (!guard->is_blocked)
+    return;
+  if (!guard->was_pending && sigpending(&set) == 0 &&
+      sigismember(&set, SIGPIPE) == 1) {
+    int number;
+    if (sigemptyset(&set) == 0 && sigaddset(&set, SIGPIPE) == 0)
+      (void)sigwait(&set, &number); /* it is pending: no wait */
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *user)
+{
+  qc_http *http = user;
+  return qc_reply_line(&http->reply, line, size * count) ? size * count : 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *user)
+{
+  qc_http *http = user;
+  return qc_reply_body(&http->reply, bytes, size * count) ? size * count : 0;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* CURLOPT_PREREQFUNCTION: called when the request is about to leave. On a
+   kept connection that turns out to be closed libcurl sends the same bytes
+   again by itself, which the service sees as a replay: the second time is
+   stopped here. */
+static int on_prerequest(void *user, char *peer_ip, char *local_ip,
+                         int peer_port, int local_port)
+{
+  qc_http *http = user;
+  (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
+  if (++http->requests_begun > 1)
+    return CURL_PREREQFUNC_ABORT;
+  http->was_reused = http->sockets_opened == 0;
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* CURLOPT_OPENSOCKETFUNCTION: keeps the descriptor, so that a forked process
+   can close it without a word to the peer; programs that the host starts
+   don't inherit it. */
+static curl_socket_t on_open(void *user, curlsocktype purpose,
+                             struct curl_sockaddr *address)
+{
+  qc_http *http = user;
+  int i, fd;
+  (void)purpose;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    if (http->sockets[i] == CURL_SOCKET_BAD)
+      break;
+  if (i == QC_HTTP_SOCKETS)
+    return CURL_SOCKET_BAD;
+  fd = socket(address->family, address->socktype, address->protocol);
+  if (fd < 0)
+    return CURL_SOCKET_BAD;
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    (void)close(fd);
+    return CURL_SOCKET_BAD;
+  }
+  http->sockets_opened++;
+  return http->sockets[i] = fd;
+}
+
+static int on_close(void *user, curl_socket_t fd)
+{
+  qc_http *http = user;
+  int i;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    if (http->sockets[i] == fd)
+      http->sockets[i] = CURL_SOCKET_BAD;
+  return close(fd);
+}
+
+/* Sets an option unless one before was refused. */
+#define SET(option, value)                                                    \
+  do {                                                                        \
+    if (code == CURLE_OK)                                                     \
+      code = curl_easy_setopt(easy, option, value);                           \
+  } while (0)
+
+/* Options that a libcurl at run time, older than that of the build, may not
+   know. */
+static CURLcode set_newer(qc_http *http)
+{
+  CURL *easy = http->easy;
+  CURLcode code = CURLE_OK;
+  http->is_guarded = 0;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  SET(CURLOPT_PREREQDATA, http);
+  SET(CURLOPT_PREREQFUNCTION, on_prerequest);
+  http->is_guarded = code == CURLE_OK;
+  if (code == CURLE_UNKNOWN_OPTION)
+    code = CURLE_OK;
+#endif
+  if (!http->is_guarded) /* no kept connection, no second sending */
+    SET(CURLOPT_FORBID_REUSE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* or a dead name server holds a call until its thread gives up */
+  SET(CURLOPT_QUICK_EXIT, 1L);
+  if (code == CURLE_UNKNOWN_OPTION)
+    code = CURLE_OK;
+#endif
+  return code;
+}
+
+/* Sets what all requests share. */
+static CURLcode set_up(qc_http *http)
+{
+  CURL *easy = http->easy;
+  CURLcode code = set_newer(http);
+  SET(CURLOPT_ERRORBUFFER, http->error);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_OPENSOCKETDATA, http);
+  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+  SET(CURLOPT_CLOSESOCKETDATA, http);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_MAXCONNECTS, (long)QC_HTTP_CONNECTIONS);
+
+  SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  SET(CURLOPT_FOLLOWLOCATION, 0L);
+  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+#if LIBCURL_VERSION_NUM >= 0x074000 /* on_body refuses it in any version */
+  SET(CURLOPT_HTTP09_ALLOWED, 0L);
+#endif
+  SET(CURLOPT_PATH_AS_IS, 1L); /* it is signed */
+  if (http->user_agent != NULL)
+    SET(CURLOPT_USERAGENT, http->user_agent);
+
+  SET(CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
+  SET(CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (http->ca_file != NULL) {
+    SET(CURLOPT_CAINFO, http->ca_file);
+    SET(CURLOPT_CAPATH, NULL);
+  }
+
+  SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none to a proxy */
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (http->proxy != NULL) /* told so: more than what the environment says */
+    SET(CURLOPT_NOPROXY, "");
+
+  SET(CURLOPT_HEADERDATA, http);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_WRITEDATA, http);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)http->body.max);
+  return code;
+}
+
+/* In a forked process: lets go of what belongs to the parent. To clean the
+   handle up would end the parent's TLS connection, so its memory stays. */
+static void abandon(qc_http *http)
+{
+  int i;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    if (http->sockets[i] != CURL_SOCKET_BAD) {
+      (void)close(http->sockets[i]);
+      http->sockets[i] = CURL_SOCKET_BAD;
+    }
+  http->easy = NULL;
+}
+
+static void clean_up(qc_http *http)
+{
+  pipe_guard guard;
+  guard_pipe(&guard); /* TLS says goodbye */
+  curl_easy_cleanup(http->easy);
+  http->easy = NULL;
+  unguard_pipe(&guard);
+}
+
+/* Has a handle of this process ready. */
+static CURLcode make_ready(qc_http *http)
+{
+  CURLcode code;
+  if (http->easy != NULL && http->owner != getpid())
+    abandon(http);
+  if (http->easy != NULL)
+    return CURLE_OK;
+  if (pthread_once(&once, global_init) != 0 || global_state != CURLE_OK)
+    return CURLE_FAILED_INIT;
+  http->owner = getpid();
+  http->easy = curl_easy_init();
+  if (http->easy == NULL)
+    return CURLE_OUT_OF_MEMORY;
+  code = set_up(http);
+  if (code != CURLE_OK)
+    clean_up(http);
+  return code;
+}
+
+/* Adds a header line to libcurl's list. */
+static void add_line(qc_http *http, size_t n, char *line)
+{
+  http->nodes[n].data = line;
+  http->nodes[n].next = NULL;
+  if (n > 0)
+    http->nodes[n - 1].next = &http->nodes[n];
+}
+
+/* Builds the header lines, in memory that is kept. */
+static CURLcode set_headers(qc_http *http, const qc_http_request *request)
+{
+  static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
+  static char no_expect[] = "Expect:"; /* or libcurl may wait for a 100 */
+  size_t n;
+  http->lines.len = 0;
+  if (!qc_buffer_reserve(&http->lines, qc_headers_length(request)))
+    return CURLE_OUT_OF_MEMORY;
+  for (n = 0; n < request->header_count; n++)
+    add_line(http, n, qc_add_header(&http->lines, &request->headers[n]));
+  if (!qc_has_header(request, "accept-encoding"))
+    add_line(http, n++, qc_add_header(&http->lines, &coding));
+  add_line(http, n, no_expect);
+  return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
+}
+
+/* Milliseconds, never 0: that is no limit to libcurl. */
+static long milliseconds(double seconds)
+{
+  if (seconds > QC_HTTP_SECONDS_MAX)
+    seconds = QC_HTTP_SECONDS_MAX;
+  return seconds > 0.001 ? (long)ceil(seconds * 1000) : 1;
+}
+
+/* Sets all that differs from one request to the next. */
+static CURLcode set_request(qc_http *http, const qc_http_request *request)
+{
+  CURL *easy = http->easy;
+  CURLcode code = set_headers(http, request);
+  const char *proxy = request->direct ? "" : NULL;
+  SET(CURLOPT_URL, request->url);
+  if (request->is_post) {
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    SET(CURLOPT_POSTFIELDS, request->body_len > 0 ? request->body : "");
+  } else {
+    SET(CURLOPT_HTTPGET, 1L);
+  }
+  SET(CURLOPT_TIMEOUT_MS, milliseconds(request->seconds));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_seconds));
+  SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : proxy);
+  return code;
+}
+
+static int mentions_proxy(const char *text)
+{
+  return strstr(text, "proxy") != NULL || strstr(text, "Proxy") != NULL ||
+         strstr(text, "CONNECT") != NULL;
+}
+
+/* The word for what failed. NULL: nothing of the network. */
+static const char *reason_of(const qc_http *http, CURLcode code)
+{
+  if (http->fault != NULL)
+    return http->fault_reason;
+  switch (code) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return "dns";
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    return "proxy";
+  case CURLE_COULDNT_CONNECT:
+    return mentions_proxy(http->error) ? "proxy" : "connect";
+  case CURLE_OPERATION_TIMEDOUT:
+    return "timeout";
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_ENGINE_INITFAILED:
+    return "tls";
+  case CURLE_GOT_NOTHING:
+  case CURLE_SEND_ERROR:
+  case CURLE_RECV_ERROR:
+  case CURLE_PARTIAL_FILE:
+    return !http->requests_begun && mentions_proxy(http->error) ? "proxy"
+                                                                : "closed";
+  case CURLE_ABORTED_BY_CALLBACK: /* on_prerequest */
+    return "closed";
+  case CURLE_FILESIZE_EXCEEDED:
+    return "tooLarge";
+  case CURLE_FAILED_INIT:
+  case CURLE_OUT_OF_MEMORY:
+  case CURLE_UNKNOWN_OPTION:
+  case CURLE_NOT_BUILT_IN:
+    return NULL;
+  default:
+    return http->requests_begun ? "format" : NULL;
+  }
+}
+
+/* Says what failed: in http->error, as one line. */
+static void describe(qc_http *http, CURLcode code, qc_http_result *result)
+{
+  const char *text = NULL;
+  size_t i;
+  if (http->fault != NULL)
+    text = http->fault;
+  else if (code == CURLE_ABORTED_BY_CALLBACK)
+    text = "the kept connection was closed before an answer came";
+  else if (code == CURLE_OUT_OF_MEMORY)
+    text = "out of memory";
+  else if (http->error[0] == '\0')
+    text = curl_easy_strerror(code);
+  if (text != NULL) {
+    strncpy(http->error, text, sizeof(http->error) - 1);
+    http->error[sizeof(http->error) - 1] = '\0';
+  }
+  for (i = 0; http->error[i] != '\0'; i++)
+    if ((unsigned char)http->error[i] < ' ' || http->error[i] == 127)
+      http->error[i] = ' ';
+  result->message = http->error;
+}
+
+int qc_http_send(qc_http *http, const qc_http_request *request,
+                 qc_http_result *result)
+{
+  CURLcode code;
+  memset(result, 0, sizeof(*result));
+  http->error[0] = '\0';
+  http->sockets_opened = http->requests_begun = http->was_reused = 0;
+  http->state = STATUS_LINE;
+  http->head_bytes = http->head_lines = http->header_count = 0;
+  http->head.len = http->body.len = 0;
+  http->fault = http->fault_reason = NULL;
+  qc_http_trim(http);
+
+  code = make_ready(http);
+  if (code == CURLE_OK)
+    code = set_request(http, request);
+  if (code == CURLE_OK) {
+    pipe_guard guard;
+    guard_pipe(&guard);
+    code = curl_easy_perform(http->easy);
+    unguard_pipe(&guard);
+  }
+  if (code == CURLE_OK && http->state != HEAD_DONE)
+    (void)refuse(http, "format", "the answer ended in its head");
+  if (code == CURLE_OK && http->fault == NULL) {
+    result->status = http->status;
+    result->body = http->body.data;
+    result->body_len = http->body.len;
+    result->head = http->head.data;
+    result->header_count = http->header_count;
+    return 1;
+  }
+  result->reason = reason_of(http, code);
+  result->sent = http->requests_begun > 0;
+  result->reused = http->was_reused;
+  describe(http, code, result);
+  return 0;
+}
+
+/* A copy, or NULL for NULL; *ok becomes 0 when memory is out. */
+static char *copy(const char *text, int *ok)
+{
+  size_t size = text == NULL ? 0 : strlen(text) + 1;
+  char *own = text == NULL ? NULL : malloc(size);
+  if (own != NULL)
+    memcpy(own, text, size);
+  else if (text != NULL)
+    *ok = 0;
+  return own;
+}
+
+qc_http *qc_http_new(const qc_http_options *options)
+{
+  qc_http *http = calloc(1, sizeof(*http));
+  int ok = 1, i;
+  if (http == NULL)
+    return NULL;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    http->sockets[i] = CURL_SOCKET_BAD;
+  http->lines.max = QC_HTTP_REQUEST_HEAD_MAX;
+  http->head.max = 2 * QC_HTTP_HEAD_MAX; /* each line gets a second \0 */
+  http->body.max = options->max_response;
+  http->verify = options->verify;
+  http->ca_file = copy(options->ca_file, &ok);
+  http->proxy = copy(options->proxy, &ok);
+  http->user_agent = copy(options->user_agent, &ok);
+  if (!ok) {
+    qc_http_free(http);
+    return NULL;
+  }
+  return http;
+}
+
+void qc_http_trim(qc_http *http)
+{
+  if (http->body.size > QC_HTTP_BODY_KEPT)
+    release(&http->body);
+}
+
+void qc_http_free(qc_http *http)
+{
+  if (http == NULL)
+    return;
+  if (http->easy != NULL && http->owner != getpid())
+    abandon(http);
+  if (http->easy != NULL)
+    clean_up(http);
+  release(&http->lines);
+  release(&http->head);
+  release(&http->body);
+  free(http->ca_file);
+  free(http->proxy);
+  free(http->user_agent);
+  free(http);
+}
+
+const char *qc_http_ca_file(void)
+{
+#if LIBCURL_VERSION_NUM >= 0x074600
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  if (info->age >= CURLVERSION_SEVENTH)
+    return info->cainfo;
+#endif
+  return NULL;
+}
+
+const char *qc_http_version(void)
+{
+  return curl_version();
+}

@@ -1,0 +1,289 @@
+/*
+ * http_message.c - the text of HTTP messages, see http_message.h.
+ * Opens and sends nothing. Part of qcimage, see LICENSE.
+ *
+ * The rules are those of RFC 9110 and RFC 9112, read strictly: what libcurl
+ * lets pass and a service would never send is refused.
+ */
+#include "http_message.h"
+#include "limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Smallest piece of memory that a buffer takes. */
+#define FIRST_SIZE 4096
+
+int qc_buffer_reserve(qc_buffer *buffer, size_t len)
+{
+  size_t size = buffer->size == 0 ? FIRST_SIZE : buffer->size;
+  char *data;
+  while (size - buffer->len < len)
+    size *= 2;
+  if (size > buffer->max)
+    size = buffer->max;
+  if (size <= buffer->size)
+    return 1;
+  data = realloc(buffer->data, size);
+  if (data == NULL)
+    return 0;
+  buffer->data = data;
+  buffer->size = size;
+  return 1;
+}
+
+void qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len)
+{
+  if (len > 0)
+    memcpy(buffer->data + buffer->len, bytes, len);
+  buffer->len += len;
+}
+
+void qc_buffer_free(qc_buffer *buffer)
+{
+  free(buffer->data);
+  buffer->data = NULL;
+  buffer->len = buffer->size = 0;
+}
+
+static int is_digit(char c)
+{
+  return c >= '0' && c <= '9';
+}
+
+static int is_blank(char c)
+{
+  return c == ' ' || c == '\t';
+}
+
+/* By bytes, whatever the locale. */
+static char lower(char c)
+{
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* What a header's name is made of. */
+static int is_token(const char *text, size_t len)
+{
+  size_t i;
+  for (i = 0; i < len; i++) {
+    char c = lower(text[i]);
+    if (!is_digit(c) && !(c >= 'a' && c <= 'z') &&
+        (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+      return 0;
+  }
+  return len > 0;
+}
+
+static int has_control(const char *text, size_t len)
+{
+  size_t i;
+  for (i = 0; i < len; i++)
+    if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 127)
+      return 1;
+  return 0;
+}
+
+static int same_name(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+  size_t i = 0;
+  if (a_len != b_len)
+    return 0;
+  while (i < a_len && lower(a[i]) == lower(b[i]))
+    i++;
+  return i == a_len;
+}
+
+/* The request */
+
+int qc_has_header(const qc_http_request *request, const char *name)
+{
+  size_t i;
+  for (i = 0; i < request->header_count; i++)
+    if (same_name(request->headers[i].name, request->headers[i].name_len, name,
+                  strlen(name)))
+      return 1;
+  return 0;
+}
+
+size_t qc_headers_length(const qc_http_request *request)
+{
+  size_t length = 2 * 32, i;
+  for (i = 0; i < request->header_count; i++)
+    length += request->headers[i].name_len + request->headers[i].value_len +
+              sizeof(": ");
+  return length;
+}
+
+char *qc_add_header(qc_buffer *lines, const qc_http_header *header)
+{
+  char *line = lines->data + lines->len;
+  size_t i = 0;
+  while (i < header->value_len && is_blank(header->value[i]))
+    i++;
+  qc_buffer_add(lines, header->name, header->name_len);
+  if (i == header->value_len) { /* "Name:" would leave the header out */
+    qc_buffer_add(lines, ";", 2);
+  } else {
+    qc_buffer_add(lines, ": ", 2);
+    qc_buffer_add(lines, header->value, header->value_len);
+    qc_buffer_add(lines, "", 1);
+  }
+  return line;
+}
+
+/* What is wrong with header n of a request. */
+static const char *header_fault(const qc_http_request *request, size_t n)
+{
+  static const char *const own[] = {"content-length", "transfer-encoding",
+                                    "expect"};
+  const qc_http_header *header = &request->headers[n];
+  size_t i;
+  if (!is_token(header->name, header->name_len))
+    return "is no name of a header";
+  if (has_control(header->value, header->value_len))
+    return "holds a control character";
+  for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+    if (same_name(header->name, header->name_len, own[i], strlen(own[i])))
+      return "is not the caller's to set";
+  for (i = 0; i < n; i++)
+    if (same_name(header->name, header->name_len, request->headers[i].name,
+                  request->headers[i].name_len))
+      return "is there twice";
+  return NULL;
+}
+
+const char *qc_http_fault(const qc_http_request *request, size_t *header)
+{
+  const char *url = request->url, *fault = NULL;
+  size_t i;
+  *header = request->header_count;
+  if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+    return "the URL does not begin with https:// or http://";
+  for (i = 0; i < request->url_len; i++)
+    if ((unsigned char)url[i] <= ' ' || url[i] == 127)
+      return "the URL holds a blank or a control character";
+  if (request->url_len + qc_headers_length(request) > QC_HTTP_REQUEST_HEAD_MAX)
+    return "URL and headers are too long";
+  if (!request->is_post && request->body_len > 0)
+    return "a GET has no body";
+  for (i = 0; i < request->header_count && fault == NULL; i++) {
+    fault = header_fault(request, i);
+    if (fault != NULL)
+      *header = i;
+  }
+  return fault;
+}
+
+/* The answer */
+
+/* Notes a fault. */
+static int refuse(qc_reply *reply, const char *reason, const char *fault)
+{
+  reply->reason = reason;
+  reply->fault = fault;
+  return 0;
+}
+
+void qc_reply_init(qc_reply *reply, size_t max_body)
+{
+  memset(reply, 0, sizeof(*reply));
+  reply->head.max = 2 * QC_HTTP_HEAD_MAX; /* \0 needs more room than : did */
+  reply->body.max = max_body;
+}
+
+void qc_reply_start(qc_reply *reply)
+{
+  reply->state = QC_STATUS_LINE;
+  reply->status = 0;
+  reply->head_bytes = reply->head_lines = reply->header_count = 0;
+  reply->head.len = reply->body.len = 0;
+  reply->fault = reply->reason = NULL;
+}
+
+/* "HTTP/1.1 200 OK", the words after the number optional. */
+static int take_status(qc_reply *reply, const char *line, size_t len)
+{
+  if (len < 12 || memcmp(line, "HTTP/1.", 7) != 0 || !is_digit(line[7]) ||
+      line[8] != ' ' || !is_digit(line[9]) || !is_digit(line[10]) ||
+      !is_digit(line[11]) || (len > 12 && line[12] != ' '))
+    return refuse(reply, "format", "the answer does not begin as HTTP/1 does");
+  reply->status =
+      (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
+  if (reply->status < 100 || reply->status == 101) /* nobody asked for 101 */
+    return refuse(reply, "format", "the answer has a status that is not due");
+  reply->head.len = reply->header_count = 0; /* those of an interim answer */
+  reply->state = QC_FIELDS;
+  return 1;
+}
+
+static int take_field(qc_reply *reply, const char *line, size_t len)
+{
+  const char *colon = memchr(line, ':', len), *value;
+  size_t name_len, value_len, i;
+  if (colon == NULL)
+    return refuse(reply, "format", "the answer has a malformed header");
+  name_len = (size_t)(colon - line);
+  value = colon + 1;
+  value_len = len - name_len - 1;
+  while (value_len > 0 && is_blank(value[0]))
+    value++, value_len--;
+  while (value_len > 0 && is_blank(value[value_len - 1]))
+    value_len--;
+  if (!is_token(line, name_len) || has_control(value, value_len))
+    return refuse(reply, "format", "the answer has a malformed header");
+  if (!qc_buffer_reserve(&reply->head, name_len + value_len + 2))
+    return refuse(reply, NULL, "out of memory");
+  for (i = 0; i < name_len; i++)
+    reply->head.data[reply->head.len++] = lower(line[i]);
+  qc_buffer_add(&reply->head, "", 1);
+  qc_buffer_add(&reply->head, value, value_len);
+  qc_buffer_add(&reply->head, "", 1);
+  reply->header_count++;
+  return 1;
+}
+
+int qc_reply_line(qc_reply *reply, const char *line, size_t len)
+{
+  reply->head_bytes += len;
+  reply->head_lines++;
+  if (reply->head_bytes > QC_HTTP_HEAD_MAX ||
+      reply->head_lines > QC_HTTP_HEAD_LINES)
+    return refuse(reply, "tooLarge", "the answer's head is too large");
+  if (len > 0 && line[len - 1] == '\n')
+    len--;
+  if (len > 0 && line[len - 1] == '\r')
+    len--;
+  if (reply->state == QC_STATUS_LINE)
+    return take_status(reply, line, len);
+  if (reply->state == QC_FIELDS && len > 0)
+    return take_field(reply, line, len);
+  if (reply->state == QC_FIELDS) /* after an interim answer comes another */
+    reply->state = reply->status < 200 ? QC_STATUS_LINE : QC_HEAD_DONE;
+  return 1; /* a trailer is of no use */
+}
+
+int qc_reply_body(qc_reply *reply, const char *bytes, size_t len)
+{
+  if (reply->state != QC_HEAD_DONE)
+    return refuse(reply, "format", "the answer has no head");
+  if (len > reply->body.max - reply->body.len)
+    return refuse(reply, "tooLarge", "the answer's body is too large");
+  if (!qc_buffer_reserve(&reply->body, len))
+    return refuse(reply, NULL, "out of memory");
+  qc_buffer_add(&reply->body, bytes, len);
+  return 1;
+}
+
+int qc_reply_end(qc_reply *reply)
+{
+  if (reply->state != QC_HEAD_DONE)
+    return refuse(reply, "format", "the answer ends in its head");
+  return 1;
+}
+
+void qc_reply_free(qc_reply *reply)
+{
+  qc_buffer_free(&reply->head);
+  qc_buffer_free(&reply->body);
+}

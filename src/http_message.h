@@ -1,0 +1,56 @@
+/*
+ * http_message.h - the text of HTTP messages: what a request may hold, and
+ * how an answer is read within limits. Knows neither Lua nor libcurl. Part of
+ * qcimage, see LICENSE.
+ */
+#ifndef QCIMAGE_HTTP_MESSAGE_H
+#define QCIMAGE_HTTP_MESSAGE_H
+
+#include "http.h"
+
+/* Bytes that grow as needed, up to max. */
+typedef struct {
+  char *data;
+  size_t len, size, max;
+} qc_buffer;
+
+/* Makes room for len more bytes, len being at most max less what is there.
+   0: out of memory. */
+int qc_buffer_reserve(qc_buffer *buffer, size_t len);
+/* Adds bytes, for which room was made. */
+void qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len);
+void qc_buffer_free(qc_buffer *buffer);
+
+/* An answer while it is read. */
+typedef struct {
+  enum { QC_STATUS_LINE, QC_FIELDS, QC_HEAD_DONE } state;
+  long status;
+  size_t head_bytes, head_lines, header_count;
+  qc_buffer head; /* header_count times: lower-case name, \0, value, \0 */
+  qc_buffer body;
+  const char *fault;  /* why reading stopped, or NULL */
+  const char *reason; /* the fault's, as in qc_http_result */
+} qc_reply;
+
+void qc_reply_init(qc_reply *reply, size_t max_body);
+/* Forgets the answer before. */
+void qc_reply_start(qc_reply *reply);
+/* Takes a line of the head or of the trailer, with its line end. 0: a fault,
+   which is noted. */
+int qc_reply_line(qc_reply *reply, const char *line, size_t len);
+/* Takes a piece of the body. 0: a fault, which is noted. */
+int qc_reply_body(qc_reply *reply, const char *bytes, size_t len);
+/* Takes the end. 0: a fault, which is noted. */
+int qc_reply_end(qc_reply *reply);
+void qc_reply_free(qc_reply *reply);
+
+/* Bytes of a request's header lines as qc_add_header writes them, and of two
+   short ones more. */
+size_t qc_headers_length(const qc_http_request *request);
+/* Adds "Name: value" and \0, in the form that libcurl wants, for which room
+   was made. Returns the line. */
+char *qc_add_header(qc_buffer *lines, const qc_http_header *header);
+/* Whether a request has a header, in whatever case; name in lower case. */
+int qc_has_header(const qc_http_request *request, const char *name);
+
+#endif
