@@ -12,16 +12,13 @@
 #include "http_message.h"
 #include "limits.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
@@ -41,17 +38,11 @@ struct qc_http {
   curl_socket_t sockets[QC_HTTP_SOCKETS];
   char error[CURL_ERROR_SIZE];
 
-  /* The request */
-  buffer lines;
+  /* The call at hand */
+  qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 2];
   int sockets_opened, requests_begun, was_reused;
-
-  /* The answer */
-  head_state state;
-  long status;
-  size_t head_bytes, head_lines, header_count;
-  buffer head, body;
-  const char *fault, *fault_reason; /* what a callback refused, and why */
+  qc_reply reply;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -71,27 +62,30 @@ typedef struct {
   int is_blocked, was_pending;
 } pipe_guard;
 
+static int has_pending_pipe(void)
+{
+  sigset_t set;
+  return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
 static void guard_pipe(pipe_guard *guard)
 {
   sigset_t set;
-  guard->is_blocked =
-      sigpending(&set) == 0 &&
-      (guard->was_pending = sigismember(&set, SIGPIPE) == 1, 1) &&
-      sigemptyset(&set) == 0 && sigaddset(&set, SIGPIPE) == 0 &&
-      pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
+  guard->was_pending = has_pending_pipe();
+  guard->is_blocked = sigemptyset(&set) == 0 &&
+                      sigaddset(&set, SIGPIPE) == 0 &&
+                      pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
 }
 
 static void unguard_pipe(const pipe_guard *guard)
 {
   sigset_t set;
+  int number;
   if (!guard->is_blocked)
     return;
-  if (!guard->was_pending && sigpending(&set) == 0 &&
-      sigismember(&set, SIGPIPE) == 1) {
-    int number;
-    if (sigemptyset(&set) == 0 && sigaddset(&set, SIGPIPE) == 0)
-      (void)sigwait(&set, &number); /* it is pending: no wait */
-  }
+  if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
+      sigaddset(&set, SIGPIPE) == 0)
+    (void)sigwait(&set, &number); /* takes it at once */
   (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 
@@ -231,7 +225,7 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_HEADERFUNCTION, on_header);
   SET(CURLOPT_WRITEDATA, http);
   SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)http->body.max);
+  SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)http->reply.body.max);
   return code;
 }
 
@@ -303,12 +297,12 @@ static CURLcode set_headers(qc_http *http, const qc_http_request *request)
   return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
 }
 
-/* Milliseconds, never 0: that is no limit to libcurl. */
+/* Milliseconds, never 0: to libcurl that is no limit. */
 static long milliseconds(double seconds)
 {
   if (seconds > QC_HTTP_SECONDS_MAX)
     seconds = QC_HTTP_SECONDS_MAX;
-  return seconds > 0.001 ? (long)ceil(seconds * 1000) : 1;
+  return (long)(seconds * 1000) + 1;
 }
 
 /* Sets all that differs from one request to the next. */
@@ -340,15 +334,14 @@ static int mentions_proxy(const char *text)
 /* The word for what failed. NULL: nothing of the network. */
 static const char *reason_of(const qc_http *http, CURLcode code)
 {
-  if (http->fault != NULL)
-    return http->fault_reason;
+  int is_proxy = !http->requests_begun && mentions_proxy(http->error);
   switch (code) {
   case CURLE_COULDNT_RESOLVE_HOST:
     return "dns";
   case CURLE_COULDNT_RESOLVE_PROXY:
     return "proxy";
   case CURLE_COULDNT_CONNECT:
-    return mentions_proxy(http->error) ? "proxy" : "connect";
+    return is_proxy ? "proxy" : "connect";
   case CURLE_OPERATION_TIMEDOUT:
     return "timeout";
   case CURLE_SSL_CONNECT_ERROR:
@@ -363,8 +356,7 @@ static const char *reason_of(const qc_http *http, CURLcode code)
   case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR:
   case CURLE_PARTIAL_FILE:
-    return !http->requests_begun && mentions_proxy(http->error) ? "proxy"
-                                                                : "closed";
+    return is_proxy ? "proxy" : "closed";
   case CURLE_ABORTED_BY_CALLBACK: /* on_prerequest */
     return "closed";
   case CURLE_FILESIZE_EXCEEDED:
@@ -379,13 +371,25 @@ static const char *reason_of(const qc_http *http, CURLcode code)
   }
 }
 
-/* Says what failed: in http->error, as one line. */
-static void describe(qc_http *http, CURLcode code, qc_http_result *result)
+/* Whether a byte of the request may have left, given how a transfer ended. */
+static int may_have_left(const qc_http *http, CURLcode code)
+{
+  if (http->is_guarded)
+    return http->requests_begun > 0;
+  return code != CURLE_COULDNT_RESOLVE_HOST &&
+         code != CURLE_COULDNT_RESOLVE_PROXY &&
+         code != CURLE_COULDNT_CONNECT && code != CURLE_SSL_CONNECT_ERROR &&
+         code != CURLE_PEER_FAILED_VERIFICATION &&
+         code != CURLE_SSL_CACERT_BADFILE;
+}
+
+/* What failed, as one line in http->error. */
+static const char *describe(qc_http *http, CURLcode code)
 {
   const char *text = NULL;
-  size_t i;
-  if (http->fault != NULL)
-    text = http->fault;
+  char *c;
+  if (http->reply.fault != NULL)
+    text = http->reply.fault;
   else if (code == CURLE_ABORTED_BY_CALLBACK)
     text = "the kept connection was closed before an answer came";
   else if (code == CURLE_OUT_OF_MEMORY)
@@ -396,25 +400,21 @@ static void describe(qc_http *http, CURLcode code, qc_http_result *result)
     strncpy(http->error, text, sizeof(http->error) - 1);
     http->error[sizeof(http->error) - 1] = '\0';
   }
-  for (i = 0; http->error[i] != '\0'; i++)
-    if ((unsigned char)http->error[i] < ' ' || http->error[i] == 127)
-      http->error[i] = ' ';
-  result->message = http->error;
+  for (c = http->error; *c != '\0'; c++)
+    if ((unsigned char)*c < ' ' || *c == 127)
+      *c = ' ';
+  return http->error;
 }
 
 int qc_http_send(qc_http *http, const qc_http_request *request,
                  qc_http_result *result)
 {
+  qc_reply *reply = &http->reply;
   CURLcode code;
   memset(result, 0, sizeof(*result));
   http->error[0] = '\0';
   http->sockets_opened = http->requests_begun = http->was_reused = 0;
-  http->state = STATUS_LINE;
-  http->head_bytes = http->head_lines = http->header_count = 0;
-  http->head.len = http->body.len = 0;
-  http->fault = http->fault_reason = NULL;
-  qc_http_trim(http);
-
+  qc_reply_start(reply);
   code = make_ready(http);
   if (code == CURLE_OK)
     code = set_request(http, request);
@@ -423,21 +423,19 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     guard_pipe(&guard);
     code = curl_easy_perform(http->easy);
     unguard_pipe(&guard);
+    result->sent = may_have_left(http, code);
   }
-  if (code == CURLE_OK && http->state != HEAD_DONE)
-    (void)refuse(http, "format", "the answer ended in its head");
-  if (code == CURLE_OK && http->fault == NULL) {
-    result->status = http->status;
-    result->body = http->body.data;
-    result->body_len = http->body.len;
-    result->head = http->head.data;
-    result->header_count = http->header_count;
+  if (code == CURLE_OK && qc_reply_end(reply)) {
+    result->status = reply->status;
+    result->body = reply->body.data;
+    result->body_len = reply->body.len;
+    result->head = reply->head.data;
+    result->header_count = reply->header_count;
     return 1;
   }
-  result->reason = reason_of(http, code);
-  result->sent = http->requests_begun > 0;
+  result->reason = reply->fault ? reply->reason : reason_of(http, code);
   result->reused = http->was_reused;
-  describe(http, code, result);
+  result->message = describe(http, code);
   return 0;
 }
 
@@ -462,8 +460,7 @@ qc_http *qc_http_new(const qc_http_options *options)
   for (i = 0; i < QC_HTTP_SOCKETS; i++)
     http->sockets[i] = CURL_SOCKET_BAD;
   http->lines.max = QC_HTTP_REQUEST_HEAD_MAX;
-  http->head.max = 2 * QC_HTTP_HEAD_MAX; /* each line gets a second \0 */
-  http->body.max = options->max_response;
+  qc_reply_init(&http->reply, options->max_response);
   http->verify = options->verify;
   http->ca_file = copy(options->ca_file, &ok);
   http->proxy = copy(options->proxy, &ok);
@@ -477,8 +474,8 @@ qc_http *qc_http_new(const qc_http_options *options)
 
 void qc_http_trim(qc_http *http)
 {
-  if (http->body.size > QC_HTTP_BODY_KEPT)
-    release(&http->body);
+  if (http->reply.body.size > QC_HTTP_BODY_KEPT)
+    qc_buffer_free(&http->reply.body);
 }
 
 void qc_http_free(qc_http *http)
@@ -489,9 +486,8 @@ void qc_http_free(qc_http *http)
     abandon(http);
   if (http->easy != NULL)
     clean_up(http);
-  release(&http->lines);
-  release(&http->head);
-  release(&http->body);
+  qc_buffer_free(&http->lines);
+  qc_reply_free(&http->reply);
   free(http->ca_file);
   free(http->proxy);
   free(http->user_agent);
@@ -511,4 +507,9 @@ const char *qc_http_ca_file(void)
 const char *qc_http_version(void)
 {
   return curl_version();
+}
+
+const char *qc_http_build_version(void)
+{
+  return LIBCURL_VERSION;
 }

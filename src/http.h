@@ -73,7 +73,8 @@ void qc_http_free(qc_http *http);
 /* The file of certificates that libcurl trusts by itself, or NULL. */
 const char *qc_http_ca_file(void);
 
-/* What libcurl is in use. */
+/* The libcurl in use, with its libraries, and the number of the build's. */
 const char *qc_http_version(void);
+const char *qc_http_build_version(void);
 
 #endif

@@ -18,6 +18,8 @@ int qc_buffer_reserve(qc_buffer *buffer, size_t len)
 {
   size_t size = buffer->size == 0 ? FIRST_SIZE : buffer->size;
   char *data;
+  if (len > buffer->max - buffer->len)
+    return 0;
   while (size - buffer->len < len)
     size *= 2;
   if (size > buffer->max)
@@ -139,8 +141,6 @@ static const char *header_fault(const qc_http_request *request, size_t n)
                                     "expect"};
   const qc_http_header *header = &request->headers[n];
   size_t i;
-  if (!is_token(header->name, header->name_len))
-    return "is no name of a header";
   if (has_control(header->value, header->value_len))
     return "holds a control character";
   for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
@@ -167,6 +167,9 @@ const char *qc_http_fault(const qc_http_request *request, size_t *header)
     return "URL and headers are too long";
   if (!request->is_post && request->body_len > 0)
     return "a GET has no body";
+  for (i = 0; i < request->header_count; i++)
+    if (!is_token(request->headers[i].name, request->headers[i].name_len))
+      return "a header's name is malformed";
   for (i = 0; i < request->header_count && fault == NULL; i++) {
     fault = header_fault(request, i);
     if (fault != NULL)
@@ -188,7 +191,7 @@ static int refuse(qc_reply *reply, const char *reason, const char *fault)
 void qc_reply_init(qc_reply *reply, size_t max_body)
 {
   memset(reply, 0, sizeof(*reply));
-  reply->head.max = 2 * QC_HTTP_HEAD_MAX; /* \0 needs more room than : did */
+  reply->head.max = QC_HTTP_HEAD_MAX;
   reply->body.max = max_body;
 }
 

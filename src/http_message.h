@@ -14,8 +14,7 @@ typedef struct {
   size_t len, size, max;
 } qc_buffer;
 
-/* Makes room for len more bytes, len being at most max less what is there.
-   0: out of memory. */
+/* Makes room for len more bytes. 0: out of memory, or beyond max. */
 int qc_buffer_reserve(qc_buffer *buffer, size_t len);
 /* Adds bytes, for which room was made. */
 void qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len);

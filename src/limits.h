@@ -28,8 +28,7 @@
 
 /* Headers of one request: API 3.0 with a token needs ten. */
 #define QC_HTTP_REQUEST_HEADERS 64
-/* Bytes of a request's head, as the service's gateways take at most 32 KB of
-   query: a URL in a request of API 2.0, a token of some KB otherwise. */
+/* Bytes of a request's URL and headers: a query may have 32 KB, a token 4. */
 #define QC_HTTP_REQUEST_HEAD_MAX (64 * 1024)
 /* Bytes and lines of an answer's head, with the interim answers before it and
    the trailer after it: real ones have under 1 KB. */
@@ -38,6 +37,8 @@
 /* Body of an answer, unless told otherwise: a page of 100 images has about
    100 KB. */
 #define QC_HTTP_BODY_MAX (4 * 1024 * 1024)
+/* The most that may be told. */
+#define QC_HTTP_BODY_LIMIT 2147483647
 /* Memory for a body that is kept from one answer to the next. */
 #define QC_HTTP_BODY_KEPT (64 * 1024)
 /* Connections that are kept: one, and those of other hosts that actions may

@@ -1,0 +1,74 @@
+--- emulator/guard.lua - what the service remembers of requests: nonces used, calls this second.
+--- Pure. Part of qcimage, see LICENSE.
+
+local M = {}
+
+--- Seconds that a timestamp may be off, either way. Old pages allow two hours, newer ones five
+--- minutes: cloud.tencent.com/document/api/213/6976, cloud.tencent.com/document/product/1278/46710.
+M.WINDOW = 300
+
+--- Nonces kept at most, in each of two generations; beyond, the oldest are forgotten early.
+M.MAX_NONCES = 250000
+
+local Guard = {}
+Guard.__index = Guard
+
+---@return table guard
+function M.new()
+  return setmetatable({
+    young = {},
+    count = 0,
+    old = {},
+    turned = 0,
+    second = nil,
+    calls = {},
+  }, Guard)
+end
+
+--- Whether a timestamp is near enough to the clock.
+---@param timestamp number
+---@param now number
+---@return boolean
+function Guard:inTime(timestamp, now)
+  return math.abs(now - timestamp) <= M.WINDOW
+end
+
+--- Takes a nonce in. It is forgotten when its timestamp has left the window: from then on the
+--- timestamp alone refuses a replay.
+---@param nonce string
+---@param timestamp number
+---@param now number
+---@return boolean fresh false when it was used before
+function Guard:takeNonce(nonce, timestamp, now)
+  local expiry = self.young[nonce] or self.old[nonce]
+  if expiry and expiry >= now then
+    return false
+  end
+  -- a nonce lives two windows at most, so what two turns of that length leave behind is dead
+  if now - self.turned > 2 * M.WINDOW or now < self.turned or self.count >= M.MAX_NONCES then
+    self.old, self.young, self.count, self.turned = self.young, {}, 0, now
+  end
+  self.young[nonce] = math.max(now, timestamp) + M.WINDOW
+  self.count = self.count + 1
+  return true
+end
+
+--- Counts a call against the rate of its action.
+---@param action string
+---@param now number
+---@param limit integer|nil calls a second; nil: no limit
+---@return boolean admitted
+function Guard:admit(action, now, limit)
+  if not limit then
+    return true
+  end
+  local second = math.floor(now)
+  if self.second ~= second then
+    self.second, self.calls = second, {}
+  end
+  local calls = (self.calls[action] or 0) + 1
+  self.calls[action] = calls
+  return calls <= limit
+end
+
+return M

@@ -1,0 +1,32 @@
+--- emulator/refusal.lua - a refusal on its way to the answer. The checks raise it, from whatever
+--- depth, and the one place that writes answers catches it.
+--- Pure. Part of qcimage, see LICENSE.
+
+local Refusal = {}
+
+local M = {}
+
+--- Ends the request with a code of the service.
+---@param code integer|string
+---@param message string
+---@param ... any for string.format
+function M.raise(code, message, ...)
+  if select("#", ...) > 0 then
+    message = message:format(...)
+  end
+  error(setmetatable({ code = code, message = message }, Refusal), 0)
+end
+
+--- Calls f; a refusal that it raises is returned, any other error goes on.
+---@param f function
+---@return boolean ok
+---@return any result of f, or the refusal
+function M.catch(f, ...)
+  local ok, result = pcall(f, ...)
+  if not ok and getmetatable(result) ~= Refusal then
+    error(result, 0)
+  end
+  return ok, result
+end
+
+return M

@@ -1,0 +1,134 @@
+--- curl.lua - the transport for plain Lua: one kept connection over libcurl.
+--- Blocks while it waits, so it is never used inside nginx. Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.endpoint"
+local http = require "qcimage.http"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- What libcurl reads proxies from; HTTP_PROXY it leaves alone (a CGI program gets it from anyone).
+local PROXY_VARIABLES = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
+
+-- Bytes of libcurl's text that a message shows: its buffer has 256.
+local SHOWN = 256
+
+local WHAT = {
+  dns = "cannot find the address of %s",
+  connect = "cannot connect to %s",
+  tls = "cannot set up TLS with %s",
+  timeout = "%s did not answer in time",
+  closed = "the connection to %s was closed before a whole answer came",
+  proxy = "the proxy gave no connection to %s",
+  tooLarge = "the answer of %s is too large",
+  format = "the answer of %s is not valid HTTP",
+}
+
+local function nonEmpty(value)
+  return value ~= "" and value or nil
+end
+
+-- User and password of proxies, as they may stand in libcurl's messages.
+local function proxySecrets(proxy, environment)
+  local secrets = {}
+  local function add(url)
+    local login = url and (url:match "^[%w+.-]+://(.*)@" or url:match "^(.*)@")
+    if nonEmpty(login) then
+      secrets[#secrets + 1] = login
+    end
+  end
+  add(proxy)
+  for _, name in ipairs(PROXY_VARIABLES) do
+    add(environment[name])
+  end
+  return secrets
+end
+
+-- The pattern helps where the environment has changed since the secrets were noted.
+local function redact(message, secrets)
+  for _, secret in ipairs(secrets) do
+    local from = 1
+    local first, last = message:find(secret, from, true)
+    while first do
+      message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
+      from = first + 3
+      first, last = message:find(secret, from, true)
+    end
+  end
+  return (message:gsub("://[^/%s]*@", "://***@"))
+end
+
+local function target(url)
+  local scheme, authority = url:match "^(%a+)://([^/?#]*)"
+  local host, port = authority:match "^(.*):(%d+)$"
+  return host or authority, port or (scheme == "https" and "443" or "80")
+end
+
+-- libcurl says of a proxy, too, that it failed to connect to it, and names it.
+local function isAnother(message, host, port)
+  local failedHost, failedPort = message:match "Failed to connect to (%S+) port (%d+)"
+  return failedHost ~= nil and (failedHost ~= (host:gsub("[%[%]]", "")) or failedPort ~= port)
+end
+
+---@class qcimage.CurlOptions
+---@field connectTimeout number seconds until a request can leave
+---@field caFile string|nil file with the only certificates to trust; otherwise what CURL_CA_BUNDLE or
+--- SSL_CERT_FILE name, or else libcurl's own
+---@field environment table<string, string>|nil a snapshot of the environment
+---@field maxResponseBytes integer|nil of an answer's body
+---@field proxy string|nil URL; "" for none; otherwise what the environment says, but for this machine
+---@field verify boolean|nil false: takes any certificate
+
+--- Makes a transport. Opens nothing.
+---@param options qcimage.CurlOptions
+---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
+---@return fun() close ends the connection; may be called again
+function M.new(options)
+  local environment = options.environment or {}
+  local caFile = options.caFile or nonEmpty(environment.CURL_CA_BUNDLE) or nonEmpty(environment.SSL_CERT_FILE)
+  local secrets = proxySecrets(options.proxy, environment)
+  local connection = http.new {
+    caFile = caFile,
+    maxResponseBytes = options.maxResponseBytes,
+    proxy = options.proxy,
+    verify = options.verify,
+  }
+
+  local function describe(reason, message, where)
+    local what = reason and WHAT[reason]:format(where) or ("the request to %s failed"):format(where)
+    local hint = ""
+    if reason == "tls" then
+      hint = (" (certificates from %s; the option caFile names a file of others)"):format(
+        caFile or http.caFile() or "libcurl's own place"
+      )
+    end
+    return ("%s: %s%s"):format(what, text.clean(redact(message, secrets), SHOWN), hint)
+  end
+
+  local function transport(request, secondsLeft)
+    local host, port = target(request.url)
+    local where = host .. ":" .. port
+    if not (secondsLeft > 0) then
+      return nil, describe("timeout", "no time was left", where), { sent = false, reason = "timeout" }
+    end
+    local response, message, detail = connection:send(
+      request,
+      secondsLeft,
+      math.min(secondsLeft, options.connectTimeout),
+      endpoints.isLoopback(host)
+    )
+    if response then
+      return response
+    end
+    if detail.reason == "connect" and isAnother(message, host, port) then
+      detail.reason = "proxy"
+    end
+    return nil, describe(detail.reason, message, where), detail
+  end
+
+  return transport, function()
+    connection:close()
+  end
+end
+
+return M

@@ -1,0 +1,289 @@
+/*
+ * l_http.c - the Lua module qcimage.http: one HTTP request at a time over
+ * libcurl. Binds http.c. Part of qcimage, see LICENSE.
+ *
+ * Wrong arguments are raised. What goes wrong on the way is returned: nil, a
+ * message of one line, and {sent, reason, reused}.
+ */
+#include "compat.h"
+#include "http.h"
+#include "limits.h"
+
+#define HTTP "qcimage.http"
+
+typedef struct {
+  qc_http *http; /* NULL: closed */
+} http_object;
+
+/* Takes the value at the top as an option's text, without \0. It stays on
+   the stack. */
+static const char *option_text(lua_State *L, const char *name)
+{
+  size_t len = 0;
+  const char *text = NULL;
+  if (lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tolstring(L, -1, &len);
+  if (text == NULL || len > QC_HTTP_OPTION_MAX || strlen(text) != len)
+    luaL_error(L, "option %s must be text, of at most %d bytes", name,
+               QC_HTTP_OPTION_MAX);
+  return text;
+}
+
+static int option_boolean(lua_State *L, const char *name)
+{
+  if (lua_type(L, -1) != LUA_TBOOLEAN)
+    luaL_error(L, "option %s must be true or false", name);
+  return lua_toboolean(L, -1);
+}
+
+static size_t option_count(lua_State *L, const char *name)
+{
+  lua_Number n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  if (!(n >= 1 && n <= QC_HTTP_BODY_LIMIT) || n != (lua_Number)(size_t)n)
+    luaL_error(L, "option %s must be a whole number from 1 to %d", name,
+               QC_HTTP_BODY_LIMIT);
+  return (size_t)n;
+}
+
+/* Reads the table at index. The texts belong to it. */
+static void read_options(lua_State *L, int index, qc_http_options *options)
+{
+  lua_pushnil(L);
+  while (lua_next(L, index) != 0) {
+    const char *name =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, "caFile") == 0)
+      options->ca_file = option_text(L, name);
+    else if (strcmp(name, "proxy") == 0)
+      options->proxy = option_text(L, name);
+    else if (strcmp(name, "userAgent") == 0)
+      options->user_agent = option_text(L, name);
+    else if (strcmp(name, "maxResponseBytes") == 0)
+      options->max_response = option_count(L, name);
+    else if (strcmp(name, "verify") == 0)
+      options->verify = option_boolean(L, name);
+    else
+      luaL_error(L, "unknown option %s", name);
+    lua_pop(L, 1);
+  }
+}
+
+/*
+ * http.new(options) -> connection
+ * options: caFile, proxy, userAgent, maxResponseBytes, verify
+ */
+static int http_new(lua_State *L)
+{
+  qc_http_options options = {NULL, NULL, "qcimage", QC_HTTP_BODY_MAX, 1};
+  http_object *object;
+  if (!lua_isnoneornil(L, 1)) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    read_options(L, 1, &options);
+  }
+  object = qc_newobject(L, sizeof(*object), HTTP);
+  object->http = qc_http_new(&options);
+  if (object->http == NULL)
+    return luaL_error(L, "not enough memory");
+  return 1;
+}
+
+/* Pushes a field of the table at 2, which must be text, and gives it. */
+static const char *push_text(lua_State *L, const char *name, size_t *len)
+{
+  lua_getfield(L, 2, name);
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "the request's %s must be text", name);
+  return lua_tolstring(L, -1, len);
+}
+
+/* Points at the headers of the table at the top, which must not change
+   meanwhile. */
+static size_t collect_headers(lua_State *L, qc_http_header *header)
+{
+  size_t count = 0;
+  if (lua_type(L, -1) != LUA_TTABLE)
+    luaL_error(L, "the request's headers must be a table");
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+      luaL_error(L, "the request's headers must be text by names");
+    if (count++ == QC_HTTP_REQUEST_HEADERS)
+      luaL_error(L, "the request has too many headers");
+    header->name = lua_tolstring(L, -2, &header->name_len);
+    header->value = lua_tolstring(L, -1, &header->value_len);
+    header++;
+    lua_pop(L, 1);
+  }
+  return count;
+}
+
+static double check_seconds(lua_State *L, int arg)
+{
+  lua_Number seconds = luaL_checknumber(L, arg);
+  luaL_argcheck(L, seconds > 0, arg, "not a number of seconds above 0");
+  return seconds;
+}
+
+/* Reads the request at 2. Its texts stay on the stack. */
+static void read_request(lua_State *L, qc_http_request *request,
+                         qc_http_header *headers)
+{
+  size_t len, faulty;
+  const char *fault, *method;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  method = push_text(L, "method", &len);
+  request->is_post = strcmp(method, "POST") == 0;
+  if (!request->is_post && strcmp(method, "GET") != 0)
+    luaL_error(L, "the request's method must be GET or POST");
+  request->url = push_text(L, "url", &request->url_len);
+  request->body = NULL;
+  request->body_len = 0;
+  lua_getfield(L, 2, "body");
+  if (!lua_isnil(L, -1))
+    request->body = push_text(L, "body", &request->body_len);
+  lua_getfield(L, 2, "headers");
+  request->headers = headers;
+  request->header_count = collect_headers(L, headers);
+  fault = qc_http_fault(request, &faulty);
+  if (fault != NULL && faulty < request->header_count)
+    luaL_error(L, "the request's header %s %s", headers[faulty].name, fault);
+  if (fault != NULL)
+    luaL_error(L, "the request cannot be sent: %s", fault);
+}
+
+/* Pushes a table of the answer's headers; one that came more than once has
+   its values in a row, as RFC 9110 allows. */
+static void push_headers(lua_State *L, const char *text, size_t count)
+{
+  lua_createtable(L, 0, (int)count);
+  while (count-- > 0) {
+    const char *value = text + strlen(text) + 1;
+    lua_getfield(L, -1, text);
+    if (lua_isnil(L, -1)) {
+      lua_pushstring(L, value);
+    } else {
+      lua_pushvalue(L, -1);
+      lua_pushliteral(L, ", ");
+      lua_pushstring(L, value);
+      lua_concat(L, 3);
+    }
+    lua_setfield(L, -3, text);
+    lua_pop(L, 1);
+    text = value + strlen(value) + 1;
+  }
+}
+
+static int push_answer(lua_State *L, const qc_http_result *result)
+{
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, (lua_Integer)result->status);
+  lua_setfield(L, -2, "status");
+  push_headers(L, result->head, result->header_count);
+  lua_setfield(L, -2, "headers");
+  lua_pushlstring(L, result->body_len > 0 ? result->body : "",
+                  result->body_len);
+  lua_setfield(L, -2, "body");
+  return 1;
+}
+
+static int push_failure(lua_State *L, const qc_http_result *result)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, result->message);
+  lua_createtable(L, 0, 3);
+  lua_pushboolean(L, result->sent);
+  lua_setfield(L, -2, "sent");
+  lua_pushboolean(L, result->reused);
+  lua_setfield(L, -2, "reused");
+  if (result->reason != NULL) {
+    lua_pushstring(L, result->reason);
+    lua_setfield(L, -2, "reason");
+  }
+  return 3;
+}
+
+/*
+ * connection:send(request, seconds, connectSeconds, direct)
+ *   -> {status, headers, body} or nil, message, {sent, reused, reason}
+ * request: method "GET" or "POST", url, headers {name = text}, body. seconds:
+ * for all of it; connectSeconds: until the request can leave, by default the
+ * same. direct: true for no proxy from the environment. headers of the
+ * answer: by lower-case names.
+ */
+static int connection_send(lua_State *L)
+{
+  http_object *object = luaL_checkudata(L, 1, HTTP);
+  qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
+  qc_http_request request;
+  qc_http_result result;
+  int pushed;
+  if (object->http == NULL)
+    return luaL_error(L, "the connection is closed");
+  request.seconds = check_seconds(L, 3);
+  request.connect_seconds =
+      lua_isnoneornil(L, 4) ? request.seconds : check_seconds(L, 4);
+  request.direct = lua_toboolean(L, 5);
+  lua_settop(L, 2);
+  read_request(L, &request, headers);
+  pushed = qc_http_send(object->http, &request, &result)
+               ? push_answer(L, &result)
+               : push_failure(L, &result);
+  qc_http_trim(object->http);
+  return pushed;
+}
+
+static int connection_close(lua_State *L)
+{
+  http_object *object = luaL_checkudata(L, 1, HTTP);
+  qc_http *http = object->http;
+  object->http = NULL;
+  qc_http_free(http);
+  return 0;
+}
+
+static int connection_tostring(lua_State *L)
+{
+  http_object *object = luaL_checkudata(L, 1, HTTP);
+  lua_pushfstring(L, "%s (%s)", HTTP, object->http ? "open" : "closed");
+  return 1;
+}
+
+/* http.version() -> text */
+static int http_version(lua_State *L)
+{
+  lua_pushfstring(L, "built with libcurl/%s, running with %s",
+                  qc_http_build_version(), qc_http_version());
+  return 1;
+}
+
+/* http.caFile() -> the file of certificates that libcurl trusts by itself,
+   or nil */
+static int http_ca_file(lua_State *L)
+{
+  lua_pushstring(L, qc_http_ca_file());
+  return 1;
+}
+
+static const luaL_Reg connection_methods[] = {
+    {"send", connection_send}, {"close", connection_close}, {NULL, NULL}};
+
+static const luaL_Reg connection_meta[] = {{"__gc", connection_close},
+                                           {"__close", connection_close},
+                                           {"__tostring", connection_tostring},
+                                           {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"new", http_new},
+                                     {"version", http_version},
+                                     {"caFile", http_ca_file},
+                                     {NULL, NULL}};
+
+QC_EXPORT int luaopen_qcimage_http(lua_State *L);
+
+QC_EXPORT int luaopen_qcimage_http(lua_State *L)
+{
+  qc_checkversion(L);
+  qc_newtype(L, HTTP, connection_methods, connection_meta);
+  lua_newtable(L);
+  qc_setfuncs(L, functions);
+  return 1;
+}
