@@ -17,8 +17,11 @@ dependencies = {
   "lua >= 5.1, < 5.5",
   "lua-cjson >= 2.1.0",
 }
--- libcurl and OpenSSL are found by CMake, which knows the multiarch folders where their headers
--- stand; CURL_DIR and OPENSSL_DIR name other prefixes.
+-- The libraries alone are named: CMake finds the headers, also in Debian's multiarch folders.
+external_dependencies = {
+  CURL = { library = "curl" },
+  OPENSSL = { library = "crypto" },
+}
 build = {
   type = "cmake",
   variables = {

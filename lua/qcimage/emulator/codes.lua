@@ -1,0 +1,41 @@
+--- emulator/codes.lua - numbers and words of API 2.0 that the emulator answers with.
+--- Pure data. Part of qcimage, see LICENSE.
+---
+--- Documented at cloud.tencent.com/document/api/213/6982, unless under `assumed`.
+
+local M = {}
+
+M.success = 0
+M.parameter = 4000
+M.signature = 4100
+M.secretId = 4104
+M.token = 4105
+M.throttled = 4400
+M.replay = 4500 -- a timestamp off the clock, too
+M.protocol = 4600
+M.notFound = 5000
+M.failed = 5100 -- a batch: every item
+M.partial = 5400
+M.internal = 6000
+M.action = 6100 -- no such action, or another host's
+
+--- What no document gives a number for. A client must not rely on these.
+M.assumed = {
+  nameTaken = 4000,
+  shared = 4102, -- an image that another account shares
+  notOwn = 4102, -- a public or market image
+  state = 5100,
+  inShared = 5100, -- deleting an image that others see
+  quota = 5100, -- no room for one more image
+  -- DescribeImages: `status` of an image whose state API 2.0 has no number for
+  status = 0,
+}
+
+--- The word beside a code, where a document shows one.
+M.codeDesc = {
+  [0] = "Success",
+  [4000] = "InvalidParameter",
+  [4100] = "AuthFailure",
+}
+
+return M

@@ -1,0 +1,153 @@
+local emulator = require "spec.support.emulator"
+local process = require "spec.support.process"
+
+local run = process.run
+
+-- What is installed here is used with no source in sight: another folder, no paths of the build.
+local FIVE_LINES = [[
+local image = require "qcimage"
+local result = assert(image.modify {
+  imageId = "img-12345678", imageName = "testName", imageDescription = "descrip",
+})
+print(result.code, result.message)
+]]
+
+local IDENTITY = "TENCENTCLOUD_SECRET_ID=AKIDqcimageEXAMPLE000000000000000001 "
+  .. "TENCENTCLOUD_SECRET_KEY=qcimageEXAMPLEsecret0000000000001 TENCENTCLOUD_REGION=gz "
+
+local function using(tree, version, interpreter, code, environment)
+  return run(
+    ("cd / && env -u LUA_PATH -u LUA_CPATH LUA_PATH='%s/share/lua/%s/?.lua;;' LUA_CPATH='%s/lib/lua/%s/?.so;;' %s %s - <<'END'\n%s\nEND"):format(
+      tree,
+      version,
+      tree,
+      version,
+      environment or "",
+      interpreter,
+      code
+    )
+  )
+end
+
+describe("an installed tree", function()
+  local scratch, server
+
+  setup(function()
+    scratch = run("mktemp -d"):gsub("\n", "")
+    local sources = "CMakeLists.txt qcimage-scm-1.rockspec src lua"
+    assert.equal(0, select(2, run(("mkdir %s/source && cp -r %s %s/source"):format(scratch, sources, scratch))))
+    server = emulator.start { images = "spec/fixtures/images.json" }
+  end)
+
+  teardown(function()
+    server:stop()
+    run("rm -rf " .. scratch)
+  end)
+
+  local function works(tree, version, interpreter)
+    local output, status = using(
+      tree,
+      version,
+      interpreter,
+      FIVE_LINES,
+      IDENTITY .. "QCIMAGE_ENDPOINT=" .. server.url
+    )
+    assert.equal("0\t\n", output)
+    assert.equal(0, status)
+  end
+
+  it("made by CMake runs the five-line program", function()
+    local tree = scratch .. "/tree"
+    local output, status = run(
+      ("cd %s/source && cmake -S . -B build -DQCIMAGE_LUA=5.4 -DCMAKE_INSTALL_PREFIX=%s"):format(scratch, tree)
+        .. " && cmake --build build && cmake --install build"
+    )
+    assert.equal(0, status, output)
+    works(tree, "5.4", "lua5.4")
+    output = run(("cd / && LUA_PATH='%s/share/lua/5.4/?.lua;;' %s/bin/qcimage --version"):format(tree, tree))
+    assert.matches("^qcimage %d+%.%d+%.%d+", output)
+  end)
+
+  describe("made by LuaRocks", function()
+    local trees = {}
+
+    setup(function()
+      local config = scratch .. "/config.lua"
+      -- packages of the system in place of rocks
+      local file = assert(io.open(config, "w"))
+      file:write 'rocks_provided = { ["lua-cjson"] = "2.1.0-1" }\n'
+      file:close()
+      for _, version in ipairs { "5.4", "5.1" } do -- one after the other in one checkout, as users do
+        trees[version] = scratch .. "/rocks" .. version
+        local output, status = run(
+          ("cd %s/source && LUAROCKS_CONFIG=%s luarocks --lua-version %s make --tree %s qcimage-scm-1.rockspec"):format(
+            scratch,
+            config,
+            version,
+            trees[version]
+          )
+        )
+        assert.equal(0, status, output)
+        assert.is_nil(output:find "Warning", output)
+      end
+    end)
+
+    it("runs the five-line program", function()
+      works(trees["5.4"], "5.4", "lua5.4")
+      works(trees["5.1"], "5.1", "lua5.1")
+      works(trees["5.1"], "5.1", "luajit")
+      local output, status = run("cd / && " .. trees["5.4"] .. "/bin/qcimage --version")
+      assert.equal(0, status)
+      assert.matches("^qcimage %d+%.%d+%.%d+", output)
+    end)
+
+    it("refuses another Lua with a message", function()
+      for _, case in ipairs {
+        { "5.4", "luajit" },
+        { "5.4", "lua5.1" },
+        { "5.4", "lua5.2" },
+        { "5.4", "lua5.3" },
+        { "5.1", "lua5.2" },
+        { "5.1", "lua5.3" },
+        { "5.1", "lua5.4" },
+      } do
+        for _, name in ipairs { "qcimage.core", "qcimage.http" } do
+          local code = ('print(pcall(require, "%s"))'):format(name)
+          local output, status = using(trees[case[1]], case[1], case[2], code)
+          assert.equal(0, status)
+          assert.matches("^false\terror loading module '" .. name, output)
+        end
+      end
+    end)
+
+    it("shows no symbol but the entry of each module", function()
+      for version, tree in pairs(trees) do
+        for _, name in ipairs { "core", "http" } do
+          local output = run(("nm -D --defined-only %s/lib/lua/%s/qcimage/%s.so"):format(tree, version, name))
+          assert.matches("^%x+ T luaopen_qcimage_" .. name .. "\n$", output)
+        end
+      end
+    end)
+
+    it("links neither Lua nor, in the core, libcurl", function()
+      for version, tree in pairs(trees) do
+        local core = run(("ldd %s/lib/lua/%s/qcimage/core.so"):format(tree, version))
+        assert.matches("libcrypto", core)
+        assert.is_nil(core:find "libcurl")
+        assert.is_nil(core:find "lua")
+        local http = run(("ldd %s/lib/lua/%s/qcimage/http.so"):format(tree, version))
+        assert.matches("libcurl", http)
+        assert.is_nil(http:find "liblua")
+      end
+    end)
+  end)
+
+  it("is not made with the headers of another Lua", function()
+    local output, status = run(
+      ("cd %s/source && cmake -S . -B wrong -DQCIMAGE_LUA=5.4 -DLUA_INCDIR=/usr/include/lua5.1"):format(scratch)
+    )
+    assert.equal(1, status)
+    output = output:gsub("%s+", " ")
+    assert.matches("QCIMAGE_LUA is 5.4, but /usr/include/lua5.1/lua.h says", output, 1, true)
+  end)
+end)

@@ -1,0 +1,318 @@
+--- rawserver.lua - the process behind spec/support/raw.lua, which documents the steps.
+--- Runs under lua5.4 with lua-socket and lua-sec. Part of qcimage, see LICENSE.
+---
+--- A coroutine serves each connection; the loop at the end waits for all of them and for commands
+--- on standard input, whose end is the end of this process.
+
+local socket = require "socket"
+
+local folder = assert(arg[1])
+local script = dofile(folder .. "/script.lua")
+local LIFETIME = 120
+local born = socket.gettime()
+
+local connections = {} -- in the order they came: {received, alpn, ended}
+local tasks = {} -- coroutine -> what it waits for: {readers, writers, deadline}
+
+local function answer(text)
+  local file = assert(io.open(folder .. "/answer", "wb"))
+  file:write(text)
+  file:close()
+end
+
+local function wait(readers, writers, seconds)
+  coroutine.yield { readers, writers, seconds and socket.gettime() + seconds }
+end
+
+local function waitAfter(conn, err)
+  if err == "wantwrite" then
+    wait({}, { conn })
+  else
+    wait({ conn }, {})
+  end
+end
+
+local Gone = {} -- raised when the peer closes
+
+local function receive(conn)
+  while true do
+    local bytes, err, partial = conn:receive(65536)
+    bytes = bytes or partial
+    if bytes and #bytes > 0 then
+      return bytes
+    elseif err ~= "timeout" and err ~= "wantread" and err ~= "wantwrite" then
+      error(Gone)
+    end
+    waitAfter(conn, err)
+  end
+end
+
+local function send(conn, bytes)
+  local sent = 0
+  while sent < #bytes do
+    local last, err, partial = conn:send(bytes, sent + 1)
+    sent = last or partial
+    if err == "timeout" then
+      wait({}, { conn })
+    elseif err == "wantread" or err == "wantwrite" then
+      waitAfter(conn, err)
+    elseif err then
+      error(Gone)
+    end
+  end
+end
+
+local function connect(host, port)
+  local out = assert(socket.connect(host, port))
+  out:settimeout(0)
+  return out
+end
+
+local function pass(from, to)
+  local bytes, err, partial = from:receive(65536)
+  bytes = bytes or partial
+  if bytes and #bytes > 0 then
+    send(to, bytes)
+  elseif err ~= "timeout" then
+    error(Gone)
+  end
+  return bytes
+end
+
+local steps = {}
+
+local function run(state, list)
+  for _, step in ipairs(list) do
+    assert(steps[step[1]], step[1])(state, step[2], step[3])
+  end
+end
+
+function steps.recv(state)
+  while true do
+    local stop = select(2, state.unread:find("\r\n\r\n", 1, true))
+    if stop then
+      local length = state.unread:sub(1, stop):lower():match "\r\ncontent%-length:%s*(%d+)" or 0
+      if #state.unread >= stop + length then
+        state.unread = state.unread:sub(stop + length + 1)
+        return
+      end
+    end
+    local bytes = receive(state.conn)
+    state.unread = state.unread .. bytes
+    table.insert(state.record.received, bytes)
+  end
+end
+
+function steps.send(state, bytes)
+  send(state.conn, bytes)
+end
+
+function steps.trickle(state, bytes, pause)
+  for byte in bytes:gmatch "." do
+    send(state.conn, byte)
+    wait({}, {}, pause)
+  end
+end
+
+function steps.sleep(_, seconds)
+  wait({}, {}, seconds)
+end
+
+local function finish(state)
+  state.conn:close()
+  state.conn = nil
+  state.record.ended = "closed"
+  coroutine.yield "done"
+end
+
+function steps.close(state)
+  finish(state)
+end
+
+function steps.cut(state)
+  local fd = state.conn:getfd()
+  state.plain:setfd(fd)
+  state.plain:shutdown "both"
+  state.plain:setfd(-1)
+  finish(state)
+end
+
+function steps.reset(state)
+  state.conn:setoption("linger", { on = true, timeout = 0 })
+  if script.tls then -- whose close would send first
+    state.plain:setfd(state.conn:getfd())
+    state.conn = state.plain
+  end
+  finish(state)
+end
+
+function steps.loop(state, list)
+  while true do
+    run(state, list)
+  end
+end
+
+function steps.splice(state, host, port)
+  local out = connect(host, port)
+  send(out, state.unread)
+  while true do
+    wait({ state.conn, out }, {})
+    local bytes = pass(state.conn, out)
+    if bytes then
+      table.insert(state.record.received, bytes)
+    end
+    pass(out, state.conn)
+  end
+end
+
+local function secure(state)
+  local ssl = require "ssl"
+  local context = assert(ssl.newcontext {
+    mode = "server",
+    protocol = "any",
+    certificate = script.certificate,
+    key = script.key,
+    options = { "no_sslv3" },
+    alpn = function(offered)
+      state.record.alpn = table.concat(offered, ",")
+      return "http/1.1"
+    end,
+  })
+  state.conn = assert(ssl.wrap(state.plain, context))
+  state.conn:settimeout(0)
+  while true do
+    local ok, err = state.conn:dohandshake()
+    if ok then
+      return
+    elseif err ~= "wantread" and err ~= "wantwrite" then
+      state.record.ended = "tls"
+      coroutine.yield "done"
+    end
+    waitAfter(state.conn, err)
+  end
+end
+
+local function serve(conn)
+  conn:settimeout(0)
+  local state = { conn = conn, plain = conn, unread = "", record = { received = {}, alpn = "", ended = "open" } }
+  table.insert(connections, state.record)
+  local list = script[math.min(#connections, #script)] or {}
+  tasks[coroutine.create(function()
+    local ok, err = xpcall(function()
+      if script.tls then
+        secure(state)
+      end
+      run(state, list)
+      while true do -- until the peer closes
+        receive(state.conn)
+      end
+    end, function(err)
+      return err == Gone and Gone or debug.traceback(err)
+    end)
+    if not ok and err ~= Gone then
+      io.stderr:write("raw server: ", err, "\n")
+      os.exit(1)
+    end
+    state.record.ended = "gone"
+    state.conn:close()
+    return "done"
+  end)] = { {}, {}, 0 }
+end
+
+local function resume(task)
+  local ok, what = coroutine.resume(task)
+  assert(ok, what)
+  tasks[task] = what ~= "done" and what or nil
+end
+
+-- Connections of our own that nobody accepts, until one hangs.
+local function fill(host, port)
+  local fillers = {}
+  repeat
+    local filler = host:find ":" and socket.tcp6() or socket.tcp()
+    filler:settimeout(0.2)
+    fillers[#fillers + 1] = filler
+    local ok = filler:connect(host, port)
+  until not ok or #fillers == 64
+  return fillers
+end
+
+local reports = {
+  requests = function(record)
+    return table.concat(record.received)
+  end,
+  alpn = function(record)
+    return record.alpn
+  end,
+  ends = function(record)
+    return record.ended
+  end,
+}
+
+local function obey(command)
+  if not command or command == "stop" then
+    os.exit(0)
+  end
+  local parts = {}
+  for _, record in ipairs(connections) do
+    local text = reports[command](record)
+    parts[#parts + 1] = ("%d\n%s"):format(#text, text)
+  end
+  answer(table.concat(parts))
+end
+
+local host = script.host or "127.0.0.1"
+local listener = assert(host:find ":" and socket.tcp6() or socket.tcp())
+assert(listener:setoption("reuseaddr", true))
+assert(listener:bind(host, 0))
+assert(listener:listen(script.accept == false and 0 or 64))
+listener:settimeout(0)
+local _, port = listener:getsockname()
+local fillers = script.accept == false and fill(host, port)
+answer(tostring(port))
+
+local input = {
+  getfd = function()
+    return 0
+  end,
+  dirty = function()
+    return false
+  end,
+}
+io.stdin:setvbuf "no"
+
+while socket.gettime() < born + LIFETIME do
+  local readers, writers, soonest = { input }, {}, born + LIFETIME
+  if not fillers then
+    table.insert(readers, listener)
+  end
+  for _, waiting in pairs(tasks) do
+    table.move(waiting[1], 1, #waiting[1], #readers + 1, readers)
+    table.move(waiting[2], 1, #waiting[2], #writers + 1, writers)
+    soonest = math.min(soonest, waiting[3] or math.huge)
+  end
+  local readable, writable = socket.select(readers, writers, math.max(0, soonest - socket.gettime()))
+  if readable[input] then
+    obey(io.read "l")
+  end
+  local conn = readable[listener] and listener:accept()
+  if conn then
+    serve(conn)
+  end
+  local now = socket.gettime()
+  local due = {}
+  for task, waiting in pairs(tasks) do
+    local ready = waiting[3] and waiting[3] <= now
+    for i = 1, 2 do
+      for _, one in ipairs(waiting[i]) do
+        ready = ready or (i == 1 and readable or writable)[one]
+      end
+    end
+    if ready then
+      table.insert(due, task)
+    end
+  end
+  for _, task in ipairs(due) do
+    resume(task)
+  end
+end
