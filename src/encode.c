@@ -4,21 +4,20 @@
  */
 #include "encode.h"
 
-static int is_unreserved(unsigned char c)
-{
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-         c == '~';
-}
-
-size_t qc_percent_length(const char *text, size_t len)
-{
-  size_t total = 0;
-  size_t i;
-  for (i = 0; i < len; i++)
-    total += is_unreserved((unsigned char)text[i]) ? 1 : 3;
-  return total;
-}
+/* A table, since most of the time of a signature beside the digest goes into
+   looking at each byte. */
+static const unsigned char is_unreserved[256] = {
+    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+    ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1,
+    ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
+    ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
+    ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1,
+    ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1,
+    ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
+    ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1,
+    ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1, ['0'] = 1, ['1'] = 1,
+    ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1, ['-'] = 1, ['_'] = 1, ['.'] = 1, ['~'] = 1};
 
 char *qc_percent(char *out, const char *text, size_t len)
 {
@@ -26,7 +25,7 @@ char *qc_percent(char *out, const char *text, size_t len)
   size_t i;
   for (i = 0; i < len; i++) {
     unsigned char c = (unsigned char)text[i];
-    if (is_unreserved(c)) {
+    if (is_unreserved[c]) {
       *out++ = (char)c;
     } else {
       *out++ = '%';

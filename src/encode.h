@@ -8,13 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that qc_percent writes for a text of len bytes. */
-size_t qc_percent_length(const char *text, size_t len);
-
 /*
  * Percent-encodes bytes as RFC 3986 has it: A-Z a-z 0-9 - _ . ~ stay, all
  * others become %XX with capital digits. Writes no terminator; returns the
- * end of what it wrote. out holds qc_percent_length(text, len) bytes.
+ * end of what it wrote, at most 3 * len bytes.
  */
 char *qc_percent(char *out, const char *text, size_t len);
 

@@ -40,7 +40,7 @@ struct qc_http {
 
   /* The call at hand */
   qc_buffer lines;
-  struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 2];
+  struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
   int sockets_opened, requests_begun, was_reused;
   qc_reply reply;
 };
@@ -284,7 +284,9 @@ static void add_line(qc_http *http, size_t n, char *line)
 static CURLcode set_headers(qc_http *http, const qc_http_request *request)
 {
   static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
-  static char no_expect[] = "Expect:"; /* or libcurl may wait for a 100 */
+  /* Without a value: libcurl must not send its own. One would make it wait
+     for a 100, the other say that the body is a form. */
+  static char no_expect[] = "Expect:", no_type[] = "Content-Type:";
   size_t n;
   http->lines.len = 0;
   if (!qc_buffer_reserve(&http->lines, qc_headers_length(request)))
@@ -293,6 +295,8 @@ static CURLcode set_headers(qc_http *http, const qc_http_request *request)
     add_line(http, n, qc_add_header(&http->lines, &request->headers[n]));
   if (!qc_has_header(request, "accept-encoding"))
     add_line(http, n++, qc_add_header(&http->lines, &coding));
+  if (!qc_has_header(request, "content-type"))
+    add_line(http, n++, no_type);
   add_line(http, n, no_expect);
   return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
 }

@@ -123,22 +123,9 @@ static int signer_tostring(lua_State *L)
 }
 
 /* Points params at the names and values of the table at index, which must
-   not change meanwhile. Returns how many bytes they have. */
-static size_t collect_params(lua_State *L, int index, qc_param *params)
-{
-  size_t bytes = 0;
-  lua_pushnil(L);
-  while (lua_next(L, index) != 0) {
-    params->name = lua_tolstring(L, -2, &params->name_len);
-    params->value = lua_tolstring(L, -1, &params->value_len);
-    bytes += params->name_len + params->value_len;
-    params++;
-    lua_pop(L, 1);
-  }
-  return bytes;
-}
-
-static size_t count_params(lua_State *L, int index)
+   not change meanwhile; counts all, points at no more than room. */
+static size_t collect_params(lua_State *L, int index, qc_param *params,
+                             size_t room)
 {
   size_t count = 0;
   luaL_checktype(L, index, LUA_TTABLE);
@@ -146,9 +133,15 @@ static size_t count_params(lua_State *L, int index)
   while (lua_next(L, index) != 0) {
     if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
       luaL_argerror(L, index, "names and values must be strings");
-    lua_pop(L, 1);
-    if (++count > QC_PARAMS_MAX)
+    if (count == QC_PARAMS_MAX)
       luaL_argerror(L, index, "too many parameters");
+    if (count < room) {
+      qc_param *param = &params[count];
+      param->name = lua_tolstring(L, -2, &param->name_len);
+      param->value = lua_tolstring(L, -1, &param->value_len);
+    }
+    count++;
+    lua_pop(L, 1);
   }
   return count;
 }
@@ -167,27 +160,26 @@ static int signer_v2(lua_State *L)
   char few_bytes[QC_STACK_SCRATCH];
   char signature[QC_SIGNATURE_MAX];
   char error[CRYPTO_ERROR_MAX];
-  char *text, *text_end, *wire, *wire_end;
-  size_t bytes, text_len;
+  char *text, *wire, *wire_end;
+  size_t text_len;
   int ok;
   lua_settop(L, 7); /* scratch goes above */
   request.method = check_text(L, 3, &request.method_len);
   request.host = check_text(L, 4, &request.host_len);
   request.path = check_text(L, 5, &request.path_len);
-  request.count = count_params(L, 6);
-  request.params = scratch(L, few_params, sizeof(few_params),
-                           request.count * sizeof(qc_param));
-  bytes = collect_params(L, 6, request.params);
-  if (bytes > QC_REQUEST_MAX)
-    return luaL_argerror(L, 6, "the request is too long");
-  qc_v2_sort(request.params, request.count);
-
+  request.params = few_params;
+  request.count = collect_params(L, 6, few_params, QC_STACK_PARAMS);
+  if (request.count > QC_STACK_PARAMS) {
+    request.params = qc_newuserdata(L, request.count * sizeof(qc_param));
+    collect_params(L, 6, request.params, request.count);
+  }
   text_len = qc_v2_text_length(&request);
-  memset(signature, '=', sizeof(signature) - 1); /* the longest to encode */
-  signature[sizeof(signature) - 1] = '\0';
+  if (text_len > QC_REQUEST_MAX)
+    return luaL_argerror(L, 6, "the request is too long");
   text = scratch(L, few_bytes, sizeof(few_bytes),
-                 text_len + qc_v2_wire_length(&request, signature));
-  text_end = qc_v2_text(text, &request);
+                 text_len + qc_v2_wire_bound(&request));
+  qc_v2_sort(request.params, request.count);
+  wire = qc_v2_text(text, &request);
   ERR_set_mark();
   ok = qc_v2_sign(&signer->keys, digest, text, text_len, signature);
   if (!ok) {
@@ -196,7 +188,6 @@ static int signer_v2(lua_State *L)
         L, digest == QC_SHA1 ? "signing with HMAC-SHA1" : "signing", error);
   }
   ERR_pop_to_mark();
-  wire = text_end;
   wire_end = qc_v2_wire(wire, &request, signature);
   lua_pushlstring(L, wire, (size_t)(wire_end - wire));
   if (!lua_toboolean(L, 7))

@@ -32,7 +32,7 @@
 #define QC_HTTP_REQUEST_HEAD_MAX (64 * 1024)
 /* Bytes and lines of an answer's head, with the interim answers before it and
    the trailer after it: real ones have under 1 KB. */
-#define QC_HTTP_HEAD_MAX (64 * 1024)
+#define QC_HTTP_HEAD_MAX   (64 * 1024)
 #define QC_HTTP_HEAD_LINES 256
 /* Body of an answer, unless told otherwise: a page of 100 images has about
    100 KB. */

@@ -166,14 +166,11 @@ static char *append(char *out, const char *text, size_t len)
   return out + len;
 }
 
-static char *append_signed_name(char *out, const qc_param *param, int dots)
+static char *append_dotted(char *out, const char *name, size_t len)
 {
-  char *name = out;
-  out = append(out, param->name, param->name_len);
-  if (dots && name < out && *name != '_') {
-    while ((name = memchr(name, '_', (size_t)(out - name))) != NULL)
-      *name = '.';
-  }
+  size_t i;
+  for (i = 0; i < len; i++)
+    *out++ = name[i] == '_' ? '.' : name[i];
   return out;
 }
 
@@ -189,7 +186,10 @@ char *qc_v2_text(char *out, const qc_v2_request *request)
     const qc_param *param = &request->params[i];
     if (i > 0)
       *out++ = '&';
-    out = append_signed_name(out, param, dots);
+    if (dots && param->name_len > 0 && param->name[0] != '_')
+      out = append_dotted(out, param->name, param->name_len);
+    else
+      out = append(out, param->name, param->name_len);
     *out++ = '=';
     out = append(out, param->value, param->value_len);
   }
@@ -212,17 +212,11 @@ int qc_v2_sign(qc_signer *signer, qc_digest digest, const char *text,
   return EVP_EncodeBlock((unsigned char *)signature, raw, (int)size) > 0;
 }
 
-size_t qc_v2_wire_length(const qc_v2_request *request, const char *signature)
+size_t qc_v2_wire_bound(const qc_v2_request *request)
 {
-  size_t total =
-      strlen("Signature=") + qc_percent_length(signature, strlen(signature));
-  size_t i;
-  for (i = 0; i < request->count; i++) {
-    const qc_param *param = &request->params[i];
-    total += qc_percent_length(param->name, param->name_len) + 1 +
-             qc_percent_length(param->value, param->value_len) + 1;
-  }
-  return total;
+  /* each byte may become three */
+  return 3 * (qc_v2_text_length(request) + strlen("Signature=") +
+              QC_SIGNATURE_MAX);
 }
 
 char *qc_v2_wire(char *out, const qc_v2_request *request,

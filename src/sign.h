@@ -83,8 +83,8 @@ char *qc_v2_text(char *out, const qc_v2_request *request);
 int qc_v2_sign(qc_signer *signer, qc_digest digest, const char *text,
                size_t len, char signature[QC_SIGNATURE_MAX]);
 
-/* Bytes of the wire form that qc_v2_wire writes. */
-size_t qc_v2_wire_length(const qc_v2_request *request, const char *signature);
+/* Bytes that no wire form of the request exceeds, with any signature. */
+size_t qc_v2_wire_bound(const qc_v2_request *request);
 
 /* Writes all parameters and Signature, percent-encoded; returns the end. */
 char *qc_v2_wire(char *out, const qc_v2_request *request,

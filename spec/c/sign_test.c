@@ -51,9 +51,9 @@ static void test_hmac(void)
 
 static void test_v2_rules(void)
 {
-  qc_param params[] = {{"imageId", 7, "b", 1},   {"a.b", 3, "2", 1},
-                       {"a_b", 3, "1_2", 3},     {"Action", 6, "X", 1},
-                       {"_x_y", 4, "3", 1},      {"imageIds.10", 11, "4", 1},
+  qc_param params[] = {{"imageId", 7, "b", 1},     {"a.b", 3, "2", 1},
+                       {"a_b", 3, "1_2", 3},       {"Action", 6, "X", 1},
+                       {"_x_y", 4, "3", 1},        {"imageIds.10", 11, "4", 1},
                        {"imageIds.2", 10, "5", 1}, {"e", 1, "", 0}};
   qc_v2_request request = {"GET", 3, "h", 1, "/v2/index.php", 13, params, 8};
   static const char expected[] =
@@ -69,7 +69,7 @@ static void test_v2_rules(void)
   CHECK(qc_v2_text_length(&request) == len);
   len = (size_t)(qc_v2_wire(out, &request, "s+") - out);
   CHECK(len == strlen(wire) && memcmp(out, wire, len) == 0);
-  CHECK(qc_v2_wire_length(&request, "s+") == len);
+  CHECK(qc_v2_wire_bound(&request) >= len);
 
   /* names stay as they are on API 3.0's path */
   {
@@ -96,10 +96,20 @@ static void test_tc3(void)
       "{\"Limit\": 1, \"Filters\": [{\"Values\": [\"\\u672a\\u547d\\u540d\"], "
       "\"Name\": \"instance-name\"}]}";
   static const char key[] = "********************************";
-  qc_tc3_request request = {"POST", 4,  "", 0, "application/json; charset=utf-8",
-                            31,     "cvm.tencentcloudapi.com",
-                            23,     "DescribeInstances", 17, payload,
-                            sizeof(payload) - 1, "cvm", 1551113065};
+  qc_tc3_request request = {"POST",
+                            4,
+                            "",
+                            0,
+                            "application/json; charset=utf-8",
+                            31,
+                            "cvm.tencentcloudapi.com",
+                            23,
+                            "DescribeInstances",
+                            17,
+                            payload,
+                            sizeof(payload) - 1,
+                            "cvm",
+                            1551113065};
   qc_tc3_result result;
   qc_signer signer = {0};
   char canonical[512];

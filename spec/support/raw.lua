@@ -71,14 +71,9 @@ function M.start(script)
   file:write("return ", serialise(script))
   file:close()
   local self = setmetatable({ folder = folder }, Server)
-  -- what opens the pipe for writing comes from the server, or from the shell when that fails
-  self.pipe = assert(io.popen(
-    ("env -u LUA_PATH -u LUA_CPATH -u LUA_INIT lua5.4 spec/support/rawserver.lua '%s' || echo failed >'%s/answer'"):format(
-      folder,
-      folder
-    ),
-    "w"
-  ))
+  local command = "env -u LUA_PATH -u LUA_CPATH -u LUA_INIT lua5.4 spec/support/rawserver.lua '%s'"
+    .. " || echo failed >'%s/answer'; rm -rf '%s'"
+  self.pipe = assert(io.popen((command:gsub("%%s", folder)), "w"))
   self.port = tonumber((readAll(folder .. "/answer")))
   if not self.port then
     self:stop()
@@ -129,9 +124,6 @@ function Server:stop()
     self.pipe:write "stop\n"
     self.pipe:close()
     self.pipe = nil
-    for _, name in ipairs { "/answer", "/script.lua", "" } do
-      os.remove(self.folder .. name)
-    end
   end
 end
 

@@ -229,7 +229,7 @@ end
 local function fill(host, port)
   local fillers = {}
   repeat
-    local filler = host:find ":" and socket.tcp6() or socket.tcp()
+    local filler = host:find ":" and socket.tcp6() or socket.tcp4()
     filler:settimeout(0.2)
     fillers[#fillers + 1] = filler
     local ok = filler:connect(host, port)
@@ -262,7 +262,7 @@ local function obey(command)
 end
 
 local host = script.host or "127.0.0.1"
-local listener = assert(host:find ":" and socket.tcp6() or socket.tcp())
+local listener = assert(host:find ":" and socket.tcp6() or socket.tcp4())
 assert(listener:setoption("reuseaddr", true))
 assert(listener:bind(host, 0))
 assert(listener:listen(script.accept == false and 0 or 64))
@@ -287,8 +287,11 @@ while socket.gettime() < born + LIFETIME do
     table.insert(readers, listener)
   end
   for _, waiting in pairs(tasks) do
-    table.move(waiting[1], 1, #waiting[1], #readers + 1, readers)
-    table.move(waiting[2], 1, #waiting[2], #writers + 1, writers)
+    for i, list in ipairs { readers, writers } do
+      for _, one in ipairs(waiting[i]) do
+        table.insert(list, one)
+      end
+    end
     soonest = math.min(soonest, waiting[3] or math.huge)
   end
   local readable, writable = socket.select(readers, writers, math.max(0, soonest - socket.gettime()))

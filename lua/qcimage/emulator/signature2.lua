@@ -10,6 +10,10 @@ local text = require "qcimage.emulator.text"
 
 local M = {}
 
+--- Bytes of a signed text at most for which the slip is searched, since that signs it some 300
+--- times.
+M.MAX_SEARCHED = 16384
+
 --- What is signed. A recipe has method, host, path, params (list of {name, value}), digest ("sha1",
 --- "sha256"), key, given (the signature received); the other fields are slips, below.
 ---@param recipe table
@@ -133,17 +137,12 @@ local SLIPS = {
   {
     "the parameters: they were signed in the order sent, not sorted",
     function(recipe)
-      recipe.before = function()
-        return false
-      end
-      local i = 0
       local places = {}
-      for _, param in ipairs(recipe.params) do
-        i = i + 1
+      for i, param in ipairs(recipe.params) do
         places[param.name] = i
       end
       recipe.before = function(a, b)
-        return places[a] < places[b]
+        return (places[a] or 0) < (places[b] or 0)
       end
       return true
     end,
@@ -239,8 +238,13 @@ local function changed(recipe, ...)
   return copy
 end
 
+local UNKNOWN = "another key, or a text that differs in a way that is none of the known slips"
+
 -- The slip, or the two slips, with which the signature fits.
 local function explain(recipe, hmac)
+  if #M.stringToSign(recipe) > M.MAX_SEARCHED then
+    return "not searched for in a text of this length"
+  end
   local function fits(...)
     local other = changed(recipe, ...)
     return other and M.sign(other, hmac) == other.given
@@ -266,7 +270,7 @@ local function explain(recipe, hmac)
       end
     end
   end
-  return "another key, or a text that differs in a way that is none of the known slips"
+  return UNKNOWN
 end
 
 -- The text to sign without what is no one's business: it ends up in logs.

@@ -78,7 +78,7 @@ local function complete(given, now, accountId)
     end
   end
   local image = copyOf(given)
-  if not image.imageId or not image.imageId:find "^img%-%w%w%w%w%w%w%w%w$" then
+  if not text.isImageId(image.imageId) then
     error(("imageId must be img- and 8 letters or digits, not %s"):format(text.show(image.imageId)), 0)
   end
   image.imageType = image.imageType or "PRIVATE_IMAGE"

@@ -117,6 +117,15 @@ function M.escape(text)
   end))
 end
 
+local LETTERS8 = ("[A-Za-z0-9]"):rep(8)
+
+--- Whether a text has the form of an image's id: img- and 8 letters or digits.
+---@param value any
+---@return boolean
+function M.isImageId(value)
+  return type(value) == "string" and value:find("^img%-" .. LETTERS8 .. "$") ~= nil
+end
+
 --- Small letters, by bytes, whatever the host's locale.
 ---@param text string
 ---@return string

@@ -108,7 +108,7 @@ function M.new(options)
   local function transport(request, secondsLeft)
     local host, port = target(request.url)
     local where = host .. ":" .. port
-    if not (secondsLeft > 0) then
+    if secondsLeft <= 0 then
       return nil, describe("timeout", "no time was left", where), { sent = false, reason = "timeout" }
     end
     local response, message, detail = connection:send(

@@ -1,0 +1,351 @@
+--- emulator.lua - a strict local double of the image service: both API versions over one small store
+--- of images, for tests, demos and scripts that must not touch an account.
+--- Pure Lua over lua-cjson; takes its digests from its host. Part of qcimage, see LICENSE.
+
+local control = require "qcimage.emulator.control"
+local faults = require "qcimage.emulator.faults"
+local guard = require "qcimage.emulator.guard"
+local journal = require "qcimage.emulator.journal"
+local json = require "qcimage.emulator.json"
+local refusal = require "qcimage.emulator.refusal"
+local regions = require "qcimage.emulator.regions"
+local store = require "qcimage.emulator.store"
+local text = require "qcimage.emulator.text"
+local v2 = require "qcimage.emulator.v2"
+local v3 = require "qcimage.emulator.v3"
+
+local M = {}
+
+--- The identity that an emulator knows when it is given none.
+M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
+M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
+
+local APIS = { [v2.path] = v2, [v3.path] = v3 }
+
+---@class qcimage.EmulatorOptions
+---@field images table[]|nil starting images: imageId, and any of imageName, imageDescription, imageType
+--- ("PRIVATE_IMAGE"), imageState ("NORMAL"), createSeconds (its state becomes NORMAL after that), region
+--- (long code; absent: seen in every region), … as the fields of store.lua
+---@field instances table[]|nil {instanceId, imageId, state "RUNNING" or "STOPPED"}
+---@field secretId string|nil
+---@field secretKey string|nil
+---@field token string|nil what temporary keys must send
+---@field accountId string|nil account that owns the private images
+---@field regions string[]|nil codes of the regions there are; all documented ones by default
+---@field hostName string|nil the only name accepted in the Host header; any by default
+---@field requireHttps boolean|nil refuse plain http
+---@field rateLimit number|nil calls a second of one action; no limit by default
+---@field createSeconds number|nil [2] how long an image is made or copied
+---@field clock nil|fun(): number wall time, seconds; os.time by default
+---@field clockOffset number|nil seconds by which the emulator's clock is off
+---@field digests table|nil {hmac(algorithm, key, text), sha256(text)}, raw; those of qcimage.core
+---@field sleep nil|fun(seconds: number) how an in-process transport waits; it does not by default
+
+local OPTIONS = {
+  images = "table",
+  instances = "table",
+  secretId = "string",
+  secretKey = "string",
+  token = "string",
+  accountId = "string",
+  regions = "table",
+  hostName = "string",
+  requireHttps = "boolean",
+  rateLimit = "number",
+  createSeconds = "number",
+  clock = "function",
+  clockOffset = "number",
+  digests = "table",
+  sleep = "function",
+}
+
+---@class qcimage.Emulator
+local Emulator = {}
+Emulator.__index = Emulator
+
+-- Shows no key, wherever it is printed.
+function Emulator:__tostring()
+  return ("qcimage emulator: %d images"):format(#self.store.images)
+end
+
+local function start(self)
+  self.guard, self.faults = guard.new(), faults.new()
+  self.journalOf = journal.new { self.secretKey, self.token }
+  self.store = store.new(self.starting, self:now())
+end
+
+--- Makes an emulator. Raises what is wrong with the options.
+---@param options qcimage.EmulatorOptions|nil
+---@return qcimage.Emulator
+function M.new(options)
+  options = options or {}
+  for name, value in pairs(options) do
+    if not OPTIONS[name] then
+      error(("the emulator has no option %s"):format(tostring(name)), 2)
+    elseif type(value) ~= OPTIONS[name] then
+      error(("the emulator's option %s must be a %s"):format(name, OPTIONS[name]), 2)
+    end
+  end
+  local self = setmetatable({
+    secretId = options.secretId or M.SECRET_ID,
+    secretKey = options.secretKey or M.SECRET_KEY,
+    token = options.token,
+    regions = regions.set(options.regions),
+    hostName = options.hostName and text.lower(options.hostName),
+    requireHttps = options.requireHttps,
+    rateLimit = options.rateLimit,
+    clock = options.clock or os.time,
+    clockOffset = options.clockOffset or 0,
+    digests = options.digests or require "qcimage.core",
+    serial = 0,
+  }, Emulator)
+  self.starting = {
+    images = options.images or store.IMAGES,
+    instances = options.instances or store.INSTANCES,
+    accountId = options.accountId or "100000000001",
+    createSeconds = options.createSeconds or 2,
+    newId = function()
+      return text.hex(self.digests.sha256("image" .. self:taskId())):sub(1, 8)
+    end,
+  }
+  local ok, message = pcall(start, self)
+  if not ok then
+    error(message, 2)
+  end
+  return self
+end
+
+--- The time here, seconds.
+---@return number
+function Emulator:now()
+  return self.clock() + self.clockOffset
+end
+
+--- Number of an asynchronous task.
+---@return integer
+function Emulator:taskId()
+  self.serial = self.serial + 1
+  return self.serial
+end
+
+--- Id of a request, in the form of a UUID.
+---@return string
+function Emulator:requestId()
+  local serial = self:taskId()
+  local second = math.floor(self:now()) % 4294967296
+  return ("%04x%04x-0000-4000-8000-%012d"):format(
+    math.floor(second / 65536),
+    second % 65536,
+    serial
+  )
+end
+
+--- Makes one of the next requests go wrong: {kind = …}, see faults.lua.
+---@param fault table
+---@return boolean|nil ok
+---@return string|nil message
+function Emulator:fault(fault)
+  return self.faults:add(fault, self:now())
+end
+
+--- Takes back the faults that have not hit yet.
+function Emulator:clearFaults()
+  self.faults = faults.new()
+end
+
+local SETTINGS = { rateLimit = true, clockOffset = true, createSeconds = true }
+
+--- Changes how the emulator behaves from now on.
+---@param settings table rateLimit (0: no limit), clockOffset, createSeconds
+---@return boolean|nil ok
+---@return string|nil message
+function Emulator:set(settings)
+  if type(settings) ~= "table" then
+    return nil, "the settings must be an object"
+  end
+  for name, value in pairs(settings) do
+    if not SETTINGS[name] then
+      return nil, ("there is no setting %s"):format(tostring(name))
+    elseif type(value) ~= "number" or not (math.abs(value) < 1e9) then
+      return nil, ("the setting %s must be a number"):format(name)
+    end
+  end
+  if settings.rateLimit then
+    self.rateLimit = settings.rateLimit > 0 and settings.rateLimit or nil
+  end
+  self.clockOffset = settings.clockOffset or self.clockOffset
+  self.starting.createSeconds = settings.createSeconds or self.starting.createSeconds
+  self.store.createSeconds = self.starting.createSeconds
+  return true
+end
+
+--- What was asked and done, oldest first: time, api, action, region, secretId, nonce, params, applied
+--- (whether images were changed), imageId of a new one, code (0: success), message, fault.
+---@return table[] entries
+---@return integer forgotten entries that went to keep the journal bounded
+function Emulator:journal()
+  return self.journalOf:list(), self.journalOf.forgotten
+end
+
+function Emulator:clearJournal()
+  self.journalOf = journal.new(self.journalOf.secrets)
+end
+
+--- The images as they are now.
+---@return table[]
+function Emulator:images()
+  self.store:settle(self:now())
+  return self.store:snapshot()
+end
+
+--- Replaces the images, as if the emulator had been started with these. Raises what is wrong.
+---@param images table[]
+function Emulator:setImages(images)
+  local starting = {}
+  for name, value in pairs(self.starting) do
+    starting[name] = value
+  end
+  starting.images = images
+  self.store = store.new(starting, self:now())
+end
+
+--- Back to the start: images, nonces, faults, journal. Settings stay.
+function Emulator:reset()
+  start(self)
+end
+
+local function headersOf(self)
+  return {
+    ["content-type"] = "application/json; charset=utf-8",
+    ["date"] = text.httpDate(self:now()),
+  }
+end
+
+-- The answer of an API to a request, as a table; what the fault made of it goes into `response`.
+local function serve(self, api, request, entry, response)
+  local call = api.receive(self, request, entry)
+  local fault = self.faults:take(call.actionName, self:now())
+  local kind = fault and fault.kind
+  if fault then
+    entry.fault, response.delay = kind, fault.delay
+  end
+  if kind == "dropBefore" then
+    response.drop = true
+    return nil
+  elseif kind == "status" then
+    response.status, response.body = fault.status, fault.body or "<html>gateway</html>\n"
+    response.headers["content-type"] = "text/html"
+    return nil
+  elseif kind == "errorBefore" then
+    refusal.raise(api.internal, "internal error")
+  elseif kind == "throttle" then
+    refusal.raise(api.throttled, "too many calls")
+  elseif not self.guard:admit(api.version .. call.actionName, self:now(), self.rateLimit) then
+    refusal.raise(api.throttled, "over %d calls a second", self.rateLimit)
+  end
+  self.store:settle(self:now())
+  local ok, answer = refusal.catch(api.perform, self, call)
+  entry.applied, entry.imageId = call.applied, call.imageId
+  if kind == "dropAfter" then
+    response.drop = true
+    return nil
+  elseif kind == "errorAfter" then
+    refusal.raise(api.internal, "internal error")
+  elseif not ok then
+    refusal.raise(answer.code, "%s", answer.message)
+  end
+  return answer
+end
+
+--- Answers a request.
+---@param request table method, scheme, host (the Host header as received, nil where it is missing or
+--- repeated), path, query (nil or text without "?"), headers (small letters; a list where one is
+--- repeated), body
+---@return table response status, headers, body; delay (seconds to wait first) and drop (close the
+--- connection instead) are for the host to obey
+function Emulator:handle(request)
+  local response = { status = 200, headers = headersOf(self) }
+  if request.path:sub(1, #control.PREFIX) == control.PREFIX then
+    response.status, response.body = control.handle(self, request)
+    return response
+  end
+  local api = APIS[request.path]
+  if not api then
+    response.status = 404
+    response.body = json.encode {
+      code = 6100,
+      message = "the emulator answers at /v2/index.php (API 2.0) and at / (API 3.0)",
+    }
+    return response
+  end
+  local entry = { time = self:now(), api = api.version, applied = false }
+  local ok, answer = refusal.catch(serve, self, api, request, entry, response)
+  if not ok then
+    entry.message = answer.message
+    answer = api.failure(self, answer.code, answer.message)
+  end
+  if answer then
+    entry.code, response.body = api.codeOf(answer), api.encode(answer)
+  end
+  entry.applied = entry.applied or false
+  self.journalOf:add(entry)
+  return response
+end
+
+--- Answers what its host could not take in as a request: too long, or no HTTP.
+---@param path string as far as it is known
+---@return table response
+function Emulator:refuse(path)
+  local api = path:sub(1, #v2.path) == v2.path and v2 or v3
+  return {
+    status = 200,
+    headers = headersOf(self),
+    body = api.encode(api.failure(self, api.tooLarge, "the request is too large, or no HTTP")),
+  }
+end
+
+-- A request as handle takes it.
+local function received(request)
+  local scheme, path, query = request.url:match "^([a-z]+)://[^/?#]*([^?#]*)%??([^#]*)"
+  local headers = {}
+  for name, value in pairs(request.headers) do
+    name = text.lower(name)
+    headers[name] = headers[name] and { headers[name], value } or value
+  end
+  local host = headers.host
+  return {
+    method = request.method,
+    scheme = scheme,
+    host = type(host) == "string" and host or nil,
+    path = path == "" and "/" or path,
+    query = query,
+    headers = headers,
+    body = request.body,
+  }
+end
+
+--- An emulator as a client's transport, in the same process.
+---@param options qcimage.EmulatorOptions|nil
+---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
+---@return qcimage.Emulator emulator
+function M.transport(options)
+  local emulator = M.new(options)
+  local sleep = options and options.sleep or function() end
+  return function(request, secondsLeft)
+    local response = emulator:handle(received(request))
+    local delay = response.delay or 0
+    if delay > 0 and secondsLeft and delay >= secondsLeft then
+      sleep(secondsLeft)
+      return nil, "no answer in time", { sent = true, reason = "timeout" }
+    elseif delay > 0 then
+      sleep(delay)
+    end
+    if response.drop then
+      return nil, "the connection was closed without an answer", { sent = true, reason = "closed" }
+    end
+    return { status = response.status, headers = response.headers, body = response.body }
+  end,
+    emulator
+end
+
+return M

@@ -1,0 +1,244 @@
+--- emulator/nginx.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx, writes a
+--- folder with all that it needs, and waits until it ends.
+--- Plain Lua has neither fork nor signals: the shell replaces itself by a single nginx process, which
+--- watches its parent. Part of qcimage, see LICENSE.
+
+local json = require "qcimage.emulator.json"
+local text = require "qcimage.emulator.text"
+
+local M = {}
+
+local CANDIDATES =
+  { "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx", "openresty", "/usr/local/openresty/nginx/sbin/nginx" }
+
+-- Below the ports that systems give to outgoing connections.
+local FIRST_PORT, LAST_PORT = 20000, 32000
+local PORT_TRIES = 8
+
+local PACKAGES = "on Debian: apt install nginx libnginx-mod-http-lua lua-cjson"
+
+local CONF = [[
+daemon off;
+master_process off;
+pid $DIR/nginx.pid;
+error_log $DIR/error.log warn;
+$MODULES
+env QCIMAGE_LAUNCHER;
+env TENCENTCLOUD_SECRET_ID;
+env TENCENTCLOUD_SECRET_KEY;
+env TENCENTCLOUD_TOKEN;
+events { worker_connections 512; }
+http {
+  access_log off;
+  server_tokens off;
+  client_body_temp_path $DIR/body;
+  proxy_temp_path $DIR/proxy;
+  fastcgi_temp_path $DIR/fastcgi;
+  uwsgi_temp_path $DIR/uwsgi;
+  scgi_temp_path $DIR/scgi;
+  client_max_body_size 11m;
+  client_body_buffer_size 11m;
+  client_body_in_single_buffer on;
+  large_client_header_buffers 4 40k;
+  keepalive_requests 1000000;
+  lua_package_path $LUAPATH;
+  lua_package_cpath $LUACPATH;
+  init_by_lua_block { require("qcimage.emulator.worker").start($LUADIR) }
+  init_worker_by_lua_block { require("qcimage.emulator.worker").ready() }
+  exit_worker_by_lua_block { require("qcimage.emulator.worker").stop() }
+  server {
+    listen 127.0.0.1:$PORT$SSL;
+    $CERTIFICATE
+    error_page 400 413 414 494 497 = /_refused;
+    location / {
+      content_by_lua_block { require("qcimage.emulator.worker").answer() }
+    }
+    location = /_refused {
+      internal;
+      content_by_lua_block { require("qcimage.emulator.worker").refuse() }
+    }
+  }
+}
+]]
+
+-- A word of the shell, and a word of nginx's configuration.
+local function shellWord(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function confWord(word)
+  return '"' .. word:gsub('[\\"]', "\\%0") .. '"'
+end
+
+local function output(command)
+  local pipe = assert(io.popen(command, "r"))
+  local lines = pipe:read "*a"
+  pipe:close()
+  return lines
+end
+
+local function readFile(name)
+  local file = io.open(name, "rb")
+  local content = file and file:read "*a"
+  if file then
+    file:close()
+  end
+  return content
+end
+
+local function writeFile(name, content)
+  local file = assert(io.open(name, "wb"))
+  assert(file:write(content))
+  assert(file:close())
+end
+
+-- nginx and the lines that load its Lua module; or nil and what is missing.
+local function findNginx()
+  for _, program in ipairs(CANDIDATES) do
+    local about = output(shellWord(program) .. " -V 2>&1")
+    if about:find("configure arguments:", 1, true) then
+      if about:find("ngx_lua", 1, true) or about:find("lua-nginx-module", 1, true) then
+        return program, ""
+      end
+      local folder = about:match "%-%-modules%-path=(%S+)" or "/usr/lib/nginx/modules"
+      local lines = {}
+      for _, name in ipairs { "ndk_http_module.so", "ngx_http_lua_module.so" } do
+        local file = folder .. "/" .. name
+        if readFile(file) then
+          lines[#lines + 1] = ("load_module %s;"):format(confWord(file))
+        end
+      end
+      if #lines == 0 or not lines[#lines]:find("http_lua", 1, true) then
+        return nil, ("nginx has no Lua module (%s); %s"):format(folder, PACKAGES)
+      end
+      return program, table.concat(lines, "\n")
+    end
+  end
+  return nil, "nginx was not found; " .. PACKAGES
+end
+
+-- Folder that holds qcimage/emulator, so that nginx loads the same files as this process.
+local function luaFolder()
+  local source = debug.getinfo(1, "S").source
+  local folder = source:match "^@(.*)qcimage[/\\]emulator[/\\]nginx%.lua$"
+  if not folder then
+    return nil, "the emulator's Lua files are not plain files: " .. text.show(source)
+  end
+  if folder:sub(1, 1) ~= "/" then
+    folder = output("pwd"):gsub("\n$", "") .. "/" .. folder
+  end
+  return folder
+end
+
+-- Where nginx's LuaJIT may find cjson: where this Lua does, in the branch for Lua 5.1.
+local function luaCPath()
+  return (package.cpath:gsub("lua/5%.%d", "lua/5.1"):gsub("[^;]*loadall%.so;?", "")) .. ";;"
+end
+
+-- Local TCP ports in use, as far as the system shows them.
+local function usedPorts()
+  local used = {}
+  for port in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x%x%x%x)" do
+    used[tonumber(port, 16)] = true
+  end
+  return used
+end
+
+local function freePort()
+  local file = io.open("/dev/urandom", "rb")
+  local a, b = (file and file:read(2) or tostring {}:sub(-2)):byte(1, 2)
+  if file then
+    file:close()
+  end
+  local used, span = usedPorts(), LAST_PORT - FIRST_PORT
+  for i = 0, span - 1 do
+    local port = FIRST_PORT + (a * 256 + b + i) % span
+    if not used[port] then
+      return port
+    end
+  end
+  return FIRST_PORT
+end
+
+local function configure(dir, options, folder, modules, port)
+  local tls = options.tls
+  local values = {
+    LUAPATH = confWord(folder .. "?.lua;;"),
+    LUACPATH = confWord(luaCPath()),
+    LUADIR = ("%q"):format(dir),
+    MODULES = modules,
+    PORT = ("%d"):format(port),
+    SSL = tls and " ssl" or "",
+    CERTIFICATE = tls
+        and ("ssl_certificate %s; ssl_certificate_key %s;"):format(confWord(tls[1]), confWord(tls[2]))
+      or "",
+  }
+  local conf = CONF:gsub("%$DIR(/[%a.]+)", function(name)
+    return confWord(dir .. name)
+  end):gsub("%$(%u+)", values)
+  writeFile(dir .. "/nginx.conf", conf)
+  writeFile(
+    dir .. "/settings.json",
+    json.encode {
+      options = options.emulator,
+      stopWith = options.stopWith,
+      quotedDir = shellWord(dir),
+      url = ("%s://127.0.0.1:%d"):format(tls and "https" or "http", port),
+    }
+  )
+end
+
+-- Runs nginx to its end. Exit status 0, or what it says of its failure.
+local function runNginx(dir, program)
+  -- variables that are meant for this Lua would reach nginx's
+  local status = os.execute(
+    ("unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s"):format(
+      shellWord(program),
+      shellWord(dir .. "/"),
+      shellWord(dir .. "/nginx.conf")
+    )
+  )
+  if status == true or status == 0 then
+    return true
+  end
+  local failure = readFile(dir .. "/failure")
+  local log = readFile(dir .. "/error.log") or ""
+  return false, failure or log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500)
+end
+
+--- Runs an emulator until it is told to stop (SIGINT or SIGTERM, to it or to this process).
+---@param options table port (nil or 0: a free one), emulator (options of qcimage.emulator that JSON can
+--- carry), tls ({certificate file, key file}), stopWith (end with this process, too)
+---@return boolean|nil ok
+---@return string|nil message
+function M.run(options)
+  local program, modules = findNginx()
+  if not program then
+    return nil, modules
+  end
+  local folder, problem = luaFolder()
+  if not folder then
+    return nil, problem
+  end
+  local dir = output('mktemp -d "${TMPDIR:-/tmp}/qcimage-emulator.XXXXXX"'):gsub("\n$", "")
+  if dir == "" then
+    return nil, "no temporary folder could be made"
+  end
+  local wanted = options.port ~= 0 and options.port or nil
+  local ok, message
+  for _ = 1, wanted and 1 or PORT_TRIES do
+    configure(dir, options, folder, modules, wanted or freePort())
+    ok, message = runNginx(dir, program)
+    if ok or not message:find("bind()", 1, true) then
+      break
+    end
+    writeFile(dir .. "/error.log", "")
+  end
+  os.execute("rm -rf " .. shellWord(dir))
+  if not ok then
+    return nil, "nginx failed: " .. text.show(message, 500)
+  end
+  return true
+end
+
+return M

@@ -1,0 +1,96 @@
+/*
+ * testposix.c - a Lua module for the specs, with the little of POSIX that
+ * they need and Debian's lua-posix does not have for each Lua: fork, signals
+ * and descriptors. Part of qcimage, see LICENSE.
+ */
+#include "../../src/compat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* fork() -> pid, or 0 in the child */
+static int posix_fork(lua_State *L)
+{
+  pid_t pid = fork();
+  if (pid < 0)
+    return luaL_error(L, "fork failed");
+  lua_pushinteger(L, (lua_Integer)pid);
+  return 1;
+}
+
+/* wait(pid) -> exit status, or minus the signal that ended it */
+static int posix_wait(lua_State *L)
+{
+  pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+  int status;
+  while (waitpid(pid, &status, 0) != pid)
+    if (errno != EINTR)
+      return luaL_error(L, "waitpid failed");
+  lua_pushinteger(L,
+                  WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+  return 1;
+}
+
+/* exit(status): at once, without closing the state */
+static int posix_exit(lua_State *L)
+{
+  _exit((int)luaL_checkinteger(L, 1));
+}
+
+/* signals() -> a text that differs when a handler or the mask does */
+static int posix_signals(lua_State *L)
+{
+  luaL_Buffer buffer;
+  sigset_t mask;
+  int n;
+  if (pthread_sigmask(SIG_BLOCK, NULL, &mask) != 0)
+    return luaL_error(L, "pthread_sigmask failed");
+  luaL_buffinit(L, &buffer);
+  for (n = 1; n < 32; n++) {
+    struct sigaction action;
+    char text[64];
+    if (sigaction(n, NULL, &action) != 0)
+      continue;
+    snprintf(text, sizeof(text), "%d:%p:%x:%d ", n,
+             (void *)(size_t)action.sa_handler, (unsigned)action.sa_flags,
+             sigismember(&mask, n));
+    luaL_addstring(&buffer, text);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* descriptors() -> how many are open; and how many programs would inherit */
+static int posix_descriptors(lua_State *L)
+{
+  int fd, open = 0, inherited = 0;
+  for (fd = 0; fd < 1024; fd++) {
+    int flags = fcntl(fd, F_GETFD);
+    open += flags >= 0;
+    inherited += flags >= 0 && !(flags & FD_CLOEXEC);
+  }
+  lua_pushinteger(L, open);
+  lua_pushinteger(L, inherited);
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"fork", posix_fork},
+                                     {"wait", posix_wait},
+                                     {"exit", posix_exit},
+                                     {"signals", posix_signals},
+                                     {"descriptors", posix_descriptors},
+                                     {NULL, NULL}};
+
+QC_EXPORT int luaopen_testposix(lua_State *L);
+
+QC_EXPORT int luaopen_testposix(lua_State *L)
+{
+  lua_newtable(L);
+  qc_setfuncs(L, functions);
+  return 1;
+}
