@@ -472,16 +472,6 @@ describe("qcimage.http", function()
       assert.equal(1, count(server:requests()[1], "\r\nHost: " .. server.authority .. "\r\n"))
     end)
 
-    it("is made to the address of a name that answers", function()
-      for _, host in ipairs { "127.0.0.1", "::1" } do
-        start { host = host, answering() }
-        local ok = send { url = ("http://localhost:%d/"):format(server.port) }
-        -- /etc/hosts may know localhost as 127.0.0.1 only
-        assert.is_true(ok ~= nil or host == "::1")
-        server:stop()
-      end
-    end)
-
     it("is closed with its object, once", function()
       start { answering() }
       assert(send())

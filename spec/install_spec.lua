@@ -36,7 +36,7 @@ describe("an installed tree", function()
     scratch = run("mktemp -d"):gsub("\n", "")
     local sources = "CMakeLists.txt qcimage-scm-1.rockspec src lua"
     assert.equal(0, select(2, run(("mkdir %s/source && cp -r %s %s/source"):format(scratch, sources, scratch))))
-    server = emulator.start { images = "spec/fixtures/images.json" }
+    server = emulator.start()
   end)
 
   teardown(function()

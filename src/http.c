@@ -251,12 +251,28 @@ static void clean_up(qc_http *http)
   unguard_pipe(&guard);
 }
 
+/* Whether bytes wait on a kept connection, though no answer is due: TLS's
+   goodbye, or the rest of an answer that was longer than it said. libcurl
+   (7.88) would use it all the same, and take them for the next answer. */
+static int has_unread(const qc_http *http)
+{
+  char byte;
+  int i;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    if (http->sockets[i] != CURL_SOCKET_BAD &&
+        recv(http->sockets[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+      return 1;
+  return 0;
+}
+
 /* Has a handle of this process ready. */
 static CURLcode make_ready(qc_http *http)
 {
   CURLcode code;
   if (http->easy != NULL && http->owner != getpid())
     abandon(http);
+  if (http->easy != NULL && has_unread(http))
+    clean_up(http);
   if (http->easy != NULL)
     return CURLE_OK;
   if (pthread_once(&once, global_init) != 0 || global_state != CURLE_OK)
@@ -329,16 +345,18 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
   return code;
 }
 
-static int mentions_proxy(const char *text)
+static int mentions(const qc_http *http, const char *word)
 {
-  return strstr(text, "proxy") != NULL || strstr(text, "Proxy") != NULL ||
-         strstr(text, "CONNECT") != NULL;
+  return strstr(http->error, word) != NULL;
 }
 
 /* The word for what failed. NULL: nothing of the network. */
 static const char *reason_of(const qc_http *http, CURLcode code)
 {
-  int is_proxy = !http->requests_begun && mentions_proxy(http->error);
+  int is_proxy =
+      !http->requests_begun && (mentions(http, "proxy") ||
+                                mentions(http, "Proxy") ||
+                                mentions(http, "CONNECT"));
   switch (code) {
   case CURLE_COULDNT_RESOLVE_HOST:
     return "dns";
@@ -360,6 +378,8 @@ static const char *reason_of(const qc_http *http, CURLcode code)
   case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR:
   case CURLE_PARTIAL_FILE:
+    if (mentions(http, "chunked-encoding")) /* it was malformed */
+      return "format";
     return is_proxy ? "proxy" : "closed";
   case CURLE_ABORTED_BY_CALLBACK: /* on_prerequest */
     return "closed";
@@ -429,6 +449,9 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     unguard_pipe(&guard);
     result->sent = may_have_left(http, code);
   }
+  /* libcurl says so of a line without end, too */
+  if (code == CURLE_OUT_OF_MEMORY && http->requests_begun)
+    qc_reply_overflow(reply);
   if (code == CURLE_OK && qc_reply_end(reply)) {
     result->status = reply->status;
     result->body = reply->body.data;

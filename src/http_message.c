@@ -285,6 +285,13 @@ int qc_reply_end(qc_reply *reply)
   return 1;
 }
 
+void qc_reply_overflow(qc_reply *reply)
+{
+  if (reply->state != QC_HEAD_DONE && reply->fault == NULL)
+    (void)refuse(reply, "tooLarge",
+                 "the answer's head is too large, or memory ran out");
+}
+
 void qc_reply_free(qc_reply *reply)
 {
   qc_buffer_free(&reply->head);

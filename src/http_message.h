@@ -41,6 +41,8 @@ int qc_reply_line(qc_reply *reply, const char *line, size_t len);
 int qc_reply_body(qc_reply *reply, const char *bytes, size_t len);
 /* Takes the end. 0: a fault, which is noted. */
 int qc_reply_end(qc_reply *reply);
+/* Notes that a line of the head could not be held. */
+void qc_reply_overflow(qc_reply *reply);
 void qc_reply_free(qc_reply *reply);
 
 /* Bytes of a request's header lines as qc_add_header writes them, and of two

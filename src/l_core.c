@@ -380,6 +380,29 @@ static int core_utf8len(lua_State *L)
   return 1;
 }
 
+#if LUA_VERSION_NUM == 501
+/* LuaJIT has it, PUC 5.1 has not. */
+extern int lua_isyieldable(lua_State *L) __attribute__((weak));
+#endif
+
+/* core.isyieldable() -> whether the caller may yield, or nil where this Lua
+   cannot tell. nginx takes coroutine.isyieldable away, and a socket there that
+   waits where it may not is left in disorder. */
+static int core_isyieldable(lua_State *L)
+{
+#if LUA_VERSION_NUM == 501
+  if (lua_isyieldable == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushboolean(L, lua_isyieldable(L));
+#elif LUA_VERSION_NUM >= 503
+  lua_pushboolean(L, lua_isyieldable(L));
+#else
+  lua_pushnil(L);
+#endif
+  return 1;
+}
+
 /* core.version() -> text: libcrypto of the build, libcrypto in use */
 static int core_version(lua_State *L)
 {
@@ -398,12 +421,17 @@ static const luaL_Reg signer_meta[] = {{"__gc", signer_close},
                                        {"__tostring", signer_tostring},
                                        {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"signer", core_signer},   {"hmac", core_hmac},
-    {"sha256", core_sha256},   {"nonce", core_nonce},
-    {"time", core_time},       {"monotonic", core_monotonic},
-    {"sleep", core_sleep},     {"utf8len", core_utf8len},
-    {"version", core_version}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"signer", core_signer},
+                                     {"hmac", core_hmac},
+                                     {"sha256", core_sha256},
+                                     {"nonce", core_nonce},
+                                     {"time", core_time},
+                                     {"monotonic", core_monotonic},
+                                     {"sleep", core_sleep},
+                                     {"utf8len", core_utf8len},
+                                     {"version", core_version},
+                                     {"isyieldable", core_isyieldable},
+                                     {NULL, NULL}};
 
 QC_EXPORT int luaopen_qcimage_core(lua_State *L);
 

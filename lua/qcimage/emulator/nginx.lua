@@ -135,11 +135,14 @@ local function luaCPath()
   return (package.cpath:gsub("lua/5%.%d", "lua/5.1"):gsub("[^;]*loadall%.so;?", "")) .. ";;"
 end
 
--- Local TCP ports in use, as far as the system shows them.
+local LISTENING = "0A"
+
+-- Local TCP ports in use and their states, as far as the system shows them.
 local function usedPorts()
   local used = {}
-  for port in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x%x%x%x)" do
-    used[tonumber(port, 16)] = true
+  for port, state in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x+) %x+:%x+ (%x+)" do
+    port = tonumber(port, 16)
+    used[port] = used[port] ~= LISTENING and state or LISTENING
   end
   return used
 end
@@ -192,18 +195,20 @@ end
 local function runNginx(dir, program)
   -- variables that are meant for this Lua would reach nginx's
   local status = os.execute(
-    ("unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s"):format(
+    ("unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
       shellWord(program),
       shellWord(dir .. "/"),
-      shellWord(dir .. "/nginx.conf")
+      shellWord(dir .. "/nginx.conf"),
+      shellWord(dir .. "/stderr")
     )
   )
   if status == true or status == 0 then
     return true
   end
   local failure = readFile(dir .. "/failure")
-  local log = readFile(dir .. "/error.log") or ""
-  return false, failure or log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500)
+  local log = (readFile(dir .. "/error.log") or "") .. (readFile(dir .. "/stderr") or "")
+  log = log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500)
+  return false, failure or log ~= "" and log or "it was killed"
 end
 
 --- Runs an emulator until it is told to stop (SIGINT or SIGTERM, to it or to this process).
@@ -220,11 +225,14 @@ function M.run(options)
   if not folder then
     return nil, problem
   end
+  local wanted = options.port ~= 0 and options.port or nil
+  if wanted and usedPorts()[wanted] == LISTENING then
+    return nil, ("port %d is in use"):format(wanted) -- nginx would take seconds to find that out
+  end
   local dir = output('mktemp -d "${TMPDIR:-/tmp}/qcimage-emulator.XXXXXX"'):gsub("\n$", "")
   if dir == "" then
     return nil, "no temporary folder could be made"
   end
-  local wanted = options.port ~= 0 and options.port or nil
   local ok, message
   for _ = 1, wanted and 1 or PORT_TRIES do
     configure(dir, options, folder, modules, wanted or freePort())

@@ -17,9 +17,11 @@ unsigned char *HMAC(const EVP_MD *type, const void *key, int key_len, const unsi
 int getppid(void);
 int getpid(void);
 int kill(int pid, int signal);
+void (*signal(int signal, void (*handler)(int)))(int);
 ]]
 
-local SIGTERM = 15
+local SIGHUP, SIGTERM = 1, 15
+local SIG_IGN = ffi.cast("void (*)(int)", 1)
 local WATCH_SECONDS = 0.2
 
 local function digests()
@@ -103,6 +105,8 @@ end
 
 --- Says that requests will be answered; for init_worker_by_lua, where the socket listens already.
 function M.ready()
+  -- nginx would start over with its old state around; when the terminal goes, so does the launcher
+  ffi.C.signal(SIGHUP, SIG_IGN)
   watch()
   io.stdout:write("qcimage emulator ready on ", settings.url, "\n")
   io.stdout:flush()

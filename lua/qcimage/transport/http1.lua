@@ -1,0 +1,329 @@
+--- http1.lua - HTTP/1.1 for the cosocket transport: writes a request, reads an answer from its
+--- bytes as they come, strictly and within limits (RFC 9112).
+--- Pure: opens nothing, waits for nothing. Part of qcimage, see LICENSE.
+
+local limits = require "qcimage.limits"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- Patterns are written out, since classes such as %a follow the host's locale.
+local NAME = "[!#$%%&'*+.^_`|~0-9A-Za-z-]+"
+local FIELD = "^(" .. NAME .. "):[ \t]*(.-)[ \t]*$"
+local VALUE_CONTROL = "[%z\1-\8\10-\31\127]" -- all but the tab
+local DIGITS_MOST = 15 -- a number that is exact on every Lua
+
+local SMALL = {}
+for byte = 65, 90 do
+  SMALL[string.char(byte)] = string.char(byte + 32)
+end
+
+local function lower(word)
+  return (word:gsub("[A-Z]", SMALL))
+end
+
+--- Takes a URL apart.
+---@param url string complete, without fragment
+---@return {scheme: string, host: string, port: integer, path: string}|nil an IPv6 host in brackets
+function M.parseUrl(url)
+  local scheme, authority, path = url:match "^([a-z]+)://([^/?]+)(.*)$"
+  local default = scheme == "https" and 443 or scheme == "http" and 80
+  if not default or path:find "[%z\1-\32\127]" then
+    return nil
+  end
+  local host, port = authority:match "^(%[[0-9A-Fa-f:.]+%])(.*)$"
+  if not host then
+    host, port = authority:match "^([0-9A-Za-z._-]+)(.*)$"
+  end
+  if not host or not port:find "^:?[0-9]*$" then
+    return nil
+  end
+  return {
+    scheme = scheme,
+    host = host,
+    port = tonumber(port:match "[0-9]+") or default,
+    path = path:find "^/" and path or "/" .. path,
+  }
+end
+
+--- Writes a request.
+---@param request {method: string, headers: table<string, string>, body: string|nil}
+---@param path string
+---@return string[]|nil pieces to send one after another
+---@return string|nil problem
+function M.write(request, path)
+  local lines = { request.method .. " " .. path .. " HTTP/1.1" }
+  for name, value in pairs(request.headers) do
+    if not name:find("^" .. NAME .. "$") or value:find(VALUE_CONTROL) then
+      return nil, ("the header %s cannot be sent as it is"):format(text.show(name))
+    end
+    lines[#lines + 1] = name .. ": " .. value
+  end
+  local body = request.body or ""
+  if request.method == "POST" then
+    lines[#lines + 1] = ("Content-Length: %d"):format(#body)
+  end
+  return { table.concat(lines, "\r\n") .. "\r\n\r\n", body }
+end
+
+---@class qcimage.Http1Reader
+---@field response {status: integer, headers: table<string, string>, body: string}|nil once complete
+---@field keep boolean|nil the connection may carry another request
+---@field started boolean whether a byte came
+local Reader = {}
+Reader.__index = Reader
+
+--- Makes the reader of one answer.
+---@param maxBody integer most bytes of its body
+---@return qcimage.Http1Reader
+function M.reader(maxBody)
+  return setmetatable({
+    started = false,
+    maxBody = maxBody,
+    state = "status",
+    pieces = {}, -- of the line, or of the body
+    headBytes = 0, -- with those of interim answers and trailers
+    headLines = 0,
+    bodyBytes = 0,
+    chunkLineBytes = 0,
+  }, Reader)
+end
+
+local function malformed(what)
+  return nil, what, "format"
+end
+
+local function tooLarge(what)
+  return nil, what, "tooLarge"
+end
+
+local function complete(self, pooled)
+  self.response = {
+    status = self.status,
+    headers = self.headers,
+    body = table.concat(self.body or {}),
+  }
+  self.keep = pooled
+  self.state = "done"
+  return true
+end
+
+-- Lines of the head, without their end. Each returns true, or nil, problem, reason.
+
+local onLine = {}
+
+function onLine:status(line)
+  local minor, status, rest = line:match "^HTTP/1%.([0-9]) ([0-9][0-9][0-9])(.*)$"
+  status = tonumber(status)
+  if not status or (rest ~= "" and rest:byte() ~= 32) or rest:find(VALUE_CONTROL) then
+    return malformed "the answer does not begin as HTTP/1 does"
+  elseif status < 100 or status == 101 then -- nobody asked to switch protocols
+    return malformed "the answer has a status that is not due"
+  end
+  self.status = status
+  self.isOld = minor == "0"
+  self.headers = {}
+  self.state = "field"
+  return true
+end
+
+-- Takes "Name: value". A line that goes on with a blank (obs-fold) has no name and is refused.
+local function takeField(line, headers)
+  local name, value = line:match(FIELD)
+  if not name or value:find(VALUE_CONTROL) then
+    return malformed "the answer has a malformed header"
+  end
+  name = lower(name)
+  local before = headers[name]
+  headers[name] = before and before .. ", " .. value or value
+  return true
+end
+
+-- The length that Content-Length gives; repeated ones must agree. False: none.
+local function contentLength(headers)
+  local given = headers["content-length"]
+  if not given then
+    return false
+  end
+  local length
+  for item in (given .. ","):gmatch "[ \t]*([^,]-)[ \t]*," do
+    if not item:find "^[0-9]+$" or #item > DIGITS_MOST or (length and length ~= item) then
+      return malformed "the answer has a malformed Content-Length"
+    end
+    length = item
+  end
+  return tonumber(length)
+end
+
+local function wantsClose(headers)
+  for token in (lower(headers.connection or "") .. ","):gmatch "[ \t]*([^,]-)[ \t]*," do
+    if token == "close" then
+      return true
+    end
+  end
+  return false
+end
+
+-- How the body is framed (RFC 9112, 6.3).
+local function beginBody(self)
+  local headers = self.headers
+  local coding = headers["transfer-encoding"]
+  local length, problem, reason = contentLength(headers)
+  if length == nil then
+    return nil, problem, reason
+  elseif coding and (length or self.isOld or lower(coding) ~= "chunked") then
+    return malformed "the answer has a Transfer-Encoding that cannot be trusted"
+  end
+  self.mayKeep = not self.isOld and not wantsClose(headers)
+  self.body = {}
+  if self.status == 204 or self.status == 304 then
+    return complete(self, self.mayKeep)
+  elseif coding then
+    self.state = "chunkSize"
+    return true
+  elseif not length then
+    self.mayKeep = false
+    self.state = "rest"
+    return true
+  elseif length > self.maxBody then
+    return tooLarge "the answer's body is too large"
+  elseif length == 0 then
+    return complete(self, self.mayKeep)
+  end
+  self.left = length
+  self.state = "counted"
+  return true
+end
+
+function onLine:field(line)
+  if line ~= "" then
+    return takeField(line, self.headers)
+  elseif self.status < 200 then -- an interim answer
+    self.state = "status"
+    return true
+  end
+  return beginBody(self)
+end
+
+function onLine:chunkSize(line)
+  local digits, extension = line:match "^([0-9A-Fa-f]+)(.*)$"
+  if not digits or not extension:find "^[ \t]*;?" or #digits > DIGITS_MOST then
+    return malformed "the answer has a malformed chunk"
+  end
+  if extension ~= "" and not extension:find "^[ \t]*;" then
+    return malformed "the answer has a malformed chunk"
+  end
+  local size = tonumber(digits, 16)
+  if size > self.maxBody - self.bodyBytes then
+    return tooLarge "the answer's body is too large"
+  end
+  self.left = size
+  self.state = size > 0 and "chunk" or "trailer"
+  return true
+end
+
+function onLine:chunkEnd(line)
+  if line ~= "" then
+    return malformed "the answer has a malformed chunk"
+  end
+  self.state = "chunkSize"
+  return true
+end
+
+function onLine:trailer(line)
+  if line ~= "" then
+    return takeField(line, {}) -- of no use
+  end
+  return complete(self, self.mayKeep)
+end
+
+-- Pieces of the body.
+
+local AFTER = { counted = "done", chunk = "chunkEnd" }
+
+local function takeBody(self, bytes, from)
+  local to = #bytes
+  if self.left then
+    to = math.min(to, from + self.left - 1)
+    self.left = self.left - (to - from + 1)
+  end
+  self.bodyBytes = self.bodyBytes + (to - from + 1)
+  if self.bodyBytes > self.maxBody then
+    return tooLarge "the answer's body is too large"
+  end
+  self.body[#self.body + 1] = bytes:sub(from, to)
+  if self.left == 0 then
+    self.left = nil
+    self.state = AFTER[self.state]
+    if self.state == "done" then
+      complete(self, self.mayKeep)
+    end
+  end
+  return to + 1
+end
+
+local IS_CHUNK_LINE = { chunkSize = true, chunkEnd = true }
+
+-- Takes a line, or what has come of it. Chunk lines may have as many bytes as the body, beyond what
+-- a head may have.
+local function takeLine(self, bytes, from)
+  local last = bytes:find("\n", from, true)
+  local piece = bytes:sub(from, last or -1)
+  if IS_CHUNK_LINE[self.state] then
+    self.chunkLineBytes = self.chunkLineBytes + #piece
+    if self.chunkLineBytes > limits.headerBytes + self.bodyBytes then
+      return tooLarge "the answer's chunk lines are too large"
+    end
+  else
+    self.headBytes = self.headBytes + #piece
+    self.headLines = self.headLines + (last and 1 or 0)
+    if self.headBytes > limits.headerBytes or self.headLines > limits.headerLines then
+      return tooLarge "the answer's head is too large"
+    end
+  end
+  self.pieces[#self.pieces + 1] = piece
+  if last then
+    local line = table.concat(self.pieces)
+    self.pieces = {}
+    -- a bare line feed is taken as a line end, as RFC 9112 (2.2) allows
+    local ok, problem, reason = onLine[self.state](self, (line:gsub("\r?\n$", "")))
+    if not ok then
+      return nil, problem, reason
+    end
+  end
+  return from + #piece
+end
+
+--- Takes bytes of the answer.
+---@param bytes string
+---@return boolean|nil isComplete nil: a fault
+---@return string|nil problem
+---@return string|nil reason "format" or "tooLarge"
+function Reader:feed(bytes)
+  local from = 1
+  self.started = self.started or bytes ~= ""
+  while from <= #bytes do
+    if self.state == "done" then
+      self.keep = false -- more than was due: nobody knows what would come next
+      return true
+    end
+    local take = onLine[self.state] and takeLine or takeBody
+    local problem, reason
+    from, problem, reason = take(self, bytes, from)
+    if not from then
+      return nil, problem, reason
+    end
+  end
+  return self.state == "done"
+end
+
+--- Takes the end of the connection.
+---@return boolean isComplete
+function Reader:finish()
+  if self.state == "rest" then
+    complete(self, false)
+  end
+  return self.state == "done"
+end
+
+return M

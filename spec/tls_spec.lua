@@ -1,0 +1,184 @@
+local certs = require "spec.support.certs"
+local curl = require "qcimage.transport.curl"
+local http = require "qcimage.http"
+local process = require "spec.support.process"
+local raw = require "spec.support.raw"
+local socket = require "socket"
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
+
+describe("TLS", function()
+  local server, close
+
+  local function start(kind, ...)
+    server = raw.start { tls = kind, ... }
+  end
+
+  local function transport(options)
+    local all = { connectTimeout = 5, caFile = certs.path "ca.pem" }
+    for name, value in pairs(options or {}) do
+      all[name] = value or nil
+    end
+    all.verify = options and options.verify
+    local send
+    send, close = curl.new(all)
+    return function(url)
+      local answer, message, detail = send({ method = "GET", url = url or server.url, headers = {} }, 5)
+      return answer, message, detail
+    end
+  end
+
+  local function assertRefused(answer, message, detail)
+    assert.is_nil(answer)
+    assert.equal("tls", detail.reason, message)
+    assert.is_false(detail.sent)
+    assert.truthy(message:find("cannot set up TLS with 127.0.0.1:" .. server.port, 1, true), message)
+    assert.truthy(message:find("caFile", 1, true), message)
+    for _, request in ipairs(server:requests()) do
+      assert.equal("", request)
+    end
+  end
+
+  after_each(function()
+    if server then
+      server:stop()
+    end
+    if close then
+      close()
+    end
+    server, close = nil, nil
+  end)
+
+  it("is set up with a server that caFile vouches for, and kept", function()
+    start("good", ANSWERING)
+    local send = transport()
+    assert.equal("{}", assert(send()).body)
+    assert.equal(200, assert(send()).status)
+    assert.equal(200, assert(send(("https://localhost:%d/"):format(server.port))).status)
+    assert.equal(2, #server:requests()) -- one a name
+  end)
+
+  it("offers HTTP/1.1 alone", function()
+    start("good", ANSWERING)
+    assert(transport()())
+    assert.same({ "http/1.1" }, server:alpn())
+  end)
+
+  for kind, text in pairs {
+    wrongHost = "no alternative certificate subject name matches",
+    expired = "certificate has expired",
+    unknown = "unable to get local issuer certificate",
+  } do
+    it("refuses a certificate that is " .. kind .. ", and says why", function()
+      start(kind, ANSWERING)
+      local answer, message, detail = transport()()
+      assertRefused(answer, message, detail)
+      assert.truthy(message:find(text, 1, true), message)
+      assert.truthy(message:find(certs.path "ca.pem", 1, true), message)
+    end)
+
+    it("takes one that is " .. kind .. " with verify = false", function()
+      start(kind, ANSWERING)
+      assert.equal(200, assert(transport { verify = false }()).status)
+    end)
+  end
+
+  it("trusts only the file that it was given", function()
+    start("unknown", ANSWERING)
+    assertRefused(transport()())
+    close()
+    assert(transport { caFile = certs.path "other.pem" }())
+  end)
+
+  it("without a file trusts libcurl's own, and names it", function()
+    start("good", ANSWERING)
+    local answer, message, detail = transport { caFile = false }()
+    assertRefused(answer, message, detail)
+    assert.truthy(message:find(http.caFile() or "libcurl's own place", 1, true), message)
+  end)
+
+  it("names a file that is missing", function()
+    start("good", ANSWERING)
+    local answer, message, detail = transport { caFile = "/nonexistent/ca.pem" }()
+    assertRefused(answer, message, detail)
+    assert.truthy(message:find("/nonexistent/ca.pem", 1, true), message)
+  end)
+
+  it("takes the file that the environment names: CURL_CA_BUNDLE before SSL_CERT_FILE", function()
+    start("good", ANSWERING)
+    local file = certs.path "ca.pem"
+    assert(transport { caFile = false, environment = { SSL_CERT_FILE = file } }())
+    close()
+    assert(transport { caFile = false, environment = { CURL_CA_BUNDLE = file, SSL_CERT_FILE = "/nonexistent" } }())
+    close()
+    assert(transport { caFile = false, environment = { CURL_CA_BUNDLE = "", SSL_CERT_FILE = file } }())
+    close()
+    assert(transport { environment = { CURL_CA_BUNDLE = "/nonexistent" } }())
+  end)
+
+  it("is not switched off by a variable", function()
+    start("expired", ANSWERING)
+    local output = process.lua(
+      ([[
+        local send = require "qcimage.transport.curl".new { connectTimeout = 5, caFile = %q }
+        local answer, _, detail = send({ method = "GET", url = %q, headers = {} }, 5)
+        print(answer, detail.reason, detail.sent)
+      ]]):format(certs.path "ca.pem", server.url),
+      "NODE_TLS_REJECT_UNAUTHORIZED=0 PYTHONHTTPSVERIFY=0 GIT_SSL_NO_VERIFY=1 CURL_INSECURE=1 SSL_NO_VERIFY=1"
+    )
+    assert.equal("nil\ttls\tfalse\n", output)
+  end)
+
+  it("says so when the server does not speak it", function()
+    server = raw.start { { { "send", "HTTP/1.1 400 Bad Request\r\n\r\n" }, { "close" } } }
+    local send = transport()
+    assertRefused(send("https://" .. server.authority))
+  end)
+
+  it("that the server ends in the handshake has sent nothing", function()
+    for _, ending in ipairs { "close", "reset" } do
+      server = raw.start { { { "sleep", 0.1 }, { ending } } }
+      local send = transport()
+      assertRefused(send("https://" .. server.authority))
+      server:stop()
+    end
+  end)
+
+  it("that is cut off is no end of an answer", function()
+    start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n{\"half" }, { "cut" } })
+    local answer, message, detail = transport()()
+    assert.is_nil(answer)
+    assert.equal("closed", detail.reason, message)
+    assert.is_true(detail.sent)
+  end)
+
+  it("that ends in order is one", function()
+    start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n{}" }, { "close" } })
+    assert.equal("{}", assert(transport()()).body)
+  end)
+
+  for _, ending in ipairs { "close", "cut", "reset" } do
+    it("that the server ended while idle (" .. ending .. ") is set up anew, unnoticed", function()
+      start("good", { { "recv" }, { "send", OK }, { ending } }, ANSWERING)
+      local send = transport()
+      assert(send())
+      socket.sleep(0.1)
+      assert.equal("{}", assert(send()).body)
+      assert.equal(2, #server:requests())
+    end)
+  end
+
+  it("that dies without an answer does not send again by itself", function()
+    start("good", { { "recv" }, { "send", OK }, { "recv" }, { "close" } }, ANSWERING)
+    local send = transport()
+    assert(send())
+    local answer, message, detail = send(server.url .. "/second")
+    assert.is_nil(answer)
+    assert.equal("closed", detail.reason, message)
+    assert.is_true(detail.sent)
+    assert.is_true(detail.reused)
+    assert.is_nil((server:requests()[2] or ""):find "second")
+    assert(send())
+  end)
+end)
