@@ -17,7 +17,7 @@ local IDENTITY = "TENCENTCLOUD_SECRET_ID=AKIDqcimageEXAMPLE000000000000000001 "
 
 local function using(tree, version, interpreter, code, environment)
   return run(
-    ("cd / && env -u LUA_PATH -u LUA_CPATH LUA_PATH='%s/share/lua/%s/?.lua;;' LUA_CPATH='%s/lib/lua/%s/?.so;;' %s %s - <<'END'\n%s\nEND"):format(
+    ("cd / && env LUA_PATH='%s/share/lua/%s/?.lua;;' LUA_CPATH='%s/lib/lua/%s/?.so;;' %s %s - <<'END'\n%s\nEND"):format(
       tree,
       version,
       tree,
@@ -64,7 +64,13 @@ describe("an installed tree", function()
     )
     assert.equal(0, status, output)
     works(tree, "5.4", "lua5.4")
-    output = run(("cd / && LUA_PATH='%s/share/lua/5.4/?.lua;;' %s/bin/qcimage --version"):format(tree, tree))
+    output = run(
+      ("cd / && LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s/bin/qcimage --version"):format(
+        tree,
+        tree,
+        tree
+      )
+    )
     assert.matches("^qcimage %d+%.%d+%.%d+", output)
   end)
 
@@ -92,11 +98,11 @@ describe("an installed tree", function()
       end
     end)
 
-    it("runs the five-line program", function()
+    it("runs the five-line program, and the command without any path set", function()
       works(trees["5.4"], "5.4", "lua5.4")
       works(trees["5.1"], "5.1", "lua5.1")
       works(trees["5.1"], "5.1", "luajit")
-      local output, status = run("cd / && " .. trees["5.4"] .. "/bin/qcimage --version")
+      local output, status = run("cd / && env -u LUA_PATH -u LUA_CPATH " .. trees["5.4"] .. "/bin/qcimage --version")
       assert.equal(0, status)
       assert.matches("^qcimage %d+%.%d+%.%d+", output)
     end)

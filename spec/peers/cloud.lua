@@ -1,0 +1,95 @@
+--- cloud.lua - run by peers_spec.lua where the cloud's host names lead to the emulator: calls by
+--- Tencent's Node clients and by ours, in turns. Prints one JSON object of their answers.
+
+local cjson = require "cjson"
+local image = require "qcimage"
+
+local ID, KEY = "AKIDqcimageEXAMPLE000000000000000001", "qcimageEXAMPLEsecret0000000000001"
+local WRONG_KEY = "qcimageEXAMPLEsecret0000000000002"
+
+local function peer(script, input)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write(cjson.encode(input))
+  file:close()
+  local pipe = assert(io.popen(("node spec/peers/%s <%s"):format(script, name)))
+  local output = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  return cjson.decode(output)[1]
+end
+
+local function node(action, params, options)
+  local input = { secretId = ID, secretKey = KEY, region = "ap-guangzhou", endpoint = "cvm.tencentcloudapi.com" }
+  for key, value in pairs(options or {}) do
+    input[key] = value
+  end
+  input.calls = { { action = action, params = params } }
+  return peer("v3.js", input)
+end
+
+local function oldNode(data)
+  return peer("v2.js", {
+    defaults = { SecretId = ID, SecretKey = KEY, Region = "gz", serviceType = "image", signatureMethod = "sha256" },
+    calls = { { data = data } },
+  })
+end
+
+local function ours(options)
+  local all = { secretId = ID, secretKey = KEY, region = "gz" }
+  for key, value in pairs(options) do
+    all[key] = value
+  end
+  return image.new(all)
+end
+
+-- What of an outcome can be written as JSON.
+local function plain(result, message, err)
+  if result then
+    return { code = result.code }
+  end
+  return { code = err.code, message = message, outcome = err.outcome }
+end
+
+local function look(client)
+  return assert(client:describe { imageIds = { "img-12345678" } }).imageSet[1]
+end
+
+local answers = { node = {}, ours = {}, node2 = {}, ours2 = {} }
+local target = "img-12345678"
+local cloud = ours { apiVersion = "3.0" }
+
+answers.node.modified = node("ModifyImageAttribute", { ImageId = target, ImageName = "by-node" })
+answers.ours.seen = look(cloud)
+answers.ours.modified = plain(cloud:modify { imageId = target, imageName = "by-qcimage" })
+answers.node.seen = node("DescribeImages", { ImageIds = { target } })
+answers.node.filtered = node("DescribeImages", {
+  Filters = { { Name = "image-type", Values = { "PRIVATE_IMAGE" } }, { Name = "image-name", Values = { "db-01" } } },
+})
+answers.node.paged = node("DescribeImages", { Offset = 1, Limit = 1 })
+
+local taken = { ImageId = target, ImageName = "db-01" }
+answers.node.duplicate = node("ModifyImageAttribute", taken)
+answers.ours.duplicate = plain(cloud:modify { imageId = target, imageName = "db-01" })
+answers.node.wrongKey = node("ModifyImageAttribute", taken, { secretKey = WRONG_KEY })
+answers.ours.wrongKey =
+  plain(ours({ apiVersion = "3.0", secretKey = WRONG_KEY }):modify { imageId = target, imageName = "db-01" })
+answers.node.staleClock = node("ModifyImageAttribute", taken, { clockOffset = -900 })
+answers.ours.staleClock = plain(ours({
+  apiVersion = "3.0",
+  maxAttempts = 1, -- or the clock would be corrected
+  clock = function()
+    return os.time() - 900
+  end,
+}):modify { imageId = target, imageName = "db-01" })
+
+local old = ours { apiVersion = "2.0" }
+answers.node2.modified = oldNode { Action = "ModifyImageAttributes", imageId = target, imageName = "by-old-node" }
+answers.ours2.seen = look(old)
+answers.ours2.modified = plain(old:modify { imageId = target, imageName = "by-qcimage-2" })
+answers.ours2.byGet = plain(
+  ours({ method = "GET", signatureMethod = "HmacSHA1", endpoint = "https://cvm.api.qcloud.com" })
+    :modify { imageId = target, imageName = "testName", imageDescription = "descrip" }
+)
+
+print(cjson.encode(answers))
