@@ -107,6 +107,22 @@ describe("an installed tree", function()
       assert.matches("^qcimage %d+%.%d+%.%d+", output)
     end)
 
+    it("starts the emulator, with no module for nginx's own Lua around", function()
+      local output, status = run(([[
+        cd /
+        env -u LUA_PATH -u LUA_CPATH %s/bin/qcimage emulator >%s/ready 2>&1 &
+        emulator=$!
+        for _ in $(seq 100); do grep -q http %s/ready && break; sleep 0.1; done
+        url=$(grep -o 'http://[0-9.:]*' %s/ready) || cat %s/ready
+        curl -sS -o /dev/null -w '%%{http_code}\n' "$url/_emulator/images"
+        kill $emulator
+        for _ in $(seq 50); do curl -s -o /dev/null "$url/" || break; sleep 0.1; done
+        curl -s -o /dev/null "$url/" || echo "stopped"
+      ]]):format(trees["5.4"], scratch, scratch, scratch, scratch))
+      assert.matches("^200\n.*stopped\n$", output)
+      assert.equal(0, status)
+    end)
+
     it("refuses another Lua with a message", function()
       for _, case in ipairs {
         { "5.4", "luajit" },

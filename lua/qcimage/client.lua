@@ -11,6 +11,10 @@ local optionsOf = require "qcimage.options"
 local retry = require "qcimage.retry"
 local text = require "qcimage.text"
 
+-- In nginx all that a call needs is loaded now, since to read files holds up the worker.
+local isNginx = type(ngx) == "table" and ngx.socket ~= nil
+local cosocket = isNginx and require "qcimage.transport.cosocket"
+
 local M = {}
 
 M.VERSION = "0.1.0"
@@ -67,7 +71,7 @@ local function warnUnverified()
   if not warned then
     warned = true
     local message = "qcimage: verify = false: the server's certificate is not checked"
-    if type(ngx) == "table" and ngx.log then
+    if isNginx then
       ngx.log(ngx.WARN, message)
     else
       io.stderr:write(message, "\n")
@@ -101,23 +105,28 @@ function M.new(given, level)
   end
   local provider = credentials.provider(options, environment)
   local signerOf, closeSigner = signerCache()
-  local isNginx = type(ngx) == "table" and ngx.socket ~= nil
   local transport, closeTransport = options.transport, nil
   if not transport then
-    local kind = isNginx and "qcimage.transport.cosocket" or "qcimage.transport.curl"
-    -- libcurl and its thirty libraries are loaded when a call needs them
-    transport = function(request, seconds)
-      if not closeTransport then
-        transport, closeTransport = require(kind).new {
-          caFile = options.caFile,
-          connectTimeout = options.connectTimeout or limits.connectTimeout,
-          environment = environment,
-          maxResponseBytes = options.maxResponseBytes or limits.responseBytes,
-          proxy = options.proxy,
-          verify = options.verify,
-        }
+    local settings = {
+      caFile = options.caFile,
+      connectTimeout = options.connectTimeout or limits.connectTimeout,
+      environment = environment,
+      maxResponseBytes = options.maxResponseBytes or limits.responseBytes,
+      poolIdle = options.poolIdle or limits.poolIdle,
+      poolSize = options.poolSize or limits.poolSize,
+      proxy = options.proxy,
+      verify = options.verify,
+    }
+    if cosocket then
+      transport = cosocket.new(settings)
+    else
+      -- libcurl and its thirty libraries are loaded when a call needs them
+      transport = function(request, seconds)
+        if not closeTransport then
+          transport, closeTransport = require("qcimage.transport.curl").new(settings)
+        end
+        return transport(request, seconds)
       end
-      return transport(request, seconds)
     end
   end
   -- secrets stay in the closures: a dump of the client shows none
@@ -135,7 +144,7 @@ function M.new(given, level)
     end,
     clock = options.clock or core.time,
     nonce = options.nonce or core.nonce,
-    sleep = options.sleep or isNginx and ngx.sleep or plainSleep,
+    sleep = options.sleep or cosocket and cosocket.sleep or plainSleep,
     random = function()
       return tonumber(core.nonce()) / 2 ^ 53
     end,

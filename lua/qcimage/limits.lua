@@ -27,6 +27,13 @@ return {
   -- Longest timeout that an option may set: a day, far below what C counts in milliseconds.
   longestTimeout = 86400,
 
+  -- Idle connections that a worker of nginx keeps for an endpoint, and the most that may be told.
+  poolSize = 30,
+  mostPoolSize = 1000,
+  -- Seconds that one is kept: servers and what stands before them close it after a minute or so.
+  poolIdle = 30,
+  longestPoolIdle = 60,
+
   maxAttempts = 3,
   -- More attempts than this are a mistake, whatever the wait between them.
   mostAttempts = 100,

@@ -47,6 +47,12 @@ local function seconds(value)
     ("must be a number of seconds above 0, at most %d"):format(most)
 end
 
+local function idleSeconds(value)
+  local most = limits.longestPoolIdle
+  return type(value) == "number" and value > 0 and value < most,
+    ("must be a number of seconds above 0 and below %d"):format(most)
+end
+
 local function count(most)
   return function(value)
     return type(value) == "number" and value >= 1 and value <= most and value % 1 == 0,
@@ -79,6 +85,8 @@ M.client = {
   connectTimeout = seconds,
   maxAttempts = attempts,
   maxResponseBytes = count(2 ^ 31 - 1),
+  poolIdle = idleSeconds,
+  poolSize = count(limits.mostPoolSize),
   proxy = of "string",
   caFile = plainText,
   verify = boolean,

@@ -21,6 +21,173 @@ function M.digests()
   }
 end
 
+M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
+M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
+M.NOW = 1700000000
+M.HOST = "127.0.0.1:8080"
+
+local function identity(text)
+  return text
+end
+
+local function escape(text)
+  return (tostring(text):gsub("[^A-Za-z0-9_.~-]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
+local function hex(raw)
+  return (raw:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+local serial = 0
+
+--- A request of API 2.0, signed by code of its own.
+---@param params table parameters of the action, and public ones that differ from the usual
+---@param options table|nil method, host, scheme, digest, key, and to go wrong: `signed` changes the text
+--- to sign, `encode` writes a signature on the wire, `wire` changes the form
+---@return table request for emulator:handle
+function M.v2(params, options)
+  options = options or {}
+  serial = serial + 1
+  local all = {
+    Region = "gz",
+    Timestamp = ("%d"):format(M.NOW),
+    Nonce = ("%d"):format(serial),
+    SecretId = M.SECRET_ID,
+  }
+  for name, value in pairs(params) do
+    all[name] = value ~= "absent" and tostring(value) or nil
+  end
+  local names = {}
+  for name in pairs(all) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local signed, form = {}, {}
+  for i, name in ipairs(names) do
+    signed[i] = name:gsub("_", ".") .. "=" .. all[name]
+    form[i] = escape(name) .. "=" .. escape(all[name])
+  end
+  local method, host = options.method or "POST", options.host or M.HOST
+  local text = method .. host .. "/v2/index.php?" .. table.concat(signed, "&")
+  local raw = M.digests().hmac(
+    options.digest or "sha1",
+    options.key or M.SECRET_KEY,
+    (options.signed or identity)(text)
+  )
+  local signature = require("mime").b64(raw)
+  form[#form + 1] = "Signature=" .. (options.encode or escape)(signature)
+  local wire = (options.wire or identity)(table.concat(form, "&"))
+  return {
+    method = method,
+    scheme = options.scheme or "http",
+    host = host,
+    path = "/v2/index.php",
+    query = method == "GET" and wire or "",
+    headers = { ["content-type"] = "application/x-www-form-urlencoded" },
+    body = method == "POST" and wire or nil,
+  }
+end
+
+--- A request of API 3.0, signed by code of its own.
+---@param action string
+---@param body string|table JSON, or a table that is encoded
+---@param options table|nil host, scheme, method, key, time, region, headers (more, or other ones;
+--- false: none), and to go wrong: date, service, names (SignedHeaders), `signed` changes the canonical
+--- request, authorization changes the header
+---@return table request for emulator:handle
+function M.v3(action, body, options)
+  options = options or {}
+  local digests = M.digests()
+  local payload = type(body) == "table" and cjson.encode(body) or body
+  local host, time = options.host or M.HOST, options.time or M.NOW
+  local headers = {
+    ["content-type"] = "application/json",
+    ["x-tc-action"] = action,
+    ["x-tc-version"] = "2017-03-12",
+    ["x-tc-timestamp"] = ("%d"):format(time),
+    ["x-tc-region"] = options.region or "ap-guangzhou",
+  }
+  for name, value in pairs(options.headers or {}) do
+    headers[name] = value or nil
+  end
+  local names = options.names or "content-type;host"
+  local lines = {}
+  for name in names:gmatch "[^;]+" do
+    local value = name == "host" and host or headers[name] or ""
+    lines[#lines + 1] = name .. ":" .. value:lower() .. "\n"
+  end
+  local canonical = (options.method or "POST")
+    .. "\n/\n\n"
+    .. table.concat(lines)
+    .. "\n"
+    .. names
+    .. "\n"
+    .. hex(digests.sha256(payload))
+  canonical = (options.signed or identity)(canonical)
+  local date, service = options.date or os.date("!%Y-%m-%d", time), options.service or "cvm"
+  local scope = date .. "/" .. service .. "/tc3_request"
+  local key = "TC3" .. (options.key or M.SECRET_KEY)
+  for _, part in ipairs { date, service, "tc3_request" } do
+    key = digests.hmac("sha256", key, part)
+  end
+  local toSign = ("TC3-HMAC-SHA256\n%d\n%s\n%s"):format(time, scope, hex(digests.sha256(canonical)))
+  local authorization = ("TC3-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s"):format(
+    M.SECRET_ID,
+    scope,
+    names,
+    hex(digests.hmac("sha256", key, toSign))
+  )
+  headers.authorization = (options.authorization or identity)(authorization)
+  return {
+    method = options.method or "POST",
+    scheme = options.scheme or "http",
+    host = host,
+    path = "/",
+    query = options.query or "",
+    headers = headers,
+    body = payload,
+  }
+end
+
+--- An emulator in-process whose clock stands still, and what calls it.
+---@param options table|nil of qcimage.emulator
+---@return table emulator
+---@return fun(action: string, params: table|nil, options: table|nil): table, table v2 decoded answer,
+--- response
+---@return fun(action: string, body: any, options: table|nil): table, table v3
+function M.new(options)
+  local all = {
+    digests = M.digests(),
+    clock = function()
+      return M.NOW
+    end,
+  }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  local emulator = require("qcimage.emulator").new(all)
+  local function answerTo(request)
+    local response = emulator:handle(request)
+    return response.body and cjson.decode(response.body), response
+  end
+  return emulator,
+    function(action, params, callOptions)
+      local named = { Action = action }
+      for name, value in pairs(params or {}) do
+        named[name] = value
+      end
+      return answerTo(M.v2(named, callOptions))
+    end,
+    function(action, body, callOptions)
+      local answer, response = answerTo(M.v3(action, body, callOptions))
+      return answer and answer.Response, response
+    end
+end
+
 local function quote(word)
   return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
 end

@@ -1,4 +1,5 @@
---- emulator/codes.lua - numbers and words of API 2.0 that the emulator answers with.
+--- emulator/codes.lua - numbers of API 2.0 that the emulator answers with, and what it assumes where
+--- the documents of either API are silent.
 --- Pure data. Part of qcimage, see LICENSE.
 ---
 --- Documented at cloud.tencent.com/document/api/213/6982, unless under `assumed`.
@@ -19,7 +20,7 @@ M.partial = 5400
 M.internal = 6000
 M.action = 6100 -- no such action, or another host's
 
---- What no document gives a number for. A client must not rely on these.
+--- What no document of API 2.0 gives a number for. A client must not rely on these.
 M.assumed = {
   nameTaken = 4000,
   shared = 4102, -- an image that another account shares
@@ -29,6 +30,20 @@ M.assumed = {
   quota = 5100, -- no room for one more image
   -- DescribeImages: `status` of an image whose state API 2.0 has no number for
   status = 0,
+}
+
+--- What the documents of API 3.0 leave open: words for faults that are described without one, and what
+--- a blank does. A client must not rely on these.
+M.assumed3 = {
+  body = "InvalidParameter", -- no JSON object
+  null = "InvalidParameter", -- as for any value of a wrong type
+  control = "InvalidParameterValue", -- a control character in a text
+  blank = "InvalidParameterValue", -- a required text that is empty
+  offset = "InvalidParameterValue.InvalidParameterValueLimit",
+  filters = "InvalidParameterValue.LimitExceeded", -- too many filters
+  notOwn = "InvalidImageId.NotFound", -- setting attributes of a public image
+  blankNameStays = true, -- ModifyImageAttribute: an empty name leaves the name
+  blankDescriptionClears = true, -- and an empty description is set
 }
 
 --- The word beside a code, where a document shows one.

@@ -52,7 +52,7 @@ end
 ---@param entry table time, api, action, region, secretId, nonce, params, applied, code, …
 function Journal:add(entry)
   self.count = self.count + 1
-  self.entries[self.count] = bounded(entry, 4, self.secrets)
+  self.entries[self.count] = bounded(entry, 6, self.secrets)
   if self.count - self.first >= M.MAX_ENTRIES then
     self.entries[self.first] = nil
     self.first, self.forgotten = self.first + 1, self.forgotten + 1

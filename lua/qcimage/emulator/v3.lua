@@ -1,8 +1,236 @@
-local json=require "qcimage.emulator.json"
-local refusal=require "qcimage.emulator.refusal"
-local M = {path="/", version="3.0", internal="InternalError", throttled="RequestLimitExceeded", tooLarge="RequestSizeLimitExceeded"}
-function M.receive() refusal.raise("UnsupportedOperation", "not yet") end
-function M.failure(e, c,m) return {Response={Error={Code=c,Message=m},RequestId=e:requestId()}} end
-function M.codeOf(a) return a.Response.Error and a.Response.Error.Code or 0 end
-function M.encode(a) return json.encode(a) end
+--- emulator/v3.lua - API 3.0 at /: who calls, and is it really them; the envelope of the answer.
+--- Only POST of JSON signed with TC3-HMAC-SHA256. Part of qcimage, see LICENSE.
+---
+--- Rules: cloud.tencent.com/document/product/1278/46710 (requests, public parameters, signatures),
+--- cloud.tencent.com/document/product/1388/114322 (codes).
+
+local actions = require "qcimage.emulator.actions3"
+local check = require "qcimage.emulator.check3"
+local codes = require "qcimage.emulator.codes"
+local guard = require "qcimage.emulator.guard"
+local json = require "qcimage.emulator.json"
+local refusal = require "qcimage.emulator.refusal"
+local signature = require "qcimage.emulator.signature3"
+local text = require "qcimage.emulator.text"
+
+local M = {}
+
+M.version = "3.0"
+M.path = "/"
+M.internal, M.throttled = "InternalError", "RequestLimitExceeded"
+M.tooLarge = "RequestSizeLimitExceeded"
+
+--- Bytes of a body at most.
+M.MAX_BODY = 10485760
+
+local VERSION = "2017-03-12"
+local SERVICE = "cvm"
+local WANTED = "the emulator takes API 3.0 as a POST of application/json signed with " .. signature.ALGORITHM
+
+local refuse = refusal.raise
+
+local function checkForm(emulator, request)
+  if emulator.requireHttps and request.scheme ~= "https" then
+    refuse("UnsupportedProtocol", "only HTTPS is accepted")
+  elseif not request.host then
+    refuse("InvalidParameter", "the request has no Host header, or more than one")
+  elseif request.method ~= "POST" then
+    refuse("UnsupportedProtocol", "the method is %s; %s", text.show(request.method), WANTED)
+  elseif #(request.body or "") > M.MAX_BODY then
+    refuse("RequestSizeLimitExceeded", "the body is longer than %d bytes", M.MAX_BODY)
+  elseif (request.query or "") ~= "" then
+    refuse("InvalidParameter", "a POST has no query; %s", WANTED)
+  end
+  for name, value in pairs(request.headers) do
+    local ours = name == "authorization" or name == "content-type" or name:sub(1, 5) == "x-tc-"
+    if ours and type(value) ~= "string" then
+      refuse("InvalidParameter", "the header %s occurs more than once", text.show(name))
+    end
+  end
+  local contentType = request.headers["content-type"] or ""
+  if text.lower(contentType):match "^%s*([^;%s]*)" ~= "application/json" then
+    refuse("UnsupportedOperation", "the Content-Type is %s; %s", text.show(contentType), WANTED)
+  end
+end
+
+local function needed(request, name)
+  local value = request.headers[name]
+  if not value or value == "" then
+    refuse("MissingParameter", "the header %s is missing", name)
+  end
+  return value
+end
+
+-- Headers that are signed, by name; the stages before the signature itself.
+local function checkScope(auth, request, timestamp)
+  local date = os.date("!%Y-%m-%d", timestamp)
+  local failure = "AuthFailure.SignatureFailure"
+  if auth.date ~= date then
+    refuse(
+      failure,
+      "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s",
+      text.show(auth.date),
+      date
+    )
+  elseif auth.service ~= SERVICE then
+    refuse(failure, "the service in Credential is %s, not %s", text.show(auth.service), SERVICE)
+  elseif auth.terminator ~= signature.TERMINATOR then
+    refuse(failure, "Credential ends with %s, not %s", text.show(auth.terminator), signature.TERMINATOR)
+  end
+  local headers, last = {}, ""
+  for name in (auth.signedHeaders .. ";"):gmatch "([^;]*);" do
+    local value = name == "host" and request.host or request.headers[name]
+    if name == "" or text.lower(name) ~= name then
+      refuse(failure, "SignedHeaders must hold names in small letters")
+    elseif not text.before(last, name) then
+      refuse(failure, "SignedHeaders must be sorted, each name once")
+    elseif type(value) ~= "string" then
+      refuse(failure, "SignedHeaders names %s, which was not sent, or more than once", text.show(name))
+    end
+    headers[name], last = value, name
+  end
+  if not headers["content-type"] or not headers.host then
+    refuse(failure, "SignedHeaders must hold content-type and host")
+  end
+  return headers
+end
+
+local function authenticate(emulator, request, timestampText)
+  local header = request.headers.authorization
+  local auth = header and signature.parse(header)
+  if not auth then
+    refuse(
+      "AuthFailure.InvalidAuthorization",
+      "the header Authorization is not %s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX",
+      signature.ALGORITHM,
+      SERVICE,
+      signature.TERMINATOR
+    )
+  elseif auth.secretId ~= emulator.secretId then
+    refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist")
+  end
+  local timestamp = timestampText:find "^%d+$" and #timestampText < 16 and tonumber(timestampText)
+  if not timestamp then
+    refuse("InvalidParameter", "X-TC-Timestamp must be a whole number of seconds, in digits")
+  end
+  local now = emulator:now()
+  if not emulator.guard:inTime(timestamp, now) then
+    refuse(
+      "AuthFailure.SignatureExpire",
+      "X-TC-Timestamp %s is more than %d seconds from the time here, %d",
+      timestampText,
+      guard.WINDOW,
+      math.floor(now)
+    )
+  end
+  local headers = checkScope(auth, request, timestamp)
+  local unsigned = request.headers["x-tc-content-sha256"] == signature.UNSIGNED
+  local ok, message = signature.check({
+    method = request.method,
+    path = request.path,
+    query = request.query or "",
+    headers = headers,
+    signedHeaders = auth.signedHeaders,
+    payload = unsigned and signature.UNSIGNED or request.body or "",
+    timestamp = timestampText,
+    date = auth.date,
+    service = auth.service,
+    key = emulator.secretKey,
+    given = auth.signature,
+  }, emulator.digests)
+  if not ok then
+    refuse("AuthFailure.SignatureFailure", "%s", message)
+  end
+  local token = request.headers["x-tc-token"]
+  if token ~= emulator.token then
+    refuse("AuthFailure.TokenFailure", token and "X-TC-Token is wrong" or "these keys need X-TC-Token")
+  end
+end
+
+-- Hosts of the public cloud name the product first; other hosts are as good as any.
+local function checkHost(emulator, request)
+  local name = text.lower(request.host):gsub(":%d+$", "")
+  if emulator.hostName and name ~= emulator.hostName then
+    refuse("NoSuchProduct", "this is %s, not %s", emulator.hostName, text.show(name))
+  end
+  local product = name:match "^([^.]*).*%.tencentcloudapi%.com$"
+    or name:match "^([^.]*).*%.tencentcloudapi%.cn$"
+    or name:match "^([^.]*).*%.tencentcloudapi%.com%.cn$"
+  if product and product ~= SERVICE or name:find "%.api%.qcloud%.com$" then
+    refuse("NoSuchProduct", "the host %s is not that of %s", text.show(name), SERVICE)
+  end
+end
+
+--- Reads a request up to the point where it is known to be the account's own.
+---@param emulator table
+---@param request table
+---@param entry table journal entry, filled as far as the request is known
+---@return table call {action, actionName, body, region}
+function M.receive(emulator, request, entry)
+  checkForm(emulator, request)
+  local action = needed(request, "x-tc-action")
+  local version = needed(request, "x-tc-version")
+  local timestamp = needed(request, "x-tc-timestamp")
+  entry.action, entry.region = action, request.headers["x-tc-region"]
+  authenticate(emulator, request, timestamp)
+  entry.secretId = emulator.secretId
+  checkHost(emulator, request)
+  if version ~= VERSION then
+    refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), VERSION)
+  elseif not actions[action] then
+    refuse("InvalidAction", "there is no action %s", text.show(action))
+  end
+  local region = needed(request, "x-tc-region")
+  if not emulator.regions[region] then
+    refuse("UnsupportedRegion", "there is no region %s", text.show(region))
+  end
+  local params, problem = json.decode(request.body or "")
+  if type(params) ~= "table" or not request.body:find "^%s*{" then
+    refuse(codes.assumed3.body, "the body is not a JSON object%s", problem and ": " .. problem or "")
+  end
+  entry.params = params
+  return { action = actions[action], actionName = action, params = params, region = region }
+end
+
+--- Does what a call asks for.
+---@param emulator table
+---@param call table from receive
+---@return table answer
+function M.perform(emulator, call)
+  check.object(call.action.params, call.params, "")
+  call.values = call.params
+  local result = call.action.run(emulator, call) or {}
+  result.RequestId = emulator:requestId()
+  return { Response = result }
+end
+
+--- The answer that refuses a request.
+---@param emulator table
+---@param code string
+---@param message string
+---@return table answer
+function M.failure(emulator, code, message)
+  return {
+    Response = {
+      Error = { Code = code, Message = message },
+      RequestId = emulator:requestId(),
+    },
+  }
+end
+
+--- Code of an answer, 0 for success.
+---@param answer table
+---@return integer|string
+function M.codeOf(answer)
+  local failure = answer.Response.Error
+  return failure and failure.Code or 0
+end
+
+--- Body of an answer.
+---@param answer table
+---@return string
+function M.encode(answer)
+  return json.encode(answer)
+end
+
 return M

@@ -1,0 +1,168 @@
+--- emulator/signature3.lua - TC3-HMAC-SHA256 of API 3.0 over what was received, stage by stage, and
+--- the search for the stage at which a wrong one went wrong.
+--- Pure. Part of qcimage, see LICENSE.
+---
+--- Rules: cloud.tencent.com/document/product/1278/46710, signature v3.
+
+local slips = require "qcimage.emulator.slips"
+local text = require "qcimage.emulator.text"
+
+local M = {}
+
+M.ALGORITHM = "TC3-HMAC-SHA256"
+M.TERMINATOR = "tc3_request"
+M.UNSIGNED = "UNSIGNED-PAYLOAD"
+
+--- Reads an Authorization header.
+---@param header string
+---@return table|nil parts secretId, date, service, terminator, signedHeaders, signature
+function M.parse(header)
+  local secretId, date, service, terminator, signedHeaders, signature = header:match(
+    "^TC3%-HMAC%-SHA256 Credential=([^/,%s]+)/([^/,%s]+)/([^/,%s]+)/([^/,%s]+), ?"
+      .. "SignedHeaders=([^,%s]+), ?Signature=([0-9A-Fa-f]+)$"
+  )
+  if not secretId then
+    return nil
+  end
+  return {
+    secretId = secretId,
+    date = date,
+    service = service,
+    terminator = terminator,
+    signedHeaders = signedHeaders,
+    signature = signature,
+  }
+end
+
+local function trimmed(value)
+  return (value:gsub("^%s+", ""):gsub("%s+$", ""))
+end
+
+--- All stages of a signature. A recipe has method, path, query, headers (the signed ones, by their
+--- names in small letters), signedHeaders (their names, joined by ";"), payload, timestamp, date,
+--- service, key; its other fields are slips, below.
+---@param recipe table
+---@param digests table hmac, sha256
+---@return table stages hashedPayload, canonicalRequest, hashedCanonicalRequest, scope, stringToSign,
+--- dateKey, serviceKey, signingKey (raw), signature (hex)
+function M.stages(recipe, digests)
+  local function sha256(message)
+    return text.hex(digests.sha256(message))
+  end
+  local function hmac(key, message)
+    return digests.hmac("sha256", key, message)
+  end
+  local lines = {}
+  for name in recipe.signedHeaders:gmatch "[^;]+" do
+    local value = trimmed(recipe["header " .. name] or recipe.headers[name])
+    lines[#lines + 1] = name .. ":" .. (recipe.plainValues and value or text.lower(value)) .. "\n"
+  end
+  local stages = {}
+  stages.hashedPayload = sha256(recipe.payload)
+  stages.canonicalRequest = table.concat({
+    recipe.method,
+    recipe.path,
+    recipe.query,
+    table.concat(lines) .. (recipe.joinedHeaders and "" or "\n") .. recipe.signedHeaders,
+    stages.hashedPayload,
+  }, "\n")
+  stages.hashedCanonicalRequest = sha256(stages.canonicalRequest)
+  stages.scope = ("%s/%s/%s"):format(recipe.date, recipe.service, M.TERMINATOR)
+  stages.stringToSign = table.concat({
+    M.ALGORITHM,
+    recipe.timestamp,
+    stages.scope,
+    stages.hashedCanonicalRequest,
+  }, "\n")
+  stages.dateKey = hmac((recipe.plainKey and "" or "TC3") .. recipe.key, recipe.date)
+  stages.serviceKey = hmac(stages.dateKey, recipe.service)
+  stages.signingKey = hmac(stages.serviceKey, M.TERMINATOR)
+  stages.signature = text.hex(hmac(stages.signingKey, stages.stringToSign))
+  return stages
+end
+
+local function withoutPort(recipe)
+  local bare, count = recipe.headers.host:gsub(":%d+$", "")
+  recipe["header host"] = bare
+  return count > 0
+end
+
+local set = slips.set
+
+-- A field "header NAME" stands in for that header.
+local SLIPS = {
+  set("the canonical request: it was signed for GET", "method", "GET"),
+  set("the canonical request, path: /v2/index.php was signed", "path", "/v2/index.php"),
+  set("the canonical request, path: it was signed as empty", "path", ""),
+  { "the canonical request, host: it was signed without the port of the Host header", withoutPort },
+  set(
+    "the canonical request, host: cvm.tencentcloudapi.com was signed, not the Host header",
+    "header host",
+    "cvm.tencentcloudapi.com"
+  ),
+  set(
+    "the canonical request, content-type: application/json was signed, another one was sent",
+    "header content-type",
+    "application/json"
+  ),
+  set(
+    "the canonical request, content-type: application/json; charset=utf-8 was signed, another one was sent",
+    "header content-type",
+    "application/json; charset=utf-8"
+  ),
+  set(
+    "the canonical request, content-type: application/x-www-form-urlencoded was signed, another one was sent",
+    "header content-type",
+    "application/x-www-form-urlencoded"
+  ),
+  set("the canonical request, headers: a value was not signed in small letters", "plainValues", true),
+  set(
+    "the canonical request, headers: the empty line between them and their names is missing",
+    "joinedHeaders",
+    true
+  ),
+  set("the canonical request, payload: an empty one was signed, a body was sent", "payload", ""),
+  set("the canonical request, payload: {} was signed, another body was sent", "payload", "{}"),
+  set(
+    "the canonical request, payload: UNSIGNED-PAYLOAD was signed without the header X-TC-Content-SHA256",
+    "payload",
+    M.UNSIGNED
+  ),
+  set('the signing key: "TC3" before the secret key is missing', "plainKey", true),
+  slips.replace("the signing key: a line end was behind the secret key", "key", "$", "\n"),
+  slips.replace("the signature: it is written in capitals", "given", ".+", text.lower),
+}
+
+--- Checks a signature, whose headers and scope were found in order before.
+---@param recipe table see stages, with `given`
+---@param digests table hmac, sha256
+---@return boolean ok
+---@return string|nil message the first stage that differs, and what was computed; without secrets
+function M.check(recipe, digests)
+  local stages = M.stages(recipe, digests)
+  if stages.signature == recipe.given then
+    return true
+  end
+  -- a long body is hashed once, not for each slip
+  local memo = { [recipe.payload] = digests.sha256(recipe.payload) }
+  local remembering = {
+    hmac = digests.hmac,
+    sha256 = function(message)
+      return memo[message] or digests.sha256(message)
+    end,
+  }
+  local why = slips.explain(recipe, function(any)
+    return M.stages(any, remembering).signature
+  end, SLIPS, {})
+  local shown = slips.changed(recipe, function(copy)
+    copy["header x-tc-token"] = "***"
+    return true
+  end)
+  return false,
+    ("the signature does not match; what differs is %s. The canonical request is %s"):format(
+      why,
+      text.show(M.stages(shown, remembering).canonicalRequest, 1000)
+    )
+end
+
+return M

@@ -1,0 +1,274 @@
+--- cosocket.lua - the transport inside nginx: no wait of it holds up the worker.
+--- Keeps nothing between calls but connections in nginx's own pool, so that any number of light
+--- threads may share it. May use ngx, and no other way to wait. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local http1 = require "qcimage.transport.http1"
+local limits = require "qcimage.limits"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
+local READ = 64 * 1024
+
+local WHAT = {
+  dns = "cannot find the address of %s",
+  connect = "cannot connect to %s",
+  tls = "cannot set up TLS with %s",
+  timeout = "%s did not answer in time",
+  closed = "the connection to %s was closed before a whole answer came",
+  tooLarge = "the answer of %s is too large",
+  format = "the answer of %s is not valid HTTP",
+}
+
+-- What the system says at once where there is no IPv6.
+local NO_ROUTE = {
+  ["network is unreachable"] = true,
+  ["no route to host"] = true,
+  ["cannot assign requested address"] = true,
+  ["address family not supported by protocol"] = true,
+}
+
+local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
+
+-- To nginx, a timeout of 0 is the configured default.
+local function milliseconds(seconds)
+  return math.max(1, math.ceil(seconds * 1000))
+end
+
+local function isName(host)
+  return not host:find "^%[" and not host:find "^[0-9.]+$"
+end
+
+local function phase()
+  local ok, name = pcall(ngx.get_phase)
+  return ok and tostring(name) or "unknown"
+end
+
+-- What the caller can do about a failure, in nginx's words.
+local function hint(reason, problem, host)
+  if reason == "dns" and problem:find("no resolver defined", 1, true) then
+    return " (nginx needs the directive resolver, such as: resolver 127.0.0.53;)"
+  elseif reason == "dns" then
+    return " (nginx asks the servers of its resolver directive, not /etc/hosts)"
+  elseif reason == "tls" and not isName(host) and problem:find("mismatch", 1, true) then
+    return " (nginx compares names alone, so an address must stand among the certificate's DNS names)"
+  elseif reason == "tls" then
+    return " (nginx trusts what the file of lua_ssl_trusted_certificate holds,"
+      .. " through as many certificates as lua_ssl_verify_depth allows)"
+  elseif reason == "connect" and NO_ROUTE[problem] and isName(host) then
+    return " (the name may have an IPv6 address, which this machine cannot reach:"
+      .. " add ipv6=off to the resolver directive)"
+  end
+  return ""
+end
+
+local function failure(target, reason, problem, sent)
+  local where = ("%s:%d"):format(target.host, target.port)
+  local message = ("%s: %s%s"):format(
+    WHAT[reason]:format(where),
+    text.clean(problem),
+    hint(reason, problem, target.host)
+  )
+  return nil, message, { sent = sent, reason = reason }
+end
+
+local function unsupported(message)
+  return nil, message, { sent = false, kind = "unsupported" }
+end
+
+-- A socket, or nil and why there is none here. Tried, since the phases that allow one change from
+-- version to version.
+local function newSocket()
+  local ok, sock = pcall(ngx.socket.tcp)
+  if not ok or not sock then
+    local name = phase()
+    return nil,
+      ("nginx has no sockets in the phase %s (%s): %s %s"):format(
+        name,
+        text.clean(tostring(sock)),
+        name == "init" and "from init_worker_by_lua on, make the call" or "make the call",
+        IN_TIMER
+      )
+  elseif core.isyieldable() == false then
+    return nil,
+      ("nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
+      .. " string.gsub it would be an attempt to yield across C-call boundary; make the call"
+      .. " outside of it, or %s"):format(phase(), IN_TIMER)
+  end
+  return sock
+end
+
+-- Runs what may wait longer than the socket's timeout says (that one begins anew with every piece
+-- sent, and does not hold for a name's lookup) in a light thread, beside a clock.
+local function within(seconds, run)
+  local worker = ngx.thread.spawn(run)
+  local ok, result, problem
+  if coroutine.status(worker) == "zombie" then -- it did not have to wait
+    ok, result, problem = ngx.thread.wait(worker)
+  else
+    local clock = ngx.thread.spawn(function()
+      ngx.sleep(milliseconds(seconds) / 1000)
+      return nil, "timeout"
+    end)
+    ok, result, problem = ngx.thread.wait(worker, clock)
+    ngx.thread.kill(worker)
+    ngx.thread.kill(clock)
+  end
+  if not ok then
+    return nil, tostring(result)
+  end
+  return result, problem
+end
+
+-- Opens a connection, or takes a kept one. Returns true, or nil, the reason, the problem.
+local function open(sock, target, options, seconds)
+  local reason = "connect"
+  sock:settimeout(milliseconds(seconds))
+  local ok, problem = within(seconds, function()
+    local connected, fault = sock:connect(target.host, target.port, {
+      -- all that tells one connection from another
+      pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
+        target.scheme,
+        target.host,
+        target.port,
+        tostring(options.verify),
+        options.poolSize
+      ),
+      pool_size = options.poolSize,
+    })
+    if connected and target.scheme == "https" and sock:getreusedtimes() == 0 then
+      reason = "tls"
+      connected, fault = sock:sslhandshake(false, target.host, options.verify)
+    end
+    return connected, fault
+  end)
+  if ok then
+    return true
+  end
+  problem = tostring(problem)
+  if problem == "timeout" then
+    reason = "timeout"
+    problem = isName(target.host) and "no address (by nginx's resolver) or no connection" or "no connection"
+  elseif problem:find("resolve", 1, true) and reason == "connect" then
+    reason = "dns"
+  end
+  return nil, reason, problem
+end
+
+-- Reads one answer. Returns true, or nil, the reason, the problem.
+local function receive(sock, reader, deadline)
+  while true do
+    local left = deadline - core.monotonic()
+    if left <= 0 then
+      return nil, "timeout", reader.started and "only a part of the answer came" or "no answer came"
+    end
+    sock:settimeout(milliseconds(left)) -- each time, or a byte a second would hold the call
+    local bytes, problem = sock:receiveany(READ)
+    if bytes then
+      local done, fault, reason = reader:feed(bytes)
+      if done ~= false then
+        return done, reason, fault
+      end
+    elseif problem == "closed" and reader:finish() then
+      return true
+    elseif problem ~= "timeout" then
+      return nil, "closed", tostring(problem)
+    end
+  end
+end
+
+---@class qcimage.CosocketOptions
+---@field connectTimeout number seconds until a request can leave
+---@field maxResponseBytes integer|nil of an answer's body
+---@field poolSize integer|nil idle connections that a worker keeps for an endpoint
+---@field poolIdle number|nil seconds that one is kept
+---@field verify boolean|nil false: takes any certificate
+---@field caFile string|nil refused: nginx has a directive for it
+---@field proxy string|nil refused unless ""
+
+--- Makes a transport. Opens nothing, in whatever phase.
+---@param given qcimage.CosocketOptions
+---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
+function M.new(given)
+  local options = {
+    connectTimeout = given.connectTimeout or limits.connectTimeout,
+    maxResponseBytes = given.maxResponseBytes or limits.responseBytes,
+    poolSize = given.poolSize or limits.poolSize,
+    idle = milliseconds(given.poolIdle or limits.poolIdle),
+    verify = given.verify ~= false,
+  }
+  local refusal
+  if given.caFile then
+    refusal = "the option caFile is not for nginx: set the directives lua_ssl_trusted_certificate"
+      .. " and lua_ssl_verify_depth"
+  elseif given.proxy and given.proxy ~= "" then
+    refusal = "the option proxy is not for nginx, whose sockets (and directives resolver and"
+      .. " proxy_pass) know no such proxy: give a transport that does, such as lua-resty-http"
+  end
+
+  return function(request, secondsLeft)
+    if refusal then
+      return unsupported(refusal)
+    end
+    local sock, barred = newSocket()
+    if not sock then
+      return unsupported(barred)
+    end
+    local target = http1.parseUrl(request.url)
+    if not target then
+      return unsupported "the request's URL is not one"
+    end
+    local pieces, wrong = http1.write(request, target.path)
+    if not pieces then
+      return unsupported(wrong)
+    end
+    local deadline = core.monotonic() + secondsLeft
+    if secondsLeft <= 0 then
+      return failure(target, "timeout", "no time was left", false)
+    end
+
+    local ok, reason, problem = open(sock, target, options, math.min(secondsLeft, options.connectTimeout))
+    if not ok then
+      sock:close()
+      return failure(target, reason, problem, false)
+    end
+    local isReused = sock:getreusedtimes() > 0
+    local reader = http1.reader(options.maxResponseBytes)
+    local left = deadline - core.monotonic()
+    sock:settimeout(milliseconds(left))
+    ok, problem = within(left, function()
+      return sock:send(pieces)
+    end)
+    if ok then
+      ok, reason, problem = receive(sock, reader, deadline)
+    else
+      reason = problem == "timeout" and "timeout" or "closed"
+      problem = "the request could not be sent: " .. tostring(problem)
+    end
+    if not ok then
+      sock:close()
+      local _, message, detail = failure(target, reason, problem, true)
+      -- a kept connection that had died
+      detail.reused = isReused and reason == "closed" and not reader.started or nil
+      return nil, message, detail
+    end
+    if not (reader.keep and sock:setkeepalive(options.idle, options.poolSize)) then
+      sock:close()
+    end
+    return reader.response
+  end
+end
+
+--- Waits without holding up the worker. A wait below a millisecond would be one of 0 to nginx, which
+--- warns of those.
+---@param seconds number
+function M.sleep(seconds)
+  if core.isyieldable() == false then
+    error(("nginx cannot wait here (phase %s)"):format(phase()), 0)
+  end
+  ngx.sleep(milliseconds(seconds) / 1000)
+end
+
+return M

@@ -1,0 +1,331 @@
+local cjson = require "cjson"
+local support = require "spec.support.emulator"
+
+local signature = require "qcimage.emulator.signature2"
+local text = require "qcimage.emulator.text"
+
+local function readFixture(name)
+  local file = assert(io.open("spec/fixtures/" .. name, "rb"))
+  local content = file:read "*a"
+  file:close()
+  return cjson.decode(content)
+end
+
+describe("emulator's signature of API 2.0", function()
+  local seen = 0
+  for _, vector in ipairs(readFixture "vectors.json") do
+    if vector.api == "v2" and vector.kind == "signature-v1" then
+      seen = seen + 1
+      it("agrees with " .. vector.name, function()
+        local inputs, params, unsigned = vector.inputs, {}, {}
+        for _, name in ipairs(inputs.unsigned_params or {}) do
+          unsigned[name] = true
+        end
+        for name, value in pairs(inputs.params) do
+          if not unsigned[name] then
+            params[#params + 1] = { name = name, value = value }
+          end
+        end
+        local recipe = {
+          method = inputs.method,
+          scheme = "https",
+          host = inputs.host,
+          path = inputs.path,
+          params = params,
+          digest = inputs.hmac == "HmacSHA256" and "sha256" or "sha1",
+          key = inputs.secret_key,
+          given = vector.expected.signature,
+        }
+        assert.equal(vector.expected.string_to_sign, signature.stringToSign(recipe))
+        local hmac = support.digests().hmac
+        assert.is_true(signature.check(recipe, hmac))
+        recipe.key = recipe.key .. "x"
+        assert.is_false((signature.check(recipe, hmac)))
+      end)
+    end
+  end
+
+  it("was held against all vectors", function()
+    assert.equal(37, seen)
+  end)
+end)
+
+describe("emulator, API 2.0", function()
+  local emulator, call
+
+  before_each(function()
+    emulator, call = support.new()
+  end)
+
+  local function modify(params, options)
+    local all = { imageId = "img-12345678", imageName = "web-02" }
+    for name, value in pairs(params or {}) do
+      all[name] = value
+    end
+    return call("ModifyImageAttributes", all, options)
+  end
+
+  local function imageOf(id)
+    for _, image in ipairs(emulator:images()) do
+      if image.imageId == id then
+        return image
+      end
+    end
+  end
+
+  local function refuses(code, words, answer)
+    assert.equal(code, answer.code)
+    assert.truthy(answer.message:find(words, 1, true), answer.message)
+    assert.equal("web-01", imageOf("img-12345678").imageName)
+  end
+
+  it("sets a name and a description, by POST and GET, with both digests", function()
+    assert.same({ code = 0, codeDesc = "Success", message = "" }, modify())
+    assert.equal("web-02", imageOf("img-12345678").imageName)
+    assert.equal("sample", imageOf("img-12345678").imageDescription)
+    local full = { imageName = "", imageDescription = "nightly_build-7" }
+    assert.equal(0, modify(full, { method = "GET" }).code)
+    assert.equal("web-02", imageOf("img-12345678").imageName)
+    assert.equal("nightly_build-7", imageOf("img-12345678").imageDescription)
+    local sha256 = { SignatureMethod = "HmacSHA256", imageName = "web-03" }
+    assert.equal(0, modify(sha256, { digest = "sha256" }).code)
+    assert.equal("web-03", imageOf("img-12345678").imageName)
+    assert.equal(0, modify { imageName = "web-03" }.code) -- its own name
+  end)
+
+  it("takes any other SignatureMethod as SHA-1", function()
+    for _, method in ipairs { "HmacSHA1", "hmacsha256", "x" } do
+      assert.equal(0, modify({ SignatureMethod = method }).code)
+    end
+  end)
+
+  it("keeps to the rules of name and description", function()
+    refuses(4000, "imageName must be 1 to 16", modify { imageName = ("x"):rep(17) })
+    refuses(4000, "imageName must be", modify { imageName = "a_b" })
+    refuses(4000, "imageName must be", modify { imageName = "名" })
+    refuses(4000, "imageName must be", modify { imageName = "a\0b" })
+    refuses(4000, "imageDescription must be", modify { imageDescription = ("x"):rep(65) })
+    refuses(4000, "imageDescription must be", modify { imageDescription = "a b" })
+    refuses(4000, "imageId must be", modify { imageId = "img-1234" })
+    refuses(4000, "imageId must be", modify { imageId = "IMG-12345678" })
+    refuses(4000, "imageId is missing", modify { imageId = "absent" })
+    refuses(4000, "imageId is missing", modify { imageId = "" })
+    refuses(4000, "no parameter imagename", modify { imagename = "x" })
+    assert.equal(0, modify({ imageName = ("x"):rep(16), imageDescription = ("_"):rep(64) }).code)
+  end)
+
+  it("refuses what the image does not allow", function()
+    refuses(4000, "another image has this name", modify { imageName = "db-01" })
+    refuses(5000, "does not exist", modify { imageId = "img-00000000" })
+    refuses(4102, "shared by another", modify { imageId = "img-foreign1" })
+    refuses(4102, "not the account's own", modify { imageId = "img-public01" })
+    refuses(5100, "state of the image", modify { imageId = "img-making01" })
+  end)
+
+  it("names the step at which a signature went wrong", function()
+    local function slip(words, options, params)
+      refuses(4100, words, modify(params, options))
+    end
+    slip("the method word: it was signed for the other", {
+      signed = function(s)
+        return (s:gsub("^POST", "GET"))
+      end,
+    })
+    slip("the method word: it was signed in small", {
+      signed = function(s)
+        return (s:gsub("^POST", "post"))
+      end,
+    })
+    slip("signed without the port", {
+      signed = function(s)
+        return (s:gsub(":8080", ""))
+      end,
+    })
+    slip("image.api.qcloud.com was signed", {
+      signed = function(s)
+        return (s:gsub("127.0.0.1:8080", "image.api.qcloud.com"))
+      end,
+    })
+    slip("the path: / was signed", {
+      signed = function(s)
+        return (s:gsub("/v2/index.php", "/"))
+      end,
+    })
+    slip("only SignatureMethod=HmacSHA256 selects", { digest = "sha256" })
+    slip("although SignatureMethod is HmacSHA256", nil, { SignatureMethod = "HmacSHA256" })
+    slip("percent-encoded before they were signed", {
+      signed = function(s)
+        return (s:gsub("a b", "a%%20b"))
+      end,
+    }, { imageDescription = "a b" })
+    slip('those that begin with "@"', {
+      signed = function(s)
+        return (s:gsub("&imageName=@web", ""))
+      end,
+    }, { imageName = "@web" })
+    slip("a line end behind the key", { key = support.SECRET_KEY .. "\n" })
+    slip('"_" was signed as it is', {
+      signed = function(s)
+        return (s:gsub("x%.y", "x_y"))
+      end,
+    }, { x_y = "1" })
+    slip("Token was left out", {
+      signed = function(s)
+        return (s:gsub("&Token=t", ""))
+      end,
+    }, { Token = "t" })
+    slip("signed for the other method than it was sent with; and the host: it was signed without", {
+      signed = function(s)
+        return (s:gsub("^POST", "GET"):gsub(":8080", ""))
+      end,
+    })
+    slip("sorted without regard to case", {
+      signed = function(s)
+        return (s:gsub("^(.-)&(Nonce=.-)&(imageId=.-&imageName=.*)$", function(head, tail, images)
+          return head .. "&" .. images .. "&" .. tail
+        end))
+      end,
+    })
+    slip("another key", { key = "wrong" })
+    slip("percent-encoded twice", {
+      encode = function(s)
+        return (text.escape(text.escape(s)))
+      end,
+    }, { imageName = "x-1" })
+  end)
+
+  it("says that a bare plus sign in the signature arrived as a blank", function()
+    for i = 1, 200 do -- until a signature holds one
+      local plus
+      local answer = modify({ imageName = "x-" .. i }, {
+        encode = function(s)
+          plus = s:find("+", 1, true)
+          return (s:gsub("[/=]", { ["/"] = "%2F", ["="] = "%3D" }))
+        end,
+      })
+      if plus then
+        assert.equal(4100, answer.code)
+        assert.truthy(answer.message:find('"+" arrived as a blank', 1, true))
+        return
+      end
+    end
+    error "no signature with a plus sign"
+  end)
+
+  it("tells the text to sign without id, token and key", function()
+    local answer = modify({ Token = "tokentoken" }, { key = "wrong" })
+    assert.truthy(answer.message:find("POST127.0.0.1:8080/v2/index.php?Action=Mod", 1, true))
+    assert.truthy(answer.message:find("&SecretId=***&", 1, true))
+    assert.truthy(answer.message:find("&Token=***&", 1, true))
+    for _, secret in ipairs { "tokentoken", support.SECRET_KEY, support.SECRET_ID } do
+      assert.falsy(answer.message:find(secret, 1, true))
+    end
+  end)
+
+  it("wants every public parameter, in its form", function()
+    for _, name in ipairs { "SecretId", "Timestamp", "Nonce", "Region", "Action" } do
+      for _, value in ipairs { "absent", "" } do
+        refuses(4000, name .. " is missing", modify { [name] = value })
+      end
+    end
+    for _, name in ipairs { "Timestamp", "Nonce" } do
+      for _, value in ipairs { "1.0", "-1", "1e9", "x", ("1"):rep(21) } do
+        refuses(4000, name .. " must be a whole number", modify { [name] = value })
+      end
+    end
+    refuses(4000, "no region xx", modify { Region = "xx" })
+    assert.equal(0, modify({ Region = "ap-guangzhou", Nonce = "0" }).code)
+  end)
+
+  it("knows its keys and its token", function()
+    refuses(4104, "SecretId", modify { SecretId = "AKIDother" })
+    refuses(4105, "Token is wrong", modify { Token = "x" })
+    emulator, call = support.new { token = "temporary" }
+    refuses(4105, "need a Token", modify())
+    refuses(4105, "Token is wrong", modify { Token = "other" })
+    assert.equal(0, modify({ Token = "temporary" }).code)
+  end)
+
+  it("keeps to a window of five minutes", function()
+    for _, seconds in ipairs { -301, 301, 1700000000 * 999 } do
+      refuses(4500, "Timestamp", modify { Timestamp = ("%.0f"):format(support.NOW + seconds) })
+    end
+    assert.equal(0, modify({ Timestamp = support.NOW - 300 }).code)
+    assert.equal(0, modify({ Timestamp = support.NOW + 300 }).code)
+  end)
+
+  it("refuses a nonce again, until its window is over", function()
+    local now = support.NOW
+    emulator, call = support.new { clock = function()
+      return now
+    end }
+    local request = support.v2 { Action = "DescribeImages", imageType = 1, Nonce = "77" }
+    assert.equal(0, cjson.decode(emulator:handle(request).body).code)
+    assert.equal(4500, cjson.decode(emulator:handle(request).body).code)
+    refuses(4500, "Nonce 77", modify { Nonce = "77" })
+    now = now + 300
+    refuses(4500, "Nonce 77", modify { Nonce = "77", Timestamp = now })
+    now = now + 1
+    assert.equal(0, modify({ Nonce = "77", Timestamp = now }).code)
+  end)
+
+  it("does not take in the nonce of a request that it can't trust", function()
+    modify({ Nonce = "5" }, { key = "wrong" })
+    assert.equal(0, modify({ Nonce = "5" }).code)
+  end)
+
+  it("decodes forms strictly", function()
+    local function wire(change)
+      return modify(nil, { wire = change })
+    end
+    local function adding(part)
+      return wire(function(form)
+        return form .. part
+      end)
+    end
+    refuses(4000, "occurs more than once", adding "&imageName=x")
+    for _, part in ipairs { "&", "&x", "&=x", "&x=%4", "&x=%zz", "&x=\1", "&x=y=z", "&x=名", "&x= " } do
+      refuses(4000, '"', adding(part))
+    end
+    refuses(4000, "not valid UTF-8", adding "&x=%ff")
+    local many = {}
+    for i = 1, 1001 do
+      many[i] = ("&x%d=1"):format(i)
+    end
+    refuses(4000, "more than 1000", adding(table.concat(many)))
+    assert.equal(0, wire(function(form)
+      return (form:gsub("%-", "%%2d"))
+    end).code)
+  end)
+
+  it("knows actions and their hosts", function()
+    refuses(6100, "no action Modify", call "Modify")
+    refuses(6100, "does not have this", modify(nil, { host = "cdb.api.qcloud.com" }))
+    refuses(6100, "does not have this", modify(nil, { host = "cvm.tencentcloudapi.com" }))
+    for _, host in ipairs { "image.api.qcloud.com", "cvm.api.qcloud.com", "example.org" } do
+      assert.equal(0, modify(nil, { host = host }).code)
+    end
+    local ids = { ["uInstanceIds.0"] = "ins-stopped1" }
+    local action = "DescribeInstanceImageInfo"
+    assert.equal(6100, call(action, ids, { host = "image.api.qcloud.com" }).code)
+    assert.equal(0, call(action, ids, { host = "cvm.api.qcloud.com:443" }).code)
+    emulator, call = support.new { hostName = "api.private" }
+    refuses(6100, "this is api.private", modify())
+    assert.equal(0, modify(nil, { host = "API.private:8080" }).code)
+  end)
+
+  it("refuses other schemes, methods and bodies", function()
+    emulator, call = support.new { requireHttps = true }
+    refuses(4600, "HTTPS", modify())
+    assert.equal(0, modify(nil, { scheme = "https" }).code)
+    emulator, call = support.new()
+    refuses(4000, "method is PUT", modify(nil, { method = "PUT" }))
+    local request = support.v2 { Action = "ModifyImageAttributes", imageId = "img-12345678" }
+    request.headers["content-type"] = "multipart/form-data; boundary=x"
+    local answer = cjson.decode(emulator:handle(request).body)
+    refuses(4000, "multipart/form-data is not emulated", answer)
+    refuses(4000, "not emulated", modify { Version = "2017-03-12" })
+    request = support.v2({ Action = "DescribeImages", x = ("x"):rep(33000) }, { method = "GET" })
+    refuses(4000, "longer than 32768", cjson.decode(emulator:handle(request).body))
+  end)
+end)

@@ -1,0 +1,315 @@
+local cjson = require "cjson"
+local support = require "spec.support.emulator"
+
+local signature = require "qcimage.emulator.signature3"
+local text = require "qcimage.emulator.text"
+
+local function readFixture(name)
+  local file = assert(io.open("spec/fixtures/" .. name, "rb"))
+  local content = file:read "*a"
+  file:close()
+  return cjson.decode(content)
+end
+
+describe("emulator's TC3 signature", function()
+  local seen = 0
+  for _, vector in ipairs(readFixture "vectors.json") do
+    if vector.kind == "tc3" then
+      seen = seen + 1
+      it("agrees with " .. vector.name .. " at every stage", function()
+        local inputs, expected = vector.inputs, vector.expected
+        local names = {}
+        for name in pairs(inputs.signed_headers) do
+          names[#names + 1] = name
+        end
+        table.sort(names)
+        local recipe = {
+          method = inputs.method,
+          path = inputs.path,
+          query = inputs.query,
+          headers = inputs.signed_headers,
+          signedHeaders = table.concat(names, ";"),
+          payload = inputs.unsigned_payload and "UNSIGNED-PAYLOAD"
+            or inputs.method == "GET" and ""
+            or inputs.payload,
+          timestamp = ("%.0f"):format(inputs.timestamp),
+          date = os.date("!%Y-%m-%d", inputs.timestamp),
+          service = inputs.service,
+          key = inputs.secret_key,
+          given = expected.signature,
+        }
+        local stages = signature.stages(recipe, support.digests())
+        assert.equal(expected.hashed_payload, stages.hashedPayload)
+        assert.equal(expected.canonical_request, stages.canonicalRequest)
+        assert.equal(expected.hashed_canonical_request, stages.hashedCanonicalRequest)
+        assert.equal(expected.credential_scope, stages.scope)
+        assert.equal(expected.string_to_sign, stages.stringToSign)
+        assert.equal(expected.secret_date_hex, text.hex(stages.dateKey))
+        assert.equal(expected.secret_service_hex, text.hex(stages.serviceKey))
+        assert.equal(expected.secret_signing_hex, text.hex(stages.signingKey))
+        assert.equal(expected.signature, stages.signature)
+        assert.is_true(signature.check(recipe, support.digests()))
+        local parsed = signature.parse(expected.authorization)
+        assert.same({
+          secretId = inputs.secret_id,
+          date = recipe.date,
+          service = recipe.service,
+          terminator = "tc3_request",
+          signedHeaders = recipe.signedHeaders,
+          signature = expected.signature,
+        }, parsed)
+        recipe.key = recipe.key .. "x"
+        assert.is_false((signature.check(recipe, support.digests())))
+      end)
+    end
+  end
+
+  it("was held against all vectors", function()
+    assert.equal(22, seen)
+  end)
+end)
+
+describe("emulator, API 3.0", function()
+  local emulator, _, call
+
+  before_each(function()
+    emulator, _, call = support.new()
+  end)
+
+  local function modify(params, options)
+    local all = { ImageId = "img-12345678", ImageName = "web-02" }
+    for name, value in pairs(params or {}) do
+      all[name] = value ~= "absent" and value or nil
+    end
+    return call("ModifyImageAttribute", all, options)
+  end
+
+  local function imageOf(id)
+    for _, image in ipairs(emulator:images()) do
+      if image.imageId == id then
+        return image
+      end
+    end
+  end
+
+  local function refuses(code, words, answer)
+    assert.truthy(answer.Error, "was not refused")
+    assert.equal(code, answer.Error.Code, answer.Error.Message)
+    assert.truthy(answer.Error.Message:find(words, 1, true), answer.Error.Message)
+    assert.truthy(answer.RequestId:find "^%x+%-%x+%-%x+%-%x+%-%x+$")
+    assert.equal("web-01", imageOf("img-12345678").imageName)
+  end
+
+  it("sets a name and a description", function()
+    local answer = modify()
+    assert.is_nil(answer.Error)
+    assert.truthy(answer.RequestId:find("^" .. ("%x"):rep(8) .. "%-%x%x%x%x%-4%x%x%x%-8%x%x%x%-" .. ("%x"):rep(12) .. "$"))
+    assert.equal("web-02", imageOf("img-12345678").imageName)
+    assert.equal("sample", imageOf("img-12345678").imageDescription)
+    assert.is_nil(modify({ ImageName = "", ImageDescription = "每晚 构建" }).Error)
+    assert.equal("web-02", imageOf("img-12345678").imageName)
+    assert.equal("每晚 构建", imageOf("img-12345678").imageDescription)
+    assert.is_nil(modify({ ImageDescription = "", ImageFamily = "web", ImageDeprecated = true }).Error)
+    local image = imageOf "img-12345678"
+    assert.same({ "", "web", true }, { image.imageDescription, image.imageFamily, image.imageDeprecated })
+    assert.is_nil(modify({ ImageName = "absent" }).Error)
+  end)
+
+  it("keeps to the rules of the parameters", function()
+    refuses("MissingParameter", "ImageId", modify { ImageId = "absent" })
+    refuses("InvalidImageId.Malformed", "ImageId", modify { ImageId = "img-1" })
+    refuses("InvalidParameter", "ImageId must be a string", modify { ImageId = 12345678 })
+    refuses("InvalidParameter", "ImageName must be a string", modify { ImageName = cjson.null })
+    refuses("InvalidParameter", "ImageName must be a string", modify { ImageName = { "x" } })
+    refuses("InvalidParameter", "must be a boolean", modify { ImageDeprecated = "true" })
+    refuses("InvalidParameterValue.TooLarge", "ImageName is longer than 60", modify { ImageName = ("名"):rep(61) })
+    refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(257) })
+    refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(9999) })
+    refuses("InvalidParameterValue", "control character", modify { ImageName = "a\7b" })
+    refuses("InvalidParameter", "not valid UTF-8", modify { ImageName = "a\255b" })
+    refuses("InvalidParameterValue.InvalidImageFamily", "ImageFamily", modify { ImageFamily = "a b" })
+    refuses("UnknownParameter", "imageName", modify { imageName = "x" })
+    refuses("UnknownParameter", "Action", modify { Action = "x" })
+    assert.is_nil(modify({ ImageName = ("名"):rep(60), ImageDescription = ("x"):rep(256) }).Error)
+  end)
+
+  it("refuses what the image does not allow", function()
+    refuses("InvalidImageName.Duplicate", "has this name", modify { ImageName = "db-01" })
+    refuses("InvalidImageId.NotFound", "not exist", modify { ImageId = "img-00000000" })
+    refuses("UnsupportedOperation.SharedImageModifyUnsupported", "shared", modify { ImageId = "img-foreign1" })
+    refuses("InvalidImageId.NotFound", "own", modify { ImageId = "img-public01" })
+    refuses("InvalidImageId.IncorrectState", "state", modify { ImageId = "img-making01" })
+  end)
+
+  it("takes a body that is a JSON object only", function()
+    local function body(payload)
+      return call("ModifyImageAttribute", payload)
+    end
+    for _, payload in ipairs { "", " ", "x", "[]", '["ImageId"]', "null", '"x"', "{", "1", ("["):rep(5000), ('{"a":'):rep(5000) } do
+      refuses("InvalidParameter", "not a JSON object", body(payload))
+    end
+    refuses("InvalidParameter", "must be", body '{"ImageId":1e999}')
+    refuses("MissingParameter", "ImageId", body "{}")
+    assert.is_nil(body(' { "ImageId" : "img-12345678" } ').Error)
+  end)
+
+  it("names the stage at which a signature went wrong", function()
+    local function slip(words, options)
+      refuses("AuthFailure.SignatureFailure", words, modify(nil, options))
+    end
+    local function signing(from, to)
+      return {
+        signed = function(canonical)
+          local changed, count = canonical:gsub(from, to)
+          assert.equal(1, count)
+          return changed
+        end,
+      }
+    end
+    slip("the date in Credential is 2023-11-15", { date = "2023-11-15" })
+    slip("the service in Credential is 127", { service = "127" })
+    slip("Credential ends with tc4_request", {
+      authorization = function(header)
+        return (header:gsub("tc3_request", "tc4_request"))
+      end,
+    })
+    slip("small letters", { names = "Content-Type;Host" })
+    slip("must be sorted", { names = "host;content-type" })
+    slip("must be sorted", { names = "content-type;host;host" })
+    slip("must hold content-type and host", { names = "host" })
+    slip("names x-tc-trace, which was not sent", { names = "content-type;host;x-tc-trace" })
+    slip("host: it was signed without the port", signing(":8080", ""))
+    slip("host: cvm.tencentcloudapi.com was signed", signing("127.0.0.1:8080", "cvm.tencentcloudapi.com"))
+    slip("it was signed for GET", signing("^POST", "GET"))
+    slip("path: /v2/index.php was signed", signing("\n/\n", "\n/v2/index.php\n"))
+    slip("content-type: application/json; charset=utf-8 was signed", signing("json\n", "json; charset=utf-8\n"))
+    slip("the empty line", signing("\n\ncontent", "\ncontent"))
+    slip("payload: an empty one", signing("%x+$", text.hex(support.digests().sha256 "")))
+    slip("payload: {} was signed", signing("%x+$", text.hex(support.digests().sha256 "{}")))
+    slip("payload: UNSIGNED-PAYLOAD was signed", signing("%x+$", text.hex(support.digests().sha256 "UNSIGNED-PAYLOAD")))
+    slip("a line end was behind the secret key", { key = support.SECRET_KEY .. "\n" })
+    slip("written in capitals", {
+      authorization = function(header)
+        return (header:gsub("Signature=(.*)", function(digits)
+          return "Signature=" .. digits:upper()
+        end))
+      end,
+    })
+    slip("another key", { key = "wrong" })
+  end)
+
+  it("shows the canonical request, but no token", function()
+    local answer = modify(nil, {
+      key = "wrong",
+      names = "content-type;host;x-tc-token",
+      headers = { ["x-tc-token"] = "tokentoken" },
+    })
+    local message = answer.Error.Message
+    assert.truthy(message:find([[POST\n/\n\ncontent-type:application/json\nhost:127.0.0.1:8080\nx-tc-token:***]], 1, true))
+    for _, secret in ipairs { "tokentoken", support.SECRET_KEY, support.SECRET_ID } do
+      assert.falsy(message:find(secret, 1, true))
+    end
+  end)
+
+  it("takes more signed headers, a charset, an unsigned payload", function()
+    assert.is_nil(modify(nil, { names = "content-type;host;x-tc-action" }).Error)
+    local charset = { ["content-type"] = "application/json; charset=utf-8" }
+    assert.is_nil(modify(nil, { headers = charset }).Error)
+    assert.is_nil(modify(nil, {
+      headers = { ["x-tc-content-sha256"] = "UNSIGNED-PAYLOAD" },
+      signed = function(canonical)
+        return (canonical:gsub("%x+$", text.hex(support.digests().sha256 "UNSIGNED-PAYLOAD")))
+      end,
+    }).Error)
+  end)
+
+  it("wants the Authorization header in its form", function()
+    local code = "AuthFailure.InvalidAuthorization"
+    for _, header in ipairs {
+      "SKIP",
+      "TC3-HMAC-SHA256",
+      "TC3-HMAC-SHA256 Credential=a/b/c, SignedHeaders=host, Signature=00",
+      "TC3-HMAC-SHA256 Credential=a/b/c/d, SignedHeaders=host, Signature=xyz",
+      "TC3-HMAC-SHA256 Credential=a/b/c/d, Signature=00, SignedHeaders=host",
+    } do
+      refuses(code, "Authorization", modify(nil, {
+        authorization = function()
+          return header
+        end,
+      }))
+    end
+    refuses(code, "Authorization", modify(nil, {
+      authorization = function() end,
+    }))
+    refuses("AuthFailure.SecretIdNotFound", "SecretId", modify(nil, {
+      authorization = function(header)
+        return (header:gsub("AKIDqcimage", "AKIDother"))
+      end,
+    }))
+  end)
+
+  it("wants the public headers", function()
+    for _, name in ipairs { "x-tc-action", "x-tc-version", "x-tc-timestamp", "x-tc-region" } do
+      refuses("MissingParameter", name, modify(nil, { headers = { [name] = false } }))
+    end
+    refuses("NoSuchVersion", "2017-03-13", modify(nil, { headers = { ["x-tc-version"] = "2017-03-13" } }))
+    refuses("InvalidAction", "Rename", call("Rename", {}))
+    refuses("UnsupportedRegion", "gz", modify(nil, { region = "gz" }))
+    refuses("InvalidParameter", "in digits", modify(nil, { headers = { ["x-tc-timestamp"] = "1700000000.0" } }))
+    refuses("InvalidParameter", "more than once", modify(nil, { headers = { ["x-tc-action"] = { "a", "b" } } }))
+  end)
+
+  it("keeps to a window of five minutes", function()
+    for _, seconds in ipairs { -301, 301 } do
+      refuses("AuthFailure.SignatureExpire", "X-TC-Timestamp", modify(nil, { time = support.NOW + seconds }))
+    end
+    assert.is_nil(modify(nil, { time = support.NOW - 300 }).Error)
+    assert.is_nil(modify(nil, { time = support.NOW + 300 }).Error)
+  end)
+
+  it("takes the date of the scope from the timestamp, in UTC", function()
+    local now = 1709251199 -- 2024-02-29 23:59:59
+    emulator, _, call = support.new {
+      clock = function()
+        return now
+      end,
+    }
+    assert.is_nil(modify(nil, { time = now, date = "2024-02-29" }).Error)
+    assert.is_nil(modify(nil, { time = now + 1, date = "2024-03-01" }).Error)
+    assert.truthy(modify(nil, { time = now + 1, date = "2024-02-29" }).Error)
+  end)
+
+  it("knows its token", function()
+    local code = "AuthFailure.TokenFailure"
+    refuses(code, "wrong", modify(nil, { headers = { ["x-tc-token"] = "x" } }))
+    emulator, _, call = support.new { token = "temporary" }
+    refuses(code, "need", modify())
+    refuses(code, "wrong", modify(nil, { headers = { ["x-tc-token"] = "x" } }))
+    assert.is_nil(modify(nil, { headers = { ["x-tc-token"] = "temporary" } }).Error)
+  end)
+
+  it("knows its hosts", function()
+    for _, host in ipairs { "cvm.tencentcloudapi.com", "cvm.ap-shanghai-fsi.tencentcloudapi.com", "cvm.tencentcloudapi.com.cn", "example.org:80" } do
+      assert.is_nil(modify(nil, { host = host }).Error)
+      emulator:reset()
+    end
+    for _, host in ipairs { "cbs.tencentcloudapi.com", "image.api.qcloud.com" } do
+      refuses("NoSuchProduct", host, modify(nil, { host = host }))
+    end
+    emulator, _, call = support.new { hostName = "api.private" }
+    refuses("NoSuchProduct", "this is api.private", modify())
+    assert.is_nil(modify(nil, { host = "api.private:8080" }).Error)
+  end)
+
+  it("refuses other schemes, methods and bodies", function()
+    refuses("UnsupportedProtocol", "the method is GET", modify(nil, { method = "GET" }))
+    local form = { ["content-type"] = "application/x-www-form-urlencoded" }
+    refuses("UnsupportedOperation", "POST of application/json", modify(nil, { headers = form }))
+    refuses("UnsupportedOperation", "POST of application/json", modify(nil, { headers = { ["content-type"] = false } }))
+    refuses("InvalidParameter", "no query", modify(nil, { query = "Action=x" }))
+    refuses("RequestSizeLimitExceeded", "longer", call("ModifyImageAttribute", (" "):rep(10485761)))
+    emulator, _, call = support.new { requireHttps = true }
+    refuses("UnsupportedProtocol", "HTTPS", modify())
+    assert.is_nil(modify(nil, { scheme = "https" }).Error)
+  end)
+end)
