@@ -126,7 +126,18 @@ describe("emulator, API 3.0", function()
     refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(257) })
     refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(9999) })
     refuses("InvalidParameterValue", "control character", modify { ImageName = "a\7b" })
-    refuses("InvalidParameter", "not valid UTF-8", modify { ImageName = "a\255b" })
+    for _, bytes in ipairs {
+      "\255",
+      "\128", -- no lead byte
+      "\228\184", -- cut
+      "\192\128", -- overlong
+      "\224\128\128",
+      "\240\128\128\128",
+      "\237\160\128", -- a surrogate
+      "\244\144\128\128", -- beyond U+10FFFF
+    } do
+      refuses("InvalidParameter", "not valid UTF-8", modify { ImageName = "a" .. bytes .. "b" })
+    end
     refuses("InvalidParameterValue.InvalidImageFamily", "ImageFamily", modify { ImageFamily = "a b" })
     refuses("UnknownParameter", "imageName", modify { imageName = "x" })
     refuses("UnknownParameter", "Action", modify { Action = "x" })
@@ -145,7 +156,8 @@ describe("emulator, API 3.0", function()
     local function body(payload)
       return call("ModifyImageAttribute", payload)
     end
-    for _, payload in ipairs { "", " ", "x", "[]", '["ImageId"]', "null", '"x"', "{", "1", ("["):rep(5000), ('{"a":'):rep(5000) } do
+    local deep = ("["):rep(5000)
+    for _, payload in ipairs { "", " ", "x", "[]", '["ImageId"]', "null", '"x"', "{", "1", deep } do
       refuses("InvalidParameter", "not a JSON object", body(payload))
     end
     refuses("InvalidParameter", "must be", body '{"ImageId":1e999}')
@@ -183,7 +195,7 @@ describe("emulator, API 3.0", function()
     slip("it was signed for GET", signing("^POST", "GET"))
     slip("path: /v2/index.php was signed", signing("\n/\n", "\n/v2/index.php\n"))
     slip("content-type: application/json; charset=utf-8 was signed", signing("json\n", "json; charset=utf-8\n"))
-    slip("the empty line", signing("\n\ncontent", "\ncontent"))
+    slip("the empty line", signing("8080\n\n", "8080\n"))
     slip("payload: an empty one", signing("%x+$", text.hex(support.digests().sha256 "")))
     slip("payload: {} was signed", signing("%x+$", text.hex(support.digests().sha256 "{}")))
     slip("payload: UNSIGNED-PAYLOAD was signed", signing("%x+$", text.hex(support.digests().sha256 "UNSIGNED-PAYLOAD")))
@@ -289,7 +301,12 @@ describe("emulator, API 3.0", function()
   end)
 
   it("knows its hosts", function()
-    for _, host in ipairs { "cvm.tencentcloudapi.com", "cvm.ap-shanghai-fsi.tencentcloudapi.com", "cvm.tencentcloudapi.com.cn", "example.org:80" } do
+    for _, host in ipairs {
+      "cvm.tencentcloudapi.com",
+      "cvm.ap-shanghai-fsi.tencentcloudapi.com",
+      "cvm.tencentcloudapi.com.cn",
+      "example.org:80",
+    } do
       assert.is_nil(modify(nil, { host = host }).Error)
       emulator:reset()
     end

@@ -33,7 +33,7 @@ function(qcimage_spec name command version spec)
   add_test(NAME ${name}
     COMMAND ${command} spec/support/run.lua ${spec}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 ENVIRONMENT
+  set_tests_properties(${name} PROPERTIES TIMEOUT 180 ENVIRONMENT
     "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;${CMAKE_SOURCE_DIR}/?.lua\;\;;LUA_CPATH=${CMAKE_BINARY_DIR}/lib/${version}/?.so\;\;;QCIMAGE_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()
 

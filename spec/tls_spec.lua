@@ -3,7 +3,6 @@ local curl = require "qcimage.transport.curl"
 local http = require "qcimage.http"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
-local socket = require "socket"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
@@ -146,7 +145,7 @@ describe("TLS", function()
   end)
 
   it("that is cut off is no end of an answer", function()
-    start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n{\"half" }, { "cut" } })
+    start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"half" }, { "cut" } })
     local answer, message, detail = transport()()
     assert.is_nil(answer)
     assert.equal("closed", detail.reason, message)
@@ -160,10 +159,10 @@ describe("TLS", function()
 
   for _, ending in ipairs { "close", "cut", "reset" } do
     it("that the server ended while idle (" .. ending .. ") is set up anew, unnoticed", function()
-      start("good", { { "recv" }, { "send", OK }, { ending } }, ANSWERING)
+      start("good", { { "recv" }, { "send", OK }, { "sleep", 0.05 }, { ending } }, ANSWERING)
       local send = transport()
       assert(send())
-      socket.sleep(0.1)
+      server:await(1, 4)
       assert.equal("{}", assert(send()).body)
       assert.equal(2, #server:requests())
     end)

@@ -12,6 +12,7 @@
 #include "http_message.h"
 #include "limits.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -251,28 +252,26 @@ static void clean_up(qc_http *http)
   unguard_pipe(&guard);
 }
 
-/* Whether bytes wait on a kept connection, though no answer is due: TLS's
-   goodbye, or the rest of an answer that was longer than it said. libcurl
-   (7.88) would use it all the same, and take them for the next answer. */
-static int has_unread(const qc_http *http)
+/* Whether a kept connection was reset, or has bytes though no answer is due:
+   TLS's goodbye, or the rest of an answer that was longer than it said.
+   libcurl (7.88) would use it all the same. The plain end it sees itself. */
+static int is_spoiled(curl_socket_t fd)
 {
   char byte;
-  int i;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD &&
-        recv(http->sockets[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-      return 1;
-  return 0;
+  ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n > 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
 /* Has a handle of this process ready. */
 static CURLcode make_ready(qc_http *http)
 {
   CURLcode code;
+  int i;
   if (http->easy != NULL && http->owner != getpid())
     abandon(http);
-  if (http->easy != NULL && has_unread(http))
-    clean_up(http);
+  for (i = 0; i < QC_HTTP_SOCKETS && http->easy != NULL; i++)
+    if (http->sockets[i] != CURL_SOCKET_BAD && is_spoiled(http->sockets[i]))
+      clean_up(http);
   if (http->easy != NULL)
     return CURLE_OK;
   if (pthread_once(&once, global_init) != 0 || global_state != CURLE_OK)
@@ -351,19 +350,15 @@ static int mentions(const qc_http *http, const char *word)
 }
 
 /* The word for what failed. NULL: nothing of the network. */
-static const char *reason_of(const qc_http *http, CURLcode code)
+static const char *reason_of(const qc_http *http, CURLcode code, int sent)
 {
-  int is_proxy =
-      !http->requests_begun && (mentions(http, "proxy") ||
-                                mentions(http, "Proxy") ||
-                                mentions(http, "CONNECT"));
   switch (code) {
   case CURLE_COULDNT_RESOLVE_HOST:
     return "dns";
   case CURLE_COULDNT_RESOLVE_PROXY:
     return "proxy";
   case CURLE_COULDNT_CONNECT:
-    return is_proxy ? "proxy" : "connect";
+    return mentions(http, "proxy") ? "proxy" : "connect";
   case CURLE_OPERATION_TIMEDOUT:
     return "timeout";
   case CURLE_SSL_CONNECT_ERROR:
@@ -380,7 +375,7 @@ static const char *reason_of(const qc_http *http, CURLcode code)
   case CURLE_PARTIAL_FILE:
     if (mentions(http, "chunked-encoding")) /* it was malformed */
       return "format";
-    return is_proxy ? "proxy" : "closed";
+    return sent ? "closed" : "proxy"; /* only that one answers so early */
   case CURLE_ABORTED_BY_CALLBACK: /* on_prerequest */
     return "closed";
   case CURLE_FILESIZE_EXCEEDED:
@@ -391,7 +386,7 @@ static const char *reason_of(const qc_http *http, CURLcode code)
   case CURLE_NOT_BUILT_IN:
     return NULL;
   default:
-    return http->requests_begun ? "format" : NULL;
+    return sent ? "format" : NULL;
   }
 }
 
@@ -450,7 +445,7 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     result->sent = may_have_left(http, code);
   }
   /* libcurl says so of a line without end, too */
-  if (code == CURLE_OUT_OF_MEMORY && http->requests_begun)
+  if (code == CURLE_OUT_OF_MEMORY && result->sent)
     qc_reply_overflow(reply);
   if (code == CURLE_OK && qc_reply_end(reply)) {
     result->status = reply->status;
@@ -460,7 +455,8 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     result->header_count = reply->header_count;
     return 1;
   }
-  result->reason = reply->fault ? reply->reason : reason_of(http, code);
+  result->reason = reply->fault ? reply->reason
+                                 : reason_of(http, code, result->sent);
   result->reused = http->was_reused;
   result->message = describe(http, code);
   return 0;

@@ -136,6 +136,7 @@ local function transportError(call, message, detail)
     kind = kind,
     reason = reason,
     outcome = detail.sent == false and "notSent" or "unknown",
+    lasting = detail.lasting,
     reused = detail.reused,
     message = ("%s: %s"):format(call.action.name, text.clean(tostring(message), 500)),
   }
@@ -280,7 +281,7 @@ local function finish(call, err, request)
   err.message = credentials.redact(message, call.credentials, signature)
   err.serviceMessage = err.serviceMessage and credentials.redact(err.serviceMessage, call.credentials, signature)
   err.attempts = call.attempts
-  err.retry, err.reused = nil, nil
+  err.retry, err.reused, err.lasting = nil, nil, nil
   return nil, err.message, err
 end
 

@@ -166,7 +166,7 @@ function Emulator:set(settings)
   for name, value in pairs(settings) do
     if not SETTINGS[name] then
       return nil, ("there is no setting %s"):format(tostring(name))
-    elseif type(value) ~= "number" or not (math.abs(value) < 1e9) then
+    elseif type(value) ~= "number" or value ~= value or math.abs(value) >= 1e9 then
       return nil, ("the setting %s must be a number"):format(name)
     end
   end

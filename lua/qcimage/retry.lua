@@ -18,7 +18,7 @@ local PASSING = { dns = true, connect = true, timeout = true, closed = true }
 -- "later", "again" or nil, as in codes.lua.
 local function need(err)
   if err.kind == "network" then
-    return PASSING[err.reason] and "again"
+    return PASSING[err.reason] and not err.lasting and "again"
   elseif err.kind == "response" and err.reason == "status" then
     if err.httpStatus == 429 then
       return "later"
@@ -39,7 +39,7 @@ end
 ---@field clockCorrected boolean whether the next attempt has another time, and none had before
 
 --- Decides. The caller takes cost from its store when it goes on.
----@param err qcimage.Error with retry and reused as the reader and the transport set them
+---@param err qcimage.Error with retry, reused and lasting as the reader and the transport set them
 ---@param state qcimage.RetryState
 ---@return number|nil wait seconds; nil: stop
 ---@return number|nil cost

@@ -65,18 +65,14 @@ static int posix_signals(lua_State *L)
   return 1;
 }
 
-/* descriptors() -> how many are open; and how many programs would inherit */
+/* descriptors() -> how many are open */
 static int posix_descriptors(lua_State *L)
 {
-  int fd, open = 0, inherited = 0;
-  for (fd = 0; fd < 1024; fd++) {
-    int flags = fcntl(fd, F_GETFD);
-    open += flags >= 0;
-    inherited += flags >= 0 && !(flags & FD_CLOEXEC);
-  }
+  int fd, open = 0;
+  for (fd = 0; fd < 1024; fd++)
+    open += fcntl(fd, F_GETFD) >= 0;
   lua_pushinteger(L, open);
-  lua_pushinteger(L, inherited);
-  return 2;
+  return 1;
 }
 
 static const luaL_Reg functions[] = {{"fork", posix_fork},

@@ -35,7 +35,7 @@ local function make()
   os.remove(folder)
   assert(os.execute(("mkdir -m 700 '%s'"):format(folder)))
   -- a process of its own removes it, when this one has ended in whatever way
-  M.keeper = assert(io.popen(("cat >/dev/null; rm -rf '%s'"):format(folder), "w"))
+  M.keeper = assert(io.popen(("trap '' HUP INT TERM; cat >/dev/null; rm -rf '%s'"):format(folder), "w"))
   for _, ca in ipairs { "ca", "other" } do
     run("openssl req -x509 %s -keyout %s.key -out %s.pem -subj '/CN=qcimage specs %s' -days 2", KEY, ca, ca, ca)
   end

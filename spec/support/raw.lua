@@ -8,6 +8,7 @@
 ---     }
 ---     ... http://127.0.0.1:PORT is server.url, PORT is server.port ...
 ---     server:requests()     --> { bytes of the first connection, of the second, ... }
+---     server:await(1, 3)    -- until the first connection has done three steps
 ---     server:stop()
 ---
 --- One list of steps for each connection, in the order they come; further connections get the last
@@ -71,8 +72,9 @@ function M.start(script)
   file:write("return ", serialise(script))
   file:close()
   local self = setmetatable({ folder = folder }, Server)
-  local command = "env -u LUA_PATH -u LUA_CPATH -u LUA_INIT lua5.4 spec/support/rawserver.lua '%s'"
-    .. " || echo failed >'%s/answer'; rm -rf '%s'"
+  -- the folder goes when the server has ended, however this process did
+  local command = "trap '' HUP INT TERM; env -u LUA_PATH -u LUA_CPATH -u LUA_INIT lua5.4 spec/support/rawserver.lua '%s'"
+    .. " || timeout 5 sh -c \"echo failed >'%s/answer'\"; rm -rf '%s'"
   self.pipe = assert(io.popen((command:gsub("%%s", folder)), "w"))
   self.port = tonumber((readAll(folder .. "/answer")))
   if not self.port then
@@ -93,6 +95,7 @@ local function ask(self, what)
   local bytes, at = readAll(self.folder .. "/answer"), 1
   while at <= #bytes do
     local len, from = bytes:match("^(%d+)\n()", at)
+    assert(len, "the raw server failed")
     answers[#answers + 1] = bytes:sub(from, from + len - 1)
     at = from + len
   end
@@ -116,6 +119,15 @@ end
 ---@return string[]
 function Server:ends()
   return ask(self, "ends")
+end
+
+--- Waits until a connection has done so many steps, those within loops counted each time.
+---@param connection integer
+---@param steps integer
+function Server:await(connection, steps)
+  repeat
+    local done = ask(self, "done")[connection]
+  until done and tonumber(done) >= steps
 end
 
 --- Ends the server; may be called again.

@@ -11,7 +11,7 @@ local script = dofile(folder .. "/script.lua")
 local LIFETIME = 120
 local born = socket.gettime()
 
-local connections = {} -- in the order they came: {received, alpn, ended}
+local connections = {} -- in the order they came: {received, alpn, ended, done}
 local tasks = {} -- coroutine -> what it waits for: {readers, writers, deadline}
 
 local function answer(text)
@@ -84,6 +84,7 @@ local steps = {}
 local function run(state, list)
   for _, step in ipairs(list) do
     assert(steps[step[1]], step[1])(state, step[2], step[3])
+    state.record.done = state.record.done + 1
   end
 end
 
@@ -122,6 +123,7 @@ local function finish(state)
   state.conn:close()
   state.conn = nil
   state.record.ended = "closed"
+  state.record.done = state.record.done + 1
   coroutine.yield "done"
 end
 
@@ -129,20 +131,27 @@ function steps.close(state)
   finish(state)
 end
 
-function steps.cut(state)
+-- Does something to the descriptor below TLS.
+local function below(state, act)
   local fd = state.conn:getfd()
   state.plain:setfd(fd)
-  state.plain:shutdown "both"
-  state.plain:setfd(-1)
+  act(state.plain)
+  if state.conn ~= state.plain then
+    state.plain:setfd(-1)
+  end
+end
+
+function steps.cut(state)
+  below(state, function(plain)
+    plain:shutdown "both"
+  end)
   finish(state)
 end
 
 function steps.reset(state)
-  state.conn:setoption("linger", { on = true, timeout = 0 })
-  if script.tls then -- whose close would send first
-    state.plain:setfd(state.conn:getfd())
-    state.conn = state.plain
-  end
+  below(state, function(plain)
+    plain:setoption("linger", { on = true, timeout = 0 })
+  end)
   finish(state)
 end
 
@@ -194,7 +203,8 @@ end
 
 local function serve(conn)
   conn:settimeout(0)
-  local state = { conn = conn, plain = conn, unread = "", record = { received = {}, alpn = "", ended = "open" } }
+  conn:setoption("tcp-nodelay", true)
+  local state = { conn = conn, plain = conn, unread = "", record = { received = {}, alpn = "", ended = "open", done = 0 } }
   table.insert(connections, state.record)
   local list = script[math.min(#connections, #script)] or {}
   tasks[coroutine.create(function()
@@ -246,6 +256,9 @@ local reports = {
   end,
   ends = function(record)
     return record.ended
+  end,
+  done = function(record)
+    return tostring(record.done)
   end,
 }
 

@@ -105,6 +105,7 @@ local function described(image)
     imageDescription = image.imageDescription,
     imageType = NUMBERS[image.imageType],
     osName = image.osName,
+    -- the documents name no time zone
     createTime = os.date("!%Y-%m-%d %H:%M:%S", image.createdTime),
     creator = image.imageCreator,
     status = NUMBERS[image.imageState] or codes.assumed.status,

@@ -225,6 +225,11 @@ M.CreateImage = {
   end,
 }
 
+local UNDELETABLE = {
+  shared = "InvalidParameterValue.InvalidImageIdIsShared",
+  notOwn = "InvalidParameterValue.InvalidImageId",
+}
+
 M.DeleteImages = {
   params = {
     ImageIds = IDS,
@@ -234,10 +239,7 @@ M.DeleteImages = {
   run = function(emulator, call)
     local doomed = {}
     for i, id in ipairs(call.values.ImageIds) do
-      doomed[i] = images.need(emulator.store:deletable(id, call.region), {
-        shared = "InvalidParameterValue.InvalidImageIdIsShared",
-        notOwn = "InvalidParameterValue.InvalidImageId",
-      })
+      doomed[i] = images.needBy(UNDELETABLE, emulator.store:deletable(id, call.region))
     end
     images.endDryRun(call)
     for _, image in ipairs(doomed) do
@@ -294,6 +296,7 @@ M.SyncImages = {
 }
 
 local NOT_OWN = "UnauthorizedOperation.ImageNotBelongToAccount"
+local UNSHARABLE = { shared = NOT_OWN, notOwn = NOT_OWN }
 
 M.ModifyImageSharePermission = {
   params = {
@@ -303,7 +306,7 @@ M.ModifyImageSharePermission = {
   },
   run = function(emulator, call)
     local values, store = call.values, emulator.store
-    local image = images.need(store:own(values.ImageId, call.region), { shared = NOT_OWN, notOwn = NOT_OWN })
+    local image = images.needBy(UNSHARABLE, store:own(values.ImageId, call.region))
     if image.imageState ~= "NORMAL" then
       refuse("InvalidParameterValue.InvalidImageState", "the image is %s", image.imageState)
     end
@@ -326,10 +329,7 @@ M.ModifyImageSharePermission = {
 M.DescribeImageSharePermission = {
   params = { ImageId = ID },
   run = function(emulator, call)
-    local image = images.need(
-      emulator.store:own(call.values.ImageId, call.region),
-      { shared = NOT_OWN, notOwn = NOT_OWN }
-    )
+    local image = images.needBy(UNSHARABLE, emulator.store:own(call.values.ImageId, call.region))
     local shares = images.list {}
     for i, share in ipairs(image.sharedWith) do
       shares[i] = { AccountId = share.accountId, CreatedTime = images.time(share.time) }

@@ -66,7 +66,7 @@ end
 local CHECKS = {
   string = checkText,
   integer = function(rule, value, name)
-    if type(value) ~= "number" or not (math.abs(value) < 2 ^ 53) or value ~= math.floor(value) then
+    if type(value) ~= "number" or math.abs(value) >= 2 ^ 53 or value ~= math.floor(value) then
       wrongType(name, "an integer")
     elseif rule.least and value < rule.least or rule.most and value > rule.most then
       refuse(rule.code or BAD_VALUE, "%s is out of range: %d", name, value)

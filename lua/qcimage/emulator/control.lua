@@ -53,7 +53,7 @@ local PATHS = {
       return 200, { faults = json.list(emulator.faults:list()) }
     end,
     POST = function(emulator, body)
-      local list = type(body) == "table" and body[1] and body or { body }
+      local list = type(body) == "table" and body[1] and body or { body or json.null }
       for _, fault in ipairs(list) do
         local ok, message = emulator:fault(fault)
         if not ok then

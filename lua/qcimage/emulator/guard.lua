@@ -29,7 +29,7 @@ end
 ---@param timestamp number
 ---@param now number
 ---@return boolean
-function Guard:inTime(timestamp, now)
+function M.inTime(timestamp, now)
   return math.abs(now - timestamp) <= M.WINDOW
 end
 

@@ -79,14 +79,22 @@ local PROBLEMS = {
   inShared = { "InvalidImageId.InShared", "the image is shared with other accounts" },
 }
 
---- Passes a result of the store on, or refuses with the word for its problem.
+--- Passes a result of the store on, or refuses with the code for its problem.
 ---@param result any
----@param problem string|table|nil the store's word; or, with a result, ignored
----@param others table<string, string>|nil codes of an action that differ
+---@param problem string|nil the store's word
 ---@return any result
-function M.need(result, problem, others)
+function M.need(result, problem)
+  return M.needBy({}, result, problem)
+end
+
+--- The same for an action that has codes of its own.
+---@param others table<string, string> codes by the store's words
+---@param result any
+---@param problem string|nil
+---@return any result
+function M.needBy(others, result, problem)
   if not result then
-    refusal.raise(others and others[problem] or PROBLEMS[problem][1], PROBLEMS[problem][2])
+    refusal.raise(others[problem] or PROBLEMS[problem][1], PROBLEMS[problem][2])
   end
   return result
 end

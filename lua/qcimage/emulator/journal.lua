@@ -23,14 +23,18 @@ function M.new(secrets)
   )
 end
 
+local function boundedText(value, secrets)
+  for _, secret in ipairs(secrets) do
+    if value:find(secret, 1, true) then
+      return "***"
+    end
+  end
+  return text.show(value, M.MAX_VALUE)
+end
+
 local function bounded(value, depth, secrets)
   if type(value) == "string" then
-    for _, secret in ipairs(secrets) do
-      if value:find(secret, 1, true) then
-        return "***"
-      end
-    end
-    return text.show(value, M.MAX_VALUE)
+    return boundedText(value, secrets)
   elseif type(value) ~= "table" then
     return value
   elseif depth == 0 then
@@ -42,8 +46,8 @@ local function bounded(value, depth, secrets)
     if count > M.MAX_PARAMS then
       break
     end
-    copy[type(key) == "string" and text.show(key, M.MAX_VALUE) or key] =
-      bounded(item, depth - 1, secrets)
+    key = type(key) == "string" and boundedText(key, secrets) or key
+    copy[key] = bounded(item, depth - 1, secrets)
   end
   return copy
 end

@@ -49,7 +49,7 @@ http {
   server {
     listen 127.0.0.1:$PORT$SSL;
     $CERTIFICATE
-    error_page 400 413 414 494 497 = /_refused;
+    error_page 400 404 405 413 414 494 497 501 505 = /_refused;
     location / {
       content_by_lua_block { require("qcimage.emulator.worker").answer() }
     }
@@ -75,6 +75,14 @@ local function output(command)
   local lines = pipe:read "*a"
   pipe:close()
   return lines
+end
+
+-- nginx takes relative names from the folder of its configuration.
+local function absolute(name)
+  if name:sub(1, 1) == "/" then
+    return name
+  end
+  return output("pwd"):gsub("\n$", "") .. "/" .. name
 end
 
 local function readFile(name)
@@ -124,10 +132,7 @@ local function luaFolder()
   if not folder then
     return nil, "the emulator's Lua files are not plain files: " .. text.show(source)
   end
-  if folder:sub(1, 1) ~= "/" then
-    folder = output("pwd"):gsub("\n$", "") .. "/" .. folder
-  end
-  return folder
+  return absolute(folder)
 end
 
 -- Where nginx's LuaJIT may find cjson: where this Lua does, in the branch for Lua 5.1.
@@ -173,12 +178,15 @@ local function configure(dir, options, folder, modules, port)
     PORT = ("%d"):format(port),
     SSL = tls and " ssl" or "",
     CERTIFICATE = tls
-        and ("ssl_certificate %s; ssl_certificate_key %s;"):format(confWord(tls[1]), confWord(tls[2]))
+        and ("ssl_certificate %s; ssl_certificate_key %s;"):format(
+          confWord(absolute(tls[1])),
+          confWord(absolute(tls[2]))
+        )
       or "",
   }
-  local conf = CONF:gsub("%$DIR(/[%a.]+)", function(name)
-    return confWord(dir .. name)
-  end):gsub("%$(%u+)", values)
+  local conf = CONF:gsub("%$(%u+)(/?[%l.]*)", function(name, file)
+    return name == "DIR" and confWord(dir .. file) or values[name] .. file
+  end)
   writeFile(dir .. "/nginx.conf", conf)
   writeFile(
     dir .. "/settings.json",
@@ -191,11 +199,13 @@ local function configure(dir, options, folder, modules, port)
   )
 end
 
+-- Variables that are meant for this Lua must not reach nginx's.
+local UNSET = "unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; "
+
 -- Runs nginx to its end. Exit status 0, or what it says of its failure.
 local function runNginx(dir, program)
-  -- variables that are meant for this Lua would reach nginx's
   local status = os.execute(
-    ("unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
+    (UNSET .. "QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
       shellWord(program),
       shellWord(dir .. "/"),
       shellWord(dir .. "/nginx.conf"),
@@ -207,7 +217,7 @@ local function runNginx(dir, program)
   end
   local failure = readFile(dir .. "/failure")
   local log = (readFile(dir .. "/error.log") or "") .. (readFile(dir .. "/stderr") or "")
-  log = log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500)
+  log = log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500):gsub("%s+$", "")
   return false, failure or log ~= "" and log or "it was killed"
 end
 

@@ -65,8 +65,25 @@ local function copyOf(value)
   return copy
 end
 
--- A starting image with all that it was not given; raises what is wrong with it.
-local function complete(given, now, accountId)
+local function isText(value)
+  return type(value) == "string"
+end
+
+local function isTag(value)
+  return type(value) == "table" and isText(value.key) and isText(value.value)
+end
+
+-- Lists, and what their items must be.
+local LISTS = {
+  snapshotIds = { isText, "texts" },
+  tags = { isTag, "tables with key and value" },
+  sharedWith = { isText, "account ids, as text" },
+}
+
+local MAX_NUMBER = 4294967296
+
+-- Raises what is wrong with a starting image.
+local function checkImage(given)
   if type(given) ~= "table" then
     error("an image must be a table", 0)
   end
@@ -75,8 +92,20 @@ local function complete(given, now, accountId)
       error(("an image has no field %s"):format(text.show(tostring(name))), 0)
     elseif type(value) ~= FIELDS[name] then
       error(("%s of an image must be a %s"):format(name, FIELDS[name]), 0)
+    elseif type(value) == "number" and not (value >= 0 and value < MAX_NUMBER) then
+      error(("%s of an image is out of range"):format(name), 0)
+    end
+    for _, item in ipairs(LISTS[name] and value or {}) do
+      if not LISTS[name][1](item) then
+        error(("%s of an image must be a list of %s"):format(name, LISTS[name][2]), 0)
+      end
     end
   end
+end
+
+-- A starting image with all that it was not given.
+local function complete(given, now, accountId)
+  checkImage(given)
   local image = copyOf(given)
   if not text.isImageId(image.imageId) then
     error(("imageId must be img- and 8 letters or digits, not %s"):format(text.show(image.imageId)), 0)
@@ -105,7 +134,7 @@ local function complete(given, now, accountId)
   image.tags = image.tags or {}
   local shares = {}
   for i, account in ipairs(image.sharedWith or {}) do
-    shares[i] = { accountId = tostring(account), time = image.createdTime }
+    shares[i] = { accountId = account, time = image.createdTime }
   end
   image.sharedWith = shares
   if image.createSeconds then
@@ -135,8 +164,8 @@ function M.new(options, now)
     store:insert(image)
   end
   for _, given in ipairs(options.instances) do
-    if type(given) ~= "table" or type(given.instanceId) ~= "string" then
-      error("an instance must be a table with an instanceId", 0)
+    if type(given) ~= "table" or not isText(given.instanceId) or not isText(given.imageId) then
+      error("an instance must be a table with instanceId and imageId", 0)
     end
     store.instances[given.instanceId] = copyOf(given)
   end
@@ -301,11 +330,12 @@ function Store:copy(image, region, name, now)
 end
 
 --- Shares an image with accounts, or stops sharing.
+---@param _ table store
 ---@param image table
 ---@param accounts string[]
 ---@param shared boolean
 ---@param now number
-function Store:share(image, accounts, shared, now)
+function Store.share(_, image, accounts, shared, now)
   local wanted = {}
   for _, account in ipairs(accounts) do
     wanted[account] = true

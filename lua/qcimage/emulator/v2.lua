@@ -122,7 +122,7 @@ local function authenticate(emulator, request, list, params)
   end
   local now = emulator:now()
   local timestamp = tonumber(params.Timestamp)
-  if not emulator.guard:inTime(timestamp, now) then
+  if not guard.inTime(timestamp, now) then
     refuse(
       codes.replay,
       "the Timestamp %s is more than %d seconds from the time here, %d",
@@ -221,15 +221,15 @@ local function valuesOf(action, params)
     else
       known[name] = true
     end
+    if rule.required and (value == nil or value == "") then
+      refuse(codes.parameter, "the parameter %s is missing", name)
+    end
     if rule.number and value then
       local number = value:find "^%d+$" and #value < 10 and tonumber(value)
       if not number or number < rule.least or number > rule.most then
         refuse(codes.parameter, "%s must be a number from %d to %d", name, rule.least, rule.most)
       end
       value = number
-    end
-    if rule.required and (value == nil or value == "") then
-      refuse(codes.parameter, "the parameter %s is missing", name)
     end
     if rule.check and value and value ~= "" then
       rule.check(value, name)

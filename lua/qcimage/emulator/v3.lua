@@ -114,7 +114,7 @@ local function authenticate(emulator, request, timestampText)
     refuse("InvalidParameter", "X-TC-Timestamp must be a whole number of seconds, in digits")
   end
   local now = emulator:now()
-  if not emulator.guard:inTime(timestamp, now) then
+  if not guard.inTime(timestamp, now) then
     refuse(
       "AuthFailure.SignatureExpire",
       "X-TC-Timestamp %s is more than %d seconds from the time here, %d",

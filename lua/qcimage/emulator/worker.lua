@@ -21,6 +21,7 @@ void (*signal(int signal, void (*handler)(int)))(int);
 ]]
 
 local SIGHUP, SIGTERM = 1, 15
+local ESRCH = 3
 local SIG_IGN = ffi.cast("void (*)(int)", 1)
 local WATCH_SECONDS = 0.2
 
@@ -97,7 +98,8 @@ end
 local function watch()
   local launcher, other = tonumber(os.getenv "QCIMAGE_LAUNCHER"), settings.stopWith
   ngx.timer.every(WATCH_SECONDS, function()
-    if ffi.C.getppid() ~= launcher or other and ffi.C.kill(other, 0) ~= 0 then
+    local gone = other and ffi.C.kill(other, 0) ~= 0 and ffi.errno() == ESRCH
+    if gone or ffi.C.getppid() ~= launcher then
       ffi.C.kill(ffi.C.getpid(), SIGTERM)
     end
   end)

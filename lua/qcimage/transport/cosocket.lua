@@ -30,6 +30,8 @@ local NO_ROUTE = {
   ["address family not supported by protocol"] = true,
 }
 
+local NO_RESOLVER = "no resolver defined"
+
 local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
 
 -- To nginx, a timeout of 0 is the configured default.
@@ -48,7 +50,7 @@ end
 
 -- What the caller can do about a failure, in nginx's words.
 local function hint(reason, problem, host)
-  if reason == "dns" and problem:find("no resolver defined", 1, true) then
+  if reason == "dns" and problem:find(NO_RESOLVER, 1, true) then
     return " (nginx needs the directive resolver, such as: resolver 127.0.0.53;)"
   elseif reason == "dns" then
     return " (nginx asks the servers of its resolver directive, not /etc/hosts)"
@@ -71,7 +73,9 @@ local function failure(target, reason, problem, sent)
     text.clean(problem),
     hint(reason, problem, target.host)
   )
-  return nil, message, { sent = sent, reason = reason }
+  -- what somebody has to mend is not tried again
+  local lasting = problem:find(NO_RESOLVER, 1, true) and true or nil
+  return nil, message, { sent = sent, reason = reason, lasting = lasting }
 end
 
 local function unsupported(message)

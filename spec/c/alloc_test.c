@@ -1,0 +1,314 @@
+/*
+ * alloc_test.c - every allocation of every scenario of alloc_scenarios.lua
+ * fails: Lua's, and those of the C core, libcurl and libcrypto. Nothing may
+ * crash, leak or lie, and what was in use must be usable afterwards.
+ * Part of qcimage, see LICENSE.
+ *
+ *   alloc_test [STEP [NAME]]   STEP: only each STEP-th allocation of the
+ *                              scenarios that have thousands; NAME: only
+ *                              that scenario
+ *
+ * Linked with --wrap=malloc and so on, so that the core's allocations come
+ * here; the libraries are told so by their own functions. What libc takes for
+ * itself (sockets, files) does not fail.
+ */
+#include "check.h"
+#include "embed.h"
+
+#include <string.h>
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *memory);
+
+/* Whose allocation fails, and which. */
+enum { LUA, CORE };
+static struct {
+  int whose, is_on, goes_on; /* goes_on: so do all after it */
+  long first, seen;
+} fault;
+
+/* Blocks that are held. */
+static long lua_blocks, core_blocks, library_blocks;
+
+static int fails(int whose)
+{
+  if (!fault.is_on || fault.whose != whose)
+    return 0;
+  fault.seen++;
+  return fault.goes_on ? fault.seen >= fault.first : fault.seen == fault.first;
+}
+
+static void *lua_memory(void *user, void *old, size_t old_size, size_t size)
+{
+  void *memory;
+  (void)user;
+  if (size == 0) {
+    lua_blocks -= old != NULL;
+    __real_free(old);
+    return NULL;
+  }
+  if ((old == NULL || size > old_size) && fails(LUA))
+    return NULL; /* Lua takes it for granted that a block can shrink */
+  memory = __real_realloc(old, size);
+  lua_blocks += old == NULL && memory != NULL;
+  return memory;
+}
+
+static void *take(void *old, size_t size, long *blocks)
+{
+  void *memory = fails(CORE) ? NULL : __real_realloc(old, size);
+  *blocks += old == NULL && memory != NULL;
+  return memory;
+}
+
+static void give_back(void *memory, long *blocks)
+{
+  *blocks -= memory != NULL;
+  __real_free(memory);
+}
+
+void *__wrap_malloc(size_t size)
+{
+  return take(NULL, size, &core_blocks);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+  void *memory = take(NULL, count * size, &core_blocks);
+  if (memory != NULL)
+    memset(memory, 0, count * size);
+  return memory;
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+  return take(old, size, &core_blocks);
+}
+
+void __wrap_free(void *memory)
+{
+  give_back(memory, &core_blocks);
+}
+
+static void *library_malloc(size_t size)
+{
+  return take(NULL, size, &library_blocks);
+}
+
+static void *library_calloc(size_t count, size_t size)
+{
+  void *memory = take(NULL, count * size, &library_blocks);
+  if (memory != NULL)
+    memset(memory, 0, count * size);
+  return memory;
+}
+
+static void *library_realloc(void *old, size_t size)
+{
+  return take(old, size, &library_blocks);
+}
+
+static void library_free(void *memory)
+{
+  give_back(memory, &library_blocks);
+}
+
+static char *library_strdup(const char *text)
+{
+  size_t size = strlen(text) + 1;
+  char *copy = library_malloc(size);
+  return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+static void *crypto_malloc(size_t size, const char *file, int line)
+{
+  (void)file, (void)line;
+  return size == 0 ? NULL : library_malloc(size);
+}
+
+static void *crypto_realloc(void *old, size_t size, const char *file, int line)
+{
+  (void)file, (void)line;
+  if (size > 0)
+    return library_realloc(old, size);
+  library_free(old);
+  return NULL;
+}
+
+static void crypto_free(void *memory, const char *file, int line)
+{
+  (void)file, (void)line;
+  library_free(memory);
+}
+
+/* Addresses of servers that answer, and the file that vouches for one. */
+static char plain_server[64], tls_server[64], ca_file[256];
+
+/* Starts them, in a state that is to be closed at the end. */
+static lua_State *start_servers(void)
+{
+  static const char code[] =
+      "server = require 'spec.support.constant'.start()\n"
+      "return server.url, server.tlsUrl,\n"
+      "  require 'spec.support.certs'.path 'ca.pem'";
+  lua_State *L = luaL_newstate();
+  if (L == NULL)
+    exit(1);
+  luaL_openlibs(L);
+  lua_newtable(L); /* of spec/support/process.lua */
+  lua_setglobal(L, "arg");
+  embed_must(L, luaL_dostring(L, code));
+  snprintf(plain_server, sizeof(plain_server), "%s", lua_tostring(L, 1));
+  snprintf(tls_server, sizeof(tls_server), "%s", lua_tostring(L, 2));
+  snprintf(ca_file, sizeof(ca_file), "%s", lua_tostring(L, 3));
+  return L;
+}
+
+/* A state whose stack has: run, what setup gave. */
+static lua_State *new_state(int scenario)
+{
+  lua_State *L = lua_newstate(lua_memory, NULL);
+  const char *address;
+  if (L == NULL)
+    exit(1);
+  luaL_openlibs(L);
+  embed_modules(L);
+  embed_file(L, "spec/c/alloc_scenarios.lua");
+  lua_rawgeti(L, 1, scenario);
+  lua_getfield(L, 2, "run");
+  lua_getfield(L, 2, "setup");
+  lua_getfield(L, 2, "address");
+  address = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  if (address != NULL)
+    lua_pushstring(L, address[0] == 'p' ? plain_server : tls_server);
+  else
+    lua_pushnil(L);
+  lua_pushstring(L, ca_file);
+  embed_must(L, lua_pcall(L, 2, 1, 0));
+  return L;
+}
+
+/* What the last run said that did not do what it should. */
+static char said[256];
+
+/* Runs the scenario of a state. 1: it did what it should, 0: it failed as it
+   may, -1: otherwise. */
+static int run(lua_State *L)
+{
+  int raised, verdict = -1;
+  const char *text = "neither true nor nil and a message";
+  lua_settop(L, 4);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 4);
+  raised = lua_pcall(L, 1, 2, 0) != 0;
+  if (!raised && lua_toboolean(L, 5))
+    return 1;
+  if (raised) {
+    text = lua_tostring(L, 5);
+    if (text != NULL && strstr(text, "not enough memory") != NULL)
+      verdict = 0;
+  } else if (lua_isnil(L, 5) && lua_isstring(L, 6)) {
+    text = lua_tostring(L, 6);
+    lua_getfield(L, 2, "softens");
+    verdict = fault.whose == CORE || lua_toboolean(L, -1) ? 0 : -1;
+  }
+  snprintf(said, sizeof(said), "%s", text != NULL ? text : "no text");
+  return verdict;
+}
+
+/* One run in which an allocation fails, and one after it. 0: there were
+   fewer allocations. */
+static int run_with(int scenario, long first, int *failures)
+{
+  lua_State *L = new_state(scenario);
+  int verdict, reached;
+  fault.first = first;
+  fault.seen = 0;
+  fault.is_on = 1;
+  verdict = run(L);
+  fault.is_on = 0;
+  reached = fault.seen >= first;
+  *failures += verdict == 0;
+  if (verdict < 0 || (verdict == 0 && !reached))
+    printf("\nallocation %ld: %s\n", first, said);
+  CHECK(verdict == 1 || (verdict == 0 && reached));
+  verdict = run(L);
+  if (verdict != 1)
+    printf("\nafter allocation %ld: %s\n", first, said);
+  CHECK(verdict == 1);
+  lua_close(L);
+  CHECK(lua_blocks == 0);
+  CHECK(core_blocks == 0);
+  return reached;
+}
+
+static void sweep(int scenario, const char *name, int step)
+{
+  static const char *const labels[] = {"Lua, one", "Lua, all", "C, one",
+                                       "C, all"};
+  int mode;
+  printf("%-36s", name);
+  for (mode = 0; mode < 4; mode++) {
+    long first = 1;
+    long before, after;
+    int failures = 0;
+    fault.whose = mode < 2 ? LUA : CORE;
+    fault.goes_on = mode % 2;
+    OPENSSL_thread_stop();
+    before = library_blocks;
+    while (run_with(scenario, first, &failures))
+      first += fault.seen > 400 ? step : 1;
+    OPENSSL_thread_stop();
+    after = library_blocks;
+    printf(" | %s %ld (%d) %+ld", labels[mode], fault.seen, failures,
+           after - before);
+    fflush(stdout);
+  }
+  printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+  int step = argc > 1 ? atoi(argv[1]) : 1;
+  lua_State *L, *servers;
+  int count, i;
+  if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) ||
+      curl_global_init_mem(CURL_GLOBAL_DEFAULT, library_malloc, library_free,
+                           library_realloc, library_strdup,
+                           library_calloc) != CURLE_OK)
+    return 1;
+  servers = start_servers();
+  L = luaL_newstate();
+  luaL_openlibs(L);
+  embed_file(L, "spec/c/alloc_scenarios.lua");
+  for (count = 0;; count++) {
+    lua_rawgeti(L, 1, count + 1);
+    if (lua_isnil(L, -1))
+      break;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  for (i = 1; i <= count; i++) {
+    const char *name;
+    lua_rawgeti(L, 1, i);
+    lua_getfield(L, 2, "name");
+    name = lua_tostring(L, 3);
+    if (argc < 3 || strcmp(argv[2], name) == 0)
+      sweep(i, name, step);
+    lua_settop(L, 1);
+  }
+  lua_close(L);
+  lua_close(servers);
+  return CHECK_RESULT();
+}

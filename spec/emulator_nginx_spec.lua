@@ -1,0 +1,434 @@
+local certs = require "spec.support.certs"
+local cjson = require "cjson"
+local process = require "spec.support.process"
+local socket = require "socket"
+local support = require "spec.support.emulator"
+
+-- Tries for a while, as a process ends when it likes.
+local function soon(condition)
+  for _ = 1, 60 do
+    if condition() then
+      return true
+    end
+    socket.sleep(0.1)
+  end
+  return false
+end
+
+-- A folder for temporary files of a server's own, so that what is left of it can be seen.
+local function scratch()
+  return (process.run("mktemp -d"):gsub("\n", ""))
+end
+
+local function leftIn(folder)
+  return (process.run("ls " .. folder))
+end
+
+local function bytesOf(request)
+  local lines = {
+    ("%s %s%s HTTP/1.1"):format(
+      request.method,
+      request.path,
+      request.query ~= "" and "?" .. request.query or ""
+    ),
+    "Host: " .. request.host,
+  }
+  for name, value in pairs(request.headers) do
+    lines[#lines + 1] = name .. ": " .. value
+  end
+  if request.body then
+    lines[#lines + 1] = "Content-Length: " .. #request.body
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n" .. (request.body or "")
+end
+
+local function connect(server)
+  local connection = assert(socket.connect("127.0.0.1", server.port))
+  connection:settimeout(10)
+  return connection
+end
+
+-- Reads one answer: status, headers in small letters, body.
+local function read(connection)
+  local line, problem = connection:receive "*l"
+  if not line then
+    return nil, problem
+  end
+  local headers = {}
+  for header in
+    function()
+      local text = connection:receive "*l"
+      return text ~= "" and text or nil
+    end
+  do
+    local name, value = header:match "^([^:]+): *(.*)$"
+    headers[name:lower()] = value
+  end
+  local body = headers["content-length"] and connection:receive(tonumber(headers["content-length"]))
+  return tonumber(line:match "^HTTP/1%.1 (%d+)"), headers, body
+end
+
+local function exchange(server, bytes)
+  local connection = connect(server)
+  connection:send(bytes)
+  local status, headers, body = read(connection)
+  connection:close()
+  return status, headers, body
+end
+
+local function modify(server, params)
+  local all = { Action = "ModifyImageAttributes", imageId = "img-12345678", imageName = "web-02" }
+  all.Timestamp = os.time()
+  for name, value in pairs(params or {}) do
+    all[name] = value
+  end
+  return bytesOf(support.v2(all, { host = server.host }))
+end
+
+describe("emulator in nginx", function()
+  local server, folder
+
+  setup(function()
+    folder = scratch()
+    server = support.start { env = "TMPDIR=" .. folder }
+  end)
+
+  teardown(function()
+    server:stop()
+    assert(soon(function()
+      return leftIn(folder) == ""
+    end))
+    os.remove(folder)
+  end)
+
+  before_each(function()
+    server:reset()
+    server:set { clockOffset = 0, rateLimit = 0 }
+  end)
+
+  local function nameIs(name)
+    assert.equal(name, server:images()[1].imageName)
+  end
+
+  it("answers both versions, by POST and GET, over one connection", function()
+    local connection = connect(server)
+    local v3 = support.v3("ModifyImageAttribute", { ImageId = "img-12345678", ImageName = "web-03" }, {
+      host = server.host,
+      time = os.time(),
+    })
+    local get = support.v2(
+      { Action = "DescribeImages", imageType = 1, Timestamp = os.time() },
+      { host = server.host, method = "GET" }
+    )
+    connection:send(modify(server))
+    local status, headers, body, _ = read(connection)
+    assert.same({ 200, '{"code":0,"codeDesc":"Success","message":""}' }, { status, body })
+    assert.equal("application/json; charset=utf-8", headers["content-type"])
+    nameIs "web-02"
+    connection:send(bytesOf(v3))
+    status, _, body = read(connection)
+    assert.equal(200, status)
+    assert.is_nil(cjson.decode(body).Response.Error)
+    connection:send(bytesOf(get))
+    status, _, body = read(connection)
+    assert.equal(200, status)
+    assert.equal("web-03", cjson.decode(body).imageSet[1].imageName)
+    connection:close()
+    assert.equal(3, #server:journal())
+  end)
+
+  it("signs with digests that are not the client's", function()
+    local _, _, body = exchange(server, modify(server, { SignatureMethod = "HmacSHA256" }))
+    assert.truthy(body:find("although SignatureMethod is HmacSHA256", 1, true))
+  end)
+
+  it("takes a chunked body", function()
+    local request = support.v2(
+      { Action = "DescribeImages", imageType = 1, Timestamp = os.time() },
+      { host = server.host }
+    )
+    local body = request.body
+    request.body = nil
+    request.headers["transfer-encoding"] = "chunked"
+    local chunks = ("5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n"):format(body:sub(1, 5), #body - 5, body:sub(6))
+    local _, _, answer = exchange(server, bytesOf(request) .. chunks)
+    assert.equal(0, cjson.decode(answer).code)
+  end)
+
+  it("has a clock of its own", function()
+    server:set { clockOffset = 3600 }
+    local _, headers, body = exchange(server, modify(server))
+    assert.equal(4500, cjson.decode(body).code)
+    local now = os.time() + 3600
+    local expected = {}
+    for i = -2, 2 do
+      expected[os.date("!%a, %d %b %Y %H:%M:%S GMT", now + i)] = true
+    end
+    assert.is_true(expected[headers.date])
+  end)
+
+  it("closes the connection before or after the change", function()
+    for kind, name in pairs { dropBefore = "web-01", dropAfter = "web-02" } do
+      server:reset()
+      server:fault { kind = kind }
+      local status, problem = exchange(server, modify(server))
+      assert.is_nil(status)
+      assert.equal("closed", problem)
+      nameIs(name)
+    end
+  end)
+
+  it("answers late, and others meanwhile", function()
+    server:fault { kind = "delay", delay = 0.5 }
+    local slow, before = connect(server), socket.gettime()
+    slow:send(modify(server))
+    assert(soon(function()
+      return #server:journal() == 1
+    end))
+    nameIs "web-02" -- applied, not answered yet
+    local _, _, body = exchange(server, modify(server))
+    assert.equal(0, cjson.decode(body).code)
+    assert.equal(200, (read(slow)))
+    assert.is_true(socket.gettime() - before >= 0.5)
+    slow:close()
+  end)
+
+  it("answers for a gateway", function()
+    server:fault { kind = "status", status = 502 }
+    local status, headers = exchange(server, modify(server))
+    assert.same({ 502, "text/html" }, { status, headers["content-type"] })
+    nameIs "web-01"
+  end)
+
+  it("takes requests up to the limits, and refuses longer ones in JSON", function()
+    local function v2code(bytes)
+      local _, _, body = exchange(server, bytes)
+      return cjson.decode(body).code, body
+    end
+    local function get(size)
+      return ("GET /v2/index.php?x=%s HTTP/1.1\r\nHost: x\r\n\r\n"):format(("x"):rep(size))
+    end
+    local function post(path, size)
+      return ("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"):format(
+        path,
+        size
+      )
+    end
+    local code, body = v2code(get(32000))
+    assert.equal(4000, code)
+    assert.truthy(body:find("Action is missing", 1, true))
+    code, body = v2code(get(35000))
+    assert.equal(4000, code)
+    assert.truthy(body:find("longer than 32768", 1, true))
+    for _, size in ipairs { 60000, 500000 } do
+      local _, _, answer = exchange(server, get(size))
+      assert.equal("RequestSizeLimitExceeded", cjson.decode(answer).Response.Error.Code)
+    end
+    local header = ("GET /v2/index.php HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n"):format(("x"):rep(50000))
+    assert.equal(4000, (v2code(header)))
+    local long = 10 * 1024 * 1024
+    local _, _, answer = exchange(server, post("/", long) .. ("x"):rep(long))
+    assert.equal("MissingParameter", cjson.decode(answer).Response.Error.Code)
+    assert.equal(4000, (v2code(post("/v2/index.php", 12000000))))
+    _, _, answer = exchange(server, post("/", 12000000))
+    assert.equal("RequestSizeLimitExceeded", cjson.decode(answer).Response.Error.Code)
+  end)
+
+  it("is not upset by what is no request", function()
+    for _, bytes in ipairs {
+      "\0\1\2\r\n\r\n",
+      "GET\r\n\r\n",
+      "GET / HTTP/1.1\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+      "GET /v2/index.php HTTP/1.0\r\n\r\n",
+      "GET /%00%ff?%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+      "BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET http://x/v2/index.php?a=b HTTP/1.1\r\nHost: x\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+      "POST / HTTP/1.1\r\nHost: \255\r\nContent-Length: 2\r\n\r\n{}",
+      "GET /_refused HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+    } do
+      local status, _, body = exchange(server, bytes)
+      if status then -- nginx closes some without a word
+        assert.is_true(status < 500, bytes)
+        local ok = pcall(cjson.decode, body)
+        assert.is_true(ok, bytes .. tostring(body))
+      end
+    end
+    local log = process.run(("cat %s/*/error.log"):format(folder))
+    assert.falsy(log:find("lua", 1, true), log)
+    assert.equal(5, #server:images())
+  end)
+end)
+
+describe("emulator command", function()
+  local folder
+
+  before_each(function()
+    folder = scratch()
+  end)
+
+  after_each(function()
+    process.run("rm -rf " .. folder)
+  end)
+
+  local function start(...)
+    return support.start { args = { ... }, env = "TMPDIR=" .. folder }
+  end
+
+  local function command(arguments, environment)
+    return process.run(
+      ("env TMPDIR=%s %s lua5.4 spec/support/qcimage.lua %s"):format(folder, environment or "", arguments)
+    )
+  end
+
+  it("ends with its process, however that ends, and leaves nothing", function()
+    for _, signal in ipairs { "TERM", "KILL", "HUP" } do
+      local server = start()
+      process.run(("kill -%s %s"):format(signal, server.pid))
+      assert.is_true(soon(function()
+        return leftIn(folder) == "" and not socket.connect("127.0.0.1", server.port)
+      end))
+      server:stop()
+    end
+  end)
+
+  it("ends with nginx, or as a group by Ctrl-C, and is content", function()
+    for _, signal in ipairs { "TERM", "INT", "QUIT" } do
+      local script = [[(
+        TMPDIR=FOLDER lua5.4 spec/support/qcimage.lua emulator >FOLDER/ready & command=$!
+        until [ -s FOLDER/ready ]; do sleep 0.05; done
+        kill -SIGNAL $(cat FOLDER/qcimage-emulator.*/nginx.pid)
+        wait $command; code=$?
+        rm FOLDER/ready
+        exit $code
+      )]]
+      local output, status = process.run((script:gsub("%u+", { FOLDER = folder, SIGNAL = signal })))
+      assert.same({ "", 0 }, { output, status })
+      assert.equal("", leftIn(folder))
+    end
+  end)
+
+  it("ends with another process that it was told of", function()
+    local sleeper = process.run("sleep 30 >/dev/null 2>&1 & echo $!"):gsub("\n", "")
+    local server = start("--stop-with", sleeper)
+    assert.equal(5, #server:images())
+    process.run("kill " .. sleeper)
+    assert.is_true(soon(function()
+      return leftIn(folder) == ""
+    end))
+    server:stop()
+  end)
+
+  it("runs next to another one", function()
+    local one, other = start(), start()
+    assert.not_equal(one.port, other.port)
+    exchange(one, modify(one))
+    assert.equal("web-02", one:images()[1].imageName)
+    assert.equal("web-01", other:images()[1].imageName)
+    local output, status = command("emulator --port " .. one.port)
+    assert.same({ ("qcimage: port %d is in use\n"):format(one.port), 1 }, { output, status })
+    one:stop()
+    other:stop()
+  end)
+
+  it("obeys its options", function()
+    local server = start(
+      "--images",
+      "spec/fixtures/images.json",
+      "--rate=1",
+      "--clock-offset",
+      "-1000",
+      "--host-name",
+      "api.private"
+    )
+    assert.equal("img-0a1b2c3d", server:images()[1].imageId)
+    local _, _, body = exchange(server, modify(server))
+    assert.equal(4500, cjson.decode(body).code)
+    local params = { Timestamp = os.time() - 1000 }
+    _, _, body = exchange(server, modify(server, params))
+    assert.equal(6100, cjson.decode(body).code)
+    server:stop()
+  end)
+
+  it("takes keys from the environment, and shows them to no one", function()
+    local server = support.start {
+      env = ("TMPDIR=%s TENCENTCLOUD_SECRET_ID=AKIDmine TENCENTCLOUD_SECRET_KEY=keykey TENCENTCLOUD_TOKEN=toktok"):format(folder),
+    }
+    local request = support.v2(
+      { Action = "DescribeImages", imageType = 1, Timestamp = os.time(), SecretId = "AKIDmine", Token = "toktok" },
+      { host = server.host, key = "keykey" }
+    )
+    local _, _, body = exchange(server, bytesOf(request))
+    assert.equal(0, cjson.decode(body).code)
+    local seen = process.run(("cat %s/*/* 2>/dev/null; ps axww -o args"):format(folder))
+    assert.falsy(seen:find("keykey", 1, true))
+    assert.falsy(seen:find("toktok", 1, true))
+    server:stop()
+  end)
+
+  it("speaks TLS", function()
+    local server = start("--tls", certs.path "good.pem", certs.path "good.key", "--require-https")
+    assert.equal("https://", server.url:sub(1, 8))
+    local output, status = process.run(
+      ("curl -sS --cacert %s %s/_emulator/"):format(certs.path "ca.pem", server.url)
+    )
+    assert.equal(0, status)
+    assert.equal("qcimage", cjson.decode(output).emulator)
+    local _, _, body = exchange(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert.equal("table", type(cjson.decode(body)))
+    server:stop()
+    output, status = command "emulator --tls nonexistent.pem nonexistent.key"
+    assert.equal(1, status)
+    assert.truthy(output:find("/nonexistent.pem", 1, true), output)
+  end)
+
+  it("tells usage errors apart", function()
+    for arguments, words in pairs {
+      [""] = "no command",
+      ["emulate"] = "unknown command emulate",
+      ["emulator --porty 1"] = "unknown option --porty",
+      ["emulator --port"] = "--port needs a value",
+      ["emulator --port 70000"] = "--port must be a number from 0 to 65535",
+      ["emulator --port 1.5"] = "--port must be",
+      ["emulator --require-https=1"] = "takes no value",
+      ["emulator --images /nonexistent"] = "/nonexistent: No such file",
+      ["emulator --images spec/fixtures/vectors.json"] = "has no field",
+      ["emulator --images spec/emulator_spec.lua"] = "not a JSON list",
+      ["emulator --images spec"] = "can't be read",
+    } do
+      local output, status = command(arguments .. " 2>&1 >/dev/null")
+      assert.equal(2, status, arguments)
+      assert.truthy(output:find(words, 1, true), output)
+      assert.falsy(output:find("traceback", 1, true))
+    end
+    local output, status = command("emulator --help 2>/dev/null")
+    assert.truthy(output:find("--images FILE", 1, true))
+    assert.equal(0, status)
+    output, status = command "--version 2>/dev/null"
+    assert.truthy(output:find "^qcimage %d+%.%d+%.%d+\n$")
+    assert.equal(0, status)
+  end)
+
+  it("names what it lacks", function()
+    local function with(nginx)
+      process.run(("mkdir -p %s/bin; printf '#!/bin/sh\\n%s\\n' >%s/bin/nginx; chmod +x %s/bin/nginx"):format(
+        folder,
+        nginx,
+        folder,
+        folder
+      ))
+      return command("emulator", ('PATH="%s/bin:$PATH"'):format(folder))
+    end
+    local output, status = with "echo configure arguments: --modules-path=/nonexistent"
+    assert.equal(1, status)
+    assert.truthy(output:find("nginx has no Lua module (/nonexistent); on Debian: apt install", 1, true))
+    output, status = with('[ "$1" = -V ] && { echo configure arguments: ngx_lua; exit; }; echo broken >&2; exit 3')
+    assert.equal(1, status)
+    assert.equal("qcimage: nginx failed: broken\n", output)
+    process.run("rm -r " .. folder .. "/bin")
+    assert.equal("", leftIn(folder))
+  end)
+end)

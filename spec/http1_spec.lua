@@ -1,0 +1,190 @@
+local answers = require "spec.support.answers"
+local http1 = require "qcimage.transport.http1"
+local limits = require "qcimage.limits"
+
+local MOST = 1024 * 1024
+local OK = "HTTP/1.1 200 OK\r\n"
+
+-- Reads pieces, then the end of the connection. Returns the reader, and problem and reason.
+local function read(pieces, most)
+  local reader = http1.reader(most or MOST)
+  for _, piece in ipairs(pieces) do
+    local done, problem, reason = reader:feed(piece)
+    if done == nil then
+      return reader, problem, reason
+    end
+    assert.equal(done, reader.response ~= nil)
+  end
+  if not reader.response and not reader:finish() then
+    return reader, "the end", "closed"
+  end
+  return reader
+end
+
+local function check(answer, pieces, how)
+  local reader, problem, reason = read(pieces)
+  assert.equal(answer.reason, reason, how)
+  if answer.reason then
+    assert.equal("string", type(problem))
+    assert.is_nil(reader.response)
+    return nil
+  end
+  assert.equal(answer.status, reader.response.status, how)
+  assert.equal(answer.body, reader.response.body, how)
+  return reader.keep
+end
+
+local function split(bytes, at)
+  return { bytes:sub(1, at), bytes:sub(at + 1) }
+end
+
+describe("an answer", function()
+  for _, list in ipairs { answers.both, answers.strict } do
+    for _, answer in ipairs(list) do
+      it("with " .. answer.name .. " is read alike whole, in two parts and byte by byte", function()
+        local bytes = answer.bytes
+        assert.equal(answer.keep, check(answer, { bytes }, "whole"))
+        for at = 1, #bytes - 1 do
+          check(answer, split(bytes, at), "at " .. at)
+        end
+        local single = {}
+        for at = 1, #bytes do
+          single[at] = bytes:sub(at, at)
+        end
+        assert.equal(answer.keep, check(answer, single, "byte by byte"))
+      end)
+    end
+  end
+
+  it("that is cut short is none, and its connection is not kept", function()
+    for _, answer in ipairs(answers.both) do
+      if answer.keep then
+        for length = 0, #answer.bytes - 1 do
+          local reader, _, reason = read { answer.bytes:sub(1, length) }
+          assert.equal("closed", reason, answer.name .. " " .. length)
+          assert.is_nil(reader.response)
+          assert.is_falsy(reader.keep)
+        end
+      end
+    end
+  end)
+
+  it("followed by more does not keep its connection, however the more comes", function()
+    local bytes = OK .. "Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\n"
+    for at = 0, #bytes - 1 do
+      local reader = read(split(bytes, at))
+      assert.equal("{}", reader.response.body)
+      assert.is_false(reader.keep)
+    end
+  end)
+
+  it("has its headers by small names, joined where there are several", function()
+    local reader = read { OK .. "X-One:  a b \r\nx-two: 1\r\nX-TWO:2\r\nX-None:\r\nContent-Length: 0\r\n\r\n" }
+    assert.same({
+      ["x-one"] = "a b",
+      ["x-two"] = "1, 2",
+      ["x-none"] = "",
+      ["content-length"] = "0",
+    }, reader.response.headers)
+  end)
+
+  it("has no headers of interim answers or trailers", function()
+    local reader = read {
+      "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" .. OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n",
+    }
+    assert.same({ ["transfer-encoding"] = "chunked" }, reader.response.headers)
+  end)
+
+  it("is held to the limit of its body, however that is framed", function()
+    for _, framed in ipairs {
+      { "Content-Length: %d\r\n\r\n%s", true },
+      { "\r\n%s" },
+      { "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n%x\r\n%s\r\n0\r\n\r\n", true, 3 },
+    } do
+      local function bytes(length)
+        local rest = ("x"):rep(length - (framed[3] or 0))
+        return OK .. (framed[2] and framed[1]:format(#rest, rest) or framed[1]:format(rest))
+      end
+      assert.equal(100, #read({ bytes(100) }, 100).response.body)
+      local reader, _, reason = read({ bytes(101) }, 100)
+      assert.equal("tooLarge", reason)
+      assert.is_nil(reader.response)
+    end
+  end)
+
+  it("is held to the limits of its head, with interim answers and trailers", function()
+    local line = "X-A: " .. ("x"):rep(1000) .. "\r\n"
+    local enough = math.floor(limits.headerBytes / #line) + 1
+    local chunked = OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    for what, bytes in pairs {
+      ["long lines"] = OK .. line:rep(enough),
+      ["a line without end"] = OK .. "X-A: " .. ("x"):rep(limits.headerBytes),
+      ["many lines"] = OK .. ("A: b\r\n"):rep(limits.headerLines),
+      ["many interim answers"] = ("HTTP/1.1 100 Continue\r\n\r\n"):rep(limits.headerLines),
+      ["a long trailer"] = chunked .. line:rep(enough),
+      ["a trailer of many lines"] = chunked .. ("A: b\r\n"):rep(limits.headerLines),
+    } do
+      local _, _, reason = read { bytes }
+      assert.equal("tooLarge", reason, what)
+    end
+    assert.is_table(read({ OK .. ("A: b\r\n"):rep(limits.headerLines - 3) .. "Content-Length: 0\r\n\r\n" }).response)
+  end)
+
+  it("may not have more of chunk lines than of body", function()
+    local tiny = "1;" .. ("x"):rep(100) .. "\r\na\r\n"
+    local _, _, reason = read { OK .. "Transfer-Encoding: chunked\r\n\r\n" .. tiny:rep(math.floor(limits.headerBytes / 100)) }
+    assert.equal("tooLarge", reason)
+  end)
+
+  it("costs no more than its length, whatever blanks it has", function()
+    local blanks = (" "):rep(30000)
+    local before = os.clock()
+    for _ = 1, 20 do
+      read { OK .. "X-A: " .. blanks .. "x" .. blanks .. "\r\nConnection: " .. blanks .. "\r\n\r\n" }
+      read { OK .. "Content-Length:" .. blanks .. "1" .. blanks .. "2\r\n\r\n" }
+      read { OK .. "Connection: x" .. blanks .. "x" .. blanks .. ",y\r\n\r\n" }
+    end
+    -- a time that grows with the square would be minutes
+    assert.is_true(os.clock() - before < 10)
+  end)
+end)
+
+describe("a request", function()
+  local function write(request, path)
+    local pieces, problem = http1.write(request, path)
+    return pieces and table.concat(pieces), problem
+  end
+
+  it("begins with its line and Host, and tells its body's length", function()
+    local bytes = write({ method = "POST", headers = { ["X-A"] = "b", Host = "h:1" }, body = "abc" }, "/p")
+    assert.equal("POST /p HTTP/1.1\r\nHost: h:1\r\nX-A: b\r\nContent-Length: 3\r\n\r\nabc", bytes)
+    bytes = write({ method = "GET", headers = { Host = "h" } }, "/p?q")
+    assert.equal("GET /p?q HTTP/1.1\r\nHost: h\r\n\r\n", bytes)
+    assert.matches("\r\nContent%-Length: 0\r\n\r\n$", write({ method = "POST", headers = { Host = "h" } }, "/"))
+  end)
+
+  it("that a header would split is not written", function()
+    for name, value in pairs { ["X-A"] = "b\r\nX-B: c", ["X-B"] = "a\nb", ["X-C"] = "a\0b", ["X-D: e\r\nX-F"] = "g", [""] = "h" } do
+      local bytes, problem = write({ method = "GET", headers = { Host = "h", [name] = value } }, "/")
+      assert.is_nil(bytes)
+      assert.is_nil(problem:find "[\r\n]")
+    end
+  end)
+
+  it("has its URL taken apart", function()
+    for url, parts in pairs {
+      ["http://a.example"] = { "http", "a.example", 80, "/" },
+      ["https://a.example/v2/index.php?a=b/c"] = { "https", "a.example", 443, "/v2/index.php?a=b/c" },
+      ["https://a.example?a=b"] = { "https", "a.example", 443, "/?a=b" },
+      ["http://127.0.0.1:8080/"] = { "http", "127.0.0.1", 8080, "/" },
+      ["https://[::1]:8443/"] = { "https", "[::1]", 8443, "/" },
+      ["https://[2001:db8::1]"] = { "https", "[2001:db8::1]", 443, "/" },
+    } do
+      local target = http1.parseUrl(url)
+      assert.same(parts, { target.scheme, target.host, target.port, target.path })
+    end
+    for _, url in ipairs { "", "a.example", "ftp://a.example/", "http://", "http://a b/", "http://a/b c", "http://a\r\n/" } do
+      assert.is_nil(http1.parseUrl(url))
+    end
+  end)
+end)

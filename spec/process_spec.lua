@@ -1,0 +1,233 @@
+local certs = require "spec.support.certs"
+local http = require "qcimage.http"
+local posix = require "testposix"
+local process = require "spec.support.process"
+local raw = require "spec.support.raw"
+local socket = require "socket"
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
+
+describe("in its process", function()
+  local server, connection
+
+  local function start(...)
+    server = raw.start { tls = "good", ... }
+    connection = http.new { caFile = certs.path "ca.pem" }
+  end
+
+  local function send(path)
+    local request = { method = "GET", url = server.url .. "/" .. (path or ""), headers = {} }
+    local answer, message, detail = connection:send(request, 5, 5, true)
+    return answer, message, detail
+  end
+
+  after_each(function()
+    if connection then
+      connection:close()
+    end
+    if server then
+      server:stop()
+    end
+    server, connection = nil, nil
+  end)
+
+  it("a connection leaves signal handlers and masks as they were", function()
+    start(ANSWERING)
+    local before = posix.signals()
+    assert(send())
+    connection:close()
+    assert.equal(before, posix.signals())
+  end)
+
+  for what, act in pairs {
+    ["used again"] = "assert(connection:send(request, 5, 5, true))",
+    ["closed"] = "connection:close()",
+    ["collected"] = "connection = nil; collectgarbage(); collectgarbage()",
+  } do
+    it("a connection that the server has reset does not end the program when it is " .. what, function()
+      start({ { "recv" }, { "send", OK }, { "sleep", 0.05 }, { "reset" } }, ANSWERING)
+      local output, status = process.lua(([[
+        local connection = require "qcimage.http".new { caFile = %q }
+        local request = { method = "GET", url = %q, headers = {} }
+        assert(connection:send(request, 5, 5, true))
+        os.execute "sleep 0.3" -- the reset comes
+        %s
+        print "alive"
+      ]]):format(certs.path "ca.pem", server.url, act))
+      assert.equal("alive\n", output)
+      assert.equal(0, status)
+    end)
+  end
+
+  it("a connection keeps no descriptor when it is closed", function()
+    start(ANSWERING)
+    local before = posix.descriptors()
+    assert(send())
+    connection:close()
+    assert.equal(before, posix.descriptors())
+  end)
+
+  it("a connection is not inherited by other programs", function()
+    server = raw.start { ANSWERING }
+    connection = http.new()
+    assert(send())
+    local program = io.popen("cat", "w")
+    connection:close()
+    local deadline = socket.gettime() + 5
+    while server:ends()[1] == "open" and socket.gettime() < deadline do
+      socket.sleep(0.01)
+    end
+    assert.equal("gone", server:ends()[1])
+    program:close()
+  end)
+
+  -- Each child uses the copy of the connection that fork gave it in another way.
+  for what, act in pairs {
+    ["uses it"] = function()
+      assert(send "child")
+    end,
+    ["closes it"] = function()
+      connection:close()
+    end,
+    ["collects it"] = function()
+      connection = nil
+      collectgarbage()
+      collectgarbage()
+    end,
+    ["uses and closes it"] = function()
+      assert(send "child")
+      connection:close()
+    end,
+  } do
+    it("a connection stays whole when a forked process " .. what, function()
+      start(ANSWERING)
+      assert(send "first")
+      local pid = posix.fork()
+      if pid == 0 then
+        posix.exit(pcall(act) and 7 or 1)
+      end
+      assert.equal(7, posix.wait(pid))
+      assert.equal("{}", assert(send "second").body)
+      local requests = server:requests()
+      assert.truthy(requests[1]:find "GET /second") -- still the first one
+      assert.is_nil(requests[1]:find "child")
+      assert.equal("open", server:ends()[1])
+      for i = 2, #requests do
+        assert.truthy(requests[i]:find "^GET /child")
+      end
+    end)
+  end
+
+  it("a forked process holds none of the descriptors of a connection that it has let go", function()
+    start(ANSWERING)
+    assert(send())
+    local pid = posix.fork()
+    if pid == 0 then
+      local before = posix.descriptors()
+      connection:close()
+      posix.exit(before - posix.descriptors())
+    end
+    assert.equal(1, posix.wait(pid))
+  end)
+
+  it("many connections come and go", function()
+    start(ANSWERING)
+    assert(send())
+    local before = posix.descriptors()
+    for _ = 1, 200 do
+      local one = http.new { caFile = certs.path "ca.pem" }
+      assert(one:send({ method = "POST", url = server.url, headers = {}, body = "x" }, 5, 5, true))
+      collectgarbage "step"
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, posix.descriptors())
+  end)
+
+  it("a connection that was made in a coroutine outlives it", function()
+    start(ANSWERING)
+    connection = coroutine.wrap(function()
+      local one = http.new { caFile = certs.path "ca.pem" }
+      connection = one
+      assert(send())
+      return one
+    end)()
+    collectgarbage()
+    collectgarbage()
+    assert(send())
+    assert.equal(1, #server:requests())
+  end)
+end)
+
+-- A host with these files in /etc, on a network of its own that has the loopback alone.
+describe("where the network is broken", function()
+  local function isolated(files, code, background)
+    local script = { "set -e", "ip link set lo up", "d=$(mktemp -d)", "trap 'rm -rf $d' EXIT" }
+    for name, text in pairs(files) do
+      script[#script + 1] = ("printf '%%s\\n' %s >$d/%s; mount --bind $d/%s /etc/%s"):format(
+        process.quote(text),
+        name,
+        name,
+        name
+      )
+    end
+    script[#script + 1] = background
+    script[#script + 1] = ("%s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(process.interpreter, code)
+    local output, status =
+      process.run("unshare --map-root-user --net --mount sh -c " .. process.quote(table.concat(script, "\n")))
+    return output, status
+  end
+
+  local SEND = [[
+    local socket = require "socket"
+    local send, close = require "qcimage.transport.curl".new { connectTimeout = 5 }
+    local function try(url, seconds)
+      local before = socket.gettime()
+      local answer, message, detail = send({ method = "GET", url = url, headers = {} }, seconds)
+      return answer and answer.status or detail.reason, detail and detail.sent, socket.gettime() - before, message
+    end
+  ]]
+
+  it("a name server that does not answer cannot hold a call, nor the end of the program", function()
+    local began = socket.gettime()
+    local output, status = isolated(
+      { ["resolv.conf"] = "nameserver 127.0.0.1\noptions timeout:10 attempts:2", ["nsswitch.conf"] = "hosts: dns" },
+      SEND
+        .. [[
+          local silent = assert(socket.udp())
+          assert(silent:setsockname("127.0.0.1", 53))
+          local reason, sent, took, message = try("https://api.test/", 0.5)
+          print(reason, sent, took < 1.5 or took, message)
+          close()
+          assert(silent:receivefrom()) -- it was asked
+        ]]
+    )
+    local took = socket.gettime() - began
+    assert.equal(0, status, output)
+    assert.equal("timeout\tfalse\ttrue", output:match "^[^\t]*\t[^\t]*\t[^\t]*", output)
+    assert.is_true(took < 5, ("the program took %.1f s"):format(took))
+  end)
+
+  it("a name that is not known has sent nothing", function()
+    local output = isolated({ ["nsswitch.conf"] = "hosts: files" }, SEND .. [[print(try("https://api.test/", 5))]])
+    assert.truthy(output:find "^dns\tfalse\t", output)
+    assert.truthy(output:find("cannot find the address of api.test:443", 1, true), output)
+  end)
+
+  it("a name whose IPv6 address leads nowhere is reached over IPv4", function()
+    local output, status = isolated(
+      { ["nsswitch.conf"] = "hosts: files", hosts = "2001:db8::1 api.test\n127.0.0.1 api.test" },
+      SEND
+        .. [[
+          local raw = require "spec.support.raw"
+          local server = raw.start { { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" } } }
+          local status, _, took = try(("http://api.test:%d/"):format(server.port), 5)
+          print(status, took < 4)
+          server:stop()
+        ]]
+    )
+    assert.equal("200\ttrue\n", output)
+    assert.equal(0, status)
+  end)
+end)
