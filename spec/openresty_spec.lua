@@ -25,7 +25,11 @@ local CLIENT = ([[
 local names, emulator, secure
 
 setup(function()
-  names = dns.start { "api.test=127.0.0.1", "localhost=127.0.0.1" }
+  local known = { "api.test=127.0.0.1", "localhost=127.0.0.1" }
+  for i = 1, 6 do -- names that are asked for once, so that they are not remembered
+    known[#known + 1] = ("new%d.test=127.0.0.1"):format(i)
+  end
+  names = dns.start(known)
   emulator = emulators.start()
   secure = emulators.start { args = { "--tls", certs.path "good.pem", certs.path "good.key" } }
 end)
@@ -199,7 +203,7 @@ describe("in nginx", function()
     assert.equal("", server:complaints())
   end)
 
-  it("the name is told to the server that is asked for", function()
+  it("the name is told to the server that is asked for, after reloads, too", function()
     local port = nginx.freePort()
     start(
       ([[
@@ -213,6 +217,9 @@ describe("in nginx", function()
         }
       ]]):format(names.port, certs.path "ca.pem", port, certs.path "good.pem", certs.path "good.key")
     )
+    for _ = 1, 5 do
+      server:reload() -- TLS must outlive what a reload ends
+    end
     for _, name in ipairs { "api.test", "localhost" } do
       local answer, message = server:lua(
         [[
@@ -275,6 +282,84 @@ describe("in nginx", function()
     assert.equal(1, count)
   end)
 
+  it("a call whose kept connection had died is made once more at once, signed afresh", function()
+    start ""
+    local OK = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"code":0}'
+    local service = raw.start {
+      { { "recv" }, { "send", OK }, { "recv" }, { "close" } },
+      { { "recv" }, { "send", OK } },
+    }
+    local attempts = server:lua(CLIENT .. [[
+      local client = made { endpoint = "$url", maxAttempts = 2, method = "GET" }
+      client.random = function() return 1e9 end -- any other wait would be beyond the timeout
+      assert(client:modify { imageId = "img-1", imageName = "a" })
+      local result = assert(client:modify { imageId = "img-1", imageName = "b" })
+      return result.attempts
+    ]], { url = service.url })
+    assert.equal(2, #attempts)
+    assert.equal("unknown", attempts[1].outcome)
+    local requests = service:requests()
+    assert.equal(2, #requests)
+    local lost = stub.form(requests[1]:match "\r\n\r\nGET [^?]*%?(%S+)")
+    local again = stub.form(requests[2]:match "^GET [^?]*%?(%S+)")
+    assert.equal("b", lost.imageName)
+    assert.equal("b", again.imageName)
+    assert.not_equal(lost.Nonce, again.Nonce)
+    assert.not_equal(lost.Signature, again.Signature)
+    service:stop()
+  end)
+
+  it("another transport is plugged in as the README shows", function()
+    local README = [[
+local client = require("qcimage").new {
+  transport = function(request, seconds)    -- request: method, url, headers, body
+    local http = require("resty.http").new()
+    http:set_timeout(seconds * 1000)
+    local response, problem = http:request_uri(request.url, request)
+    return response, problem    -- response: status, headers, body
+  end,
+}
+]]
+    assert.is_truthy(stub.fixture("../../README.md"):find(README, 1, true))
+    server = nginx.start {
+      conf = nginx.conf "init_by_lua_block { image = require 'qcimage' }",
+      environment = KEYS,
+    }
+    -- what that library's functions take and give
+    local code, problem, message = server:lua(
+      [[
+        package.preload["resty.http"] = function()
+          local Http = {}
+          Http.__index = Http
+          function Http:set_timeout(milliseconds) self.seconds = milliseconds / 1000 end
+          function Http:request_uri(url, params)
+            if url:find "^http:" then return nil, "connection refused" end
+            local transport = require("qcimage.transport.cosocket").new {}
+            params.url = "$url/v2/index.php"
+            return transport(params, self.seconds)
+          end
+          return { new = function() return setmetatable({}, Http) end }
+        end
+        local os, getenv = os, os.getenv
+        os.getenv = function(name)
+          return ({ TENCENTCLOUD_SECRET_ID = "$id", TENCENTCLOUD_SECRET_KEY = "$key", TENCENTCLOUD_REGION = "gz" })[name]
+        end
+        $readme
+        os.getenv = getenv
+        local result = assert(client:modify { imageId = "img-12345678", imageName = "web-09" })
+        client.endpoint = { scheme = "http", host = "127.0.0.1", port = "1", hostHeader = "127.0.0.1:1" }
+        client.options.maxAttempts = 1
+        local _, message, err = client:modify { imageId = "img-12345678", imageName = "web-09" }
+        return result.code, err, message
+      ]],
+      { url = emulator.url, id = stub.SECRET_ID, key = stub.SECRET_KEY, readme = README }
+    )
+    assert.equal(0, code)
+    assert.equal("network", problem.kind)
+    assert.equal("unknown", problem.outcome) -- it did not say that nothing was sent
+    assert.matches("connection refused", message)
+  end)
+
   it("a wait before another attempt lets others through", function()
     start ""
     emulator:reset()
@@ -291,7 +376,6 @@ describe("in nginx", function()
       local result = assert(client:modify { imageId = "img-12345678", imageName = "web-09" })
       ended = true
       ngx.thread.wait(ticker)
-      local waited = -result.attempts[1].duration - result.attempts[2].duration - result.attempts[3].duration
       return #result.attempts, ticks
     ]], { url = emulator.url })
     assert.equal(3, attempts)
@@ -364,7 +448,7 @@ describe("an error in nginx", function()
     local unshare = process.run "id -u" == "0\n" and "unshare -n" or "unshare -r -n"
     server = nginx.start {
       wrap = unshare
-        .. [[ sh -c 'ip link set lo up && { sleep 20 | lua5.4 spec/support/dns.lua 5353 six.test=2001:db8::1 & }
+        .. [[ sh -c 'ip link set lo up && { sleep 20 | lua5.4 spec/support/dns.lua 5353 six.test=2001:db8::1 & } >/dev/null 2>&1
           exec "$@"' sh ]],
       quiet = true,
       conf = nginx.conf(([[
@@ -398,7 +482,6 @@ describe("a phase of nginx", function()
   -- Notes what a call gives; in a phase without sockets it must give it at once.
   local TRY = CLIENT .. [[
     function try(phase)
-      local started = os.clock()
       local ok, result, message, err = pcall(function()
         local client = made { endpoint = "http://127.0.0.1:$PORT/v2/index.php" }
         return client:modify { imageId = "img-12345678", imageName = "web-09" }
@@ -507,19 +590,20 @@ end)
 
 describe("a C function around a call in nginx", function()
   local AROUND = CLIENT .. [[
-    local client = made { endpoint = "$url" }
+    local client = made { endpoint = "http://$host:$port", allowPlainHttp = true }
     local function call()
       local result, message, err = client:modify { imageId = "img-12345678", imageName = "web-09" }
       return { result and "success" or err.kind, message }
     end
   ]]
 
-  local function around(code)
-    return (server:lua(AROUND .. code, { url = emulator.url }))
+  local function around(code, host)
+    return (server:lua(AROUND .. code, { host = host or "127.0.0.1", port = emulator.port }))
   end
 
   it("that can wait does not hinder it", function()
-    start ""
+    start(("resolver 127.0.0.1:%d ipv6=off;"):format(names.port))
+    local number = 0
     for what, code in pairs {
       pcall = "local _, seen = pcall(call) return seen",
       xpcall = "local _, seen = xpcall(call, debug.traceback) return seen",
@@ -528,7 +612,9 @@ describe("a C function around a call in nginx", function()
       iterator = "for seen in call do return seen end",
       thread = "local _, seen = ngx.thread.wait(ngx.thread.spawn(call)) return seen",
     } do
-      assert.equal("success", around(code)[1], what)
+      number = number + 1
+      local seen = around(code, ("new%d.test"):format(number))
+      assert.equal("success", seen[1], what .. ": " .. tostring(seen[2]))
     end
     assert.equal("", server:complaints())
   end)

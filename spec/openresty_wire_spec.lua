@@ -471,6 +471,29 @@ describe("many light threads in nginx", function()
   end)
 end)
 
+describe("a light thread in nginx that is killed in a call", function()
+  it("leaves nothing behind", function()
+    local service = raw.start { { { "recv" } } }
+    local start = core.monotonic()
+    server:lua(
+      [[
+        local transport = require("qcimage.transport.cosocket").new {}
+        local thread = ngx.thread.spawn(transport, { method = "GET", url = "$url/", headers = { Host = "h" } }, 30)
+        ngx.sleep(0.1)
+        assert(ngx.thread.kill(thread))
+      ]],
+      { url = service.url }
+    )
+    assert.is_true(core.monotonic() - start < 5)
+    nginx.eventually(function()
+      return service:ends()[1] == "gone"
+    end, function()
+      return "closing the connection"
+    end)
+    service:stop()
+  end)
+end)
+
 describe("nginx", function()
   it("had nothing to complain of", function()
     socket.sleep(0.05)

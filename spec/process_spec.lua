@@ -40,26 +40,6 @@ describe("in its process", function()
     assert.equal(before, posix.signals())
   end)
 
-  for what, act in pairs {
-    ["used again"] = "assert(connection:send(request, 5, 5, true))",
-    ["closed"] = "connection:close()",
-    ["collected"] = "connection = nil; collectgarbage(); collectgarbage()",
-  } do
-    it("a connection that the server has reset does not end the program when it is " .. what, function()
-      start({ { "recv" }, { "send", OK }, { "sleep", 0.05 }, { "reset" } }, ANSWERING)
-      local output, status = process.lua(([[
-        local connection = require "qcimage.http".new { caFile = %q }
-        local request = { method = "GET", url = %q, headers = {} }
-        assert(connection:send(request, 5, 5, true))
-        os.execute "sleep 0.3" -- the reset comes
-        %s
-        print "alive"
-      ]]):format(certs.path "ca.pem", server.url, act))
-      assert.equal("alive\n", output)
-      assert.equal(0, status)
-    end)
-  end
-
   it("a connection keeps no descriptor when it is closed", function()
     start(ANSWERING)
     local before = posix.descriptors()

@@ -376,7 +376,7 @@ static const char *reason_of(const qc_http *http, CURLcode code, int sent)
     if (mentions(http, "chunked-encoding")) /* it was malformed */
       return "format";
     return sent ? "closed" : "proxy"; /* only that one answers so early */
-  case CURLE_ABORTED_BY_CALLBACK: /* on_prerequest */
+  case CURLE_ABORTED_BY_CALLBACK:     /* on_prerequest */
     return "closed";
   case CURLE_FILESIZE_EXCEEDED:
     return "tooLarge";
@@ -455,8 +455,8 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     result->header_count = reply->header_count;
     return 1;
   }
-  result->reason = reply->fault ? reply->reason
-                                 : reason_of(http, code, result->sent);
+  result->reason =
+      reply->fault ? reply->reason : reason_of(http, code, result->sent);
   result->reused = http->was_reused;
   result->message = describe(http, code);
   return 0;

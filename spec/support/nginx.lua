@@ -128,20 +128,18 @@ end
 function M.start(options)
   modules = modules or findModules()
   local dir = output("mktemp -d"):gsub("\n", "")
-  local self = setmetatable({ dir = dir, port = M.freePort() }, Server)
-  self.url = "http://127.0.0.1:" .. self.port
+  local self = setmetatable({ dir = dir }, Server)
   self.loads = options.loads == false and "" or modules
   if moduleFolder then -- paths of modules are seen from nginx's folder
     output(("ln -s %s %s/modules"):format(moduleFolder, dir))
   end
-  write(self, options.conf)
   local build = assert(os.getenv "QCIMAGE_BUILD", "QCIMAGE_BUILD names the folder of the build")
   local root = output("pwd"):gsub("\n", "")
   local main = ("pid %s/nginx.pid; error_log %s/error.log notice;"):format(dir, dir)
   if output("id -u"):match "^0\n" then
     main = main .. " user root;"
   end
-  local text, status = process.run(
+  local command = (
     ("%s env -u LUA_INIT LUA_PATH='%s/lua/?.lua;;' LUA_CPATH='%s/lib/5.1/?.so;;' %s "):format(
       options.wrap or "",
       root,
@@ -149,7 +147,17 @@ function M.start(options)
       options.environment or ""
     ) .. ("nginx -p %s/ -c %s/nginx.conf -e %s/error.log -g '%s'"):format(dir, dir, dir, main)
   )
+  local text, status
+  for _ = 1, 3 do -- somebody may take the port meanwhile
+    self.port = M.freePort()
+    write(self, options.conf)
+    text, status = process.run(command)
+    if not text:find("bind()", 1, true) then
+      break
+    end
+  end
   assert(status == 0, text .. self:log())
+  self.url = "http://127.0.0.1:" .. self.port
   self.pid = eventually(function()
     return tonumber((read(dir .. "/nginx.pid")))
   end, function()

@@ -308,9 +308,6 @@ while socket.gettime() < born + LIFETIME do
     soonest = math.min(soonest, waiting[3] or math.huge)
   end
   local readable, writable = socket.select(readers, writers, math.max(0, soonest - socket.gettime()))
-  if readable[input] then
-    obey(io.read "l")
-  end
   local conn = readable[listener] and listener:accept()
   if conn then
     serve(conn)
@@ -330,5 +327,8 @@ while socket.gettime() < born + LIFETIME do
   end
   for _, task in ipairs(due) do
     resume(task)
+  end
+  if readable[input] then -- last, since the connections' news is older
+    obey(io.read "l")
   end
 end

@@ -1,0 +1,185 @@
+/*
+ * http_test.c - tests of src/http.c that need C: threads, SIGPIPE, and a
+ * libcurl at run time that is older than that of the build. Part of qcimage,
+ * see LICENSE.
+ */
+#define _GNU_SOURCE /* RTLD_NEXT */
+#include "check.h"
+#include "http_server.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#define CURL_DISABLE_TYPECHECK
+#include <curl/curl.h>
+#undef curl_easy_setopt
+
+static CURLcode (*original)(CURL *, CURLoption, ...);
+static int is_old; /* 1: libcurl knows no option that is newer than 7.79 */
+
+/* Stands before libcurl's. */
+CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
+{
+  va_list list;
+  void *value;
+  if (is_old && (option == CURLOPT_PREREQFUNCTION ||
+                 option == CURLOPT_PREREQDATA || option == CURLOPT_QUICK_EXIT))
+    return CURLE_UNKNOWN_OPTION;
+  va_start(list, option);
+  value = va_arg(list, void *);
+  va_end(list);
+  return original(easy, option, value);
+}
+
+static __thread int is_piping; /* 1: what is sent or closed raises SIGPIPE */
+
+/* Stands before libc's, whose flag against SIGPIPE not all that libcurl calls
+   (TLS) knows. */
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+  if (is_piping) {
+    (void)raise(SIGPIPE);
+    errno = EPIPE;
+    return -1;
+  }
+  return sendto(fd, bytes, len, flags, NULL, 0);
+}
+
+int close(int fd)
+{
+  if (is_piping)
+    (void)raise(SIGPIPE);
+  return (int)syscall(SYS_close, fd);
+}
+
+static int port;
+
+static void *client(void *arg)
+{
+  int *good = arg, i, j;
+  for (i = 0; i < 5; i++) {
+    qc_http *http = qc_http_new(&options);
+    for (j = 0; j < 10; j++) {
+      qc_http_result result;
+      *good += get(http, port, "/5000", &result) && result.status == 200 &&
+               result.body_len == 5000;
+    }
+    qc_http_free(http);
+  }
+  return NULL;
+}
+
+static void test_threads(void)
+{
+  pthread_t threads[4];
+  int good[4] = {0, 0, 0, 0}, i;
+  for (i = 0; i < 4; i++)
+    CHECK(pthread_create(&threads[i], NULL, client, &good[i]) == 0);
+  for (i = 0; i < 4; i++) {
+    CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(good[i] == 50);
+  }
+  CHECK(__atomic_load_n(&server_connections, __ATOMIC_SEQ_CST) == 20);
+}
+
+/* Without the guard no connection is kept, so that nothing is sent twice. */
+static void test_old(void)
+{
+  qc_http *http;
+  qc_http_result result;
+  int before = __atomic_load_n(&server_connections, __ATOMIC_SEQ_CST);
+  is_old = 1;
+  http = qc_http_new(&options);
+  CHECK(get(http, port, "/2", &result) && result.body_len == 2);
+  CHECK(get(http, port, "/3", &result) && result.body_len == 3);
+  CHECK(__atomic_load_n(&server_connections, __ATOMIC_SEQ_CST) - before == 2);
+  CHECK(!get(http, port, "/2000000", &result));
+  CHECK(result.sent && strcmp(result.reason, "tooLarge") == 0);
+  CHECK(!get(http, 1, "/", &result));
+  CHECK(!result.sent && strcmp(result.reason, "connect") == 0);
+  qc_http_free(http);
+  is_old = 0;
+}
+
+static volatile sig_atomic_t pipes;
+
+static void on_pipe(int number)
+{
+  (void)number;
+  pipes++;
+}
+
+static int is_pending(void)
+{
+  sigset_t set;
+  return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+static int is_blocked(void)
+{
+  sigset_t set;
+  return pthread_sigmask(SIG_BLOCK, NULL, &set) == 0 &&
+         sigismember(&set, SIGPIPE) == 1;
+}
+
+/* SIGPIPE from the connection never reaches the host, one of the host's own
+   always does. */
+static void test_pipe(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  struct sigaction mine, found;
+  sigset_t set;
+  memset(&mine, 0, sizeof(mine));
+  mine.sa_handler = on_pipe;
+  CHECK(sigaction(SIGPIPE, &mine, NULL) == 0);
+  CHECK(get(http, port, "/2", &result));
+  is_piping = 1;
+  CHECK(!get(http, port, "/2", &result));
+  CHECK(result.sent && strcmp(result.reason, "closed") == 0);
+  CHECK(!is_pending() && !is_blocked() && pipes == 0);
+  is_piping = 0;
+  CHECK(get(http, port, "/2", &result));
+  is_piping = 1;
+  qc_http_free(http);
+  CHECK(!is_pending() && !is_blocked() && pipes == 0);
+
+  CHECK(sigemptyset(&set) == 0 && sigaddset(&set, SIGPIPE) == 0);
+  CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+  http = qc_http_new(&options);
+  CHECK(!get(http, port, "/2", &result));
+  CHECK(!is_pending() && is_blocked());
+  is_piping = 0;
+  CHECK(raise(SIGPIPE) == 0);
+  CHECK(get(http, port, "/2", &result));
+  qc_http_free(http);
+  CHECK(is_pending() && is_blocked() && pipes == 0);
+  CHECK(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+  CHECK(pipes == 1);
+  CHECK(sigaction(SIGPIPE, NULL, &found) == 0);
+  CHECK(found.sa_handler == on_pipe);
+}
+
+static void test_nothing_open(void)
+{
+  qc_http *http = qc_http_new(&options);
+  CHECK(http != NULL);
+  qc_http_trim(http);
+  qc_http_free(http);
+  qc_http_free(NULL);
+}
+
+int main(void)
+{
+  *(void **)&original = dlsym(RTLD_NEXT, "curl_easy_setopt");
+  CHECK(original != NULL);
+  test_nothing_open();
+  port = server_start();
+  test_threads();
+  test_old();
+  test_pipe();
+  return CHECK_RESULT();
+}
