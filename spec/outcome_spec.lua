@@ -67,7 +67,7 @@ local CALLS = [[
 
 local backends = {
   libcurl = function(...)
-    return assert((loadstring or load)(CALLS))(...)
+    return assert(load(CALLS))(...)
   end,
   cosocket = function(options, action, first, count)
     local code = ("local cjson = require 'cjson'; local run = assert(loadstring(%q)); "):format(CALLS)
