@@ -6,6 +6,7 @@ local core = require "qcimage.core"
 local curl = require "qcimage.transport.curl"
 local dns = require "spec.support.dns"
 local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
 local stub = require "spec.support.stub"
@@ -277,10 +278,32 @@ describe("a time limit in nginx", function()
     service:stop()
   end)
 
-  it("holds for a server that does not read", function()
-    local service = raw.start { { { "sleep", 20 } } }
-    assertTimeout(true, 0.5, service.url, { seconds = 0.5, size = 10 * 1024 * 1024 })
+  it("is not begun anew by a byte that comes late", function()
+    local service = raw.start { { { "recv" }, { "sleep", 1.5 }, { "send", "H" } } }
+    assertTimeout(true, 1.7, service.url, { seconds = 1.7 }) -- or it would be 3.2
     service:stop()
+  end)
+
+  it("holds for a server that does not read, or a little at a time", function()
+    local port = nginx.freePort()
+    for _, pause in ipairs { 10, 0.2 } do
+      local reader = assert(io.popen("lua5.4 -", "w"))
+      reader:write(([[
+        local socket = require "socket"
+        local conn = assert(socket.bind("127.0.0.1", %d)):accept()
+        repeat
+          socket.sleep(%f)
+        until not conn:receive(100000)
+      ]]):format(port, pause))
+      reader:flush()
+      nginx.eventually(function()
+        return process.run "cat /proc/net/tcp":find((" 0100007F:%04X 00000000:0000 0A "):format(port))
+      end, function()
+        return "the slow reader"
+      end)
+      assertTimeout(true, 0.5, "http://127.0.0.1:" .. port, { seconds = 0.5, size = 10 * 1024 * 1024 })
+      reader:close()
+    end
   end)
 
   it("may be below a millisecond, and is not the configured default then", function()
@@ -295,6 +318,32 @@ describe("a time limit in nginx", function()
     assertTimeout(false, 0, service.url, { seconds = 0 })
     assertTimeout(false, 0, service.url, { seconds = -1 })
     service:stop()
+  end)
+end)
+
+describe("a connection in nginx", function()
+  it("is closed with a call that fails, while its request goes on", function()
+    for reason, step in pairs {
+      timeout = { "sleep", 5 },
+      format = { "send", "SSH-2.0\r\n" },
+      tooLarge = { "send", "HTTP/1.1 200\r\nContent-Length: 9\r\n\r\n" },
+    } do
+      local service = raw.start { { { "recv" }, step } }
+      local seen, open = server:lua(
+        [[
+          local transport = require("qcimage.transport.cosocket").new { maxResponseBytes = 8 }
+          local _, _, detail = transport({ method = "GET", url = "$url/", headers = { Host = "h" } }, 0.2)
+          local file = io.open "/proc/net/tcp"
+          local _, open = file:read("*a"):gsub((" 0100007F:%04X 01 "):format($port), "")
+          file:close()
+          return detail.reason, open
+        ]],
+        { url = service.url, port = service.port }
+      )
+      assert.equal(reason, seen)
+      assert.equal(0, open)
+      service:stop()
+    end
   end)
 end)
 

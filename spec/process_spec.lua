@@ -141,8 +141,8 @@ describe("in its process", function()
 end)
 
 -- A host with these files in /etc, on a network of its own that has the loopback alone.
-describe("where the network is broken", function()
-  local function isolated(files, code, background)
+describe("on a host of its own", function()
+  local function isolated(files, code)
     local script = { "set -e", "ip link set lo up", "d=$(mktemp -d)", "trap 'rm -rf $d' EXIT" }
     for name, text in pairs(files) do
       script[#script + 1] = ("printf '%%s\\n' %s >$d/%s; mount --bind $d/%s /etc/%s"):format(
@@ -152,7 +152,6 @@ describe("where the network is broken", function()
         name
       )
     end
-    script[#script + 1] = background
     script[#script + 1] = ("%s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(process.interpreter, code)
     local output, status =
       process.run("unshare --map-root-user --net --mount sh -c " .. process.quote(table.concat(script, "\n")))
@@ -208,6 +207,26 @@ describe("where the network is broken", function()
         ]]
     )
     assert.equal("200\ttrue\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("only the certificates of caFile are trusted, not the system's beside it", function()
+    local output, status = isolated({}, [[
+      local certs = require "spec.support.certs"
+      local raw = require "spec.support.raw"
+      local server = raw.start { tls = "good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n" }, { "close" } } }
+      os.execute(([=[
+        cd %s && mkdir system && cp ca.pem system/$(openssl x509 -in ca.pem -noout -hash).0
+        mount --bind system /etc/ssl/certs
+      ]=]):format(certs.path ""))
+      for _, name in ipairs { "other.pem", "ca.pem" } do
+        local send = require "qcimage.transport.curl".new { connectTimeout = 5, caFile = certs.path(name) }
+        local answer, _, detail = send({ method = "GET", url = server.url, headers = {} }, 5)
+        print(answer and answer.status or detail.reason)
+      end
+      server:stop()
+    ]])
+    assert.equal("tls\n200\n", output)
     assert.equal(0, status)
   end)
 end)

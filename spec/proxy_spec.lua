@@ -118,6 +118,17 @@ describe("a proxy", function()
     assert.is_false(detail.sent)
   end)
 
+  it("may itself be reached over TLS, by the same certificates", function()
+    proxy = raw.start { tls = "good", tunnel() }
+    assert(send { proxy = proxy.url })
+    assertTunnelled(nil)
+    proxy:stop()
+    proxy = raw.start { tls = "expired", tunnel() }
+    local answer, message, detail = send { proxy = proxy.url, verify = false }
+    assert.is_nil(answer) -- verify speaks of the server
+    assert.equal("tls", detail.reason, message)
+  end)
+
   it("gets a call without TLS whole", function()
     start(ANSWERING)
     assert(send({ proxy = "127.0.0.1:" .. proxy.port }, "http://api.test/v2"))

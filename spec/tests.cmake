@@ -1,14 +1,37 @@
 # The tests: each C unit test once, each spec file under each interpreter that its module was built for.
 
-find_program(UNSHARE unshare)
+# C unit tests. Those that stand before functions of libc or libcurl must show theirs.
 
-# C unit tests
+set(CMAKE_C_VISIBILITY_PRESET default)
 
 foreach(name sign encode)
   add_executable(${name}_test spec/c/${name}_test.c $<TARGET_OBJECTS:qcimage_sign>)
-  target_include_directories(${name}_test PRIVATE src)
   target_link_libraries(${name}_test PRIVATE ${OPENSSL_CRYPTO_LIBRARY})
   add_test(NAME c/${name} COMMAND ${name}_test)
+endforeach()
+
+foreach(name http http_message)
+  add_executable(${name}_test spec/c/${name}_test.c $<TARGET_OBJECTS:qcimage_http>)
+  target_link_libraries(${name}_test PRIVATE ${CURL_LIBRARIES} Threads::Threads)
+  add_test(NAME c/${name} COMMAND ${name}_test)
+endforeach()
+
+# Those that embed Lua: one version tells enough, the scripts run under all.
+list(FIND QCIMAGE_LUA 5.4 index)
+find_library(lua_library NAMES lua5.4 lua-5.4 lua54)
+if(NOT index EQUAL -1 AND NOT QCIMAGE_SANITIZE)
+  add_executable(http_memory_test spec/c/http_memory_test.c src/l_http.c $<TARGET_OBJECTS:qcimage_http>)
+  target_include_directories(http_memory_test PRIVATE ${lua_include_5.4})
+  target_link_libraries(http_memory_test PRIVATE ${lua_library} ${CURL_LIBRARIES} Threads::Threads)
+  add_test(NAME c/http_memory COMMAND http_memory_test)
+endif()
+
+# fork, signals and descriptors, for process_spec.lua
+foreach(version IN LISTS QCIMAGE_LUA)
+  add_library(testposix-${version} MODULE spec/c/testposix.c)
+  target_include_directories(testposix-${version} PRIVATE ${lua_include_${version}})
+  set_target_properties(testposix-${version} PROPERTIES PREFIX "" OUTPUT_NAME testposix
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/${version})
 endforeach()
 
 # Specs

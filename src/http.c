@@ -215,6 +215,8 @@ static CURLcode set_up(qc_http *http)
   if (http->ca_file != NULL) {
     SET(CURLOPT_CAINFO, http->ca_file);
     SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_PROXY_CAINFO, http->ca_file); /* of an https:// proxy */
+    SET(CURLOPT_PROXY_CAPATH, NULL);
   }
 
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none to a proxy */

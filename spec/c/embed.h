@@ -16,7 +16,7 @@ int luaopen_qcimage_core(lua_State *L);
 int luaopen_qcimage_http(lua_State *L);
 
 /* In package.preload, so that require finds them. */
-static void embed_modules(lua_State *L)
+static inline void embed_modules(lua_State *L)
 {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload");
@@ -28,7 +28,7 @@ static void embed_modules(lua_State *L)
 }
 
 /* Ends the test when a call of the Lua API before it failed. */
-static void embed_must(lua_State *L, int failed)
+static inline void embed_must(lua_State *L, int failed)
 {
   if (failed) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
@@ -37,7 +37,7 @@ static void embed_must(lua_State *L, int failed)
 }
 
 /* Runs a file, which leaves one value on the stack. */
-static void embed_file(lua_State *L, const char *path)
+static inline void embed_file(lua_State *L, const char *path)
 {
   embed_must(L, luaL_loadfile(L, path) != 0 || lua_pcall(L, 0, 1, 0) != 0);
 }

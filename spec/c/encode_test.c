@@ -2,7 +2,7 @@
  * encode_test.c - percent-encoding, hex, UTF-8, dates.
  */
 #include "check.h"
-#include "encode.h"
+#include "../../src/encode.h"
 
 static int percent_is(const char *text, size_t len, const char *expected)
 {

@@ -34,6 +34,21 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   return original(easy, option, value);
 }
 
+static int inits, cleanups;
+
+CURLcode curl_global_init(long flags)
+{
+  CURLcode (*init)(long);
+  *(void **)&init = dlsym(RTLD_NEXT, "curl_global_init");
+  __atomic_add_fetch(&inits, 1, __ATOMIC_SEQ_CST);
+  return init(flags);
+}
+
+void curl_global_cleanup(void)
+{
+  __atomic_add_fetch(&cleanups, 1, __ATOMIC_SEQ_CST);
+}
+
 static __thread int is_piping; /* 1: what is sent or closed raises SIGPIPE */
 
 /* Stands before libc's, whose flag against SIGPIPE not all that libcurl calls
@@ -177,9 +192,11 @@ int main(void)
   *(void **)&original = dlsym(RTLD_NEXT, "curl_easy_setopt");
   CHECK(original != NULL);
   test_nothing_open();
+  CHECK(inits == 0);
   port = server_start();
   test_threads();
   test_old();
   test_pipe();
+  CHECK(inits == 1 && cleanups == 0);
   return CHECK_RESULT();
 }

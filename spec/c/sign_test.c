@@ -4,8 +4,8 @@
  * sign_spec.lua.
  */
 #include "check.h"
-#include "limits.h"
-#include "sign.h"
+#include "../../src/limits.h"
+#include "../../src/sign.h"
 
 /* Base64 of the HMAC of a text, by a signer with that key. */
 static int hmac_is(const char *key, size_t key_len, const char *text,

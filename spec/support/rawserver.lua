@@ -73,7 +73,7 @@ local function pass(from, to)
   bytes = bytes or partial
   if bytes and #bytes > 0 then
     send(to, bytes)
-  elseif err ~= "timeout" then
+  elseif err ~= "timeout" and err ~= "wantread" and err ~= "wantwrite" then
     error(Gone)
   end
   return bytes

@@ -30,6 +30,7 @@ local NO_ROUTE = {
   ["address family not supported by protocol"] = true,
 }
 
+local REFUSED = "the certificate was refused (nginx's error log says why)"
 local NO_RESOLVER = "no resolver defined"
 
 local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
@@ -54,11 +55,11 @@ local function hint(reason, problem, host)
     return " (nginx needs the directive resolver, such as: resolver 127.0.0.53;)"
   elseif reason == "dns" then
     return " (nginx asks the servers of its resolver directive, not /etc/hosts)"
-  elseif reason == "tls" and not isName(host) and problem:find("mismatch", 1, true) then
-    return " (nginx compares names alone, so an address must stand among the certificate's DNS names)"
   elseif reason == "tls" then
-    return " (nginx trusts what the file of lua_ssl_trusted_certificate holds,"
-      .. " through as many certificates as lua_ssl_verify_depth allows)"
+    return (" (nginx trusts what the file of lua_ssl_trusted_certificate holds,"
+      .. " through as many certificates as lua_ssl_verify_depth allows%s)"):format(
+      isName(host) and "" or "; it compares names alone, so name the endpoint by one that the certificate has"
+    )
   elseif reason == "connect" and NO_ROUTE[problem] and isName(host) then
     return " (the name may have an IPv6 address, which this machine cannot reach:"
       .. " add ipv6=off to the resolver directive)"
@@ -126,30 +127,37 @@ local function within(seconds, run)
   return result, problem
 end
 
--- Opens a connection, or takes a kept one. Returns true, or nil, the reason, the problem.
+-- Opens a connection, or takes a kept one. Returns whether it is a kept one, or nil, the reason, the
+-- problem.
 local function open(sock, target, options, seconds)
   local reason = "connect"
+  -- all that tells one connection from another
+  local pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
+    target.scheme,
+    target.host,
+    target.port,
+    tostring(options.verify),
+    options.poolSize
+  )
   sock:settimeout(milliseconds(seconds))
-  local ok, problem = within(seconds, function()
-    local connected, fault = sock:connect(target.host, target.port, {
-      -- all that tells one connection from another
-      pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
-        target.scheme,
-        target.host,
-        target.port,
-        tostring(options.verify),
-        options.poolSize
-      ),
-      pool_size = options.poolSize,
-    })
-    if connected and target.scheme == "https" and sock:getreusedtimes() == 0 then
-      reason = "tls"
-      connected, fault = sock:sslhandshake(false, target.host, options.verify)
+  local uses, problem = within(seconds, function()
+    local ok, fault = sock:connect(target.host, target.port, { pool = pool, pool_size = options.poolSize })
+    if not ok then
+      return nil, fault
     end
-    return connected, fault
+    if target.scheme == "https" and sock:getreusedtimes() == 0 then
+      reason = "tls"
+      ok, fault = sock:sslhandshake(false, target.host, options.verify)
+      if not ok then
+        return nil, fault
+      end
+    end
+    -- When the handshake needs no wait, nginx says "true" of a certificate that it has refused, and
+    -- closes the connection (openresty/lua-nginx-module#2506).
+    return sock:getreusedtimes(), REFUSED
   end)
-  if ok then
-    return true
+  if uses then
+    return uses > 0
   end
   problem = tostring(problem)
   if problem == "timeout" then
@@ -208,8 +216,8 @@ function M.new(given)
     refusal = "the option caFile is not for nginx: set the directives lua_ssl_trusted_certificate"
       .. " and lua_ssl_verify_depth"
   elseif given.proxy and given.proxy ~= "" then
-    refusal = "the option proxy is not for nginx, whose sockets (and directives resolver and"
-      .. " proxy_pass) know no such proxy: give a transport that does, such as lua-resty-http"
+    refusal = "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
+      .. " set the option transport to one that goes there, such as lua-resty-http"
   end
 
   return function(request, secondsLeft)
@@ -228,19 +236,24 @@ function M.new(given)
     if not pieces then
       return unsupported(wrong)
     end
-    local deadline = core.monotonic() + secondsLeft
     if secondsLeft <= 0 then
       return failure(target, "timeout", "no time was left", false)
     end
 
-    local ok, reason, problem = open(sock, target, options, math.min(secondsLeft, options.connectTimeout))
-    if not ok then
+    local deadline = core.monotonic() + secondsLeft
+    local isKept, reason, problem = open(sock, target, options, math.min(secondsLeft, options.connectTimeout))
+    if isKept == nil then
       sock:close()
       return failure(target, reason, problem, false)
     end
-    local isReused = sock:getreusedtimes() > 0
-    local reader = http1.reader(options.maxResponseBytes)
     local left = deadline - core.monotonic()
+    if left <= 0 then
+      sock:close()
+      return failure(target, "timeout", "no time was left", false)
+    end
+
+    local reader = http1.reader(options.maxResponseBytes)
+    local ok
     sock:settimeout(milliseconds(left))
     ok, problem = within(left, function()
       return sock:send(pieces)
@@ -255,10 +268,10 @@ function M.new(given)
       sock:close()
       local _, message, detail = failure(target, reason, problem, true)
       -- a kept connection that had died
-      detail.reused = isReused and reason == "closed" and not reader.started or nil
+      detail.reused = isKept and reason == "closed" and not reader.started or nil
       return nil, message, detail
     end
-    if not (reader.keep and sock:setkeepalive(options.idle, options.poolSize)) then
+    if not (reader.keep and sock:setkeepalive(options.idle)) then
       sock:close()
     end
     return reader.response
