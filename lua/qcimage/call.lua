@@ -12,6 +12,7 @@ local endpoints = require "qcimage.endpoint"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
 local limits = require "qcimage.limits"
+local look = require "qcimage.look"
 local read = require "qcimage.read"
 local retry = require "qcimage.retry"
 local text = require "qcimage.text"
@@ -213,47 +214,6 @@ local function record(call, request, started, result, err)
   end
 end
 
-local function sleepUntil(client, moment)
-  local left = moment - core.monotonic()
-  while left > 0 do
-    client.sleep(left)
-    left = moment - core.monotonic()
-  end
-end
-
--- The image already carries what was wanted, though an attempt's answer was lost.
-local function readBack(call)
-  local action = call.action
-  if action.name ~= actions.modify[call.version] or not call.values then
-    return nil
-  end
-  local left = call.deadline - core.monotonic()
-  if left <= 0 then
-    return nil
-  end
-  local seen = M.run(call.client, actions.describe[call.version], { imageIds = { call.params.imageId } }, {
-    region = call.region,
-    timeout = left,
-  })
-  local image = seen and type(seen.imageSet) == "table" and seen.imageSet[1]
-  if type(image) ~= "table" or image.imageId ~= call.params.imageId then
-    return nil
-  end
-  for name, wanted in pairs(call.params) do
-    local blank = wanted == "" and (call.version == "2.0" or name == "imageName")
-    if not blank and image[name] ~= wanted then
-      return nil
-    end
-  end
-  return {
-    code = 0,
-    message = "",
-    requestId = seen.requestId,
-    body = seen.body,
-    httpStatus = seen.httpStatus,
-  }
-end
-
 local FATES = {
   notSent = "nothing was sent",
   rejected = "nothing was changed",
@@ -309,7 +269,7 @@ function M.attempt(call)
     end
 
     if mayHaveHappened and err.outcome ~= "unknown" then
-      result = readBack(call)
+      result = look.readBack(call, M.run)
       if result then
         result.attempts = call.attempts
         return result
@@ -318,11 +278,10 @@ function M.attempt(call)
     mayHaveHappened = mayHaveHappened or err.outcome == "unknown"
 
     local clockCorrected = err.retry == "clock" and correctClock(call, err, response)
-    local now = core.monotonic()
     local wait, taken = retry.decide(err, {
       attempt = #call.attempts,
       maxAttempts = call.maxAttempts,
-      left = call.deadline - now,
+      left = call.deadline - core.monotonic(),
       repeatable = call.action.repeatable,
       tokens = client.tokens,
       random = client.random(),
@@ -340,46 +299,7 @@ function M.attempt(call)
     end
     cost = taken
     client.tokens = client.tokens - taken
-    sleepUntil(client, now + wait)
-  end
-end
-
--- Seconds between two looks at an image that is not ready yet; each is half longer than the last.
-local FIRST_LOOK, LONGEST_LOOK = 0.5, 10
-
--- Waits until an image is ready. Returns an error when it is not so in time.
-local function awaitState(client, name, params, options)
-  local id = params.imageId or type(params.imageIds) == "table" and params.imageIds[1]
-  local limit = core.monotonic() + options.waitForState
-  local pause = FIRST_LOOK
-  while true do
-    local seen, _, err = M.run(client, actions.describe[client.version], { imageIds = { id } }, {
-      region = options.region,
-      timeout = math.max(limit - core.monotonic(), FIRST_LOOK),
-    })
-    if not seen then
-      return err
-    end
-    local image = type(seen.imageSet) == "table" and seen.imageSet[1]
-    local state = type(image) == "table" and image.imageState
-    if not state or state == "NORMAL" or state == "USING" then
-      return nil -- ready, or a matter for the action itself to refuse
-    end
-    local now = core.monotonic()
-    if now + pause > limit or tostring(state):find("FAILED") then
-      err = errors.notSent(
-        "service",
-        ("%s: image %s is %s (waited for NORMAL; nothing was changed)"):format(
-          name,
-          text.clean(tostring(id), 40),
-          text.clean(tostring(state), 40)
-        )
-      )
-      err.reason = "imageState"
-      return err
-    end
-    sleepUntil(client, now + pause)
-    pause = math.min(pause * 1.5, LONGEST_LOOK)
+    client.sleep(wait)
   end
 end
 
@@ -394,7 +314,7 @@ end
 function M.run(client, name, params, options)
   local call, err = M.prepare(client, name, params, options)
   if call and options.waitForState then
-    err = awaitState(client, name, params, options)
+    err = look.awaitState(client, name, params, options, M.run)
     call.deadline = core.monotonic() + (options.timeout or client.options.timeout or limits.timeout)
   end
   if err then

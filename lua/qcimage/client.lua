@@ -80,7 +80,10 @@ local function warnUnverified()
 end
 
 local function plainSleep(seconds)
-  core.sleep(math.min(seconds, limits.longestTimeout))
+  local finish = core.monotonic() + seconds
+  repeat -- a signal ends a sleep early, so that the host's handler has its turn
+    core.sleep(math.max(0, finish - core.monotonic()))
+  until core.monotonic() >= finish
 end
 
 ---@class qcimage.Client
