@@ -484,6 +484,7 @@ describe("an error in nginx", function()
       wrap = unshare
         .. [[ sh -c 'ip link set lo up && { sleep 20 | lua5.4 spec/support/dns.lua 5353 six.test=2001:db8::1 & } >/dev/null 2>&1
           exec "$@"' sh ]],
+      root = true,
       quiet = true,
       conf = nginx.conf(([[
         resolver 127.0.0.1:5353;

@@ -2,6 +2,7 @@ local certs = require "spec.support.certs"
 local curl = require "qcimage.transport.curl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
+local socket = require "socket"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
@@ -239,20 +240,34 @@ describe("a proxy", function()
       assertFailed("nonsense://" .. LOGIN .. "@127.0.0.1:21", "***@127.0.0.1")
     end)
 
-    it("by silence is a timeout", function()
+    it("by silence is a timeout, of the time for connecting", function()
       start { { "recv" } }
+      local before = socket.gettime()
       local answer, message, detail = send { proxy = "127.0.0.1:" .. proxy.port, connectTimeout = 0.3 }
       assert.is_nil(answer)
       assert.equal("timeout", detail.reason, message)
       assert.is_false(detail.sent)
+      assert.is_true(socket.gettime() - before < 3) -- not the 5 seconds of the whole
     end)
 
     it("of the environment shows no password either", function()
-      for _, url in ipairs { "ftp://%s@127.0.0.1:21", "http://%s@127.0.0.1:1", "http://%s@127.0.0.1:x" } do
+      for _, url in ipairs { "ftp://%s@127.0.0.1:21", "http://%s@127.0.0.1:1", "http://%s@127.0.0.1:x", "%s@127.0.0.1:x" } do
         local output = sendWith("https_proxy=" .. url:format(LOGIN))
         assert.equal("proxy", output:match "^%a+", output)
         assert.is_nil(output:find("ss-word", 1, true), output)
       end
+    end)
+
+    it("of an environment that has changed since shows no password either", function()
+      local output = process.lua(
+        [[
+          local send = require "qcimage.transport.curl".new { connectTimeout = 5, environment = {} }
+          print(select(2, send({ method = "GET", url = "https://api.test/", headers = {} }, 5)))
+        ]],
+        ("-u no_proxy -u NO_PROXY https_proxy=ftp://%s@127.0.0.1:21"):format(LOGIN)
+      )
+      assert.truthy(output:find("ftp://***@127.0.0.1", 1, true), output)
+      assert.is_nil(output:find("ss-word", 1, true), output)
     end)
   end)
 end)

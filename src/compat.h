@@ -54,11 +54,15 @@ static inline void *qc_newobject(lua_State *L, size_t size, const char *type)
   return object;
 }
 
-/* Makes the metatable of a type: methods, metamethods, and a lock on it. */
+/* Makes the metatable of a type: methods, metamethods, and a lock on it. It is
+   registered last: one that is half made, because memory ran out, must not be
+   found the next time. */
 static inline void qc_newtype(lua_State *L, const char *type,
                               const luaL_Reg *methods, const luaL_Reg *meta)
 {
-  if (luaL_newmetatable(L, type)) {
+  luaL_getmetatable(L, type);
+  if (lua_isnil(L, -1)) {
+    lua_newtable(L);
     qc_setfuncs(L, meta);
     lua_newtable(L);
     qc_setfuncs(L, methods);
@@ -67,6 +71,7 @@ static inline void qc_newtype(lua_State *L, const char *type,
     lua_setfield(L, -2, "__name");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
+    lua_setfield(L, LUA_REGISTRYINDEX, type);
   }
   lua_pop(L, 1);
 }

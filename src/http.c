@@ -36,6 +36,7 @@ struct qc_http {
   CURL *easy;     /* NULL until the first request */
   pid_t owner;    /* the process that made it */
   int is_guarded; /* 1: on_prerequest is called */
+  int is_stale;   /* 1: the last transfer failed */
   curl_socket_t sockets[QC_HTTP_SOCKETS];
   char error[CURL_ERROR_SIZE];
 
@@ -46,12 +47,20 @@ struct qc_http {
   qc_reply reply;
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode global_state = CURLE_FAILED_INIT;
+static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
+static int global_is_ready;
 
-static void global_init(void)
+/* Not by pthread_once: it would keep a failure for want of memory for ever. */
+static int global_init(void)
 {
-  global_state = curl_global_init(CURL_GLOBAL_DEFAULT);
+  int ready;
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return 0;
+  if (!global_is_ready)
+    global_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  ready = global_is_ready;
+  (void)pthread_mutex_unlock(&global_lock);
+  return ready;
 }
 
 /* A write to a connection that the peer has closed raises SIGPIPE, and
@@ -271,14 +280,17 @@ static CURLcode make_ready(qc_http *http)
   int i;
   if (http->easy != NULL && http->owner != getpid())
     abandon(http);
+  if (http->easy != NULL && http->is_stale)
+    clean_up(http);
   for (i = 0; i < QC_HTTP_SOCKETS && http->easy != NULL; i++)
     if (http->sockets[i] != CURL_SOCKET_BAD && is_spoiled(http->sockets[i]))
       clean_up(http);
   if (http->easy != NULL)
     return CURLE_OK;
-  if (pthread_once(&once, global_init) != 0 || global_state != CURLE_OK)
+  if (!global_init())
     return CURLE_FAILED_INIT;
   http->owner = getpid();
+  http->is_stale = 0;
   http->easy = curl_easy_init();
   if (http->easy == NULL)
     return CURLE_OUT_OF_MEMORY;
@@ -461,6 +473,10 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
       reply->fault ? reply->reason : reason_of(http, code, result->sent);
   result->reused = http->was_reused;
   result->message = describe(http, code);
+  /* libcurl may keep what is of no use any more: certificates (for a day)
+     that were read while memory was short or have been replaced since, a
+     connection whose TLS has failed */
+  http->is_stale = 1;
   return 0;
 }
 

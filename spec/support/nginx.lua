@@ -35,7 +35,6 @@ local CONF = [[
 worker_processes 1;
 events { worker_connections 512; }
 http {
-  access_log off;
   %s
   server {
     listen 127.0.0.1:$PORT;
@@ -107,8 +106,9 @@ local function findModules()
   return "load_module modules/ndk_http_module.so;\nload_module modules/ngx_http_lua_module.so;\n"
 end
 
--- Folders that nginx writes to; their defaults belong to the system's nginx.
+-- Where nginx writes to; the defaults belong to the system's nginx.
 local TEMPORARY = [[http {
+  access_log off;
   client_body_temp_path $DIR/body; proxy_temp_path $DIR/proxy; fastcgi_temp_path $DIR/fastcgi;
   uwsgi_temp_path $DIR/uwsgi; scgi_temp_path $DIR/scgi;]]
 
@@ -122,8 +122,8 @@ end
 
 --- Starts nginx and waits until it answers.
 ---@param options table conf (text, in which $PORT and $DIR stand for values), environment (text before
---- the command, "NAME=value …"), wrap (text of a command that runs the rest), quiet (the port is not
---- waited for), loads (false: conf loads the Lua module itself)
+--- the command, "NAME=value …"), wrap (text of a command that runs the rest), root (it makes it root),
+--- quiet (the port is not waited for), loads (false: conf loads the Lua module itself)
 ---@return table server port, url, dir, pid (of the master)
 function M.start(options)
   modules = modules or findModules()
@@ -136,7 +136,7 @@ function M.start(options)
   local build = assert(os.getenv "QCIMAGE_BUILD", "QCIMAGE_BUILD names the folder of the build")
   local root = output("pwd"):gsub("\n", "")
   local main = ("pid %s/nginx.pid; error_log %s/error.log notice;"):format(dir, dir)
-  if output("id -u"):match "^0\n" then
+  if options.root or output("id -u"):match "^0\n" then
     main = main .. " user root;"
   end
   local command = (

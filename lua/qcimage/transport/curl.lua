@@ -72,11 +72,12 @@ end
 
 ---@class qcimage.CurlOptions
 ---@field connectTimeout number seconds until a request can leave
----@field caFile string|nil file with the only certificates to trust; otherwise what CURL_CA_BUNDLE or
---- SSL_CERT_FILE name, or else libcurl's own
+---@field caFile string|nil file with the only certificates to trust; otherwise what CURL_CA_BUNDLE
+--- or SSL_CERT_FILE name, or else libcurl's own
 ---@field environment table<string, string>|nil a snapshot of the environment
 ---@field maxResponseBytes integer|nil of an answer's body
----@field proxy string|nil URL; "" for none; otherwise what the environment says, but for this machine
+---@field proxy string|nil URL; "" for none; otherwise what the environment says, but not for this
+--- machine
 ---@field verify boolean|nil false: takes any certificate
 
 --- Makes a transport. Opens nothing.
@@ -85,7 +86,9 @@ end
 ---@return fun() close ends the connection; may be called again
 function M.new(options)
   local environment = options.environment or {}
-  local caFile = options.caFile or nonEmpty(environment.CURL_CA_BUNDLE) or nonEmpty(environment.SSL_CERT_FILE)
+  local caFile = options.caFile
+    or nonEmpty(environment.CURL_CA_BUNDLE)
+    or nonEmpty(environment.SSL_CERT_FILE)
   local secrets = proxySecrets(options.proxy, environment)
   local connection = http.new {
     caFile = caFile,
@@ -109,7 +112,8 @@ function M.new(options)
     local host, port = target(request.url)
     local where = host .. ":" .. port
     if secondsLeft <= 0 then
-      return nil, describe("timeout", "no time was left", where), { sent = false, reason = "timeout" }
+      local message = describe("timeout", "no time was left", where)
+      return nil, message, { sent = false, reason = "timeout" }
     end
     local response, message, detail = connection:send(
       request,
