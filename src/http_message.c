@@ -281,7 +281,7 @@ int qc_reply_body(qc_reply *reply, const char *bytes, size_t len)
 int qc_reply_end(qc_reply *reply)
 {
   if (reply->state != QC_HEAD_DONE)
-    return refuse(reply, "format", "the answer ends in its head");
+    return refuse(reply, "closed", "the answer ends in its head");
   return 1;
 }
 
