@@ -44,7 +44,7 @@ static void test_head(void)
   CHECK(line(&reply, "HTTP/1.1 100 Continue\r\n"));
   CHECK(line(&reply, "X-Dropped: 1\r\n"));
   CHECK(line(&reply, "\r\n"));
-  CHECK(!qc_reply_end(&reply) && refused(&reply, "format"));
+  CHECK(!qc_reply_end(&reply) && refused(&reply, "closed"));
   qc_reply_start(&reply);
   CHECK(reply.fault == NULL);
   CHECK(line(&reply, "HTTP/1.0 404\n"));
