@@ -24,6 +24,17 @@ if(NOT index EQUAL -1 AND NOT QCIMAGE_SANITIZE)
   target_include_directories(http_memory_test PRIVATE ${lua_include_5.4})
   target_link_libraries(http_memory_test PRIVATE ${lua_library} ${CURL_LIBRARIES} Threads::Threads)
   add_test(NAME c/http_memory COMMAND http_memory_test)
+
+  set(whole src/l_core.c src/l_http.c $<TARGET_OBJECTS:qcimage_sign> $<TARGET_OBJECTS:qcimage_http>)
+  foreach(name alloc threads)
+    add_executable(${name}_test spec/c/${name}_test.c ${whole})
+    target_include_directories(${name}_test PRIVATE ${lua_include_5.4})
+    target_link_libraries(${name}_test PRIVATE ${lua_library} ${CURL_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARY} m Threads::Threads)
+    add_test(NAME c/${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(c/${name} PROPERTIES ENVIRONMENT "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;\;")
+  endforeach()
+  set_target_properties(alloc_test PROPERTIES LINK_FLAGS
+    "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=curl_global_init")
 endif()
 
 # fork, signals and descriptors, for process_spec.lua

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -545,9 +546,14 @@ const char *qc_http_ca_file(void)
   return NULL;
 }
 
-const char *qc_http_version(void)
+void qc_http_version(char *text, size_t size)
 {
-  return curl_version();
+  text[0] = '\0';
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return;
+  (void)snprintf(text, size, "%s",
+                 curl_version()); /* a buffer of all threads */
+  (void)pthread_mutex_unlock(&global_lock);
 }
 
 const char *qc_http_build_version(void)

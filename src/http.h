@@ -73,8 +73,9 @@ void qc_http_free(qc_http *http);
 /* The file of certificates that libcurl trusts by itself, or NULL. */
 const char *qc_http_ca_file(void);
 
-/* The libcurl in use, with its libraries, and the number of the build's. */
-const char *qc_http_version(void);
+/* The libcurl in use, with its libraries, cut to size; and the number of the
+   build's. */
+void qc_http_version(char *text, size_t size);
 const char *qc_http_build_version(void);
 
 #endif

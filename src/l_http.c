@@ -251,8 +251,10 @@ static int connection_tostring(lua_State *L)
 /* http.version() -> text */
 static int http_version(lua_State *L)
 {
+  char text[QC_HTTP_VERSION_MAX];
+  qc_http_version(text, sizeof(text));
   lua_pushfstring(L, "built with libcurl/%s, running with %s",
-                  qc_http_build_version(), qc_http_version());
+                  qc_http_build_version(), text);
   return 1;
 }
 

@@ -49,6 +49,8 @@
 /* Longest attempt in seconds: a day, far below what C counts in
    milliseconds. */
 #define QC_HTTP_SECONDS_MAX 86400
+/* Bytes of the text that names libcurl and its libraries: about 200. */
+#define QC_HTTP_VERSION_MAX 512
 /* Bytes of an option's text: a path, a URL. */
 #define QC_HTTP_OPTION_MAX 4096
 
