@@ -19,22 +19,24 @@ endforeach()
 # Those that embed Lua: one version tells enough, the scripts run under all.
 list(FIND QCIMAGE_LUA 5.4 index)
 find_library(lua_library NAMES lua5.4 lua-5.4 lua54)
-if(NOT index EQUAL -1 AND NOT QCIMAGE_SANITIZE)
-  add_executable(http_memory_test spec/c/http_memory_test.c src/l_http.c $<TARGET_OBJECTS:qcimage_http>)
-  target_include_directories(http_memory_test PRIVATE ${lua_include_5.4})
-  target_link_libraries(http_memory_test PRIVATE ${lua_library} ${CURL_LIBRARIES} Threads::Threads)
-  add_test(NAME c/http_memory COMMAND http_memory_test)
-
-  set(whole src/l_core.c src/l_http.c $<TARGET_OBJECTS:qcimage_sign> $<TARGET_OBJECTS:qcimage_http>)
-  foreach(name alloc threads)
-    add_executable(${name}_test spec/c/${name}_test.c ${whole})
+if(NOT index EQUAL -1)
+  set(embedding threads)
+  if(NOT QCIMAGE_SANITIZE) # these stand in for malloc
+    list(APPEND embedding alloc http_memory)
+  endif()
+  foreach(name IN LISTS embedding)
+    add_executable(${name}_test spec/c/${name}_test.c src/l_core.c src/l_http.c
+      $<TARGET_OBJECTS:qcimage_sign> $<TARGET_OBJECTS:qcimage_http>)
     target_include_directories(${name}_test PRIVATE ${lua_include_5.4})
-    target_link_libraries(${name}_test PRIVATE ${lua_library} ${CURL_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARY} m Threads::Threads)
+    target_link_libraries(${name}_test PRIVATE ${lua_library} ${CURL_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARY}
+      m Threads::Threads)
     add_test(NAME c/${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(c/${name} PROPERTIES ENVIRONMENT "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;\;")
   endforeach()
-  set_target_properties(alloc_test PROPERTIES LINK_FLAGS
-    "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=curl_global_init")
+  if(NOT QCIMAGE_SANITIZE)
+    set_target_properties(alloc_test PROPERTIES LINK_FLAGS
+      "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=curl_global_init")
+  endif()
 endif()
 
 # fork, signals and descriptors, for process_spec.lua

@@ -7,7 +7,7 @@ certificate=$1 key=$2
 shift 2
 scratch=$(mktemp -d)
 emulator=
-trap '[ -z "$emulator" ] || { kill "$emulator" && wait "$emulator"; } 2>/dev/null || true; rm -rf "$scratch"' EXIT
+trap '[ -z "$emulator" ] || { kill "$emulator" && wait "$emulator"; } 2>/dev/null || true; umount /etc/hosts; rm -rf "$scratch"' EXIT
 
 ip link set lo up
 echo '127.0.0.1 localhost cvm.tencentcloudapi.com image.api.qcloud.com cvm.api.qcloud.com' >"$scratch/hosts"

@@ -36,4 +36,17 @@ function M.lua(code, environment)
   return M.run(("env %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(environment or "", M.interpreter, code))
 end
 
+--- The command that runs another on a network and with mounts of its own: as root, or else as root of
+--- a user namespace. In a chroot the mounts cannot be cut off from those outside, so what runs there
+--- undoes its own.
+---@return string
+function M.isolation()
+  if M.run "id -u" ~= "0\n" then
+    return "unshare --map-root-user --net --mount"
+  elseif select(2, M.run "unshare --mount true") == 0 then
+    return "unshare --net --mount"
+  end
+  return "unshare --net --mount --propagation unchanged"
+end
+
 return M
