@@ -390,6 +390,20 @@ describe("call", function()
     local _, message, err = client:call("X", { Nonce = "1" }, { raw = true })
     assert.equal("Nonce", err.field)
     assert.matches("public parameter", message)
+    local ring = {}
+    ring.A = ring
+    for pattern, wrong in pairs {
+      ["nests too deep"] = ring,
+      ["F cannot be a function"] = { F = print },
+      ["1 is no name of a parameter"] = { "x" },
+    } do
+      _, message, err = client:call("X", wrong, { raw = true })
+      assert.equal("parameter", err.kind)
+      assert.matches(pattern, message)
+    end
+    assert.equal(1, #requests)
+    _, message = answering({}, OK):call("X", ring, { raw = true })
+    assert.matches("cannot be written as JSON", message)
   end)
 
   it("counts a dry run that would have succeeded as a success", function()

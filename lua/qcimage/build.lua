@@ -13,23 +13,33 @@ local SERVICE = "cvm" -- whatever the host is called
 local VERSION = "2017-03-12"
 local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
+local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
+
 -- Lists become name.0, name.1; tables name.field.
 -- (cloud.tencent.com/document/api/213/6976, "array parameters")
-local function flatten(params, name, value)
-  if type(value) == "table" then
-    if value[1] ~= nil then
-      for i, item in ipairs(value) do
-        flatten(params, ("%s.%d"):format(name, i - 1), item)
-      end
-    else
-      for key, item in pairs(value) do
-        flatten(params, name .. "." .. tostring(key), item)
+-- Returns a name and what is wrong with it, or nothing.
+local function flatten(params, name, value, depth)
+  local kind = type(value)
+  if type(name) ~= "string" then
+    return tostring(name), "is no name of a parameter"
+  elseif kind == "table" then
+    if depth == DEEPEST then
+      return name, "nests too deep"
+    end
+    local isList = value[1] ~= nil
+    for key, item in pairs(value) do
+      local index = isList and type(key) == "number" and ("%.0f"):format(key - 1) or tostring(key)
+      local at, problem = flatten(params, name .. "." .. index, item, depth + 1)
+      if at then
+        return at, problem
       end
     end
-  elseif type(value) == "number" and value % 1 == 0 then
+  elseif kind == "number" and value % 1 == 0 then
     params[name] = ("%.0f"):format(value)
-  else
+  elseif kind == "string" or kind == "number" or kind == "boolean" then
     params[name] = tostring(value)
+  else
+    return name, ("cannot be a %s"):format(kind)
   end
 end
 
@@ -38,7 +48,10 @@ local PUBLIC = { "Action", "Region", "Timestamp", "Nonce", "SecretId", "Signatur
 local function formParams(call)
   local params = {}
   for name, value in pairs(call.values) do
-    flatten(params, name, value)
+    local at, problem = flatten(params, name, value, 0)
+    if at then
+      return nil, at, problem
+    end
   end
   for _, name in ipairs(PUBLIC) do
     if params[name] then
