@@ -189,7 +189,7 @@ describe("emulator in nginx", function()
     local _, _, body = exchange(server, modify(server))
     assert.equal(0, cjson.decode(body).code)
     assert.equal(200, (read(slow)))
-    assert.is_true(socket.gettime() - before >= 0.5)
+    assert.is_true(socket.gettime() - before >= 0.4) -- nginx's timers go by a clock that may lag
     slow:close()
   end)
 
