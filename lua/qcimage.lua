@@ -40,11 +40,14 @@ local default -- made at first use
 for name, call in pairs(client.functions) do
   image[name] = function(...)
     default = default or client.new(nil, 3)
-    local a, b, c = call(default, 3, ...)
+    local result, message, err = call(default, 3, ...)
     if name == "close" then
       default = nil
     end
-    return a, b, c
+    if message == nil then
+      return result
+    end
+    return result, message, err
   end
 end
 

@@ -144,7 +144,7 @@ describe("a credentials provider", function()
     for _, case in ipairs {
       { { nil, "the vault is shut" }, "gave none: the vault is shut" },
       { {}, "gave none: no message" },
-      { { { secretId = "AKIDxxxx" } }, "secretKey is not text" },
+      { { { secretId = "AKIDxxxx" } }, "secretKey is not given" },
       { { { secretId = "AKIDxxxx", secretKey = "the secretkey" } }, "secretKey has white space in it" },
     } do
       local client = stub.client {

@@ -239,7 +239,7 @@ describe("a call", function()
       end,
       token = "thetoken-thetoken",
     }, LOST, '{"code":5000,"message":"m","requestId":"r-1"}', '{"code":0,"imageSet":[]}')
-    client:modify({ imageId = "img-1" }, { region = "bj" })
+    client:modify({ imageId = "img-1", imageName = "a" }, { region = "bj" })
     local first, second = records[1], records[2]
     assert.equal("POST", first.method)
     assert.equal("image.api.qcloud.com", first.host)

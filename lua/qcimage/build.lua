@@ -34,12 +34,33 @@ local function flatten(params, name, value, depth)
         return at, problem
       end
     end
-  elseif kind == "number" and value % 1 == 0 then
-    params[name] = ("%.0f"):format(value)
-  elseif kind == "string" or kind == "number" or kind == "boolean" then
+  elseif kind == "number" then
+    if value ~= value or value == math.huge or value == -math.huge then
+      return name, "is not a finite number"
+    elseif math.type and math.type(value) == "integer" then
+      params[name] = ("%d"):format(value)
+    elseif value % 1 == 0 then
+      params[name] = ("%.0f"):format(value)
+    else -- whatever the locale's decimal point
+      params[name] = (("%.14g"):format(value):gsub("[^%d.e+-]", "."))
+    end
+  elseif kind == "string" or kind == "boolean" then
     params[name] = tostring(value)
   else
     return name, ("cannot be a %s"):format(kind)
+  end
+end
+
+-- Bytes and number of parameters, before libcrypto sees them.
+local function tooMuch(params)
+  local bytes, count = 0, 0
+  for name, value in pairs(params) do
+    bytes, count = bytes + #name + #value, count + 1
+  end
+  if bytes > limits.formBytes then
+    return ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes)
+  elseif count > limits.formParams then
+    return ("the request has %d parameters; it may have %d"):format(count, limits.formParams)
   end
 end
 
@@ -67,6 +88,10 @@ local function formParams(call)
       end
     end
   end
+  local problem = tooMuch(params)
+  if problem then
+    return nil, nil, problem
+  end
   params.Action = call.action.name
   params.Region = call.region
   params.Timestamp = ("%d"):format(call.time)
@@ -93,7 +118,7 @@ local function build2(call)
     call.stages
   )
   if not wire then
-    return nil, stages
+    return nil, stages, nil, "unsupported"
   end
   local request = {
     method = call.method,
@@ -127,7 +152,7 @@ local function build3(call)
     call.stages
   )
   if not authorization then
-    return nil, stages
+    return nil, stages, nil, "unsupported"
   end
   return {
     method = "POST",
@@ -170,12 +195,13 @@ end
 ---@return table|nil request {method, url, headers, body}; with stages also stringToSign and signature
 ---@return string|nil message
 ---@return string|nil field
+---@return string|nil kind of the error: "parameter", or "unsupported" where libcrypto refused
 function M.request(call)
   local build = call.version == "3.0" and build3 or build2
-  local request, stages, size = build(call)
+  local request, stages, size, kind = build(call)
   if not request then
     local problem, field = stages, size
-    return nil, ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem), field
+    return nil, ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem), field, kind or "parameter"
   end
   local most = limits.requestBytes[call.version][call.method]
   if size > most then
@@ -186,7 +212,9 @@ function M.request(call)
         call.method,
         most,
         call.version
-      )
+      ),
+      nil,
+      "parameter"
   end
   -- Coded answers are refused, so none are asked for.
   request.headers["Accept-Encoding"] = "identity"

@@ -22,6 +22,21 @@ local M = {}
 local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\" "
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
+-- Parameters that come unchecked, as they are now: the caller's table may change while the call waits.
+-- What nests deeper is refused when the request is built.
+local COPIED_DEPTH = 64
+
+local function copied(value, depth)
+  if type(value) ~= "table" or depth > COPIED_DEPTH then
+    return value
+  end
+  local copy = {}
+  for key, item in pairs(value) do
+    copy[key] = copied(item, depth + 1)
+  end
+  return copy
+end
+
 --- Puts together what a call needs, up to the first attempt.
 ---@param client table
 ---@param name string the action
@@ -30,7 +45,10 @@ local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\
 ---@return table|nil call
 ---@return qcimage.Error|nil err
 function M.prepare(client, name, params, options)
-  if client.fault then
+  local deadline = core.monotonic() + (options.timeout or client.options.timeout or limits.timeout)
+  if client.closed then
+    return nil, errors.notSent("unsupported", name .. ": the client is closed")
+  elseif client.fault then
     return nil, errors.notSent("parameter", client.fault.message, client.fault.variable)
   end
   local version = client.version
@@ -38,16 +56,19 @@ function M.prepare(client, name, params, options)
   if options.raw and build.isActionName(name) then
     action = { name = name, host = action and action.host }
   elseif not action then
-    local message = ("%s in API %s; raw = true sends it as it is"):format(
+    local message = ("%s in API %s%s"):format(
       text.unknown("action", name, actions[version]),
-      version
+      version,
+      options.raw and "" or "; raw = true sends it as it is"
     )
     return nil, errors.notSent("parameter", message, "action")
   end
 
   local method = client.options.method or "POST"
-  local values = params
-  if not options.raw then
+  local values, wanted
+  if options.raw then
+    values = copied(params, 0)
+  else
     local message, field
     values, message, field = check.params(action, params, {
       version = version,
@@ -55,6 +76,10 @@ function M.prepare(client, name, params, options)
     })
     if not values then
       return nil, errors.notSent("parameter", message, field)
+    end
+    wanted = {}
+    for each in pairs(action.params) do
+      wanted[each] = params[each]
     end
   end
 
@@ -82,7 +107,7 @@ function M.prepare(client, name, params, options)
     client = client,
     version = version,
     action = action,
-    params = params,
+    wanted = wanted,
     values = values,
     method = method,
     endpoint = client.endpoint or endpoints.default(version, action),
@@ -92,7 +117,7 @@ function M.prepare(client, name, params, options)
     signatureMethod = client.options.signatureMethod or "HmacSHA256",
     language = client.options.language,
     userAgent = client.userAgent,
-    deadline = core.monotonic() + (options.timeout or client.options.timeout or limits.timeout),
+    deadline = deadline,
     maxAttempts = options.maxAttempts or client.options.maxAttempts or limits.maxAttempts,
     attempts = {},
   }
@@ -104,6 +129,9 @@ end
 ---@return qcimage.Error|nil err
 function M.build(call)
   local client = call.client
+  if client.closed then
+    return nil, errors.notSent("unsupported", call.action.name .. ": the client is closed")
+  end
   local now = client.clock()
   if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
     return nil,
@@ -112,7 +140,7 @@ function M.build(call)
         text.show(now)
       ), "clock")
   end
-  call.offset = client.offset
+  call.now, call.offset = now, client.offset
   call.time = math.floor(now + call.offset)
   local nonce, problem = client.nonce()
   nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
@@ -121,9 +149,13 @@ function M.build(call)
     return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, message), "nonce")
   end
   call.nonce = nonce
-  local request, message, field = build.request(call)
+  local request, message, field, kind = build.request(call)
   if not request then
-    return nil, errors.notSent(field and "parameter" or "unsupported", message, field)
+    return nil, errors.notSent(kind, message, field)
+  end
+  local signature = build.signature(request)
+  function call.redact(foreign)
+    return credentials.redact(foreign, call.credentials, signature)
   end
   return request
 end
@@ -139,54 +171,85 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(call.action.name, text.clean(tostring(message), 500)),
+    message = ("%s: %s"):format(
+      call.action.name,
+      text.clean(call.redact(tostring(message or "the transport gave no message")), 500)
+    ),
   }
+end
+
+-- Headers of a transport that may be anybody's: text by name. A header that came more than once may be a
+-- list.
+local function textHeaders(given)
+  local headers = {}
+  for name, value in pairs(type(given) == "table" and given or {}) do
+    if type(value) == "table" then
+      value = value[1]
+    end
+    if type(value) == "number" then
+      value = tostring(value)
+    end
+    headers[name] = type(value) == "string" and value or nil
+  end
+  return headers
 end
 
 -- One attempt: returns a result, or nil and an error; and the answer where there was one.
 local function try(call, request)
   local client = call.client
   local left = call.deadline - core.monotonic()
+  if left <= 0 then
+    return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
+  end
   local response, message, detail =
     client.transport(request, math.min(left, client.options.attemptTimeout or limits.attemptTimeout))
   if type(response) ~= "table" then
     return nil, transportError(call, message, detail)
   end
-  if type(response.status) ~= "number" or type(response.body) ~= "string" then
+  local status = response.status
+  local isStatus = type(status) == "number" and status >= 100 and status <= 999 and status % 1 == 0
+  if not isStatus or type(response.body) ~= "string" then
     return nil, transportError(call, "the transport gave no status or no body", { reason = "format" })
   end
-  response.headers = type(response.headers) == "table" and response.headers or {}
+  response = { status = status, headers = textHeaders(response.headers), body = response.body }
   local result, err = read.response(call, response)
   return result, err, response
 end
 
--- How far the service's clock is ahead of this machine's, by an answer's Date.
-local function measuredOffset(call, response)
-  local date = response and httpdate.parse(response.headers.date)
-  return date and date - call.client.clock(), date
-end
+-- Seconds that a clock may be off before the service minds (300), less some for the way.
+local TOLERATED = 240
 
--- After a refusal of the clock: learns the offset. Returns whether the next attempt differs.
-local function correctClock(call, err, response)
-  local offset = measuredOffset(call, response)
-  if offset then
-    local off = math.floor(call.offset - offset + 0.5)
+-- After a refusal of the clock: learns the offset from the answer's Date. Returns whether the next attempt
+-- differs.
+local function correctClock(call, err, response, elapsed)
+  local date = response and httpdate.parse(response.headers.date)
+  local offset = date and math.floor(date - (call.now + elapsed) + 0.5) -- a Date has whole seconds
+  if date and not (date >= 0 and date <= limits.latestTime) then
+    offset = nil
+  end
+  local off = offset and call.offset - offset or 0 -- of the clock that signed, from the service's
+  if math.abs(off) >= 1 then
     err.message = ("%s; the clock that signed is %d s %s the service's"):format(
       err.message,
       math.abs(off),
       off < 0 and "behind" or "ahead of"
     )
   end
-  if call.clockCorrected then
-    return false
-  end
+  local first = not call.clockCorrected
   call.clockCorrected = true
-  if offset and math.abs(offset - call.offset) >= 1 then
+  if err.code == 4500 or err.code == "InvalidRequest.ReplayAttack" then
+    if math.abs(off) < TOLERATED then
+      -- The clock is right, so the nonce had been seen: this request has arrived before, by whatever way.
+      err.outcome = "unknown"
+      err.message = err.message .. "; its nonce had been seen, so it may have arrived twice"
+      return first
+    end
+  end
+  if first and math.abs(off) >= 1 then
     call.client.offset = offset
     return true
   end
-  -- API 2.0 answers the same code to a nonce that it has seen, and the next one is new.
-  return call.version == "2.0"
+  return false
 end
 
 local function record(call, request, started, result, err)
@@ -221,7 +284,7 @@ local FATES = {
 }
 
 -- The error that the caller gets: fate of the whole call, hints, no secrets.
-local function finish(call, err, request)
+local function finish(call, err)
   local where = err.requestId and (" [requestId %s]"):format(text.clean(err.requestId, 80)) or ""
   local fate = ""
   if err.kind ~= "parameter" and not call.action.reads then
@@ -236,10 +299,7 @@ local function finish(call, err, request)
     hint = GONE
   end
   local tries = #call.attempts > 1 and (" (%d attempts)"):format(#call.attempts) or ""
-  local signature = request and build.signature(request)
-  local message = err.message .. where .. fate .. tries .. hint
-  err.message = credentials.redact(message, call.credentials, signature)
-  err.serviceMessage = err.serviceMessage and credentials.redact(err.serviceMessage, call.credentials, signature)
+  err.message = err.message .. where .. fate .. tries .. hint
   err.attempts = call.attempts
   err.retry, err.reused, err.lasting = nil, nil, nil
   return nil, err.message, err
@@ -261,6 +321,8 @@ function M.attempt(call)
     end
     local started = core.monotonic()
     local result, err, response = try(call, request)
+    local elapsed = core.monotonic() - started
+    local clockCorrected = err and err.retry == "clock" and correctClock(call, err, response, elapsed)
     record(call, request, started, result, err)
     if result then
       client.tokens = retry.refill(client.tokens, cost)
@@ -268,16 +330,6 @@ function M.attempt(call)
       return result
     end
 
-    if mayHaveHappened and err.outcome ~= "unknown" then
-      result = look.readBack(call, M.run)
-      if result then
-        result.attempts = call.attempts
-        return result
-      end
-    end
-    mayHaveHappened = mayHaveHappened or err.outcome == "unknown"
-
-    local clockCorrected = err.retry == "clock" and correctClock(call, err, response)
     local wait, taken = retry.decide(err, {
       attempt = #call.attempts,
       maxAttempts = call.maxAttempts,
@@ -291,11 +343,20 @@ function M.attempt(call)
       ),
       clockCorrected = clockCorrected,
     })
+    local isRefused = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock")
+    if not wait and isRefused and (mayHaveHappened or err.outcome == "unknown") then
+      result = look.readBack(call, M.run)
+      if result then
+        result.attempts = call.attempts
+        return result
+      end
+    end
+    mayHaveHappened = mayHaveHappened or err.outcome == "unknown"
     if not wait then
       if mayHaveHappened and not call.action.reads then
         err.outcome = "unknown"
       end
-      return finish(call, err, request)
+      return finish(call, err)
     end
     cost = taken
     client.tokens = client.tokens - taken
@@ -314,8 +375,10 @@ end
 function M.run(client, name, params, options)
   local call, err = M.prepare(client, name, params, options)
   if call and options.waitForState then
-    err = look.awaitState(client, name, params, options, M.run)
-    call.deadline = core.monotonic() + (options.timeout or client.options.timeout or limits.timeout)
+    err = look.awaitState(call, options, M.run)
+    if not err then -- afresh: temporary keys may have changed meanwhile
+      call, err = M.prepare(client, name, params, options)
+    end
   end
   if err then
     return errors.fail(err)

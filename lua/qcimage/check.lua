@@ -170,25 +170,30 @@ function M.fields(params, given, context)
     end
   end
   local values = {}
+  local worst, fault -- of several faults the first by name, so that it does not vary
   for name, param in pairs(params) do
     local value = given[name]
     if value == nil then
       value = param.default
     end
     if value == nil then
-      if param.required then
-        return nil, "is required", name
+      if param.required and (not worst or name < worst) then
+        worst, fault = name, "is required"
       end
     else
       local travels, problem = checkers[param.type](param, value, context)
       if travels == nil then
-        return nil, problem, name
-      end
-      if not (travels == "" and param.blank == "omit") then
+        if not worst or name < worst then
+          worst, fault = name, problem
+        end
+      elseif not (travels == "" and param.blank == "omit") then
         local wire = param.wire or context.version == "3.0" and text.capitalise(name) or name
         values[wire] = travels
       end
     end
+  end
+  if worst then
+    return nil, fault, worst
   end
   return values
 end
@@ -224,7 +229,7 @@ end
 --- Checks the parameters of a call.
 ---@param action table from actions.lua
 ---@param given table<string, any>
----@param context {version: string, method: string, skipRules: boolean}
+---@param context {version: string, skipRules: boolean}
 ---@return table|nil values by their names on the wire
 ---@return string|nil message
 ---@return string|nil field name of the parameter at fault

@@ -100,6 +100,11 @@ function M.new(given, level)
   local options = optionsOf.check(optionsOf.client, given, level)
   local environment = snapshot()
   local target, problem, variable = optionsOf.target(options, environment)
+  local region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil
+  if target and region and not optionsOf.call.region(region) then -- an option was checked before
+    target, variable = nil, "TENCENTCLOUD_REGION"
+    problem = variable .. " holds control characters (a line break?)"
+  end
   if not target and not variable then
     error(problem, level)
   end
@@ -134,11 +139,12 @@ function M.new(given, level)
   end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
+  options.proxy = nil -- it may hold a password
   local self = {
     version = target and target.version or "2.0",
     endpoint = target and target.endpoint,
     fault = not target and { message = problem, variable = variable } or nil,
-    region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil,
+    region = region,
     options = options,
     provider = provider,
     signerOf = signerOf,
@@ -174,7 +180,7 @@ local function arguments(client, params, options, level)
     error("the client is closed", level)
   end
   if type(params) ~= "table" then
-    error(("parameters must be a table, not %s"):format(text.show(params)), level)
+    error(("parameters must be a table, not a %s"):format(type(params)), level) -- its value may be a secret
   end
   local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
   return checked
@@ -230,7 +236,7 @@ function functions.each(client, level, params, options)
   return function()
     index = index + 1
     if index > #images then
-      if total and (#images == 0 or page.offset >= total) then
+      if total and page.offset >= total then
         return nil
       end
       local result, message = calls.run(client, actions.describe[client.version], page, options)
@@ -239,9 +245,12 @@ function functions.each(client, level, params, options)
       end
       images = type(result.imageSet) == "table" and result.imageSet or {}
       index = 1
-      page.offset = page.offset + #images
       -- without a count, a page that is not full is the last
       total = tonumber(result.totalCount) or #images < page.limit and 0 or math.huge
+      if #images == 0 and page.offset < total then
+        error(("DescribeImages: %.0f images are there, and none came from number %d on"):format(total, page.offset), 2)
+      end
+      page.offset = page.offset + #images
     end
     return images[index]
   end
@@ -261,8 +270,11 @@ for name, call in pairs(functions) do
     if getmetatable(self) ~= Client then
       error(("call client:%s(...) with a colon"):format(name), 2)
     end
-    local a, b, c = call(self, 3, ...)
-    return a, b, c
+    local result, message, err = call(self, 3, ...)
+    if message == nil then -- one value, as the functions of the io library
+      return result
+    end
+    return result, message, err
   end
 end
 

@@ -27,7 +27,9 @@ local LONGEST = { secretId = 512, secretKey = 512, token = 4096 }
 
 -- Says what is wrong with a secret, never what it is.
 local function fault(value, field)
-  if type(value) ~= "string" then
+  if value == nil then
+    return "is not given"
+  elseif type(value) ~= "string" then
     return "is not text"
   elseif value == "" then
     return "is empty"
@@ -128,7 +130,7 @@ function M.provider(options, environment)
       end
       return M.check(given, {})
     end
-  elseif options.secretId or options.secretKey then
+  elseif options.secretId or options.secretKey or options.token then
     return M.fixed(options, {})
   end
   return M.environment(environment)
@@ -146,21 +148,28 @@ local function replace(message, secret)
   end
 end
 
-local function percentEncoded(value)
+local function percentEncoded(value, digits)
   return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
-    return ("%%%02X"):format(byte:byte())
+    return digits:format(byte:byte())
   end))
 end
 
---- Takes the secrets of a call out of a message by their values, wherever it came from.
+--- Takes the secrets of a call out of a text by their values, wherever it came from: as they are, and
+--- as URLs and JSON write them. To be done before a text is cut, or a part would stay.
 ---@param message string
 ---@param given table credentials
 ---@param signature string|nil
 ---@return string
 function M.redact(message, given, signature)
   for _, secret in ipairs { given.secretKey, signature or "", given.token or "" } do
-    if #secret >= 4 then -- a shorter one would be found in any text
-      message = replace(replace(message, secret), percentEncoded(secret))
+    -- with its padding, and without: that is written in many ways
+    for _, part in ipairs { secret, (secret:gsub("=+$", "")) } do
+      if #part >= 4 then -- a shorter one would be found in any text
+        message = replace(message, part)
+        message = replace(message, percentEncoded(part, "%%%02X"))
+        message = replace(message, percentEncoded(part, "%%%02x"))
+        message = replace(message, (part:gsub("/", "\\/")))
+      end
     end
   end
   return message

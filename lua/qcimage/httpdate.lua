@@ -45,8 +45,8 @@ function M.retryAfter(value, now)
   if not value then
     return nil
   end
-  if value:find("^%d+$") and #value <= 9 then
-    return tonumber(value)
+  if value:find("^%d+$") then
+    return #value <= 9 and tonumber(value) or math.huge
   end
   local date = M.parse(value)
   return date and now and math.max(0, date - now) or nil

@@ -9,12 +9,22 @@ local M = {}
 -- Answers and requests nest less than ten levels; deeper is an attack on the C stack.
 local MAX_DEPTH = 64
 
-local json = cjson.new()
-json.decode_max_depth(MAX_DEPTH)
-json.encode_max_depth(MAX_DEPTH)
-json.decode_invalid_numbers(false)
-json.encode_invalid_numbers(false)
-json.encode_sparse_array(false, 2, 10)
+local current, locale
+
+-- lua-cjson notes the locale's decimal point when an instance is made, and reads no number when the
+-- host has changed it since.
+local function json()
+  local now = os.setlocale(nil, "numeric")
+  if not current or now ~= locale then
+    current, locale = cjson.new(), now
+    current.decode_max_depth(MAX_DEPTH)
+    current.encode_max_depth(MAX_DEPTH)
+    current.decode_invalid_numbers(false)
+    current.encode_invalid_numbers(false)
+    current.encode_sparse_array(false, 2, 10)
+  end
+  return current
+end
 
 local tointeger = math.tointeger or function(number)
   return number
@@ -54,7 +64,7 @@ end
 ---@return any value, or nil where the text is not JSON
 ---@return string|nil message
 function M.decode(text)
-  local ok, value = pcall(json.decode, text)
+  local ok, value = pcall(json().decode, text)
   if not ok then
     return nil, (tostring(value):gsub("^.-:%d+: ", ""))
   end
@@ -66,7 +76,7 @@ end
 ---@return string|nil text
 ---@return string|nil message
 function M.encode(value)
-  local ok, text = pcall(json.encode, value)
+  local ok, text = pcall(json().encode, value)
   if not ok then
     return nil, (tostring(text):gsub("^.-:%d+: ", ""))
   end

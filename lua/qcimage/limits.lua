@@ -11,6 +11,11 @@ return {
     ["3.0"] = { POST = 10 * 1024 * 1024 },
   },
 
+  -- Bytes and number of the parameters of a form, before it is encoded: below what the signer takes
+  -- (src/limits.h), and far above what an action needs.
+  formBytes = 4 * 1024 * 1024,
+  formParams = 1000,
+
   -- Bytes of an answer: a page of 100 images has about 100 KB.
   responseBytes = 4 * 1024 * 1024,
 

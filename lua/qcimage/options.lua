@@ -117,7 +117,7 @@ function M.check(known, given, level)
     return {}
   end
   if type(given) ~= "table" then
-    error(("options must be a table, not %s"):format(text.show(given)), level + 1)
+    error(("options must be a table, not a %s"):format(type(given)), level + 1)
   end
   local copy = {}
   for name, value in pairs(given) do

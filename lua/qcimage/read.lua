@@ -38,14 +38,27 @@ end
 
 local SHOWN_BODY = 120 -- bytes; enough to know a gateway's page by
 
+local REDACTED_BODY = 16384 -- bytes; far more than is shown, so that no secret is cut before it is known
+
+local function quoted(call, body)
+  return ('"%s"'):format(text.clean(call.redact(body:sub(1, REDACTED_BODY)), SHOWN_BODY))
+end
+
 local function unexpected(call, response, what)
-  local body = response.body
-  local shown = body == "" and "" or (': "%s"'):format(text.clean(body, SHOWN_BODY))
+  local shown = response.body == "" and "" or ": " .. quoted(call, response.body)
   return unreadable(call, response, "format", ("unexpected response, %s%s"):format(what, shown))
 end
 
 local function serviceError(call, response, fields)
+  for name, value in pairs(fields) do
+    fields[name] = type(value) == "string" and call.redact(value) or value
+  end
   local reason, outcome, retry = codes.meaning(fields.code)
+  if response.status >= 500 then -- a gateway that speaks for a service which may have done its work
+    outcome, retry = "unknown", "again"
+  elseif response.status == 429 then
+    reason, outcome, retry = "throttled", "rejected", "later"
+  end
   local shown = text.clean(fields.serviceMessage)
   return errors.new {
     kind = "service",
@@ -87,7 +100,7 @@ local function renamed(item, names)
   for key, value in pairs(item) do
     local entry = names[key]
     if entry then
-      copy[entry.name] = entry.words and entry.words[value] or value
+      copy[entry.name] = entry.words and (entry.words[value] or entry.words[tonumber(value)]) or value
     else
       copy[key] = value
     end
@@ -154,7 +167,9 @@ local function read2(call, response, answer)
   if type(requestId) ~= "string" then
     requestId, taskId = nil, requestId
   end
-  if code ~= 0 then
+  if code == 0 and call.version == "3.0" then -- there it is no more than the shape of refusals
+    return nil, unexpected(call, response, "no Response")
+  elseif code ~= 0 then
     return nil,
       serviceError(call, response, {
         code = code,
@@ -180,7 +195,7 @@ local function read2(call, response, answer)
 end
 
 --- Reads an answer.
----@param call {action: table, values: table}
+---@param call {version: string, action: table, values: table, redact: fun(text: string): string}
 ---@param response {status: integer, headers: table<string, string>, body: string}
 ---@return qcimage.Result|nil result without attempts
 ---@return qcimage.Error|nil err
@@ -193,7 +208,7 @@ function M.response(call, response)
         response,
         "format",
         ("the answer is coded (content-encoding: %s), which was not asked for"):format(
-          text.clean(coding, 40)
+          text.clean(call.redact(coding), 40)
         )
       )
   end
@@ -214,16 +229,11 @@ function M.response(call, response)
   end
   if response.status ~= 200 and not (err and err.kind == "service") then
     -- A gateway's page, or an answer that contradicts its own status.
-    return nil,
-      unreadable(
-        call,
-        response,
-        "status",
-        ("HTTP status %d, %s"):format(
-          response.status,
-          body == "" and "an empty body" or ('"%s"'):format(text.clean(body, SHOWN_BODY))
-        )
-      )
+    local shown = body == "" and "an empty body" or quoted(call, body)
+    result, err = nil, unreadable(call, response, "status", ("HTTP status %d, %s"):format(response.status, shown))
+    if response.status == 429 then
+      err.outcome = "rejected"
+    end
   end
   return result, err
 end

@@ -20,10 +20,7 @@ local function need(err)
   if err.kind == "network" then
     return PASSING[err.reason] and not err.lasting and "again"
   elseif err.kind == "response" and err.reason == "status" then
-    if err.httpStatus == 429 then
-      return "later"
-    end
-    return err.httpStatus >= 500 and "again"
+    return err.httpStatus == 429 and "later" or err.httpStatus >= 500 and "again"
   end
   return err.retry
 end
@@ -48,13 +45,11 @@ function M.decide(err, state)
     return nil
   end
   local what = need(err)
-  if what == "clock" then
-    return state.clockCorrected and 0 or nil, 0
-  elseif not what then
+  if not what or not state.repeatable and err.outcome == "unknown" then
     return nil
   end
-  if not state.repeatable and err.outcome ~= "notSent" and what ~= "later" then
-    return nil
+  if what == "clock" then
+    return state.clockCorrected and 0 or nil, 0
   end
   local cost = err.reason == "timeout" and TIMEOUT_COST or COST
   if state.tokens < cost then
