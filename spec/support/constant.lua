@@ -1,5 +1,5 @@
 --- constant.lua - a server for the specs that make many calls: nginx, which answers each request with
---- the same success, for as long as wanted. Part of qcimage, see LICENSE.
+--- the same success of its API version, for as long as wanted. Part of qcimage, see LICENSE.
 ---
 ---     local server = constant.start()
 ---     server.url, server.tlsUrl   --> over TLS with the certificate "good" of certs.lua
@@ -11,7 +11,7 @@ local socket = require "socket"
 
 local M = {}
 
---- Body of each answer. Its header X-Twice comes twice, with 1 and with 2.
+--- Body of each answer of API 2.0. Its header X-Twice comes twice, with 1 and with 2.
 M.BODY = '{"code":0,"message":""}'
 
 local CONF = [[
@@ -23,13 +23,14 @@ http {
   uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
   keepalive_requests 1000000000;
   large_client_header_buffers 4 40k;
+  map $http_x_tc_action $answer { "" 'BODY'; default '{"Response":{"RequestId":"r"}}'; }
   server {
     listen 127.0.0.1:PORT;
     listen 127.0.0.1:SECURE ssl;
     ssl_certificate CERT.pem; ssl_certificate_key CERT.key;
     default_type application/json;
     add_header X-Twice 1; add_header X-Twice 2;
-    return 200 'BODY';
+    return 200 $answer;
   }
 }
 ]]
