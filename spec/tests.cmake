@@ -96,3 +96,9 @@ foreach(interpreter IN LISTS interpreters)
     endif()
   endforeach()
 endforeach()
+
+# A short hunt for inputs that break a promise; scripts/fuzz SECONDS makes a longer one.
+if(NOT QCIMAGE_SANITIZE)
+  add_test(NAME fuzz COMMAND scripts/fuzz 4 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(fuzz PROPERTIES TIMEOUT 300 ENVIRONMENT QCIMAGE_BOOTSTRAPPED=1)
+endif()
