@@ -185,7 +185,7 @@ describe("qcimage.http", function()
         ["caFile must be text"] = { caFile = 1 },
         ["caFile must"] = { caFile = "a\0b" },
         ["proxy must be text"] = { proxy = false },
-        ["at most 4096"] = { userAgent = ("x"):rep(4097) },
+        ["at most 4096"] = { proxy = ("x"):rep(4097) },
         ["verify must be true or false"] = { verify = 0 },
         ["whole number"] = { maxResponseBytes = 1.5 },
         ["number from 1"] = { maxResponseBytes = 0 },
@@ -201,10 +201,10 @@ describe("qcimage.http", function()
       end)
     end)
 
-    it("name the client", function()
-      connection = http.new { userAgent = "other/2" }
+    it("leave the User-Agent to the request", function()
+      connection = http.new()
       start { answering() }
-      assert(send())
+      assert(send { headers = { ["User-Agent"] = "other/2" } })
       assert.equal(1, count(server:requests()[1], "\r\nUser-Agent: other/2\r\n"))
     end)
   end)

@@ -31,7 +31,7 @@
 #endif
 
 struct qc_http {
-  char *ca_file, *proxy, *user_agent;
+  char *ca_file, *proxy;
   int verify;
 
   CURL *easy;     /* NULL until the first request */
@@ -216,8 +216,6 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_HTTP09_ALLOWED, 0L);
 #endif
   SET(CURLOPT_PATH_AS_IS, 1L); /* it is signed */
-  if (http->user_agent != NULL)
-    SET(CURLOPT_USERAGENT, http->user_agent);
 
   SET(CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
   SET(CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
@@ -506,7 +504,6 @@ qc_http *qc_http_new(const qc_http_options *options)
   http->verify = options->verify;
   http->ca_file = copy(options->ca_file, &ok);
   http->proxy = copy(options->proxy, &ok);
-  http->user_agent = copy(options->user_agent, &ok);
   if (!ok) {
     qc_http_free(http);
     return NULL;
@@ -532,7 +529,6 @@ void qc_http_free(qc_http *http)
   qc_reply_free(&http->reply);
   free(http->ca_file);
   free(http->proxy);
-  free(http->user_agent);
   free(http);
 }
 

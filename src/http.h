@@ -11,11 +11,10 @@
 typedef struct qc_http qc_http;
 
 typedef struct {
-  const char *ca_file;    /* the only certificates to trust; NULL: libcurl's */
-  const char *proxy;      /* URL; "": none; NULL: as the environment says */
-  const char *user_agent; /* NULL: none is sent */
-  size_t max_response;    /* bytes of an answer's body */
-  int verify;             /* 0: takes any certificate */
+  const char *ca_file; /* the only certificates to trust; NULL: libcurl's */
+  const char *proxy;   /* URL; "": none; NULL: as the environment says */
+  size_t max_response; /* bytes of an answer's body */
+  int verify;          /* 0: takes any certificate */
 } qc_http_options;
 
 typedef struct {

@@ -56,8 +56,6 @@ static void read_options(lua_State *L, int index, qc_http_options *options)
       options->ca_file = option_text(L, name);
     else if (strcmp(name, "proxy") == 0)
       options->proxy = option_text(L, name);
-    else if (strcmp(name, "userAgent") == 0)
-      options->user_agent = option_text(L, name);
     else if (strcmp(name, "maxResponseBytes") == 0)
       options->max_response = option_count(L, name);
     else if (strcmp(name, "verify") == 0)
@@ -70,11 +68,11 @@ static void read_options(lua_State *L, int index, qc_http_options *options)
 
 /*
  * http.new(options) -> connection
- * options: caFile, proxy, userAgent, maxResponseBytes, verify
+ * options: caFile, proxy, maxResponseBytes, verify
  */
 static int http_new(lua_State *L)
 {
-  qc_http_options options = {NULL, NULL, "qcimage", QC_HTTP_BODY_MAX, 1};
+  qc_http_options options = {NULL, NULL, QC_HTTP_BODY_MAX, 1};
   http_object *object;
   if (!lua_isnoneornil(L, 1)) {
     luaL_checktype(L, 1, LUA_TTABLE);

@@ -15,11 +15,11 @@
 ---               list of text), "objects" (a list of tables, their fields under `fields`)
 ---   wire        name on the wire; by default the name in API 2.0, with a capital in API 3.0
 ---   required    true
----   min, max    code points of a text, range of an integer
+---   min, max    code points of a text (min is only told: a blank is a matter of `blank`), range of an integer
 ---   items       the most items of a list
 ---   pattern     Lua pattern of the allowed characters; `chars` says it in words
 ---   blank       true: an empty text is legal and sent; "omit": legal, left out
----   words       allowed texts: a list, or a map to what travels (a missing default is nil)
+---   words       allowed texts: a map to what travels
 ---   default     value when absent
 ---   filter      API 3.0: the value travels as a filter of this name
 ---   source      where the rule is documented

@@ -140,7 +140,8 @@ function M.build(call)
         text.show(now)
       ), "clock")
   end
-  call.now, call.offset = now, client.offset
+  call.now = now
+  call.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
   call.time = math.floor(now + call.offset)
   local nonce, problem = client.nonce()
   nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
@@ -287,7 +288,7 @@ local FATES = {
 local function finish(call, err)
   local where = err.requestId and (" [requestId %s]"):format(text.clean(err.requestId, 80)) or ""
   local fate = ""
-  if err.kind ~= "parameter" and not call.action.reads then
+  if (err.kind ~= "parameter" or #call.attempts > 0) and not call.action.reads then
     fate = "; " .. FATES[err.outcome]
   end
   local hint = ""

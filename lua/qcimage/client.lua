@@ -1,5 +1,6 @@
 --- client.lua - a client: options, credentials and connection that calls share, and the calls.
---- Holds no state that two calls at once could mix. Part of qcimage, see LICENSE.
+--- What calls share (the signer, the clock's offset, the store of retries) no wait divides: light threads may
+--- share a client. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.actions"
 local calls = require "qcimage.call"
@@ -9,7 +10,6 @@ local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local optionsOf = require "qcimage.options"
 local retry = require "qcimage.retry"
-local text = require "qcimage.text"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local isNginx = type(ngx) == "table" and ngx.socket ~= nil
@@ -175,15 +175,25 @@ function Client:__tostring()
   return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
 end
 
-local function arguments(client, params, options, level)
+-- Checked options, and parameters, which may be left out where optional is true.
+local function arguments(client, params, options, level, optional)
   if client.closed then
     error("the client is closed", level)
+  end
+  if params == nil and optional then
+    params = {}
   end
   if type(params) ~= "table" then
     error(("parameters must be a table, not a %s"):format(type(params)), level) -- its value may be a secret
   end
   local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
-  return checked
+  return checked, params
+end
+
+local function checkAction(action, level)
+  if type(action) ~= "string" then
+    error(("the action must be text, not a %s"):format(type(action)), level)
+  end
 end
 
 -- The calls, as functions of a client and the level at which misuse is raised.
@@ -195,24 +205,20 @@ function functions.modify(client, level, params, options)
 end
 
 function functions.describe(client, level, params, options)
-  options = arguments(client, params == nil and {} or params, options, level + 1)
-  return calls.run(client, actions.describe[client.version], params or {}, options)
+  options, params = arguments(client, params, options, level + 1, true)
+  return calls.run(client, actions.describe[client.version], params, options)
 end
 
 function functions.call(client, level, action, params, options)
-  if type(action) ~= "string" then
-    error(("the action must be text, not %s"):format(text.show(action)), level)
-  end
-  options = arguments(client, params == nil and {} or params, options, level + 1)
-  return calls.run(client, action, params or {}, options)
+  checkAction(action, level + 1)
+  options, params = arguments(client, params, options, level + 1, true)
+  return calls.run(client, action, params, options)
 end
 
 function functions.sign(client, level, action, params, options)
-  if type(action) ~= "string" then
-    error(("the action must be text, not %s"):format(text.show(action)), level)
-  end
-  options = arguments(client, params == nil and {} or params, options, level + 1)
-  local call, err = calls.prepare(client, action, params or {}, options)
+  checkAction(action, level + 1)
+  options, params = arguments(client, params, options, level + 1, true)
+  local call, err = calls.prepare(client, action, params, options)
   local request
   if call then
     call.stages = true
@@ -225,9 +231,9 @@ function functions.sign(client, level, action, params, options)
 end
 
 function functions.each(client, level, params, options)
-  options = arguments(client, params == nil and {} or params, options, level + 1)
+  options, params = arguments(client, params, options, level + 1, true)
   local page = {}
-  for name, value in pairs(params or {}) do
+  for name, value in pairs(params) do
     page[name] = value
   end
   page.limit = page.limit or limits.pageSize

@@ -136,18 +136,6 @@ function M.provider(options, environment)
   return M.environment(environment)
 end
 
-local function replace(message, secret)
-  local from = 1
-  while true do
-    local first, last = message:find(secret, from, true)
-    if not first then
-      return message
-    end
-    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
-    from = first + 3
-  end
-end
-
 local function percentEncoded(value, digits)
   return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
     return digits:format(byte:byte())
@@ -165,10 +153,10 @@ function M.redact(message, given, signature)
     -- with its padding, and without: that is written in many ways
     for _, part in ipairs { secret, (secret:gsub("=+$", "")) } do
       if #part >= 4 then -- a shorter one would be found in any text
-        message = replace(message, part)
-        message = replace(message, percentEncoded(part, "%%%02X"))
-        message = replace(message, percentEncoded(part, "%%%02x"))
-        message = replace(message, (part:gsub("/", "\\/")))
+        message = text.replace(message, part)
+        message = text.replace(message, percentEncoded(part, "%%%02X"))
+        message = text.replace(message, percentEncoded(part, "%%%02x"))
+        message = text.replace(message, (part:gsub("/", "\\/")))
       end
     end
   end

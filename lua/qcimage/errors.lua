@@ -25,6 +25,18 @@ function Error:__tostring()
   return self.message
 end
 
+--- What a transport's reason says of an endpoint, HOST:PORT.
+M.TRANSPORT = {
+  dns = "cannot find the address of %s",
+  connect = "cannot connect to %s",
+  tls = "cannot set up TLS with %s",
+  timeout = "%s did not answer in time",
+  closed = "the connection to %s was closed before a whole answer came",
+  proxy = "the proxy gave no connection to %s",
+  tooLarge = "the answer of %s is too large",
+  format = "the answer of %s is not valid HTTP",
+}
+
 --- Makes an error; fields as in qcimage.Error.
 ---@param fields table
 ---@return qcimage.Error

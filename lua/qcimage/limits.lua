@@ -1,5 +1,5 @@
---- limits.lua - every limit of the Lua layer, each with its reason. Those of the C core stand in
---- src/limits.h.
+--- limits.lua - the limits that a call meets, each with its reason. Those of the C core stand in src/limits.h;
+--- those that are one file's own business (what a message shows, how deep JSON may nest), in that file.
 --- Pure. Part of qcimage, see LICENSE.
 
 return {

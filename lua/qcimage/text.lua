@@ -36,6 +36,22 @@ function M.clean(text, limit)
   return (cut and text .. "..." or text)
 end
 
+--- Puts "***" for each place where a secret stands.
+---@param message string
+---@param secret string not empty; taken as it is, not as a pattern
+---@return string
+function M.replace(message, secret)
+  local from = 1
+  while true do
+    local first, last = message:find(secret, from, true)
+    if not first then
+      return message
+    end
+    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
+    from = first + 3
+  end
+end
+
 --- A value as a message shows it.
 ---@param value any
 ---@return string

@@ -82,7 +82,7 @@ local function sends(name, options, fields, judge)
       return {
         http = require "qcimage.http",
         request = request,
-        options = { caFile = caFile, maxResponseBytes = 100000, proxy = "", userAgent = "x" },
+        options = { caFile = caFile, maxResponseBytes = 100000, proxy = "" },
       }
     end,
     run = function(it)
@@ -250,7 +250,7 @@ local scenarios = {
       return require "qcimage.http"
     end,
     run = function(http)
-      local connection = http.new { caFile = "/a", proxy = "http://u:p@h", userAgent = "x", verify = false }
+      local connection = http.new { caFile = "/a", proxy = "http://u:p@h", verify = false }
       assert(tostring(connection) == "qcimage.http (open)")
       connection:close()
       connection:close()

@@ -74,7 +74,7 @@ void free(void *old)
 
 static const char code[] =
     "local http, url = ...\n"
-    "local connection = http.new { userAgent = 'a', proxy = '' }\n"
+    "local connection = http.new { proxy = '' }\n"
     "local function send(method, path, body)\n"
     "  local answer, message, detail = connection:send({\n"
     "    method = method, url = url .. path, body = body,\n"

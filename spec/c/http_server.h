@@ -96,7 +96,7 @@ static int server_start(void)
   return ntohs(address.sin_port);
 }
 
-static const qc_http_options options = {NULL, NULL, "test", 1 << 20, 1};
+static const qc_http_options options = {NULL, NULL, 1 << 20, 1};
 
 /* Sends a GET, 1: there is an answer. */
 static int get(qc_http *http, int port, const char *path,

@@ -3,6 +3,7 @@
 --- threads may share it. May use ngx, and no other way to wait. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local errors = require "qcimage.errors"
 local http1 = require "qcimage.transport.http1"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
@@ -11,16 +12,6 @@ local M = {}
 
 -- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
 local READ = 64 * 1024
-
-local WHAT = {
-  dns = "cannot find the address of %s",
-  connect = "cannot connect to %s",
-  tls = "cannot set up TLS with %s",
-  timeout = "%s did not answer in time",
-  closed = "the connection to %s was closed before a whole answer came",
-  tooLarge = "the answer of %s is too large",
-  format = "the answer of %s is not valid HTTP",
-}
 
 -- What the system says at once where there is no IPv6.
 local NO_ROUTE = {
@@ -70,7 +61,7 @@ end
 local function failure(target, reason, problem, sent)
   local where = ("%s:%d"):format(target.host, target.port)
   local message = ("%s: %s%s"):format(
-    WHAT[reason]:format(where),
+    errors.TRANSPORT[reason]:format(where),
     text.clean(problem),
     hint(reason, problem, target.host)
   )

@@ -2,6 +2,7 @@
 --- Blocks while it waits, so it is never used inside nginx. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.endpoint"
+local errors = require "qcimage.errors"
 local http = require "qcimage.http"
 local text = require "qcimage.text"
 
@@ -12,17 +13,6 @@ local PROXY_VARIABLES = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy
 
 -- Bytes of libcurl's text that a message shows: its buffer has 256.
 local SHOWN = 256
-
-local WHAT = {
-  dns = "cannot find the address of %s",
-  connect = "cannot connect to %s",
-  tls = "cannot set up TLS with %s",
-  timeout = "%s did not answer in time",
-  closed = "the connection to %s was closed before a whole answer came",
-  proxy = "the proxy gave no connection to %s",
-  tooLarge = "the answer of %s is too large",
-  format = "the answer of %s is not valid HTTP",
-}
 
 local function nonEmpty(value)
   return value ~= "" and value or nil
@@ -47,13 +37,7 @@ end
 -- The pattern helps where the environment has changed since the secrets were noted.
 local function redact(message, secrets)
   for _, secret in ipairs(secrets) do
-    local from = 1
-    local first, last = message:find(secret, from, true)
-    while first do
-      message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
-      from = first + 3
-      first, last = message:find(secret, from, true)
-    end
+    message = text.replace(message, secret)
   end
   return (message:gsub("://[^/%s]*@", "://***@"))
 end
@@ -98,7 +82,7 @@ function M.new(options)
   }
 
   local function describe(reason, message, where)
-    local what = reason and WHAT[reason]:format(where) or ("the request to %s failed"):format(where)
+    local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
     local hint = ""
     if reason == "tls" then
       hint = (" (certificates from %s; the option caFile names a file of others)"):format(
