@@ -14,6 +14,9 @@ local socket = require "socket"
 
 local M = {}
 
+local tointeger = math.tointeger or tonumber
+local unpack = table.unpack or unpack
+
 -- For the settings that a spec shares with others: runs the Lua code of a request's body.
 local LUA = [[
     location = /lua {
@@ -59,7 +62,7 @@ function M.freePort()
   local listener = assert(socket.bind("127.0.0.1", 0))
   local _, port = listener:getsockname()
   listener:close()
-  return math.tointeger(tonumber(port))
+  return tointeger(tonumber(port))
 end
 
 local function output(command)
@@ -163,7 +166,7 @@ function M.start(options)
   end, function()
     return "starting nginx"
   end)
-  self.pid = math.tointeger(self.pid)
+  self.pid = tointeger(self.pid)
   -- a process of its own ends it, when this one has ended in whatever way
   self.keeper = assert(io.popen(("cat >/dev/null; kill %d 2>/dev/null; rm -rf %s"):format(self.pid, dir), "w"))
   if not options.quiet then
@@ -230,7 +233,7 @@ function Server:lua(code, values)
       results[i] = nil
     end
   end
-  return table.unpack(results, 1, 8)
+  return unpack(results, 1, 8)
 end
 
 --- Processes of the workers, without those that are leaving.
@@ -239,7 +242,7 @@ function Server:workers()
   local pids = {}
   for pid in read(("/proc/%d/task/%d/children"):format(self.pid, self.pid)):gmatch "%d+" do
     if read(("/proc/%s/cmdline"):format(pid)):find "^nginx: worker process%s*%z*$" then
-      pids[#pids + 1] = math.tointeger(tonumber(pid))
+      pids[#pids + 1] = tointeger(tonumber(pid))
     end
   end
   return pids

@@ -18,13 +18,37 @@ local function nonEmpty(value)
   return value ~= "" and value or nil
 end
 
--- User and password of proxies, as they may stand in libcurl's messages.
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(bytes)
+  return (bytes:gsub("..?.?", function(group)
+    local first, second, third = group:byte(1, 3)
+    local number, digits = first * 65536 + (second or 0) * 256 + (third or 0), {}
+    for i = 4, 1, -1 do
+      digits[i] = i <= #group + 1 and ALPHABET:sub(number % 64 + 1, number % 64 + 1) or "="
+      number = math.floor(number / 64)
+    end
+    return table.concat(digits)
+  end))
+end
+
+local SHORTEST = 4 -- bytes; a shorter password would be found in any text
+
+-- User and password of proxies, as they may stand in libcurl's messages or a proxy's page.
 local function proxySecrets(proxy, environment)
   local secrets = {}
   local function add(url)
     local login = url and (url:match "^[%w+.-]+://(.*)@" or url:match "^(.*)@")
-    if nonEmpty(login) then
-      secrets[#secrets + 1] = login
+    if not nonEmpty(login) then
+      return
+    end
+    local plain = login:gsub("%%(%x%x)", function(digits)
+      return string.char(tonumber(digits, 16))
+    end)
+    for _, form in ipairs { login, plain, base64(plain), login:match ":(.*)" or "", plain:match ":(.*)" or "" } do
+      if #form >= SHORTEST then
+        secrets[#secrets + 1] = form
+      end
     end
   end
   add(proxy)
@@ -106,6 +130,9 @@ function M.new(options)
       endpoints.isLoopback(host)
     )
     if response then
+      if response.status ~= 200 and #secrets > 0 then -- it may be the proxy's own
+        response.body = redact(response.body, secrets)
+      end
       return response
     end
     if detail.reason == "connect" and isAnother(message, host, port) then
