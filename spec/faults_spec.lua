@@ -280,17 +280,28 @@ describe("a region with a line break", function()
   end)
 end)
 
-describe("a decimal comma", function()
-  it("that the host turns on later changes neither answers nor requests", function()
-    -- a locale made here, since a bare system has none with a comma
-    local folder = process.run("mktemp -d"):gsub("\n", "")
-    local made, status = process.run(("localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8"):format(folder))
-    assert.is_true(status <= 1, made)
+describe("a locale of the host program", function()
+  local folder
+
+  -- Locales made here, since a bare system has none of these.
+  setup(function()
+    folder = process.run("mktemp -d"):gsub("\n", "")
+    for name, charset in pairs { de_DE = "UTF-8", tr_TR = "ISO-8859-9" } do
+      local made, status = process.run(("localedef -i %s -f %s %s/%s"):format(name, charset, folder, name))
+      assert(status <= 1, made)
+    end
+  end)
+
+  teardown(function()
+    process.run("rm -rf " .. folder)
+  end)
+
+  it("with a decimal comma, turned on later, changes neither answers nor requests", function()
     local output = process.lua(
       [[
         local stub = require "spec.support.stub"
         local client, requests = stub.answering({}, '{"code":0,"message":"","totalCount":10}')
-        assert(os.setlocale "de_DE.UTF-8", "no locale")
+        assert(os.setlocale "de_DE", "no locale")
         local result = assert(client:call("X", { A = 0.5, B = 20 }, { raw = true }))
         print(result.code, result.totalCount, stub.form(requests[1].body).A, stub.form(requests[1].body).B)
         client, requests = stub.answering({ apiVersion = "3.0" }, '{"Response":{"RequestId":"r"}}')
@@ -299,7 +310,24 @@ describe("a decimal comma", function()
       ]],
       "LOCPATH=" .. folder
     )
-    process.run("rm -rf " .. folder)
     assert.equal('0\t10\t0.5\t20\n{"A":0.5}\n', output)
   end)
+
+  for _, name in ipairs { "de_DE", "tr_TR" } do
+    it("changes nothing that is signed or read: " .. name, function()
+      for _, spec in ipairs { "sign", "modify", "answers", "describe", "api3" } do
+        local output, status = process.run(
+          ("env LOCPATH=%s LC_ALL=%s %s -e 'assert(os.setlocale(\"\") == \"%s\")' spec/support/run.lua spec/%s_spec.lua"):format(
+            folder,
+            name,
+            process.interpreter,
+            name,
+            spec
+          )
+        )
+        assert.equal(0, status, spec .. ": " .. output)
+        assert.matches("[1-9]%d* successes / 0 failures / 0 errors", output)
+      end
+    end)
+  end
 end)

@@ -12,7 +12,7 @@ endforeach()
 
 foreach(name http http_message)
   add_executable(${name}_test spec/c/${name}_test.c $<TARGET_OBJECTS:qcimage_http>)
-  target_link_libraries(${name}_test PRIVATE ${CURL_LIBRARIES} Threads::Threads)
+  target_link_libraries(${name}_test PRIVATE ${CURL_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARY} Threads::Threads)
   add_test(NAME c/${name} COMMAND ${name}_test)
 endforeach()
 

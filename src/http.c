@@ -25,6 +25,7 @@
 
 #define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
 #include <curl/curl.h>
+#include <openssl/err.h>
 
 #if LIBCURL_VERSION_NUM < 0x073600
 #error "libcurl 7.54 or newer is needed"
@@ -64,14 +65,17 @@ static int global_init(void)
   return ready;
 }
 
-/* A write to a connection that the peer has closed raises SIGPIPE, and
-   libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
-   blocked in this thread, and taken back if it came; the handlers and masks
-   of the host are left alone. */
+/* What libcurl would leave behind in this thread for the host to trip over:
+   - SIGPIPE, which a write to a connection raises that the peer has closed.
+     libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
+     blocked, and taken back if it came; the handlers and masks of the host are
+     left alone.
+   - errors of TLS in libcrypto's queue, which the host's own next use of
+     libssl would take for its own. */
 typedef struct {
   sigset_t mask;
   int is_blocked, was_pending;
-} pipe_guard;
+} host_guard;
 
 static int has_pending_pipe(void)
 {
@@ -79,19 +83,21 @@ static int has_pending_pipe(void)
   return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
 }
 
-static void guard_pipe(pipe_guard *guard)
+static void guard_host(host_guard *guard)
 {
   sigset_t set;
   guard->was_pending = has_pending_pipe();
   guard->is_blocked = sigemptyset(&set) == 0 &&
                       sigaddset(&set, SIGPIPE) == 0 &&
                       pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
+  (void)ERR_set_mark(); /* 0: there is no error yet, nor will one stay */
 }
 
-static void unguard_pipe(const pipe_guard *guard)
+static void unguard_host(const host_guard *guard)
 {
   sigset_t set;
   int number;
+  (void)ERR_pop_to_mark(); /* 0: no mark, all are gone */
   if (!guard->is_blocked)
     return;
   if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
@@ -255,11 +261,11 @@ static void abandon(qc_http *http)
 
 static void clean_up(qc_http *http)
 {
-  pipe_guard guard;
-  guard_pipe(&guard); /* TLS says goodbye */
+  host_guard guard;
+  guard_host(&guard); /* TLS says goodbye */
   curl_easy_cleanup(http->easy);
   http->easy = NULL;
-  unguard_pipe(&guard);
+  unguard_host(&guard);
 }
 
 /* Whether a kept connection was reset, or has bytes though no answer is due:
@@ -442,21 +448,21 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
                  qc_http_result *result)
 {
   qc_reply *reply = &http->reply;
+  host_guard guard;
   CURLcode code;
   memset(result, 0, sizeof(*result));
   http->error[0] = '\0';
   http->sockets_opened = http->requests_begun = http->was_reused = 0;
   qc_reply_start(reply);
+  guard_host(&guard);
   code = make_ready(http);
   if (code == CURLE_OK)
     code = set_request(http, request);
   if (code == CURLE_OK) {
-    pipe_guard guard;
-    guard_pipe(&guard);
     code = curl_easy_perform(http->easy);
-    unguard_pipe(&guard);
     result->sent = may_have_left(http, code);
   }
+  unguard_host(&guard);
   /* libcurl says so of a line without end, too */
   if (code == CURLE_OUT_OF_MEMORY && result->sent)
     qc_reply_overflow(reply);

@@ -1,7 +1,7 @@
 /*
- * http_test.c - tests of src/http.c that need C: threads, SIGPIPE, and a
- * libcurl at run time that is older than that of the build. Part of qcimage,
- * see LICENSE.
+ * http_test.c - tests of src/http.c that need C: threads, SIGPIPE, libcrypto's
+ * queue of errors, and a libcurl at run time that is older than that of the
+ * build. Part of qcimage, see LICENSE.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "check.h"
@@ -12,6 +12,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
 
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
@@ -178,6 +181,35 @@ static void test_pipe(void)
   CHECK(found.sa_handler == on_pipe);
 }
 
+/* Errors of TLS do not stay in libcrypto's queue, those of the host do where
+   libcurl (which clears the queue for TLS) leaves them. */
+static void test_errors(void)
+{
+  static const qc_http_options nowhere = {"/nowhere", NULL, 1000, 1};
+  qc_http *http = qc_http_new(&nowhere), *plain = qc_http_new(&options);
+  qc_http_request request;
+  qc_http_result result;
+  char url[64];
+  CHECK(snprintf(url, sizeof(url), "https://127.0.0.1:%d/2", port) > 0);
+  memset(&request, 0, sizeof(request));
+  request.url = url;
+  request.url_len = strlen(url);
+  request.seconds = request.connect_seconds = 5;
+  request.direct = 1;
+  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(strcmp(result.reason, "tls") == 0);
+  CHECK(ERR_peek_error() == 0);
+
+  CHECK(BIO_new_file("/nowhere", "r") == NULL); /* the host's own failure */
+  CHECK(ERR_peek_error() != 0);
+  CHECK(get(plain, port, "/2", &result));
+  CHECK(ERR_peek_error() != 0);
+  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(ERR_peek_error() == 0);
+  qc_http_free(http);
+  qc_http_free(plain);
+}
+
 static void test_nothing_open(void)
 {
   qc_http *http = qc_http_new(&options);
@@ -197,6 +229,7 @@ int main(void)
   test_threads();
   test_old();
   test_pipe();
+  test_errors();
   CHECK(inits == 1 && cleanups == 0);
   return CHECK_RESULT();
 }
