@@ -1,0 +1,326 @@
+--- What becomes of a call when the collector, a coroutine's end, an error in a hook or the end of the program
+--- comes in between. Each script runs in a program of its own, with little on its heap, so that whole
+--- collections are quick.
+
+local constant = require "spec.support.constant"
+local process = require "spec.support.process"
+local raw = require "spec.support.raw"
+
+local PRELUDE = [[
+  local image = require "qcimage"
+  local emulator = require "qcimage.emulator"
+  local SHAPES = {
+    { apiVersion = "2.0" }, { apiVersion = "2.0", method = "GET", signatureMethod = "HmacSHA1" }, { apiVersion = "3.0" },
+  }
+  local function new(...)
+    local options = {
+      secretId = "AKIDqcimageEXAMPLE000000000000000001",
+      secretKey = "qcimageEXAMPLEsecret0000000000001",
+      region = "gz",
+      endpoint = "%s",
+      timeout = 60,
+    }
+    for _, set in ipairs { ... } do
+      for name, value in pairs(set) do
+        options[name] = value
+      end
+    end
+    return image.new(options)
+  end
+  local function collect()
+    collectgarbage()
+    collectgarbage()
+  end
+  -- Collects all garbage at every so many instructions.
+  local function hot(run)
+    if jit then
+      jit.off() -- compiled code calls no hook
+    end
+    local collections = 0
+    debug.sethook(function()
+      collections = collections + 1
+      collectgarbage()
+    end, "", 50)
+    run()
+    debug.sethook()
+    assert(collections > 100, collections)
+  end
+]]
+
+describe("a call", function()
+  local server
+
+  setup(function()
+    server = constant.start()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  -- Runs a script that is to print "done" and nothing else.
+  local function run(script, url)
+    local output, status = process.lua(PRELUDE:format(url or server.url) .. script)
+    assert.equal("done\n", output)
+    assert.equal(0, status)
+  end
+
+  it("over HTTP is the same with the collector at every turn", function()
+    run [[
+      hot(function()
+        for _, shape in ipairs(SHAPES) do
+          local client = new(shape)
+          for i = 1, 5 do
+            local result = assert(client:modify { imageId = "img-1", imageName = "n" .. i, imageDescription = "d" })
+            assert(result.code == 0 and result.httpStatus == 200 and #result.body > 10)
+          end
+          client:close()
+        end
+      end)
+      print "done"
+    ]]
+  end)
+
+  it("and the emulator are the same with the collector at every turn", function()
+    run [[
+      for _, shape in ipairs(SHAPES) do
+        local client = new(shape, { transport = emulator.transport {} })
+        hot(function()
+          assert(client:modify { imageId = "img-12345678", imageName = "hot" })
+          local found = assert(client:describe { imageIds = { "img-12345678" } })
+          assert(found.imageSet[1].imageName == "hot")
+          local count = 0
+          for each in client:each { limit = 2 } do
+            assert(each.imageId)
+            count = count + 1
+          end
+          assert(count > 2)
+          local _, message, err = client:modify { imageId = "img-00000000", imageName = "hot" }
+          assert(message and err.outcome == "rejected")
+          _, message = client:modify { imageId = "img-12345678", imageName = "not allowed" .. "\n" }
+          assert(message)
+        end)
+      end
+      print "done"
+    ]]
+  end)
+
+  it("is the same with a collector that never pauses", function()
+    run [[
+      local modes = {
+        function() collectgarbage("setpause", 0) collectgarbage("setstepmul", 1000) end,
+        _VERSION == "Lua 5.4" and function() collectgarbage "generational" end or nil,
+      }
+      for _, set in ipairs(modes) do
+        set()
+        for _, shape in ipairs(SHAPES) do
+          local client = new(shape)
+          for i = 1, 20 do
+            assert(client:modify { imageId = "img-1", imageName = "n" .. i })
+          end
+        end
+      end
+      print "done"
+    ]]
+  end)
+
+  it("needs nobody to hold its client", function()
+    run [[
+      for _, shape in ipairs(SHAPES) do
+        assert(new(shape, { onAttempt = collect }):modify { imageId = "img-1" })
+        -- made in a coroutine that is gone
+        local modify = coroutine.wrap(function()
+          local client = new(shape, { onAttempt = collect })
+          assert(client:modify { imageId = "img-1" })
+          coroutine.yield(function()
+            return client:modify { imageId = "img-1" }
+          end)
+        end)()
+        collect()
+        assert(modify())
+        modify = nil
+        collect()
+        -- an iterator is all that is left
+        local each = new(shape, { transport = emulator.transport {}, onAttempt = collect }):each { limit = 2 }
+        collect()
+        local count = 0
+        for _ in each do
+          collect()
+          count = count + 1
+        end
+        assert(count > 2)
+      end
+      print "done"
+    ]]
+  end)
+
+  it("keeps its own signer when another call has brought other credentials meanwhile", function()
+    run [[
+      for _, version in ipairs { "2.0", "3.0" } do
+        local failures, client, key = 0, nil, 0
+        local serve = emulator.transport {}
+        client = new {
+          apiVersion = version,
+          transport = function(request, seconds)
+            failures = failures + 1
+            if failures == 1 then
+              return nil, "lost", { reason = "closed", sent = false }
+            end
+            return serve(request, seconds)
+          end,
+          credentials = function()
+            key = key + 1
+            return {
+              secretId = key == 1 and "AKIDqcimageEXAMPLE000000000000000001" or "AKIDother",
+              secretKey = key == 1 and "qcimageEXAMPLEsecret0000000000001" or "other" .. key,
+            }
+          end,
+          sleep = function()
+            local result, _, err = client:describe { imageIds = { "img-12345678" } }
+            assert(not result and err.outcome == "rejected") -- nobody knows those
+            collect()
+          end,
+        }
+        local result = assert(client:modify { imageId = "img-12345678", imageName = "mine" })
+        assert(#result.attempts == 2)
+      end
+      print "done"
+    ]]
+  end)
+
+  it("lets an error in a hook through as it is, and leaves the client usable", function()
+    local kept = raw.start {
+      { { "loop", { { "recv" }, { "send", 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"code":0}' } } } },
+    }
+    run(
+      [[
+      local trouble = { "trouble" }
+      local raised
+      local function throwing(name, usual)
+        return function(...)
+          if raised == name then
+            collect()
+            error(trouble)
+          end
+          return usual(...)
+        end
+      end
+      local core = require "qcimage.core"
+      local client = new {
+        onAttempt = throwing("onAttempt", function() end),
+        clock = throwing("clock", core.time),
+        nonce = throwing("nonce", core.nonce),
+        credentials = throwing("credentials", function()
+          return { secretId = "AKIDxxxxxxxx", secretKey = "thekey" }
+        end),
+      }
+      for _, name in ipairs { "onAttempt", "clock", "nonce", "credentials" } do
+        for i = 1, 20 do
+          raised = name
+          local ok, what = pcall(client.modify, client, { imageId = "img-1" })
+          assert(not ok and what == trouble, name)
+          raised = nil
+          assert(client:modify { imageId = "img-1" })
+        end
+      end
+      -- in a coroutine that dies of it
+      raised = "onAttempt"
+      local thread = coroutine.create(function()
+        return client:modify { imageId = "img-1" }
+      end)
+      local ok, what = coroutine.resume(thread)
+      assert(not ok and what == trouble)
+      thread, raised = nil, nil
+      collect()
+      assert(client:modify { imageId = "img-1" })
+      -- of a transport and of a sleep
+      for _, name in ipairs { "transport", "sleep" } do
+        local other = new {
+          transport = throwing("transport", function()
+            if raised == "sleep" then
+              return nil, "lost", { reason = "closed" }
+            end
+            return { status = 200, headers = {}, body = '{"code":0}' }
+          end),
+          sleep = throwing("sleep", function() end),
+        }
+        raised = name
+        ok, what = pcall(other.modify, other, { imageId = "img-1" })
+        assert(not ok and what == trouble, name)
+        raised = nil
+        assert(other:modify { imageId = "img-1" })
+      end
+      print "done"
+    ]],
+      kept.url
+    )
+    assert.equal(1, #kept:requests()) -- all over one connection
+    kept:stop()
+  end)
+
+  it("whose client a hook closes is over, or ends with an error", function()
+    run [[
+      for _, shape in ipairs(SHAPES) do
+        local client
+        client = new(shape, { onAttempt = function() client:close() collect() end })
+        assert(client:modify { imageId = "img-1" }) -- it had its answer
+        local ok, message = pcall(client.modify, client, { imageId = "img-1" })
+        assert(not ok and message:find "closed")
+        client = new(shape, {
+          endpoint = "http://127.0.0.1:1",
+          sleep = function()
+            client:close()
+            collect()
+          end,
+        })
+        local result, _, err = client:modify { imageId = "img-1" }
+        assert(not result and err.kind == "unsupported" and err.outcome == "notSent")
+      end
+      print "done"
+    ]]
+  end)
+
+  it("is no danger to the end of the program, whatever is still open", function()
+    -- finalizers run in any order at the end, so one may use a client whose own have run
+    local LATE = [[
+      local function atEnd(act)
+        if newproxy then
+          local proxy = newproxy(true)
+          getmetatable(proxy).__gc = act
+          return proxy
+        end
+        return setmetatable({}, { __gc = act })
+      end
+      local late = {}
+      local function use(client)
+        late[#late + 1] = atEnd(function()
+          pcall(client.modify, client, { imageId = "img-1" })
+          pcall(client.sign, client, "ModifyImageAttributes", { imageId = "img-1" })
+          pcall(client.close, client)
+        end)
+      end
+      local before = new()
+      use(before)
+      before:modify { imageId = "img-1" }
+      local client = new()
+      assert(client:modify { imageId = "img-1" })
+      use(client)
+      local thread = coroutine.create(function()
+        local inner = new()
+        use(inner)
+        assert(inner:modify { imageId = "img-1" })
+        coroutine.yield()
+      end)
+      assert(coroutine.resume(thread))
+    ]]
+    for _, ending in ipairs {
+      "print 'done'",
+      "print 'done' os.exit(0, true)",
+      "print 'done' os.exit(0)",
+      "coroutine.wrap(function() print 'done' os.exit(0, true) end)()",
+    } do
+      run(LATE .. ending)
+      run(LATE .. ending, server.url:gsub("127.0.0.1", "localhost"))
+    end
+  end)
+end)
