@@ -402,8 +402,17 @@ describe("call", function()
       assert.matches(pattern, message)
     end
     assert.equal(1, #requests)
-    _, message = answering({}, OK):call("X", ring, { raw = true })
+    client, requests = answering({}, OK)
+    _, message = client:call("X", ring, { raw = true })
     assert.matches("cannot be written as JSON", message)
+    for _, number in ipairs { 1e14, -1e14, 2 ^ 53 } do -- lua-cjson would write 1.0e+14
+      _, message, err = client:call("X", { List = { number } }, { raw = true })
+      assert.matches("has more than 14 digits, and would be rounded", message)
+      assert.equal("notSent", err.outcome)
+    end
+    assert.equal(0, #requests)
+    assert(client:call("X", { List = { 99999999999999, 0.25 } }, { raw = true }))
+    assert.equal('{"List":[99999999999999,0.25]}', requests[1].body)
   end)
 
   it("counts a dry run that would have succeeded as a success", function()

@@ -410,6 +410,11 @@ describe("emulator command", function()
     output, status = command "--version 2>/dev/null"
     assert.truthy(output:find "^qcimage %d+%.%d+%.%d+\n$")
     assert.equal(0, status)
+    for _, arguments in ipairs { "--help", "--version", "emulator --help" } do
+      output, status = command(arguments .. " 2>&1 >/dev/full")
+      assert.equal("qcimage: cannot write: No space left on device\n", output)
+      assert.equal(1, status)
+    end
   end)
 
   it("names what it lacks", function()

@@ -141,6 +141,19 @@ local function emulator(args)
   return EXIT_OK
 end
 
+-- Prints a result; a full disk is a failure.
+local function say(...)
+  local ok, problem = io.stdout:write(...)
+  if ok then
+    ok, problem = io.stdout:flush()
+  end
+  if not ok then
+    complain("cannot write: " .. tostring(problem))
+    return EXIT_FAILED
+  end
+  return EXIT_OK
+end
+
 --- Runs a command.
 ---@param args string[] arguments, without the program's name
 ---@return integer code for os.exit
@@ -149,17 +162,14 @@ function M.main(args)
   if command == "emulator" then
     for _, argument in ipairs(args) do
       if argument == "--help" or argument == "-h" then
-        io.stdout:write(HELP)
-        return EXIT_OK
+        return say(HELP)
       end
     end
     return emulator(args)
   elseif command == "--help" or command == "-h" or command == "help" then
-    io.stdout:write(HELP)
-    return EXIT_OK
+    return say(HELP)
   elseif command == "--version" then
-    io.stdout:write("qcimage ", require("qcimage")._VERSION, "\n")
-    return EXIT_OK
+    return say("qcimage ", require("qcimage")._VERSION, "\n")
   elseif not command then
     return usage "no command given"
   end

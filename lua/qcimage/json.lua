@@ -71,11 +71,30 @@ function M.decode(text)
   return normalise(value)
 end
 
---- Encodes a table. An empty table becomes {}.
+-- lua-cjson writes at most 14 digits of a number.
+local EXACT = 1e14
+
+local function hasRounded(value, depth)
+  if type(value) == "number" then
+    return value % 1 == 0 and (value >= EXACT or value <= -EXACT)
+  elseif type(value) == "table" and depth <= MAX_DEPTH then
+    for _, item in pairs(value) do
+      if hasRounded(item, depth + 1) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+--- Encodes a table. An empty table becomes {}. Refuses whole numbers that would not stay what they are.
 ---@param value table
 ---@return string|nil text
 ---@return string|nil message
 function M.encode(value)
+  if hasRounded(value, 0) then
+    return nil, "a whole number has more than 14 digits, and would be rounded"
+  end
   local ok, text = pcall(json().encode, value)
   if not ok then
     return nil, (tostring(text):gsub("^.-:%d+: ", ""))
