@@ -51,20 +51,16 @@ local function flatten(params, name, value, depth)
   end
 end
 
--- Bytes and number of parameters, before libcrypto sees them.
-local function tooMuch(params)
-  local bytes, count = 0, 0
-  for name, value in pairs(params) do
-    bytes, count = bytes + #name + #value, count + 1
-  end
-  if bytes > limits.formBytes then
-    return ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes)
-  elseif count > limits.formParams then
-    return ("the request has %d parameters; it may have %d"):format(count, limits.formParams)
-  end
-end
-
-local PUBLIC = { "Action", "Region", "Timestamp", "Nonce", "SecretId", "SignatureMethod", "Token", "Signature" }
+local PUBLIC = {
+  Action = true,
+  Region = true,
+  Timestamp = true,
+  Nonce = true,
+  SecretId = true,
+  SignatureMethod = true,
+  Token = true,
+  Signature = true,
+}
 
 local function formParams(call)
   local params = {}
@@ -74,23 +70,22 @@ local function formParams(call)
       return nil, at, problem
     end
   end
-  for _, name in ipairs(PUBLIC) do
-    if params[name] then
+  local bytes, count = 0, 0
+  for name, value in pairs(params) do
+    if PUBLIC[name] then
       return nil, name, "is a public parameter, which the client sets"
+    elseif call.method == "POST" and value:byte() == 64 then
+      -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
+      -- the service does is not documented.
+      return nil, name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
     end
+    bytes, count = bytes + #name + #value, count + 1
   end
-  if call.method == "POST" then
-    -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
-    -- the service does is not documented.
-    for name, value in pairs(params) do
-      if value:byte() == 64 then
-        return nil, name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
-      end
-    end
-  end
-  local problem = tooMuch(params)
-  if problem then
-    return nil, nil, problem
+  -- before libcrypto sees them
+  if bytes > limits.formBytes then
+    return nil, nil, ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes)
+  elseif count > limits.formParams then
+    return nil, nil, ("the request has %d parameters; it may have %d"):format(count, limits.formParams)
   end
   params.Action = call.action.name
   params.Region = call.region
@@ -227,16 +222,11 @@ function M.request(call)
   return request
 end
 
---- The signature that a request carries, so that it can be kept out of messages.
----@param request table
+--- The signature in a text that ends with it, so that it can be kept out of messages.
+---@param carrier string an Authorization header, a form or a URL
 ---@return string
-function M.signature(request)
-  local authorization = request.headers.Authorization
-  if authorization then
-    return authorization:match("Signature=(%x+)")
-  end
-  local encoded = (request.body or request.url):match("[?&]Signature=([^&]*)$")
-  return (encoded:gsub("%%(%x%x)", function(digits)
+function M.signature(carrier)
+  return (carrier:match("Signature=([^&]*)$"):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
   end))
 end

@@ -154,9 +154,10 @@ function M.build(call)
   if not request then
     return nil, errors.notSent(kind, message, field)
   end
-  local signature = build.signature(request)
+  -- kept apart from the request, which a transport may change
+  local carrier = request.headers.Authorization or request.body or request.url
   function call.redact(foreign)
-    return credentials.redact(foreign, call.credentials, signature)
+    return credentials.redact(foreign, call.credentials, build.signature(carrier))
   end
   return request
 end
@@ -187,10 +188,10 @@ local function textHeaders(given)
     if type(value) == "table" then
       value = value[1]
     end
-    if type(value) == "number" then
-      value = tostring(value)
+    local kind = type(value)
+    if kind == "string" or kind == "number" then
+      headers[name] = tostring(value)
     end
-    headers[name] = type(value) == "string" and value or nil
   end
   return headers
 end

@@ -56,11 +56,13 @@ end
 function M.run(settings)
   lines, signatures, seen = {}, {}, {}
   local kinds = {}
-  local signature = build.signature
-  build.signature = function(request)
-    local made = signature(request)
-    signatures[#signatures + 1] = made
-    return made
+  local request = build.request
+  build.request = function(...)
+    local made, message, field, kind = request(...)
+    if made then
+      signatures[#signatures + 1] = build.signature(made.headers.Authorization or made.body or made.url)
+    end
+    return made, message, field, kind
   end
 
   local function new(more)
@@ -106,9 +108,9 @@ function M.run(settings)
       end
       return assert(client:modify(params))
     end, debug.traceback)))
-    local request = client:sign("ModifyImageAttribute" .. (client.version == "2.0" and "s" or ""), params)
-    if request then
-      noteSigned(request)
+    local signed = client:sign("ModifyImageAttribute" .. (client.version == "2.0" and "s" or ""), params)
+    if signed then
+      noteSigned(signed)
     end
     note(client)
     client:close()
@@ -171,9 +173,9 @@ function M.run(settings)
     end,
   } do
     call {
-      transport = function(request)
-        local said = { request.url, request.body or "" }
-        for name, value in pairs(request.headers) do
+      transport = function(sent)
+        local said = { sent.url, sent.body or "" }
+        for name, value in pairs(sent.headers) do
           said[#said + 1] = name .. ": " .. value
         end
         return answer(table.concat(said, " "))
@@ -222,7 +224,7 @@ function M.run(settings)
     return client:modify { imageId = "img-1", imageName = "echo-message" }
   end, debug.traceback)))
 
-  build.signature = signature
+  build.request = request
   return lines, signatures, kinds
 end
 

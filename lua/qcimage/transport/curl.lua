@@ -105,7 +105,8 @@ function M.new(options)
     verify = options.verify,
   }
 
-  local function describe(reason, message, where)
+  local function describe(reason, message, host, port)
+    local where = host .. ":" .. port
     local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
     local hint = ""
     if reason == "tls" then
@@ -118,9 +119,8 @@ function M.new(options)
 
   local function transport(request, secondsLeft)
     local host, port = target(request.url)
-    local where = host .. ":" .. port
     if secondsLeft <= 0 then
-      local message = describe("timeout", "no time was left", where)
+      local message = describe("timeout", "no time was left", host, port)
       return nil, message, { sent = false, reason = "timeout" }
     end
     local response, message, detail = connection:send(
@@ -138,7 +138,7 @@ function M.new(options)
     if detail.reason == "connect" and isAnother(message, host, port) then
       detail.reason = "proxy"
     end
-    return nil, describe(detail.reason, message, where), detail
+    return nil, describe(detail.reason, message, host, port), detail
   end
 
   return transport, function()
