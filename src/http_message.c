@@ -200,6 +200,8 @@ void qc_reply_start(qc_reply *reply)
   reply->state = QC_STATUS_LINE;
   reply->status = 0;
   reply->head_bytes = reply->head_lines = reply->header_count = 0;
+  reply->is_old = reply->is_chunked = 0;
+  reply->length_at = 0;
   reply->head.len = reply->body.len = 0;
   reply->fault = reply->reason = NULL;
 }
@@ -215,15 +217,44 @@ static int take_status(qc_reply *reply, const char *line, size_t len)
       (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
   if (reply->status < 100 || reply->status == 101) /* nobody asked for 101 */
     return refuse(reply, "format", "the answer has a status that is not due");
-  reply->head.len = reply->header_count = 0; /* those of an interim answer */
+  reply->is_old = line[7] == '0';
+  reply->is_chunked = 0; /* from here on, those of an interim answer go */
+  reply->head.len = reply->header_count = reply->length_at = 0;
   reply->state = QC_FIELDS;
+  return 1;
+}
+
+/* Holds the last field against the rules of framing (RFC 9112, 6.3), of which
+   libcurl is less strict. Name and value are where in head. */
+static int take_framing(qc_reply *reply, size_t name, size_t value)
+{
+  const char *text = reply->head.data + value;
+  size_t len = strlen(text);
+  if (strcmp(reply->head.data + name, "content-length") == 0) {
+    if (len == 0 || strspn(text, "0123456789") != len ||
+        (reply->length_at != 0 &&
+         strcmp(text, reply->head.data + reply->length_at) != 0))
+      return refuse(reply, "format",
+                    "the answer has a malformed Content-Length");
+    reply->length_at = value;
+  } else if (strcmp(reply->head.data + name, "transfer-encoding") == 0) {
+    if (reply->is_old || reply->is_chunked ||
+        !same_name(text, len, "chunked", strlen("chunked")))
+      return refuse(reply, "format",
+                    "the answer has a Transfer-Encoding that cannot be "
+                    "trusted");
+    reply->is_chunked = 1;
+  }
+  if (reply->is_chunked && reply->length_at != 0)
+    return refuse(reply, "format",
+                  "the answer has both a Content-Length and chunks");
   return 1;
 }
 
 static int take_field(qc_reply *reply, const char *line, size_t len)
 {
   const char *colon = memchr(line, ':', len), *value;
-  size_t name_len, value_len, i;
+  size_t name_len, value_len, start = reply->head.len, i;
   if (colon == NULL)
     return refuse(reply, "format", "the answer has a malformed header");
   name_len = (size_t)(colon - line);
@@ -243,7 +274,7 @@ static int take_field(qc_reply *reply, const char *line, size_t len)
   qc_buffer_add(&reply->head, value, value_len);
   qc_buffer_add(&reply->head, "", 1);
   reply->header_count++;
-  return 1;
+  return take_framing(reply, start, start + name_len + 1);
 }
 
 int qc_reply_line(qc_reply *reply, const char *line, size_t len)

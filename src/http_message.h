@@ -25,6 +25,8 @@ typedef struct {
   enum { QC_STATUS_LINE, QC_FIELDS, QC_HEAD_DONE } state;
   long status;
   size_t head_bytes, head_lines, header_count;
+  int is_old, is_chunked; /* HTTP/1.0; Transfer-Encoding: chunked came */
+  size_t length_at;       /* where in head the Content-Length is, or 0 */
   qc_buffer head; /* header_count times: lower-case name, \0, value, \0 */
   qc_buffer body;
   const char *fault;  /* why reading stopped, or NULL */
