@@ -1,5 +1,5 @@
 --- emulator/actions3.lua - the image actions of API 3.0 that change or list images: their parameters
---- as data, and what they do. Those of import, export and quotas are in actions3more.lua.
+--- as data, and what they do. Those of import, export and quota are in actions3import.lua.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213/33269 (ModifyImageAttribute), /33272 (DescribeImages) and
@@ -338,7 +338,7 @@ M.DescribeImageSharePermission = {
   end,
 }
 
-for name, action in pairs(require "qcimage.emulator.actions3more") do
+for name, action in pairs(require "qcimage.emulator.actions3import") do
   M[name] = action
 end
 

@@ -1,4 +1,4 @@
---- emulator/actions3more.lua - the image actions of API 3.0 for import, export, quotas and families.
+--- emulator/actions3import.lua - the image actions of API 3.0 for import, export, quota and families.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213, image APIs.
