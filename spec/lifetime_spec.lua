@@ -31,6 +31,14 @@ local PRELUDE = [[
     collectgarbage()
     collectgarbage()
   end
+  local function atEnd(act)
+    if newproxy then
+      local proxy = newproxy(true)
+      getmetatable(proxy).__gc = act
+      return proxy
+    end
+    return setmetatable({}, { __gc = act })
+  end
   -- Collects all garbage at every so many instructions.
   local function hot(run)
     if jit then
@@ -280,17 +288,98 @@ describe("a call", function()
     ]]
   end)
 
+  it("whose client is closed at any of its instructions is over, or ends with an error", function()
+    run [[
+      for _, shape in ipairs(SHAPES) do
+        local ends, outcomes = 0, {}
+        for instruction = 1, 3000, 1 do
+          local client = new(shape, { maxAttempts = 1 })
+          local closed = false
+          if jit then
+            jit.off()
+          end
+          debug.sethook(function()
+            debug.sethook()
+            closed = true
+            client:close()
+          end, "", instruction)
+          local ok, result, message, err = pcall(client.modify, client, { imageId = "img-1", imageName = "a" })
+          debug.sethook()
+          if ok then
+            assert(result or message and err.outcome, message)
+            outcomes[result and "success" or err.outcome] = true
+          else -- it was closed before the call began
+            assert(tostring(result):find "the client is closed", result)
+          end
+          client:close()
+          ends = ends + (closed and 0 or 1)
+        end
+        assert(ends > 10 and outcomes.success and outcomes.notSent)
+      end
+      print "done"
+    ]]
+  end)
+
+  it("stays whole when a finalizer closes or uses what it has in hand", function()
+    run(([[
+      local core, http = require "qcimage.core", require "qcimage.http"
+      local function try(make, use, late)
+        local inside = 0
+        for round = 1, 200 do
+          local object, using = make(), false
+          collect()
+          collectgarbage "stop"
+          atEnd(function()
+            inside = inside + (using and 1 or 0)
+            late(object)
+          end)
+          for _ = 1, round do
+            local _ = {}
+          end
+          collectgarbage("setpause", 0)
+          collectgarbage("setstepmul", round %% 2 == 0 and 100000 or round * 10)
+          using = true
+          collectgarbage "restart"
+          local result, message = use(object)
+          using = false
+          assert(result or message:find "is closed", message)
+        end
+        assert(inside > 0, inside)
+      end
+      local request = { method = "POST", url = %q, headers = { Host = "a.test" }, body = "x" }
+      local function close(object)
+        object:close()
+      end
+      local function send(connection)
+        local answer, message = connection:send(request, 5, 5, true)
+        assert(not answer or answer.status == 200 and answer.body == '{"code":0,"message":""}')
+        return answer, message
+      end
+      try(http.new, send, close)
+      try(http.new, send, function(connection)
+        local answer, message = send(connection)
+        assert(answer or message == "the connection is in use", message)
+      end)
+      local function signer()
+        return core.signer("AKIDxxxxxxxx", "thekey")
+      end
+      local params, long = {}, ("x"):rep(9000)
+      for i = 1, 200 do
+        params["name" .. i] = ("v"):rep(100)
+      end
+      try(signer, function(one)
+        return one:v2("sha256", "POST", "a.test", "/v2/index.php", params)
+      end, close)
+      try(signer, function(one)
+        return one:tc3(1700000000, "cvm", "POST", long, "", "application/json", "{}")
+      end, close)
+      print "done"
+    ]]):format(server.url .. "/v2/index.php"))
+  end)
+
   it("is no danger to the end of the program, whatever is still open", function()
     -- finalizers run in any order at the end, so one may use a client whose own have run
     local LATE = [[
-      local function atEnd(act)
-        if newproxy then
-          local proxy = newproxy(true)
-          getmetatable(proxy).__gc = act
-          return proxy
-        end
-        return setmetatable({}, { __gc = act })
-      end
       local late = {}
       local function use(client)
         late[#late + 1] = atEnd(function()

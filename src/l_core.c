@@ -4,7 +4,8 @@
  * LICENSE.
  *
  * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
- * message; its error queue is left as it was found, for the host's sake.
+ * message, as is the use of a closed signer; libcrypto's error queue is left
+ * as it was found, for the host's sake.
  */
 #include "compat.h"
 #include "encode.h"
@@ -64,18 +65,17 @@ static qc_digest check_digest(lua_State *L, int arg)
   return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
 }
 
-static signer_object *check_signer(lua_State *L)
+/* The signer at 1, or NULL and nil and a message are pushed: it is closed. To
+   be asked behind all allocations, since each may run a finalizer of the
+   host's, which may close it. */
+static qc_signer *open_signer(lua_State *L)
 {
   signer_object *signer = luaL_checkudata(L, 1, SIGNER);
-  if (!signer->open)
-    luaL_error(L, "the signer is closed");
-  return signer;
-}
-
-/* The request and what is written for it, kept off the heap when small. */
-static void *scratch(lua_State *L, void *small, size_t small_size, size_t size)
-{
-  return size <= small_size ? small : qc_newuserdata(L, size);
+  if (signer->open)
+    return &signer->keys;
+  lua_pushnil(L);
+  lua_pushliteral(L, "the signer is closed");
+  return NULL;
 }
 
 /* core.signer(secretId, secretKey) -> signer */
@@ -110,7 +110,6 @@ static int signer_close(lua_State *L)
 {
   signer_object *signer = luaL_checkudata(L, 1, SIGNER);
   qc_signer_clear(&signer->keys);
-  OPENSSL_cleanse(signer->id, sizeof(signer->id));
   signer->open = 0;
   return 0;
 }
@@ -122,8 +121,8 @@ static int signer_tostring(lua_State *L)
   return 1;
 }
 
-/* Points params at the names and values of the table at index, which must
-   not change meanwhile; counts all, points at no more than room. */
+/* Points params at the names and values of the table at index, which holds
+   them; counts all, points at no more than room. */
 static size_t collect_params(lua_State *L, int index, qc_param *params,
                              size_t room)
 {
@@ -146,6 +145,14 @@ static size_t collect_params(lua_State *L, int index, qc_param *params,
   return count;
 }
 
+/* The same behind an allocation: a finalizer may have changed the table. */
+static void collect_again(lua_State *L, int index, qc_v2_request *request)
+{
+  if (collect_params(L, index, request->params, request->count) !=
+      request->count)
+    luaL_argerror(L, index, "changed meanwhile");
+}
+
 /*
  * signer:v2(digest, method, host, path, params, stages)
  *   -> wire form, and with stages = true {stringToSign, signature}
@@ -153,17 +160,18 @@ static size_t collect_params(lua_State *L, int index, qc_param *params,
  */
 static int signer_v2(lua_State *L)
 {
-  signer_object *signer = check_signer(L);
   qc_digest digest = check_digest(L, 2);
   qc_v2_request request;
   qc_param few_params[QC_STACK_PARAMS];
   char few_bytes[QC_STACK_SCRATCH];
   char signature[QC_SIGNATURE_MAX];
   char error[CRYPTO_ERROR_MAX];
-  char *text, *wire, *wire_end;
-  size_t text_len;
+  qc_signer *signer;
+  char *text = few_bytes, *wire, *wire_end;
+  size_t text_len, size;
   int ok;
-  lua_settop(L, 7); /* scratch goes above */
+  luaL_checkudata(L, 1, SIGNER);
+  lua_settop(L, 7); /* memory goes above */
   request.method = check_text(L, 3, &request.method_len);
   request.host = check_text(L, 4, &request.host_len);
   request.path = check_text(L, 5, &request.path_len);
@@ -171,17 +179,25 @@ static int signer_v2(lua_State *L)
   request.count = collect_params(L, 6, few_params, QC_STACK_PARAMS);
   if (request.count > QC_STACK_PARAMS) {
     request.params = qc_newuserdata(L, request.count * sizeof(qc_param));
-    collect_params(L, 6, request.params, request.count);
+    collect_again(L, 6, &request);
   }
   text_len = qc_v2_text_length(&request);
   if (text_len > QC_REQUEST_MAX)
     return luaL_argerror(L, 6, "the request is too long");
-  text = scratch(L, few_bytes, sizeof(few_bytes),
-                 text_len + qc_v2_wire_bound(&request));
+  size = text_len + qc_v2_wire_bound(&request);
+  if (size > sizeof(few_bytes)) {
+    text = qc_newuserdata(L, size);
+    collect_again(L, 6, &request);
+    if (qc_v2_text_length(&request) != text_len)
+      return luaL_argerror(L, 6, "changed meanwhile");
+  }
+  signer = open_signer(L);
+  if (signer == NULL)
+    return 2;
   qc_v2_sort(request.params, request.count);
   wire = qc_v2_text(text, &request);
   ERR_set_mark();
-  ok = qc_v2_sign(&signer->keys, digest, text, text_len, signature);
+  ok = qc_v2_sign(signer, digest, text, text_len, signature);
   if (!ok) {
     take_crypto_error(error);
     return push_crypto_error(
@@ -209,7 +225,7 @@ static int signer_v2(lua_State *L)
  */
 static int signer_tc3(lua_State *L)
 {
-  signer_object *signer = check_signer(L);
+  signer_object *object = luaL_checkudata(L, 1, SIGNER);
   lua_Number timestamp = luaL_checknumber(L, 2);
   size_t service_len, canonical_len;
   qc_tc3_request request;
@@ -217,15 +233,16 @@ static int signer_tc3(lua_State *L)
   char few_bytes[QC_STACK_SCRATCH];
   char text[QC_TC3_TEXT_MAX];
   char error[CRYPTO_ERROR_MAX];
-  char *canonical;
+  char *canonical = few_bytes;
+  qc_signer *signer;
   int ok;
-  lua_settop(L, 10); /* scratch goes above */
+  lua_settop(L, 10); /* memory goes above */
   luaL_argcheck(L, timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX,
                 2, "not a Unix time in seconds");
   request.timestamp = (int64_t)timestamp;
   request.service = check_text(L, 3, &service_len);
   luaL_argcheck(L,
-                service_len < sizeof(signer->keys.day_service) &&
+                service_len < sizeof(object->keys.day_service) &&
                     service_len == strlen(request.service),
                 3, "not a service name");
   request.method = check_text(L, 4, &request.method_len);
@@ -239,10 +256,14 @@ static int signer_tc3(lua_State *L)
     request.action = check_text(L, 9, &request.action_len);
 
   canonical_len = qc_tc3_canonical_length(&request);
-  canonical = scratch(L, few_bytes, sizeof(few_bytes), canonical_len);
+  if (canonical_len > sizeof(few_bytes))
+    canonical = qc_newuserdata(L, canonical_len);
+  signer = open_signer(L);
+  if (signer == NULL)
+    return 2;
   ERR_set_mark();
-  ok = qc_tc3_canonical(&signer->keys, canonical, &request) &&
-       qc_tc3_sign(&signer->keys, &request, canonical, canonical_len, &result);
+  ok = qc_tc3_canonical(signer, canonical, &request) &&
+       qc_tc3_sign(signer, &request, canonical, canonical_len, &result);
   if (!ok) {
     take_crypto_error(error);
     return push_crypto_error(L, "signing", error);
@@ -251,7 +272,7 @@ static int signer_tc3(lua_State *L)
   lua_pushfstring(L,
                   "TC3-HMAC-SHA256 Credential=%s/%s/%s/tc3_request, "
                   "SignedHeaders=%s, Signature=%s",
-                  signer->id, result.date, request.service,
+                  object->id, result.date, request.service,
                   qc_tc3_signed_headers(&request), result.signature);
   if (!lua_toboolean(L, 10))
     return 1;

@@ -12,8 +12,18 @@
 #define HTTP "qcimage.http"
 
 typedef struct {
-  qc_http *http; /* NULL: closed */
+  qc_http *http;         /* NULL: closed */
+  qc_http_result result; /* of the last request; belongs to http */
+  char in_use;           /* 1: the result is being pushed */
+  char to_close;         /* 1: closed meanwhile */
 } http_object;
+
+static void release(http_object *object)
+{
+  qc_http *http = object->http;
+  object->http = NULL;
+  qc_http_free(http);
+}
 
 /* Takes the value at the top as an option's text, without \0. It stays on
    the stack. */
@@ -74,11 +84,12 @@ static int http_new(lua_State *L)
 {
   qc_http_options options = {NULL, NULL, QC_HTTP_BODY_MAX, 1};
   http_object *object;
+  lua_settop(L, 1);
+  object = qc_newobject(L, sizeof(*object), HTTP);
   if (!lua_isnoneornil(L, 1)) {
     luaL_checktype(L, 1, LUA_TTABLE);
     read_options(L, 1, &options);
   }
-  object = qc_newobject(L, sizeof(*object), HTTP);
   object->http = qc_http_new(&options);
   if (object->http == NULL)
     return luaL_error(L, "not enough memory");
@@ -200,6 +211,14 @@ static int push_failure(lua_State *L, const qc_http_result *result)
   return 3;
 }
 
+/* push_result(connection) -> what send gives */
+static int push_result(lua_State *L)
+{
+  const http_object *object = lua_touserdata(L, 1);
+  return object->result.message == NULL ? push_answer(L, &object->result)
+                                        : push_failure(L, &object->result);
+}
+
 /*
  * connection:send(request, seconds, connectSeconds, direct)
  *   -> {status, headers, body} or nil, message, {sent, reused, reason}
@@ -213,29 +232,41 @@ static int connection_send(lua_State *L)
   http_object *object = luaL_checkudata(L, 1, HTTP);
   qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
   qc_http_request request;
-  qc_http_result result;
-  int pushed;
-  if (object->http == NULL)
-    return luaL_error(L, "the connection is closed");
+  int failed;
   request.seconds = check_seconds(L, 3);
   request.connect_seconds =
       lua_isnoneornil(L, 4) ? request.seconds : check_seconds(L, 4);
   request.direct = lua_toboolean(L, 5);
   lua_settop(L, 2);
+  lua_pushcfunction(L, push_result);
+  lua_pushvalue(L, 1);
   read_request(L, &request, headers);
-  pushed = qc_http_send(object->http, &request, &result)
-               ? push_answer(L, &result)
-               : push_failure(L, &result);
+  if (object->http == NULL || object->in_use) {
+    qc_http_result refusal = {0};
+    refusal.message = object->http == NULL ? "the connection is closed"
+                                           : "the connection is in use";
+    return push_failure(L, &refusal);
+  }
+  (void)qc_http_send(object->http, &request, &object->result);
+  lua_settop(L, 4);
+  /* What it allocates may run a finalizer of the host's, which may close the
+     connection, or use it again. */
+  object->in_use = 1;
+  failed = lua_pcall(L, 1, LUA_MULTRET, 0);
+  object->in_use = 0;
   qc_http_trim(object->http);
-  return pushed;
+  if (object->to_close)
+    release(object);
+  return failed ? lua_error(L) : lua_gettop(L) - 2;
 }
 
 static int connection_close(lua_State *L)
 {
   http_object *object = luaL_checkudata(L, 1, HTTP);
-  qc_http *http = object->http;
-  object->http = NULL;
-  qc_http_free(http);
+  if (object->in_use)
+    object->to_close = 1;
+  else
+    release(object);
   return 0;
 }
 

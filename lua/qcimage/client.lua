@@ -54,14 +54,14 @@ local function signerCache()
     id, key, signer = nil, nil, nil
   end
   return function(given)
-    if given.secretId ~= id or given.secretKey ~= key then
-      local made, problem = core.signer(given.secretId, given.secretKey)
-      if not made then
-        return nil, problem
+    local current, problem = signer, nil
+    if not current or given.secretId ~= id or given.secretKey ~= key then
+      current, problem = core.signer(given.secretId, given.secretKey)
+      if current then
+        id, key, signer = given.secretId, given.secretKey, current
       end
-      id, key, signer = given.secretId, given.secretKey, made
     end
-    return signer
+    return current, problem
   end, close
 end
 
