@@ -65,12 +65,11 @@ static qc_digest check_digest(lua_State *L, int arg)
   return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
 }
 
-/* The signer at 1, or NULL and nil and a message are pushed: it is closed. To
-   be asked behind all allocations, since each may run a finalizer of the
+/* The signer's keys, or NULL and nil and a message are pushed: it is closed.
+   To be asked behind all allocations, since each may run a finalizer of the
    host's, which may close it. */
-static qc_signer *open_signer(lua_State *L)
+static qc_signer *open_keys(lua_State *L, signer_object *signer)
 {
-  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
   if (signer->open)
     return &signer->keys;
   lua_pushnil(L);
@@ -160,17 +159,17 @@ static void collect_again(lua_State *L, int index, qc_v2_request *request)
  */
 static int signer_v2(lua_State *L)
 {
+  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
   qc_digest digest = check_digest(L, 2);
   qc_v2_request request;
   qc_param few_params[QC_STACK_PARAMS];
   char few_bytes[QC_STACK_SCRATCH];
   char signature[QC_SIGNATURE_MAX];
   char error[CRYPTO_ERROR_MAX];
-  qc_signer *signer;
+  qc_signer *keys;
   char *text = few_bytes, *wire, *wire_end;
   size_t text_len, size;
   int ok;
-  luaL_checkudata(L, 1, SIGNER);
   lua_settop(L, 7); /* memory goes above */
   request.method = check_text(L, 3, &request.method_len);
   request.host = check_text(L, 4, &request.host_len);
@@ -191,13 +190,13 @@ static int signer_v2(lua_State *L)
     if (qc_v2_text_length(&request) != text_len)
       return luaL_argerror(L, 6, "changed meanwhile");
   }
-  signer = open_signer(L);
-  if (signer == NULL)
+  keys = open_keys(L, signer);
+  if (keys == NULL)
     return 2;
   qc_v2_sort(request.params, request.count);
   wire = qc_v2_text(text, &request);
   ERR_set_mark();
-  ok = qc_v2_sign(signer, digest, text, text_len, signature);
+  ok = qc_v2_sign(keys, digest, text, text_len, signature);
   if (!ok) {
     take_crypto_error(error);
     return push_crypto_error(
@@ -225,7 +224,7 @@ static int signer_v2(lua_State *L)
  */
 static int signer_tc3(lua_State *L)
 {
-  signer_object *object = luaL_checkudata(L, 1, SIGNER);
+  signer_object *signer = luaL_checkudata(L, 1, SIGNER);
   lua_Number timestamp = luaL_checknumber(L, 2);
   size_t service_len, canonical_len;
   qc_tc3_request request;
@@ -234,7 +233,7 @@ static int signer_tc3(lua_State *L)
   char text[QC_TC3_TEXT_MAX];
   char error[CRYPTO_ERROR_MAX];
   char *canonical = few_bytes;
-  qc_signer *signer;
+  qc_signer *keys;
   int ok;
   lua_settop(L, 10); /* memory goes above */
   luaL_argcheck(L, timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX,
@@ -242,7 +241,7 @@ static int signer_tc3(lua_State *L)
   request.timestamp = (int64_t)timestamp;
   request.service = check_text(L, 3, &service_len);
   luaL_argcheck(L,
-                service_len < sizeof(object->keys.day_service) &&
+                service_len < sizeof(signer->keys.day_service) &&
                     service_len == strlen(request.service),
                 3, "not a service name");
   request.method = check_text(L, 4, &request.method_len);
@@ -258,12 +257,12 @@ static int signer_tc3(lua_State *L)
   canonical_len = qc_tc3_canonical_length(&request);
   if (canonical_len > sizeof(few_bytes))
     canonical = qc_newuserdata(L, canonical_len);
-  signer = open_signer(L);
-  if (signer == NULL)
+  keys = open_keys(L, signer);
+  if (keys == NULL)
     return 2;
   ERR_set_mark();
-  ok = qc_tc3_canonical(signer, canonical, &request) &&
-       qc_tc3_sign(signer, &request, canonical, canonical_len, &result);
+  ok = qc_tc3_canonical(keys, canonical, &request) &&
+       qc_tc3_sign(keys, &request, canonical, canonical_len, &result);
   if (!ok) {
     take_crypto_error(error);
     return push_crypto_error(L, "signing", error);
@@ -272,7 +271,7 @@ static int signer_tc3(lua_State *L)
   lua_pushfstring(L,
                   "TC3-HMAC-SHA256 Credential=%s/%s/%s/tc3_request, "
                   "SignedHeaders=%s, Signature=%s",
-                  object->id, result.date, request.service,
+                  signer->id, result.date, request.service,
                   qc_tc3_signed_headers(&request), result.signature);
   if (!lua_toboolean(L, 10))
     return 1;
