@@ -322,6 +322,35 @@ describe("call", function()
     end
   end)
 
+  it("wants exactly one of what excludes each other", function()
+    local client, requests = answering({}, OK)
+    local function create(ids)
+      ids.imageName = "a"
+      return client:call("CreateImage", ids)
+    end
+    for _, ids in ipairs { {}, { instanceId = "ins-1", snapshotIds = { "snap-1" } } } do
+      local _, message, err = create(ids)
+      assert.equal("CreateImage: instanceId or snapshotIds is required, and not both", message)
+      assert.equal("instanceId", err.field)
+    end
+    assert.equal(0, #requests)
+    assert(create { snapshotIds = { "snap-1" } })
+    client = answering({ skipRules = true }, OK)
+    assert(create {})
+  end)
+
+  it("counts as filters what becomes one", function()
+    local filters = {}
+    for i = 1, 10 do
+      filters[i] = { name = "tag:" .. i, values = { "x" } }
+    end
+    local client, requests = answering({}, OK)
+    assert(client:describe { filters = filters })
+    local _, message = client:describe { filters = filters, imageType = "PRIVATE_IMAGE" }
+    assert.equal("DescribeImages: filters are 11, with what becomes one; at most 10 may be", message)
+    assert.equal(1, #requests)
+  end)
+
   it("knows the old family of API 2.0", function()
     local client, requests = stub.answering({}, '{"code":0,"requestId":77}')
     for action, case in pairs {

@@ -8,6 +8,7 @@
 ---   params      parameters by their camelCase name
 ---   repeatable  true: the same call twice leaves what one leaves; absent means no
 ---   reads       true: changes nothing
+---   oneOf       names of two parameters of which exactly one is required
 ---   answer      API 2.0 only: names and words of the answer that become those of API 3.0
 ---
 --- Fields of a parameter:
@@ -193,6 +194,7 @@ M["3.0"] = {
     },
   },
   CreateImage = {
+    oneOf = { "instanceId", "snapshotIds" },
     params = {
       imageName = with(V3_NAME, { required = true }),
       instanceId = TEXT,

@@ -180,20 +180,25 @@ local function transportError(call, message, detail)
   }
 end
 
--- Headers of a transport that may be anybody's: text by name. A header that came more than once may be a
--- list.
-local function textHeaders(given)
+-- The answer of a transport of the caller's in the form that ours give: headers are text by name, the first
+-- of those that came as a list. Nil without a status or a body.
+local function tidied(response)
+  local status = response.status
+  if type(status) ~= "number" or status < 100 or status > 999 or status % 1 ~= 0 then
+    return nil
+  elseif type(response.body) ~= "string" then
+    return nil
+  end
   local headers = {}
-  for name, value in pairs(type(given) == "table" and given or {}) do
+  for name, value in pairs(type(response.headers) == "table" and response.headers or {}) do
     if type(value) == "table" then
       value = value[1]
     end
-    local kind = type(value)
-    if kind == "string" or kind == "number" then
+    if type(value) == "string" or type(value) == "number" then
       headers[name] = tostring(value)
     end
   end
-  return headers
+  return { status = status, headers = headers, body = response.body }
 end
 
 -- One attempt: returns a result, or nil and an error; and the answer where there was one.
@@ -208,12 +213,12 @@ local function try(call, request)
   if type(response) ~= "table" then
     return nil, transportError(call, message, detail)
   end
-  local status = response.status
-  local isStatus = type(status) == "number" and status >= 100 and status <= 999 and status % 1 == 0
-  if not isStatus or type(response.body) ~= "string" then
-    return nil, transportError(call, "the transport gave no status or no body", { reason = "format" })
+  if client.options.transport then
+    response = tidied(response)
+    if not response then
+      return nil, transportError(call, "the transport gave no status or no body", { reason = "format" })
+    end
   end
-  response = { status = status, headers = textHeaders(response.headers), body = response.body }
   local result, err = read.response(call, response)
   return result, err, response
 end

@@ -202,7 +202,7 @@ local FILTER_VALUES = 5 -- tencentcloud.com/document/product/213/33272
 
 -- API 3.0 takes ImageIds alone, or filters: what API 2.0 has as parameters of their own becomes
 -- filters, and the ids one of them where others are there.
-local function toFilters(params, values)
+local function toFilters(params, values, context)
   local filters = values.Filters or {}
   for name, param in pairs(params) do
     local wire = text.capitalise(name)
@@ -221,6 +221,9 @@ local function toFilters(params, values)
       filters[#filters + 1] = { Name = params.imageIds.filter, Values = values.ImageIds }
       values.ImageIds = nil
     end
+    if #filters > params.filters.items and not context.skipRules then
+      return nil, ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items), "filters"
+    end
     values.Filters = filters
   end
   return values
@@ -235,8 +238,14 @@ end
 ---@return string|nil field name of the parameter at fault
 function M.params(action, given, context)
   local values, problem, field = M.fields(action.params, given, context)
+  if values and action.oneOf and not context.skipRules then
+    local first, second = action.oneOf[1], action.oneOf[2]
+    if (given[first] == nil) == (given[second] == nil) then
+      values, problem, field = nil, ("or %s is required, and not both"):format(second), first
+    end
+  end
   if values and action.params.filters then
-    values, problem, field = toFilters(action.params, values)
+    values, problem, field = toFilters(action.params, values, context)
   end
   if values then
     return values
