@@ -206,12 +206,10 @@ for backend in pairs(backends) do
           end
         end)
 
-        local cut = action ~= "create" and it or function() end -- its quota ends such a row
-        cut("is never a success when the answer ends early: " .. name, function()
+        it("is never a success when the answer ends early: " .. name, function()
           ask("POST", "/_emulator/reset")
           call(backend, shape, action)
           local _, answerBytes = plan("answers 0", "close")
-          local before = changes()
           local options = {
             secretId = stub.SECRET_ID,
             secretKey = stub.SECRET_KEY,
@@ -223,15 +221,19 @@ for backend in pairs(backends) do
           }
           -- one byte more each time; short of the whole answer by what its own varying parts may take
           local count = answerBytes - 8
-          local verdicts = backends[backend](options, action, number + 1, count)
-          number = number + count
-          plan("none", "close")
-          for i, verdict in ipairs(verdicts) do
-            assert.equal("unknown", verdict.outcome, ("cut after %d: %s"):format(i - 1, verdict.message))
-          end
-          assert.equal(count, #verdicts)
-          if action == "modify" then
-            assert.equal(count, changes() - before)
+          local most = action == "create" and 5 or count -- images in a row, below the quota
+          for first = 0, count - 1, most do
+            local some = math.min(most, count - first)
+            ask("POST", "/_emulator/reset")
+            plan("answers " .. first, "close")
+            local verdicts = backends[backend](options, action, number + 1, some)
+            number = number + some
+            plan("none", "close")
+            assert.equal(some, #verdicts)
+            for i, verdict in ipairs(verdicts) do
+              assert.equal("unknown", verdict.outcome, ("cut after %d: %s"):format(first + i - 1, verdict.message))
+            end
+            assert.equal(action == "describe" and 0 or some, changes())
           end
         end)
       end
