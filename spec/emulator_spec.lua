@@ -437,7 +437,7 @@ describe("emulator under hostile requests", function()
 
   it("takes no odd value of a signed request for granted", function()
     local _, call, call3 = support.new()
-    for action in pairs(require "qcimage.emulator.actions2") do
+    for action in pairs(require "qcimage.emulator.api2.actions") do
       for _ = 1, 30 do
         local params = {}
         for _ = 1, random(4) do
@@ -450,7 +450,7 @@ describe("emulator under hostile requests", function()
       end
     end
     local values = { "null", "[]", "{}", '""', "0", "-1", "1.5", "1e308", "true", '[""]', "[null]", "[[]]", "[{}]", '{"a":{}}' }
-    for action, definition in pairs(require "qcimage.emulator.actions3") do
+    for action, definition in pairs(require "qcimage.emulator.api3.actions") do
       local names = {}
       for name in pairs(definition.params) do
         names[#names + 1] = name

@@ -1,7 +1,7 @@
 local cjson = require "cjson"
 local support = require "spec.support.emulator"
 
-local signature = require "qcimage.emulator.signature2"
+local signature = require "qcimage.emulator.signature.v1"
 local text = require "qcimage.emulator.text"
 
 local function readFixture(name)

@@ -133,7 +133,7 @@ local function emulator(args)
       return usage(problem)
     end
   end
-  local ok, message = require("qcimage.emulator.nginx").run(options)
+  local ok, message = require("qcimage.emulator.nginx.launcher").run(options)
   if not ok then
     complain(message)
     return EXIT_FAILED

@@ -11,8 +11,8 @@ local refusal = require "qcimage.emulator.refusal"
 local regions = require "qcimage.emulator.regions"
 local store = require "qcimage.emulator.store"
 local text = require "qcimage.emulator.text"
-local v2 = require "qcimage.emulator.v2"
-local v3 = require "qcimage.emulator.v3"
+local v2 = require "qcimage.emulator.api2.api"
+local v3 = require "qcimage.emulator.api3.api"
 
 local M = {}
 

@@ -1,4 +1,4 @@
---- emulator/check3.lua - parameters of API 3.0 by their rules: names, types, lengths, words.
+--- emulator/api3/check.lua - parameters of API 3.0 by their rules: names, types, lengths, words.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Fields of a rule:

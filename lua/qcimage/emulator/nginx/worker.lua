@@ -1,4 +1,4 @@
---- emulator/worker.lua - the emulator inside nginx: digests from the libcrypto that nginx links,
+--- emulator/nginx/worker.lua - the emulator inside nginx: digests from the libcrypto that nginx links,
 --- requests and answers, the ready line, the end.
 --- Runs on nginx's LuaJIT only, and loads no C module but cjson. Part of qcimage, see LICENSE.
 

@@ -1,9 +1,9 @@
---- emulator/actions3import.lua - the image actions of API 3.0 for import, export, quota and families.
+--- emulator/api3/import.lua - the image actions of API 3.0 for import, export, quota and families.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213, image APIs.
 
-local images = require "qcimage.emulator.images3"
+local images = require "qcimage.emulator.api3.images"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
 local text = require "qcimage.emulator.text"

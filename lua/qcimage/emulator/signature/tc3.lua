@@ -1,10 +1,10 @@
---- emulator/signature3.lua - TC3-HMAC-SHA256 of API 3.0 over what was received, stage by stage, and
+--- emulator/signature/tc3.lua - TC3-HMAC-SHA256 of API 3.0 over what was received, stage by stage, and
 --- the search for the stage at which a wrong one went wrong.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v3.
 
-local slips = require "qcimage.emulator.slips"
+local slips = require "qcimage.emulator.signature.slips"
 local text = require "qcimage.emulator.text"
 
 local M = {}

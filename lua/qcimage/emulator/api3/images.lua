@@ -1,4 +1,4 @@
---- emulator/images3.lua - what the actions of API 3.0 have in common: rules of parameters, words for
+--- emulator/api3/images.lua - what the actions of API 3.0 have in common: rules of parameters, words for
 --- the store's problems, images as an answer shows them, making one.
 --- Part of qcimage, see LICENSE.
 

@@ -1,4 +1,4 @@
---- emulator/signature2.lua - the signature of API 2.0 over what was received, and the search for
+--- emulator/signature/v1.lua - the signature of API 2.0 over what was received, and the search for
 --- the step at which a wrong one went wrong.
 --- Pure. Part of qcimage, see LICENSE.
 ---
@@ -6,7 +6,7 @@
 --- that it offers: names are sorted as they travel; after that "_" becomes "." in them, but for a
 --- name that begins with one.
 
-local slips = require "qcimage.emulator.slips"
+local slips = require "qcimage.emulator.signature.slips"
 local text = require "qcimage.emulator.text"
 
 local M = {}

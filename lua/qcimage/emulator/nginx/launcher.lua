@@ -1,5 +1,5 @@
---- emulator/nginx.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx, writes a
---- folder with all that it needs, and waits until it ends.
+--- emulator/nginx/launcher.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx,
+--- writes a folder with all that it needs, and waits until it ends.
 --- Plain Lua has neither fork nor signals: the shell replaces itself by a single nginx process, which
 --- watches its parent. Part of qcimage, see LICENSE.
 
@@ -43,19 +43,19 @@ http {
   keepalive_requests 1000000;
   lua_package_path $LUAPATH;
   lua_package_cpath $LUACPATH;
-  init_by_lua_block { require("qcimage.emulator.worker").start($LUADIR) }
-  init_worker_by_lua_block { require("qcimage.emulator.worker").ready() }
-  exit_worker_by_lua_block { require("qcimage.emulator.worker").stop() }
+  init_by_lua_block { require("qcimage.emulator.nginx.worker").start($LUADIR) }
+  init_worker_by_lua_block { require("qcimage.emulator.nginx.worker").ready() }
+  exit_worker_by_lua_block { require("qcimage.emulator.nginx.worker").stop() }
   server {
     listen 127.0.0.1:$PORT$SSL;
     $CERTIFICATE
     error_page 400 404 405 413 414 494 497 501 505 = /_refused;
     location / {
-      content_by_lua_block { require("qcimage.emulator.worker").answer() }
+      content_by_lua_block { require("qcimage.emulator.nginx.worker").answer() }
     }
     location = /_refused {
       internal;
-      content_by_lua_block { require("qcimage.emulator.worker").refuse() }
+      content_by_lua_block { require("qcimage.emulator.nginx.worker").refuse() }
     }
   }
 }
@@ -128,7 +128,7 @@ end
 -- Folder that holds qcimage/emulator, so that nginx loads the same files as this process.
 local function luaFolder()
   local source = debug.getinfo(1, "S").source
-  local folder = source:match "^@(.*)qcimage[/\\]emulator[/\\]nginx%.lua$"
+  local folder = source:match "^@(.*)qcimage[/\\]emulator[/\\]nginx[/\\]launcher%.lua$"
   if not folder then
     return nil, "the emulator's Lua files are not plain files: " .. text.show(source)
   end

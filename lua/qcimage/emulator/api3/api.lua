@@ -1,16 +1,16 @@
---- emulator/v3.lua - API 3.0 at /: who calls, and is it really them; the envelope of the answer.
+--- emulator/api3/api.lua - API 3.0 at /: who calls, and is it really them; the envelope of the answer.
 --- Only POST of JSON signed with TC3-HMAC-SHA256. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710 (requests, public parameters, signatures),
 --- cloud.tencent.com/document/product/1388/114322 (codes).
 
-local actions = require "qcimage.emulator.actions3"
-local check = require "qcimage.emulator.check3"
+local actions = require "qcimage.emulator.api3.actions"
+local check = require "qcimage.emulator.api3.check"
 local codes = require "qcimage.emulator.codes"
 local guard = require "qcimage.emulator.guard"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
-local signature = require "qcimage.emulator.signature3"
+local signature = require "qcimage.emulator.signature.tc3"
 local text = require "qcimage.emulator.text"
 
 local M = {}

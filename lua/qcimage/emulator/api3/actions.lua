@@ -1,12 +1,12 @@
---- emulator/actions3.lua - the image actions of API 3.0 that change or list images: their parameters
---- as data, and what they do. Those of import, export and quota are in actions3import.lua.
+--- emulator/api3/actions.lua - the image actions of API 3.0 that change or list images: their
+--- parameters as data, and what they do. Those of import, export and quota are in import.lua.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213/33269 (ModifyImageAttribute), /33272 (DescribeImages) and
 --- their neighbours.
 
 local codes = require "qcimage.emulator.codes"
-local images = require "qcimage.emulator.images3"
+local images = require "qcimage.emulator.api3.images"
 local refusal = require "qcimage.emulator.refusal"
 local text = require "qcimage.emulator.text"
 
@@ -338,7 +338,7 @@ M.DescribeImageSharePermission = {
   end,
 }
 
-for name, action in pairs(require "qcimage.emulator.actions3import") do
+for name, action in pairs(require "qcimage.emulator.api3.import") do
   M[name] = action
 end
 

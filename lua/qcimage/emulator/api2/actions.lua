@@ -1,4 +1,4 @@
---- emulator/actions2.lua - the image actions of API 2.0: their parameters as data, and what they do.
+--- emulator/api2/actions.lua - the image actions of API 2.0: their parameters as data, and what they do.
 --- Part of qcimage, see LICENSE.
 ---
 --- cloud.tencent.com/document/product/213/1275 (ModifyImageAttributes), /1272 (DescribeImages),

@@ -1,18 +1,18 @@
---- emulator/v2.lua - API 2.0 at /v2/index.php: who calls, and is it really them; the parameters by
---- their rules; the envelope of the answer.
+--- emulator/api2/api.lua - API 2.0 at /v2/index.php: who calls, and is it really them; the parameters
+--- by their rules; the envelope of the answer.
 --- Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/api/213/6976 (public parameters), /6984 (signature), /11650
 --- (answers), /6982 (codes).
 
-local actions = require "qcimage.emulator.actions2"
+local actions = require "qcimage.emulator.api2.actions"
 local codes = require "qcimage.emulator.codes"
 local form = require "qcimage.emulator.form"
 local guard = require "qcimage.emulator.guard"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
 local regions = require "qcimage.emulator.regions"
-local signature = require "qcimage.emulator.signature2"
+local signature = require "qcimage.emulator.signature.v1"
 local text = require "qcimage.emulator.text"
 
 local M = {}
