@@ -117,7 +117,7 @@ local function build2(call)
   end
   local request = {
     method = call.method,
-    url = ("%s://%s%s"):format(endpoint.scheme, endpoint.hostHeader, path),
+    url = ("%s://%s%s"):format(endpoint.scheme, endpoint.authority, path),
     headers = { Host = endpoint.hostHeader },
   }
   if call.method == "POST" then
@@ -151,7 +151,7 @@ local function build3(call)
   end
   return {
     method = "POST",
-    url = ("%s://%s/"):format(endpoint.scheme, endpoint.hostHeader),
+    url = ("%s://%s/"):format(endpoint.scheme, endpoint.authority),
     headers = {
       Host = endpoint.hostHeader,
       ["Content-Type"] = JSON,

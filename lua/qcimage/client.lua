@@ -14,6 +14,7 @@ local retry = require "qcimage.retry"
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local isNginx = type(ngx) == "table" and ngx.socket ~= nil
 local cosocket = isNginx and require "qcimage.transport.cosocket"
+local lightthread = isNginx and require "qcimage.transport.lightthread"
 
 local M = {}
 
@@ -119,7 +120,7 @@ function M.new(given, level)
       caFile = options.caFile,
       connectTimeout = options.connectTimeout or limits.connectTimeout,
       environment = environment,
-      maxResponseBytes = options.maxResponseBytes or limits.responseBytes,
+      maxResponseBytes = options.maxResponseBytes or cosocket and limits.nginxResponseBytes or limits.responseBytes,
       poolIdle = options.poolIdle or limits.poolIdle,
       poolSize = options.poolSize or limits.poolSize,
       proxy = options.proxy,
@@ -136,6 +137,8 @@ function M.new(given, level)
         return transport(request, seconds)
       end
     end
+  elseif lightthread then
+    transport = lightthread.bounded(transport)
   end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil

@@ -52,8 +52,9 @@ end
 ---@class qcimage.Endpoint
 ---@field scheme "http"|"https"
 ---@field host string without port
----@field port string
----@field hostHeader string as sent and signed: with the port where it is not the scheme's own
+---@field authority string host and port as a URL has them; a final dot keeps a name from being looked up
+--- among search domains
+---@field hostHeader string as sent and signed: without a final dot, with the port where it is not the scheme's own
 ---@field version "2.0"|nil where the path decides it
 
 --- Reads an endpoint's URL.
@@ -71,7 +72,7 @@ function M.parse(url)
   end
   local host, port = authority:match("^(%[[%x:.]+%])(.*)$")
   if not host then
-    host, port = authority:match("^([A-Za-z0-9._-]+)(.*)$")
+    host, port = authority:match("^([A-Za-z0-9._-]*[A-Za-z0-9_-]%.?)(.*)$")
   end
   if not host or not (port == "" or port:find("^:%d%d?%d?%d?%d?$")) then
     return nil, ("has no valid host and port: %s"):format(text.show(authority))
@@ -87,11 +88,16 @@ function M.parse(url)
     return nil, ("has the path %s; it may be empty, / or %s"):format(text.clean(path, 60), M.PATHS["2.0"])
   end
   host = lower(host)
+  local signed = host:gsub("%.$", "")
+  if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
+    host = signed
+  end
+  port = port ~= DEFAULT_PORTS[scheme] and ":" .. port or ""
   return {
     scheme = scheme,
     host = host,
-    port = port,
-    hostHeader = port == DEFAULT_PORTS[scheme] and host or host .. ":" .. port,
+    authority = host .. port,
+    hostHeader = signed .. port,
     version = version,
   }
 end
@@ -103,7 +109,7 @@ end
 function M.default(version, action)
   local host = version == "3.0" and "cvm.tencentcloudapi.com"
     or (action.host or "image") .. ".api.qcloud.com"
-  return { scheme = "https", host = host, port = "443", hostHeader = host, isDefault = true }
+  return { scheme = "https", host = host, authority = host, hostHeader = host, isDefault = true }
 end
 
 --- A region as an API version names it. Unknown ones pass: new ones appear over time.

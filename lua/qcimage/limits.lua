@@ -18,6 +18,8 @@ return {
 
   -- Bytes of an answer: a page of 100 images has about 100 KB.
   responseBytes = 4 * 1024 * 1024,
+  -- In nginx: to decode one of 4 MiB can hold up a worker for a third of a second.
+  nginxResponseBytes = 1024 * 1024,
 
   -- Bytes of an answer's head: real ones have under 1 KB.
   headerBytes = 64 * 1024,

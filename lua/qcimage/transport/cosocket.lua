@@ -5,10 +5,13 @@
 local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local http1 = require "qcimage.transport.http1"
+local lightthread = require "qcimage.transport.lightthread"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
 local M = {}
+
+local milliseconds = lightthread.milliseconds
 
 -- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
 local READ = 64 * 1024
@@ -26,11 +29,6 @@ local NO_RESOLVER = "no resolver defined"
 
 local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
 
--- To nginx, a timeout of 0 is the configured default.
-local function milliseconds(seconds)
-  return math.max(1, math.ceil(seconds * 1000))
-end
-
 local function isName(host)
   return not host:find "^%[" and not host:find "^[0-9.]+$"
 end
@@ -40,6 +38,23 @@ local function phase()
   return ok and tostring(name) or "unknown"
 end
 
+-- What OpenSSL says of a certificate whose signers are not known, or too far away.
+local UNTRUSTED = { "issuer", "self.signed", "first certificate", "chain too long", "not trusted" }
+
+local function tlsHint(problem, host)
+  local isOpen = problem == REFUSED
+  if not isName(host) and (isOpen or problem:find("host mismatch", 1, true)) then
+    return " (nginx compares names alone, not addresses: name the endpoint by one that the certificate has)"
+  end
+  for _, words in ipairs(UNTRUSTED) do
+    if isOpen or problem:find(words) then
+      return " (nginx trusts what the file of lua_ssl_trusted_certificate holds, through as many certificates"
+        .. " as lua_ssl_verify_depth allows)"
+    end
+  end
+  return ""
+end
+
 -- What the caller can do about a failure, in nginx's words.
 local function hint(reason, problem, host)
   if reason == "dns" and problem:find(NO_RESOLVER, 1, true) then
@@ -47,10 +62,7 @@ local function hint(reason, problem, host)
   elseif reason == "dns" then
     return " (nginx asks the servers of its resolver directive, not /etc/hosts)"
   elseif reason == "tls" then
-    return (" (nginx trusts what the file of lua_ssl_trusted_certificate holds,"
-      .. " through as many certificates as lua_ssl_verify_depth allows%s)"):format(
-      isName(host) and "" or "; it compares names alone, so name the endpoint by one that the certificate has"
-    )
+    return tlsHint(problem, host)
   elseif reason == "connect" and NO_ROUTE[problem] and isName(host) then
     return " (the name may have an IPv6 address, which this machine cannot reach:"
       .. " add ipv6=off to the resolver directive)"
@@ -87,6 +99,8 @@ local function newSocket()
         name == "init" and "from init_worker_by_lua on, make the call" or "make the call",
         IN_TIMER
       )
+  elseif not sock.receiveany then -- a wait for a whole piece could not be held to a time
+    return nil, "the sockets of this nginx have no receiveany: its Lua module must be 0.10.14 or later"
   elseif core.isyieldable() == false then
     return nil,
       ("nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
@@ -96,68 +110,50 @@ local function newSocket()
   return sock
 end
 
--- Runs what may wait longer than the socket's timeout says (that one begins anew with every piece
--- sent, and does not hold for a name's lookup) in a light thread, beside a clock.
-local function within(seconds, run)
-  local worker = ngx.thread.spawn(run)
-  local ok, result, problem
-  if coroutine.status(worker) == "zombie" then -- it did not have to wait
-    ok, result, problem = ngx.thread.wait(worker)
-  else
-    local clock = ngx.thread.spawn(function()
-      ngx.sleep(milliseconds(seconds) / 1000)
-      return nil, "timeout"
-    end)
-    ok, result, problem = ngx.thread.wait(worker, clock)
-    ngx.thread.kill(worker)
-    ngx.thread.kill(clock)
-  end
+-- An exchange: target, pieces to send, pool, deadline, stage ("connect", "tls", "send"), limit (of the
+-- stage), isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
+local function begin(exchange, sock, options, session)
+  local target = exchange.target
+  local ok, problem =
+    sock:connect(target.host, target.port, { pool = exchange.pool, pool_size = options.poolSize })
   if not ok then
-    return nil, tostring(result)
+    return nil, problem
   end
-  return result, problem
+  local isNew = sock:getreusedtimes() == 0
+  if target.scheme == "https" and isNew then
+    exchange.stage = "tls"
+    ok, problem = sock:sslhandshake(session, target.host, options.verify)
+    if not ok then
+      return nil, problem
+    elseif not sock:getreusedtimes() then
+      -- When the handshake needs no wait, nginx says "true" of a certificate that it has refused, and
+      -- closes the connection (openresty/lua-nginx-module#2506).
+      return nil, REFUSED
+    end
+  end
+  local left = exchange.deadline - core.monotonic()
+  if left <= 0 then
+    return nil, "timeout"
+  end
+  exchange.isKept = not isNew
+  exchange.stage = "send"
+  exchange.limit.at = exchange.deadline
+  sock:settimeout(milliseconds(left))
+  return sock:send(exchange.pieces)
 end
 
--- Opens a connection, or takes a kept one. Returns whether it is a kept one, or nil, the reason, the
--- problem.
-local function open(sock, target, options, seconds)
-  local reason = "connect"
-  -- all that tells one connection from another
-  local pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
-    target.scheme,
-    target.host,
-    target.port,
-    tostring(options.verify),
-    options.poolSize
-  )
-  sock:settimeout(milliseconds(seconds))
-  local uses, problem = within(seconds, function()
-    local ok, fault = sock:connect(target.host, target.port, { pool = pool, pool_size = options.poolSize })
-    if not ok then
-      return nil, fault
-    end
-    if target.scheme == "https" and sock:getreusedtimes() == 0 then
-      reason = "tls"
-      ok, fault = sock:sslhandshake(false, target.host, options.verify)
-      if not ok then
-        return nil, fault
-      end
-    end
-    -- When the handshake needs no wait, nginx says "true" of a certificate that it has refused, and
-    -- closes the connection (openresty/lua-nginx-module#2506).
-    return sock:getreusedtimes(), REFUSED
-  end)
-  if uses then
-    return uses > 0
-  end
+-- Why begin gave none: the reason, and the problem in words.
+local function stopped(exchange, problem)
   problem = tostring(problem)
-  if problem == "timeout" then
-    reason = "timeout"
-    problem = isName(target.host) and "no address (by nginx's resolver) or no connection" or "no connection"
-  elseif problem:find("resolve", 1, true) and reason == "connect" then
-    reason = "dns"
+  if exchange.stage == "send" then
+    return problem == "timeout" and problem or "closed", "the request could not be sent: " .. problem
+  elseif problem == "timeout" then
+    return problem,
+      isName(exchange.target.host) and "no address (by nginx's resolver) or no connection" or "no connection"
+  elseif exchange.stage == "connect" and problem:find("resolve", 1, true) then
+    return "dns", problem
   end
-  return nil, reason, problem
+  return exchange.stage, problem
 end
 
 -- Reads one answer. Returns true, or nil, the reason, the problem.
@@ -182,6 +178,24 @@ local function receive(sock, reader, deadline)
   end
 end
 
+-- The TLS session of a connection that has served, or nil. With TLS 1.3 one that can be resumed comes
+-- after the handshake. nginx, asked again, gives it without another one.
+local function sessionAfter(sock, target, options)
+  local ok, session = pcall(sock.sslhandshake, sock, nil, target.host, options.verify)
+  return ok and session ~= nil and session or nil -- a null pointer is true, and equals nil
+end
+
+-- All that tells one connection from another.
+local function poolName(target, options)
+  return ("qcimage %s://%s:%d verify=%s size=%d"):format(
+    target.scheme,
+    target.host,
+    target.port,
+    tostring(options.verify),
+    options.poolSize
+  )
+end
+
 ---@class qcimage.CosocketOptions
 ---@field connectTimeout number seconds until a request can leave
 ---@field maxResponseBytes integer|nil of an answer's body
@@ -197,7 +211,7 @@ end
 function M.new(given)
   local options = {
     connectTimeout = given.connectTimeout or limits.connectTimeout,
-    maxResponseBytes = given.maxResponseBytes or limits.responseBytes,
+    maxResponseBytes = given.maxResponseBytes or limits.nginxResponseBytes,
     poolSize = given.poolSize or limits.poolSize,
     idle = milliseconds(given.poolIdle or limits.poolIdle),
     verify = given.verify ~= false,
@@ -210,6 +224,9 @@ function M.new(given)
     refusal = "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
       .. " set the option transport to one that goes there, such as lua-resty-http"
   end
+
+  -- The TLS session of the connection made last; a client's calls go to one host, or to few.
+  local session, sessionOf
 
   return function(request, secondsLeft)
     if refusal then
@@ -231,36 +248,39 @@ function M.new(given)
       return failure(target, "timeout", "no time was left", false)
     end
 
-    local deadline = core.monotonic() + secondsLeft
-    local isKept, reason, problem = open(sock, target, options, math.min(secondsLeft, options.connectTimeout))
-    if isKept == nil then
-      sock:close()
-      return failure(target, reason, problem, false)
-    end
-    local left = deadline - core.monotonic()
-    if left <= 0 then
-      sock:close()
-      return failure(target, "timeout", "no time was left", false)
-    end
-
-    local reader = http1.reader(options.maxResponseBytes)
-    local ok
-    sock:settimeout(milliseconds(left))
-    ok, problem = within(left, function()
-      return sock:send(pieces)
+    local now = core.monotonic()
+    local limit = math.min(secondsLeft, options.connectTimeout)
+    local exchange = {
+      target = target,
+      pieces = pieces,
+      pool = poolName(target, options),
+      deadline = now + secondsLeft,
+      stage = "connect",
+      limit = { at = now + limit },
+    }
+    sock:settimeout(milliseconds(limit))
+    local ok, problem = lightthread.within(exchange.limit, function()
+      return begin(exchange, sock, options, sessionOf == exchange.pool and session or false)
     end)
+    local reason
+    local reader = http1.reader(options.maxResponseBytes)
     if ok then
-      ok, reason, problem = receive(sock, reader, deadline)
+      ok, reason, problem = receive(sock, reader, exchange.deadline)
     else
-      reason = problem == "timeout" and "timeout" or "closed"
-      problem = "the request could not be sent: " .. tostring(problem)
+      reason, problem = stopped(exchange, problem)
     end
     if not ok then
       sock:close()
-      local _, message, detail = failure(target, reason, problem, true)
+      if exchange.stage == "tls" then
+        session, sessionOf = nil, nil
+      end
+      local _, message, detail = failure(target, reason, problem, exchange.stage == "send")
       -- a kept connection that had died
-      detail.reused = isKept and reason == "closed" and not reader.started or nil
+      detail.reused = exchange.isKept and reason == "closed" and not reader.started or nil
       return nil, message, detail
+    end
+    if target.scheme == "https" and not exchange.isKept then
+      session, sessionOf = sessionAfter(sock, target, options), exchange.pool
     end
     if not (reader.keep and sock:setkeepalive(options.idle)) then
       sock:close()

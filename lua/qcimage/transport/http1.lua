@@ -35,7 +35,8 @@ end
 
 --- Takes a URL apart.
 ---@param url string complete, without fragment
----@return {scheme: string, host: string, port: integer, path: string}|nil an IPv6 host in brackets
+---@return {scheme: string, host: string, port: integer, path: string}|nil an IPv6 host in brackets, a
+--- name without a final dot: none belongs into SNI (RFC 6066, 3) or a certificate
 function M.parseUrl(url)
   local scheme, authority, path = url:match "^([a-z]+)://([^/?]+)(.*)$"
   local default = scheme == "https" and 443 or scheme == "http" and 80
@@ -44,7 +45,7 @@ function M.parseUrl(url)
   end
   local host, port = authority:match "^(%[[0-9A-Fa-f:.]+%])(.*)$"
   if not host then
-    host, port = authority:match "^([0-9A-Za-z._-]+)(.*)$"
+    host, port = authority:match "^([0-9A-Za-z._-]*[0-9A-Za-z_-])%.?(.*)$"
   end
   if not host or not port:find "^:?[0-9]*$" then
     return nil

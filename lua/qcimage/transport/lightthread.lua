@@ -1,0 +1,86 @@
+--- lightthread.lua - in nginx: runs a function within a time, whatever it waits for.
+--- A response ends when all light threads of its request have ended, and nginx ends none with the one that
+--- made it: so those made here watch whom they work for. May use ngx. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local errors = require "qcimage.errors"
+
+local M = {}
+
+-- Seconds between two looks at the caller.
+local WATCH = 0.1
+
+-- To nginx, a wait of 0 is no wait, or the configured default.
+local function milliseconds(seconds)
+  return math.max(1, math.ceil(seconds * 1000))
+end
+
+M.milliseconds = milliseconds
+
+-- Ends when the time is over, or when nobody waits for the result any more.
+local function watch(caller, limit)
+  local left = limit.at - core.monotonic()
+  while left > 0 and coroutine.status(caller) ~= "dead" do
+    ngx.sleep(milliseconds(math.min(left, WATCH)) / 1000)
+    left = limit.at - core.monotonic()
+  end
+  return nil, "timeout"
+end
+
+-- Is the parent of what runs, since nginx lets no other end it.
+local function supervise(caller, limit, run)
+  local worker = ngx.thread.spawn(run)
+  if coroutine.status(worker) == "zombie" then -- it did not have to wait
+    return ngx.thread.wait(worker)
+  end
+  local watcher = ngx.thread.spawn(watch, caller, limit)
+  local function finish(...)
+    ngx.thread.kill(worker)
+    ngx.thread.kill(watcher)
+    return ...
+  end
+  return finish(ngx.thread.wait(worker, watcher))
+end
+
+local function outcome(isWhole, ok, ...)
+  if isWhole and ok then
+    return ...
+  end
+  return nil, tostring(isWhole and (...) or ok)
+end
+
+--- Runs a function in a light thread. When the time is over, or the caller was killed, the function is
+--- ended where it waits. Raises where nginx has no light threads, before the function was begun.
+---@param limit {at: number} monotonic time; the function may move it
+---@param run fun(): ...
+---@return any ... what run returned; or nil and "timeout", or what it raised as text
+function M.within(limit, run)
+  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run)
+  return outcome(ngx.thread.wait(supervisor))
+end
+
+--- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads
+--- nothing can wait, and it is called as it is.
+---@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil
+---@return fun(request: table, seconds: number): table|nil, string|nil, table|nil
+function M.bounded(transport)
+  return function(request, seconds)
+    if core.isyieldable() == false then
+      return transport(request, seconds)
+    end
+    local begun, done, response, message, detail = pcall(M.within, { at = core.monotonic() + seconds }, function()
+      return pcall(transport, request, seconds)
+    end)
+    if not begun then
+      return transport(request, seconds)
+    elseif done then
+      return response, message, detail
+    elseif done == false then
+      error(response, 0)
+    end
+    local where = request.headers.Host
+    return nil, errors.TRANSPORT.timeout:format(where) .. ": its transport was stopped", { reason = "timeout" }
+  end
+end
+
+return M

@@ -1,0 +1,200 @@
+--- Light threads of nginx that call: those that are killed, and those whose transport minds no time.
+
+local core = require "qcimage.core"
+local dns = require "spec.support.dns"
+local nginx = require "spec.support.nginx"
+local raw = require "spec.support.raw"
+local stub = require "spec.support.stub"
+
+-- Lua code that makes a client with the example identity.
+local CLIENT = ([[
+  local function made(options)
+    local all = { secretId = "%s", secretKey = "%s", region = "gz" }
+    for name, value in pairs(options) do
+      all[name] = value
+    end
+    return require("qcimage").new(all)
+  end
+]]):format(stub.SECRET_ID, stub.SECRET_KEY)
+
+local OK = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"code":0}'
+
+local names, server
+
+setup(function()
+  names = dns.start { "api.test=127.0.0.1", "mute.test=" }
+  server = nginx.start {
+    conf = nginx.conf(([[
+      resolver 127.0.0.1:%d ipv6=off;
+      lua_socket_log_errors off;
+    ]]):format(names.port)),
+  }
+end)
+
+teardown(function()
+  server:stop()
+  names:stop()
+end)
+
+-- Seconds from the death of a light thread, which is killed 0.2 s after it began, to the response's end.
+local function killed(code, values)
+  local at = server:lua(
+    CLIENT
+      .. ([[
+    local thread = ngx.thread.spawn(function() %s end)
+    ngx.sleep(0.2)
+    assert(ngx.thread.kill(thread))
+    return require("qcimage.core").monotonic()
+  ]]):format(code),
+    values
+  )
+  return core.monotonic() - at
+end
+
+-- It is 0.1 s on a machine that has nothing else to do, and was 5 s and more.
+local function assertEnds(seconds)
+  assert.is_true(seconds < 1.5, ("the response ended after %.2f s"):format(seconds))
+end
+
+describe("a light thread that is killed", function()
+  local CALL = [[
+    made({ endpoint = "$url", apiVersion = "3.0" }):call("ModifyImageAttribute", {
+      ImageId = "img-12345678", ImageName = ("x"):rep($size),
+    }, { raw = true })
+  ]]
+
+  it("in a TLS handshake holds its response no longer", function()
+    local service = raw.start { {} } -- it says nothing
+    assertEnds(killed(CALL, { url = ("https://127.0.0.1:%d"):format(service.port), size = 1 }))
+    nginx.eventually(function()
+      return service:ends()[1] == "gone"
+    end, function()
+      return "closing the connection"
+    end)
+    service:stop()
+  end)
+
+  it("in the lookup of a name holds its response no longer", function()
+    assertEnds(killed(CALL, { url = "https://mute.test", size = 1 }))
+  end)
+
+  it("while connecting holds its response no longer", function()
+    local service = raw.start { accept = false, {} }
+    assertEnds(killed(CALL, { url = service.url, size = 1 }))
+    service:stop()
+  end)
+
+  it("while it sends 9 MB holds its response no longer", function()
+    local service = raw.start { { { "sleep", 60 } } }
+    assertEnds(killed(CALL, { url = service.url, size = 9 * 1024 * 1024 }))
+    service:stop()
+  end)
+
+  it("while it waits for an answer, or before another attempt, holds its response no longer", function()
+    local service = raw.start { { { "recv" } } }
+    assertEnds(killed(CALL, { url = service.url, size = 1 }))
+    service:stop()
+    service = raw.start { { { "recv" }, { "send", "HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n" } } }
+    assertEnds(killed('made({ endpoint = "$url" }):modify { imageId = "img-12345678" }', { url = service.url }))
+    service:stop()
+  end)
+
+  it("in a transport of the caller's holds its response no longer", function()
+    assertEnds(killed [[
+      made({ transport = function() ngx.sleep(20) end }):modify { imageId = "img-12345678" }
+    ]])
+  end)
+
+  it("does not end the calls of others", function()
+    local service = raw.start { { { "loop", { { "recv" }, { "sleep", 0.6 }, { "send", OK } } } } }
+    local results = server:lua(
+      CLIENT .. [[
+        local client, threads, results = made { endpoint = "$url", maxAttempts = 1 }, {}, {}
+        for i = 1, 4 do
+          threads[i] = ngx.thread.spawn(client.modify, client, { imageId = "img-12345678" })
+        end
+        ngx.sleep(0.2)
+        assert(ngx.thread.kill(threads[1]))
+        assert(ngx.thread.kill(threads[3]))
+        for _, i in ipairs { 2, 4 } do
+          local _, result = ngx.thread.wait(threads[i])
+          results[#results + 1] = result and result.code
+        end
+        return results
+      ]],
+      { url = service.url }
+    )
+    assert.same({ 0, 0 }, results)
+    service:stop()
+  end)
+end)
+
+describe("a transport of the caller's in nginx", function()
+  it("that minds no time is stopped when the time is over", function()
+    local message, err, seconds = server:lua(CLIENT .. [[
+      local core, started = require "qcimage.core", 0
+      local client = made {
+        timeout = 0.5,
+        transport = function()
+          started = started + 1
+          ngx.sleep(20)
+        end,
+      }
+      local start = core.monotonic()
+      local _, message, err = client:modify { imageId = "img-12345678" }
+      return message, err, core.monotonic() - start, started
+    ]])
+    assert.matches("image.api.qcloud.com did not answer in time", message, 1, true)
+    assert.equal("timeout", err.reason)
+    assert.equal("unknown", err.outcome)
+    assert.is_true(seconds >= 0.45 and seconds < 1, ("it took %.2f s"):format(seconds))
+  end)
+
+  it("gives what it gives, whether it waits or not", function()
+    for _, wait in ipairs { "", "ngx.sleep(0.01)" } do
+      local code, message, err = server:lua(
+        CLIENT .. [[
+          local answers = { { status = 200, headers = {}, body = '{"code":0}' } }
+          local client = made {
+            maxAttempts = 1,
+            transport = function()
+              $wait
+              local answer = table.remove(answers)
+              return answer, "no luck", { sent = false, reason = "connect" }
+            end,
+          }
+          local result = assert(client:modify { imageId = "img-12345678" })
+          local _, message, err = client:modify { imageId = "img-12345678" }
+          return result.code, message, err
+        ]],
+        { wait = wait }
+      )
+      assert.equal(0, code)
+      assert.matches("no luck", message, 1, true)
+      assert.equal("connect", err.reason)
+      assert.equal("notSent", err.outcome)
+    end
+  end)
+
+  it("is called where there are no light threads, too", function()
+    local other = nginx.start {
+      conf = nginx.conf(([[
+        init_by_lua_block {
+          %s
+          local client = made {
+            transport = function() return { status = 200, headers = {}, body = '{"code":0}' } end,
+          }
+          code = assert(client:modify { imageId = "img-12345678" }).code
+        }
+      ]]):format(CLIENT)),
+    }
+    assert.equal(0, (other:lua "return code"))
+    other:stop()
+  end)
+end)
+
+describe("nginx", function()
+  it("had nothing to complain of", function()
+    assert.equal("", (server:complaints():gsub("[^\n]*while resolving[^\n]*\n?", "")))
+  end)
+end)
