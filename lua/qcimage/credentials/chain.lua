@@ -1,0 +1,126 @@
+--- chain.lua - asks sources one after another, and keeps to the first that has keys. The order and its reasons:
+---
+--- 1. What the program gives (explicit.lua): it knows best. With it no chain is made.
+--- 2. The profile that an option or TCCLI_PROFILE names: then the environment's keys are not used.
+--- 3. The environment: it is set for this one program.
+--- 4. Files of the user's, then of the machine's: Tencent's SDKs' file, tccli's profile "default".
+--- 5. TKE's web identity, set for this pod; before the CVM role, which is the node's and has the node's rights. (The
+---    SDKs ask in the other order, and a pod then takes its node's role.)
+--- 6. The CVM role: the only one that has to be asked over a network, which takes up to 2 s where there is none.
+---
+--- A source is used whole or not at all. What somebody named (a profile, a file, half a pair of keys, a variable of
+--- TKE's) must be usable, else that is the error; what nobody named is passed over, and its reason kept.
+--- Part of qcimage, see LICENSE.
+
+local cvm = require "qcimage.credentials.cvm"
+local environments = require "qcimage.credentials.environment"
+local file = require "qcimage.credentials.file"
+local keys = require "qcimage.credentials.keys"
+local oidc = require "qcimage.credentials.oidc"
+local tccli = require "qcimage.credentials.tccli"
+
+local M = {}
+
+--- Names of the variables that a snapshot of the environment must hold, beside those of the sources.
+M.VARIABLES = { "HOME", "TCCLI_PROFILE", "TENCENTCLOUD_CREDENTIALS_FILE" }
+
+--- Makes a source of others, in their order. Once one has given keys, only that one is asked: a failure of it must not
+--- become another identity.
+---@param sources function[] sources of ours, or functions of the caller's that give keys, or nil and a text
+---@param prefix string|nil begins the error that lists why none had keys
+---@return qcimage.CredentialsSource
+function M.new(sources, prefix)
+  local settled
+  return function(context)
+    if settled then
+      return keys.ask(settled, context)
+    end
+    local reasons = {}
+    for _, source in ipairs(sources) do
+      local credentials, err = keys.ask(source, context)
+      if credentials then
+        settled = source
+        return credentials
+      elseif err.final then
+        return nil, err
+      end
+      reasons[#reasons + 1] = err.message
+    end
+    return keys.none((prefix or "no credentials: ") .. table.concat(reasons, "; "))
+  end
+end
+
+---@class qcimage.ChainSettings
+---@field profile string|nil option of that name
+---@field isEager boolean|nil read files now, and not again
+---@field metadata qcimage.Metadata|nil
+---@field stsEndpoint string|nil
+---@field pause fun(seconds: number)|nil between two looks at a file that is being written
+
+local function nonEmpty(value)
+  return value ~= "" and value or nil
+end
+
+-- The sources of files: with a profile its section and its files of tccli's, else the defaults.
+local function addFiles(sources, environment, settings, profile, nameOf)
+  local home = nonEmpty(environment.HOME)
+  local named = environment.TENCENTCLOUD_CREDENTIALS_FILE
+  local function add(path, isNamed)
+    sources[#sources + 1] = file.new {
+      path = path,
+      home = home,
+      section = profile,
+      isNamed = isNamed,
+      isProfile = profile ~= nil,
+      isEager = settings.isEager,
+      stsEndpoint = settings.stsEndpoint,
+    }
+  end
+  if named == "" then
+    sources[#sources + 1] = function()
+      return keys.none("TENCENTCLOUD_CREDENTIALS_FILE is empty", true, "TENCENTCLOUD_CREDENTIALS_FILE")
+    end
+  elseif named then
+    add(named, true)
+  else
+    add(home and home .. file.IN_HOME)
+    add(file.FOR_ALL)
+  end
+  sources[#sources + 1] = tccli.new {
+    home = home,
+    profile = profile,
+    nameOf = nameOf,
+    isNamed = profile ~= nil,
+    isEager = settings.isEager,
+    metadata = settings.metadata,
+    stsEndpoint = settings.stsEndpoint,
+    pause = settings.pause,
+  }
+end
+
+--- The chain for a program that gives no keys itself.
+---@param environment table<string, string> a snapshot
+---@param settings qcimage.ChainSettings
+---@return qcimage.CredentialsSource
+function M.default(environment, settings)
+  local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
+  local profile = settings.profile or nonEmpty(environment.TCCLI_PROFILE)
+  local sources = {}
+  if profile then
+    addFiles(sources, environment, settings, profile, nameOf)
+    return M.new(sources, ("no credentials for the profile %s (%s): "):format(profile, nameOf))
+  end
+  sources[1] = environments.new(environment, settings)
+  if environments.isNamed(environment) then -- it has keys, or the error
+    return sources[1]
+  end
+  addFiles(sources, environment, settings)
+  sources[#sources + 1] = oidc.new(environment, settings)
+  sources[#sources + 1] = cvm.new(settings.metadata)
+  return M.new(
+    sources,
+    "no credentials: the options secretId, secretKey and credentials are not given; "
+  )
+end
+
+return M

@@ -1,0 +1,185 @@
+--- cvm.lua - temporary keys of the role that a CVM instance has, and its region, from the metadata service.
+--- (cloud.tencent.com/document/product/213/4934 and /598/85616.)
+--- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
+--- Part of qcimage, see LICENSE.
+
+local expiry = require "qcimage.credentials.expiry"
+local flights = require "qcimage.credentials.flight"
+local json = require "qcimage.json"
+local keys = require "qcimage.credentials.keys"
+local refresh = require "qcimage.credentials.refresh"
+local text = require "qcimage.text"
+
+local M = {}
+
+--- The service's name, and its address for where no name server knows it.
+M.BY_NAME, M.BY_ADDRESS = "http://metadata.tencentyun.com", "http://169.254.0.23"
+
+local ROLES = "/latest/meta-data/cam/security-credentials/"
+local REGION = "/latest/meta-data/placement/region"
+
+-- Seconds for all requests of one question: off the cloud nobody answers, and the caller waits.
+local LONGEST = 2
+
+-- Seconds: the longest wait before the first retry, and before any.
+local FIRST_WAIT, LONGEST_WAIT = 0.1, 0.4
+
+local LONGEST_NAME = 128 -- bytes, of a role
+
+-- One request, again while the service is overloaded. Returns the answer; or nil, the problem, and whether nothing was
+-- sent.
+local function get(context, base, path, deadline)
+  local most = FIRST_WAIT
+  while true do
+    local left = deadline - context.monotonic()
+    if left <= 0 then
+      return nil, ("no answer within %d s"):format(LONGEST)
+    end
+    local request = {
+      method = "GET",
+      url = base .. path,
+      headers = { Host = base:match "^%a+://(.*)$", ["Accept-Encoding"] = "identity" },
+    }
+    local response, message, detail = context.metadata(request, left)
+    if type(response) ~= "table" then
+      return nil, text.clean(tostring(message)), type(detail) == "table" and detail.sent == false
+    elseif response.status ~= 429 and response.status < 500 then
+      return response
+    end
+    local wait = context.random() * most
+    if wait >= deadline - context.monotonic() then
+      return nil, ("metadata status %d"):format(response.status)
+    end
+    context.sleep(wait)
+    most = math.min(most * 2, LONGEST_WAIT)
+  end
+end
+
+-- The text at a path of the service, by its name or its address.
+local function fetch(context, address, path, deadline)
+  local response, problem, isNotSent = get(context, address or M.BY_NAME, path, deadline)
+  if not response and isNotSent and not address and context.monotonic() < deadline then
+    local message
+    response, message = get(context, M.BY_ADDRESS, path, deadline)
+    problem = ("%s; and at its address: %s"):format(problem, tostring(message))
+  end
+  if not response then
+    return nil, problem
+  elseif response.status ~= 200 then
+    return nil, ("metadata status %d"):format(response.status), response.status
+  end
+  return response.body
+end
+
+local function encode(name)
+  return (name:gsub("[^A-Za-z0-9_.~-]", function(byte)
+    return ("%%%02X"):format(byte:byte())
+  end))
+end
+
+-- The first line of an answer, without white space around it, where it can be the name of a role.
+local function roleName(body)
+  local name = body:match "^[ \t\r\n]*([^\r\n]*)"
+  name = name:match "^.*[^ \t]"
+  if not name or #name > LONGEST_NAME or name:find "[%z\1-\31\127<>{}]" then
+    return nil
+  end
+  return name
+end
+
+local function fail(problem)
+  return keys.none("CVM role: " .. problem)
+end
+
+-- The role's document, as keys.
+local function read(body, role)
+  local document = json.decode(body)
+  if type(document) ~= "table" then
+    return fail(body == "" and "the answer for the role is empty" or "the answer for the role is no JSON")
+  elseif document.Code ~= "Success" then
+    local said = document.Message and ": " .. text.clean(tostring(document.Message)) or ""
+    return fail(("the service says %s%s"):format(text.show(document.Code), said))
+  end
+  local expires = expiry.of(document.ExpiredTime, document.Expiration)
+  if not expires then
+    return fail "the answer does not say when the keys end"
+  elseif type(document.Token) ~= "string" or document.Token == "" then
+    return fail "the answer has no Token"
+  end
+  local names = {}
+  for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
+    names[field] = ("CVM role %s: in the answer, %s"):format(text.show(role), name)
+  end
+  return keys.check({
+    secretId = document.TmpSecretId,
+    secretKey = document.TmpSecretKey,
+    token = document.Token,
+    expires = expires,
+  }, names)
+end
+
+---@class qcimage.Metadata
+---@field address string|false|nil URL of the service, without path; nil: the cloud's own; false: it is not asked
+---@field roleName string|nil the role; by default the one that the instance has
+
+local SWITCHED_OFF = "is switched off (option metadata = false, or QCIMAGE_METADATA=off)"
+
+--- A source of the instance's role.
+---@param settings qcimage.Metadata|nil
+---@return qcimage.CredentialsSource
+function M.new(settings)
+  settings = settings or {}
+  local address = settings.address
+  if address == false then
+    return function()
+      return fail("the metadata service " .. SWITCHED_OFF)
+    end
+  end
+  return refresh.new(function(context)
+    local deadline = context.monotonic() + math.min(LONGEST, context.secondsLeft)
+    local role = settings.roleName
+    if not role then
+      local list, problem, status = fetch(context, address, ROLES, deadline)
+      if not list then
+        return fail(status == 404 and "no role is bound to this instance" or problem)
+      end
+      role = roleName(list)
+      if not role then
+        return fail(list == "" and "the list of roles is empty" or "the list of roles holds no name")
+      end
+    end
+    local body, problem = fetch(context, address, ROLES .. encode(role), deadline)
+    if not body then
+      return fail(problem)
+    end
+    return read(body, role)
+  end, { name = "CVM role", longest = LONGEST })
+end
+
+--- Makes a function that tells the instance's region. It remembers what it learned.
+---@param settings qcimage.Metadata|nil
+---@return fun(context: qcimage.CredentialsContext): string|nil, qcimage.Error|nil
+function M.region(settings)
+  local address = settings and settings.address
+  local known
+  local ask = flights.new(function(context)
+    local deadline = context.monotonic() + math.min(LONGEST, context.secondsLeft)
+    local body, problem = fetch(context, address, REGION, deadline)
+    local region = body and body:match "^%s*([a-z0-9-]+)%s*$"
+    if not region then
+      return keys.none("the metadata service: " .. (problem or "the answer is no region"))
+    end
+    known = region
+    return region
+  end, LONGEST)
+  return function(context)
+    if address == false then
+      return keys.none("the metadata service " .. SWITCHED_OFF)
+    elseif known then
+      return known
+    end
+    return ask(context)
+  end
+end
+
+return M

@@ -1,0 +1,54 @@
+--- expiry.lua - when temporary keys end, from the two fields that answers have for it.
+--- Pure. Part of qcimage, see LICENSE.
+
+local M = {}
+
+-- Days from 1970-01-01, by arithmetic: os.time knows only the host's time zone. Years begin in March here, so that a
+-- leap day ends one.
+local function days(year, month, day)
+  if month <= 2 then
+    year, month = year - 1, month + 12
+  end
+  return 365 * year
+    + math.floor(year / 4)
+    - math.floor(year / 100)
+    + math.floor(year / 400)
+    + math.floor((153 * (month - 3) + 2) / 5)
+    + day
+    - 719469
+end
+
+-- "2023-11-14T22:13:20Z", which is UTC.
+local function parse(value)
+  local year, month, day, hour, minute, second = value:match "^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)Z$"
+  if not year or tonumber(month) < 1 or tonumber(month) > 12 then
+    return nil
+  end
+  return days(tonumber(year), tonumber(month), tonumber(day)) * 86400
+    + tonumber(hour) * 3600
+    + tonumber(minute) * 60
+    + tonumber(second)
+end
+
+--- The end of temporary keys. ExpiredTime counts where both are there: it leaves no question of zone.
+---@param expiredTime any Unix seconds, a number or its digits
+---@param expiration any a time in UTC, as ISO 8601 writes it
+---@return number|nil Unix seconds; nil: neither says
+function M.of(expiredTime, expiration)
+  if type(expiredTime) == "string" and expiredTime:find "^%d+$" and #expiredTime <= 11 then
+    expiredTime = tonumber(expiredTime)
+  end
+  if type(expiredTime) == "number" and expiredTime > 0 and expiredTime < 1e11 then
+    return expiredTime
+  end
+  return type(expiration) == "string" and parse(expiration) or nil
+end
+
+--- An end as messages show it.
+---@param expires number Unix seconds
+---@return string
+function M.shown(expires)
+  return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(expires))
+end
+
+return M

@@ -1,0 +1,88 @@
+--- ini.lua - one section of a file of sections with keys and values, as ~/.tencentcloud/credentials is.
+--- Pure. Part of qcimage, see LICENSE.
+---
+--- A reader of our own, since inifile (bartbes', in Debian lua-inifile 1.0) cannot hold what is promised here: it
+--- turns a key of digits into a number, passes over indented lines, "\r" and remarks behind a section's name stay in
+--- the way, of two keys the last wins without a word, a line before the first section throws, and no fault has a line.
+
+local M = {}
+
+-- In a time that grows with the length alone, which "^[ \t]*(.-)[ \t]*$" does not.
+local function trim(value)
+  local first = value:find "[^ \t]"
+  return first and value:match("^.*[^ \t]", first) or ""
+end
+
+local function lower(word) -- by bytes, whatever the locale
+  return (word:gsub("[A-Z]", function(letter)
+    return string.char(letter:byte() + 32)
+  end))
+end
+
+-- The value without what surrounds it: quotes, or a remark behind white space, which no key has in it. Nil: a quote
+-- without its other half.
+local function unquote(value)
+  local quote = value:match "^[\"']"
+  if quote then
+    local inner, rest = value:match("^" .. quote .. "([^" .. quote .. "]*)" .. quote .. "(.*)$")
+    if not inner or not (rest == "" or rest:find "^[ \t]+[#;]") then
+      return nil
+    end
+    return inner
+  end
+  return trim((value:gsub("[ \t][#;].*$", "")))
+end
+
+-- Takes a line of the wanted section. Returns what is wrong with it, or nothing.
+local function takeLine(line, number, section, fields, lines)
+  local key, value = line:match "^([^=:]*)[=:](.*)$"
+  key = key and lower(trim(key))
+  if not key or not key:find "^[A-Za-z0-9_.-]+$" then
+    return ("has line %d, which is neither [section] nor key = value"):format(number)
+  elseif lines[key] then
+    return ("has %s of [%s] in line %d and in line %d"):format(key, section, lines[key], number)
+  end
+  fields[key], lines[key] = unquote(trim(value)), number
+  if not fields[key] then
+    return ("has line %d, where the value of %s has half a pair of quotes, or text behind it"):format(number, key)
+  end
+end
+
+--- Reads one section. Faults elsewhere in the text do not matter.
+---@param text string
+---@param section string its name, as it stands
+---@return table<string, string>|nil fields values by key, in small letters; nil where there is a fault or no such section
+---@return string|nil problem follows the file's name
+---@return boolean|nil isMissing there is no such section
+function M.section(text, section)
+  local fields, lines, current, begun
+  local number = 0
+  if text:find "%z" then
+    return nil, "has a NUL byte, so it is no text (UTF-16?)"
+  end
+  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
+    number = number + 1
+    line = trim((line:gsub("\r$", "")))
+    local name = line:match "^%[([^%]]*)%][ \t]*$" or line:match "^%[([^%]]*)%][ \t]*[#;]"
+    if name then
+      current = trim(name)
+      if current == section then
+        if begun then
+          return nil, ("has the section [%s] in line %d and in line %d"):format(section, begun, number)
+        end
+        fields, lines, begun = {}, {}, number
+      end
+    elseif current == section and line ~= "" and not line:find "^[#;]" then
+      local problem = takeLine(line, number, section, fields, lines)
+      if problem then
+        return nil, problem
+      end
+    end
+  end
+  if not fields then
+    return nil, ("has no section [%s]"):format(section), true
+  end
+  return fields
+end
+
+return M

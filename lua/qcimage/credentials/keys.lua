@@ -1,0 +1,126 @@
+--- keys.lua - what every source of credentials gives: a SecretId, a SecretKey and maybe a token, checked and taken
+--- together; and what it gives when it has none.
+--- Pure. Part of qcimage, see LICENSE.
+
+local errors = require "qcimage.errors"
+local text = require "qcimage.text"
+
+local M = {}
+
+---@class qcimage.Credentials
+---@field secretId string
+---@field secretKey string
+---@field token string|nil of temporary keys
+---@field expires number|nil Unix seconds: end of temporary keys
+---@field region string|nil where the source names one
+---@field endpoint string|nil URL of the service, where the source names one
+
+---@class qcimage.CredentialsContext what a client tells a source with each question
+---@field now fun(): number Unix seconds, as the service counts them
+---@field monotonic fun(): number seconds
+---@field sleep fun(seconds: number)
+---@field random fun(): number from 0 to below 1
+---@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
+---@field secondsLeft number of the call that asks
+---@field refused qcimage.Credentials|nil keys that the service has just refused: others are wanted
+---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
+---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil a call of STS, see sts.lua
+
+--- A source of credentials. Without any it gives nil and an error of kind "credentials"; with its field `final` set,
+--- the source was named by somebody, and no other may stand in for it.
+---@alias qcimage.CredentialsSource fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
+
+-- So that no caller prints a secret by accident.
+local Credentials = {
+  __name = "qcimage.Credentials",
+  __tostring = function(self)
+    local id = self.secretId
+    return ("qcimage.Credentials (%s)"):format(#id > 12 and id:sub(1, 4) .. "..." .. id:sub(-4) or "...")
+  end,
+}
+
+-- Bytes: the largest that STS documents (cloud.tencent.com/document/api/1312/48195, "Credentials").
+local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
+
+-- Says what is wrong with a secret, never what it is.
+local function fault(value, field)
+  if value == nil then
+    return "is not given"
+  elseif type(value) ~= "string" then
+    return "is not text"
+  elseif value == "" then
+    return "is empty"
+  elseif #value > LONGEST[field] then
+    return "is too long"
+  elseif value:find "^[ \t\r\n]" or value:find "[ \t\r\n]$" then
+    return "has white space at an end (pasted with a line break?)"
+  elseif value:find "[ \t\r\n]" then
+    return "has white space in it"
+  elseif value:find "[^\33-\126]" then
+    return "has a character that no key has"
+  end
+  return nil
+end
+
+--- Makes the error of a source without keys.
+---@param message string
+---@param final boolean|nil whether the source was named
+---@param field string|nil name of the option or variable at fault
+---@return nil, qcimage.Error
+function M.none(message, final, field)
+  local err = errors.notSent("credentials", message, field)
+  err.final = final or nil
+  return nil, err
+end
+
+--- Checks what a source found. An empty token is no token, and so is a null of JSON's.
+---@param given table {secretId, secretKey, token, expires, region, endpoint}
+---@param names table<string, string>|nil how messages call the fields
+---@param final boolean|nil whether the source was named
+---@return qcimage.Credentials|nil
+---@return qcimage.Error|nil
+function M.check(given, names, final)
+  names = names or {}
+  local token = given.token
+  if token == "" or type(token) == "userdata" then
+    token = nil
+  end
+  local values = { secretId = given.secretId, secretKey = given.secretKey, token = token }
+  for _, field in ipairs { "secretId", "secretKey", "token" } do
+    local problem = (field ~= "token" or token ~= nil) and fault(values[field], field)
+    if problem then
+      local name = names[field] or field
+      return M.none(("%s %s"):format(name, problem), final, name)
+    end
+  end
+  values.expires, values.region, values.endpoint = given.expires, given.region, given.endpoint
+  return setmetatable(values, Credentials)
+end
+
+--- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
+---@param source function
+---@param context qcimage.CredentialsContext
+---@return qcimage.Credentials|nil
+---@return qcimage.Error|nil
+function M.ask(source, context)
+  local given, problem = source(context)
+  if type(given) == "table" then
+    if getmetatable(given) == Credentials then
+      return given
+    end
+    return M.check(given)
+  elseif type(problem) == "table" and problem.kind == "credentials" then
+    return nil, problem
+  end
+  return M.none("the credentials provider gave none: " .. text.clean(tostring(problem or "no message")))
+end
+
+--- Whether two are the same keys.
+---@param one qcimage.Credentials
+---@param other qcimage.Credentials
+---@return boolean
+function M.same(one, other)
+  return one.secretId == other.secretId and one.secretKey == other.secretKey and one.token == other.token
+end
+
+return M

@@ -1,0 +1,80 @@
+--- oidc.lua - temporary keys of a pod in TKE, by the token that the cluster puts into a file for it:
+--- AssumeRoleWithWebIdentity of STS (cloud.tencent.com/document/product/598/96013).
+--- Reads the token's file at each question, since the cluster replaces it: inside nginx, too, where it is the one file
+--- that a worker reads (a few KB in memory, some times a day). Part of qcimage, see LICENSE.
+
+local keys = require "qcimage.credentials.keys"
+local refresh = require "qcimage.credentials.refresh"
+local sts = require "qcimage.credentials.sts"
+local textfile = require "qcimage.credentials.textfile"
+
+local M = {}
+
+local REGION, PROVIDER = "TKE_REGION", "TKE_PROVIDER_ID"
+local FILE, ROLE = "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN"
+
+--- Names of the variables that a snapshot of the environment must hold. The cluster sets all of them.
+M.VARIABLES = { REGION, PROVIDER, FILE, ROLE }
+
+local LONGEST_TOKEN = 16 * 1024 -- bytes
+
+local function readToken(path)
+  local contents, problem = textfile.read(path)
+  if not contents then
+    return keys.none(("TKE: the file %s (%s) %s"):format(path, FILE, problem), true, FILE)
+  end
+  local token = contents:match "^[ \t\r\n]*([^ \t\r\n]+)[ \t\r\n]*$"
+  if not token or #token > LONGEST_TOKEN or token:find "[^\33-\126]" then
+    local what = contents == "" and "is empty" or "holds no token"
+    return keys.none(("TKE: the file %s (%s) %s"):format(path, FILE, what), true, FILE)
+  end
+  return token
+end
+
+-- What the variables lack, as an error; final when one of them is there.
+local function fault(environment)
+  local missing = {}
+  for _, name in ipairs(M.VARIABLES) do
+    if environment[name] == nil or environment[name] == "" then
+      missing[#missing + 1] = name
+    end
+  end
+  if #missing == #M.VARIABLES then
+    return select(2, keys.none("TKE: no variable of it is set (TKE_ROLE_ARN, ...)"))
+  elseif #missing > 0 then
+    local message = ("TKE: %s not set, though others of its variables are"):format(table.concat(missing, ", "))
+    return select(2, keys.none(message, true, missing[1]))
+  end
+  return sts.refusal(environment[ROLE], sts.arnProblem(environment[ROLE]), ROLE)
+end
+
+--- A source of what a pod's environment names.
+---@param environment table<string, string>
+---@param settings {stsEndpoint: string|nil}|nil
+---@return qcimage.CredentialsSource
+function M.new(environment, settings)
+  local err = fault(environment)
+  if err then
+    return function()
+      return nil, err
+    end
+  end
+  return refresh.new(function(context)
+    local token, problem = readToken(environment[FILE])
+    if not token then
+      return nil, problem
+    end
+    return sts.ask(context, "AssumeRoleWithWebIdentity", {
+      ProviderId = environment[PROVIDER],
+      WebIdentityToken = token,
+      RoleArn = environment[ROLE],
+      RoleSessionName = sts.sessionName(context),
+    }, {
+      endpoint = settings and settings.stsEndpoint,
+      region = environment[REGION],
+      secret = token,
+    }, environment[REGION])
+  end, { name = "AssumeRoleWithWebIdentity", longest = sts.LONGEST, final = true })
+end
+
+return M

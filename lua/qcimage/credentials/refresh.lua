@@ -1,0 +1,86 @@
+--- refresh.lua - keeps temporary keys and gets others before they end: one question at a time, the old keys in use
+--- while they are valid. Kept keys are replaced as one table, so no triple is ever mixed.
+--- Reads clocks through the context alone. Part of qcimage, see LICENSE.
+
+local expiry = require "qcimage.credentials.expiry"
+local flights = require "qcimage.credentials.flight"
+local keys = require "qcimage.credentials.keys"
+
+local M = {}
+
+-- Seconds before the end from which on new keys are asked for (as Tencent's clients do), and from which on calls wait
+-- for them; of keys that live for a short time these parts.
+local ADVISORY, ADVISORY_PART = 300, 1 / 2
+local MANDATORY, MANDATORY_PART = 60, 1 / 10
+
+-- Seconds until another question, after one that brought nothing better.
+local SHORTEST_PAUSE, LONGEST_PAUSE = 1, 30
+
+-- Asks for keys; for those that are past their end, once more.
+local function current(fetch, context, rule)
+  local fresh, err
+  for _ = 1, 2 do
+    fresh, err = fetch(context)
+    if not fresh or fresh.expires > context.now() then
+      return fresh, err
+    end
+  end
+  return keys.none(("%s: the keys that came had ended (%s)"):format(rule.name, expiry.shown(fresh.expires)), rule.final)
+end
+
+---@class qcimage.RefreshRule
+---@field name string how messages call the source
+---@field longest number seconds that a question may take
+---@field final boolean|nil no other source may stand in for it
+
+--- Makes a source that asks another as seldom as their ends allow.
+---@param fetch qcimage.CredentialsSource gives keys with `expires`
+---@param rule qcimage.RefreshRule
+---@return qcimage.CredentialsSource
+function M.new(fetch, rule)
+  local kept, advisory, mandatory
+  local pausedUntil = -math.huge
+  local asking = false
+
+  local ask = flights.new(function(context)
+    local fresh, err = current(fetch, context, rule)
+    if fresh then
+      local life = fresh.expires - context.now()
+      if not kept or fresh.expires > kept.expires or not keys.same(fresh, kept) then
+        advisory = math.min(ADVISORY, life * ADVISORY_PART)
+        mandatory = math.min(MANDATORY, life * MANDATORY_PART)
+      end
+      kept = fresh
+    end
+    return fresh, err
+  end, rule.longest)
+
+  local function askNow(context)
+    asking = true
+    local fresh, err = ask(context)
+    asking = false
+    return fresh, err
+  end
+
+  return function(context)
+    local isRefused = kept and context.refused and keys.same(kept, context.refused)
+    local old = not isRefused and kept or nil
+    local left = old and old.expires - context.now() or 0
+    if left > 0 then
+      local isPaused = context.monotonic() < pausedUntil
+      if left > advisory or isPaused or asking and left > mandatory then
+        return old
+      end
+    end
+    local fresh, err = askNow(context)
+    if not fresh and left > 0 and old.expires > context.now() then
+      fresh = old
+    end
+    if fresh and fresh.expires - context.now() <= advisory then
+      pausedUntil = context.monotonic() + math.max(SHORTEST_PAUSE, math.min(LONGEST_PAUSE, left / 10))
+    end
+    return fresh, err
+  end
+end
+
+return M

@@ -1,0 +1,117 @@
+--- sts.lua - what the two sources share that ask the Security Token Service: its rules, its answer.
+--- Sends nothing itself: the context's `call` signs, sends and tries again as any call of the client's does.
+--- Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.endpoint"
+local expiry = require "qcimage.credentials.expiry"
+local keys = require "qcimage.credentials.keys"
+local text = require "qcimage.text"
+
+local M = {}
+
+---@class qcimage.StsCall how a call of STS is made
+---@field source qcimage.CredentialsSource|nil whose keys sign it; nil: not signed
+---@field endpoint string|nil URL of another STS
+---@field region string|nil
+---@field secret string|nil a value among the parameters that no message may show
+
+--- Seconds that a call may take, with its retries.
+M.LONGEST = 10
+
+-- Where Tencent's clients ask: roles belong to no region.
+local REGION = "ap-guangzhou"
+
+-- cloud.tencent.com/document/api/1312/48197 and tencentcloud.com/document/product/1150/49456; older copies have no "_".
+local SESSION_NAME = "^[A-Za-z0-9_+=,.@-]+$"
+local SESSION_SHORTEST, SESSION_LONGEST = 2, 128
+
+--- What is wrong with a role's ARN or a session's name, or nil.
+---@param arn any
+---@return string|nil problem follows the name
+function M.arnProblem(arn)
+  if type(arn) ~= "string" or not arn:find "^qcs::cam:[^ \t]*:[^ \t]*:role[^ \t]*/[^%z\1-\32\127]+$" then
+    return "is not the ARN of a role, such as qcs::cam::uin/100000000001:roleName/NAME"
+  end
+end
+
+---@param name any
+---@return string|nil problem
+function M.sessionProblem(name)
+  local length = type(name) == "string" and #name or 0
+  if length < SESSION_SHORTEST or length > SESSION_LONGEST or not name:find(SESSION_NAME) then
+    return ("must be %d to %d of A-Z a-z 0-9 _ + = , . @ -"):format(SESSION_SHORTEST, SESSION_LONGEST)
+  end
+end
+
+--- A session's name where none is given. It tells nothing of the host or its user, whose names the rule may refuse.
+---@param context qcimage.CredentialsContext
+---@return string
+function M.sessionName(context)
+  return ("qcimage-%.0f-%06.0f"):format(context.now(), math.floor(context.random() * 1e6))
+end
+
+--- Whether an endpoint can be used: https, or http to this machine.
+---@param endpoint string URL, or a host alone as tccli writes it
+---@return string|nil url
+---@return string|nil problem
+function M.endpoint(endpoint)
+  local url = endpoint:find "://" and endpoint or "https://" .. endpoint
+  local parsed, problem = endpoints.parse(url)
+  if not parsed then
+    return nil, problem
+  elseif parsed.scheme == "http" and not endpoints.isLoopback(parsed.host) then
+    return nil, "is plain http to another machine"
+  end
+  return url
+end
+
+--- Asks for temporary keys.
+---@param context qcimage.CredentialsContext
+---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
+---@param params table<string, any> by their names on the wire
+---@param how qcimage.StsCall
+---@param region string|nil region of the keys, where their source names one
+---@return qcimage.Credentials|nil
+---@return qcimage.Error|nil
+function M.ask(context, action, params, how, region)
+  how.region = how.region or REGION
+  local result, err = context.call(action, params, how)
+  if not result then
+    if err.kind == "credentials" then
+      return nil, err
+    end
+    return keys.none(err.message, true)
+  end
+  local given = type(result.credentials) == "table" and result.credentials or {}
+  local expires = expiry.of(result.expiredTime, result.expiration)
+  if not expires then
+    return keys.none(action .. ": the answer does not say when the keys end", true)
+  elseif type(given.token) ~= "string" or given.token == "" then
+    return keys.none(action .. ": the answer has no Token", true)
+  end
+  local names = { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" }
+  for field, name in pairs(names) do
+    names[field] = ("%s: in the answer, %s"):format(action, name)
+  end
+  return keys.check({
+    secretId = given.tmpSecretId,
+    secretKey = given.tmpSecretKey,
+    token = given.token,
+    expires = expires,
+    region = region,
+  }, names, true)
+end
+
+--- A name or an ARN of the caller's, checked.
+---@param value any
+---@param problem string|nil from arnProblem or sessionProblem
+---@param name string how messages call it
+---@return qcimage.Error|nil
+function M.refusal(value, problem, name)
+  if problem then
+    local _, err = keys.none(("%s %s; it is %s"):format(name, problem, text.show(value)), true, name)
+    return err
+  end
+end
+
+return M

@@ -1,0 +1,393 @@
+-- Covers credentials in files: ~/.tencentcloud/credentials and tccli's, in every state that people have them.
+
+local cloud = require "spec.support.cloud"
+local file = require "qcimage.credentials.file"
+local process = require "spec.support.process"
+local stub = require "spec.support.stub"
+local tccli = require "qcimage.credentials.tccli"
+
+local KEYS = ("secret_id = %s\nsecret_key = %s\n"):format(stub.SECRET_ID, stub.SECRET_KEY)
+local BOM = "\239\187\191"
+
+local home, write
+
+local function setUp()
+  home, write = cloud.folder()
+end
+
+local function tearDown()
+  cloud.remove(home)
+end
+
+-- Asks a source; gives credentials, message, err.
+local function ask(source, context)
+  local credentials, err = source(context or cloud.context())
+  if err then
+    assert.equal("credentials", err.kind)
+    assert.equal("notSent", err.outcome)
+    assert.is_nil(err.message:find("EXAMPLE", 1, true))
+  end
+  return credentials, err and err.message, err
+end
+
+local function assertExample(credentials, message)
+  assert.is_table(credentials, message)
+  assert.equal(stub.SECRET_ID, credentials.secretId)
+  assert.equal(stub.SECRET_KEY, credentials.secretKey)
+end
+
+describe("a credentials file", function()
+  before_each(setUp)
+  after_each(tearDown)
+
+  local function read(contents, settings)
+    write("credentials", contents)
+    local all = { path = home .. "/credentials", home = home }
+    for name, value in pairs(settings or {}) do
+      all[name] = value
+    end
+    return ask(file.new(all))
+  end
+
+  it("gives its keys, however an editor wrote it", function()
+    for _, contents in ipairs {
+      "[default]\n" .. KEYS,
+      "[default]\n" .. KEYS:gsub("\n$", ""),
+      BOM .. "[default]\n" .. KEYS,
+      ("[default]\n" .. KEYS):gsub("\n", "\r\n"),
+      "; made for tests\r\n\r\n[default] # main account\r\n"
+        .. KEYS:gsub("secret_", "  secret_"):gsub(" = ", "\t=  "):gsub("\n", " \t\r\n"),
+      "[ default ]\n\n# a remark\n" .. KEYS,
+      "stray line\n[other]\nsecret_id\n[default]\n" .. KEYS .. "[other]\n",
+      ("[default]\nsecret_id=%q ; quoted\nsecret_key='%s'\n"):format(stub.SECRET_ID, stub.SECRET_KEY),
+      ("[default]\nSecret_ID: %s\nsecret_key: %s # theirs"):format(stub.SECRET_ID, stub.SECRET_KEY),
+      "[default]\n" .. KEYS .. "unknown = whatever this is\ntoken =\n",
+    } do
+      local credentials, message = read(contents)
+      assertExample(credentials, message)
+      assert.is_nil(credentials.token)
+    end
+  end)
+
+  it("gives a token, a region, and # and ; inside of values", function()
+    local credentials = read("[default]\nsecret_id=AK#ID;1\nsecret_key=k;e#y # remark\ntoken=a;b#c\nregion = ap-beijing\n")
+    assert.equal("AK#ID;1", credentials.secretId)
+    assert.equal("k;e#y", credentials.secretKey)
+    assert.equal("a;b#c", credentials.token)
+    assert.equal("ap-beijing", credentials.region)
+  end)
+
+  it("that cannot be used is told by its name, its line and never its values", function()
+    for _, case in ipairs {
+      { "", "~/credentials has no section [default]" },
+      { BOM, "has no section [default]" },
+      { "[staging]\n" .. KEYS, "has no section [default]" },
+      { "[Default]\n" .. KEYS, "has no section [default]" },
+      { "x" .. BOM .. "[default]\n" .. KEYS, "has no section [default]" }, -- a mark elsewhere is none
+      { "[default]\n", "~/credentials [default]: secret_id is not given" },
+      { "[default]\nsecret_id = AKIDxxxxxxxx\nsecret_key =\n", "~/credentials [default]: secret_key is empty" },
+      { "[default]\nsecret_id = AKIDxxxxxxxx\n", "~/credentials [default]: secret_key is not given" },
+      { "[default]\nsecret_id = AKID xx\nsecret_key = k", "secret_id has white space in it" },
+      { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "secret_id has white space at an end" },
+      { "[default]\nsecret_id = AKIDxx\195\169\nsecret_key = k", "secret_id has a character that no key has" },
+      { '[default]\nsecret_id = "AKIDxx\nsecret_key = k', "line 2, where the value of secret_id has half a pair of quotes" },
+      { '[default]\nsecret_id = "AKID"xx\nsecret_key = k', "line 2, where the value of secret_id has half" },
+      { "[default]\n" .. KEYS .. "hello\n", "has line 4, which is neither [section] nor key = value" },
+      { "[default]\n" .. KEYS .. "secret_id = AKIDother\n", "has secret_id of [default] in line 2 and in line 4" },
+      { "[default]\n" .. KEYS .. "\n[default]\n" .. KEYS, "has the section [default] in line 1 and in line 5" },
+      { ("[default]\n" .. KEYS):gsub(".", "%0\0"), "has a NUL byte, so it is no text (UTF-16?)" },
+      { "[default]\nsecret_id = " .. ("x"):rep(2000) .. "\nsecret_key = k", "secret_id is too long" },
+      { ("#"):rep(10 * 1024 * 1024), "has more than 262144 bytes" },
+    } do
+      local credentials, message, err = read(case[1])
+      assert.is_nil(credentials)
+      assert.matches(case[2], message, 1, true)
+      assert.is_nil(err.final)
+      assert.is_true(select(3, read(case[1], { isNamed = true })).final)
+    end
+  end)
+
+  it("that is not there, a folder, or not to be read, is told as what it is", function()
+    local function at(path, settings)
+      settings = settings or {}
+      settings.path, settings.home = path, home
+      return select(2, ask(file.new(settings)))
+    end
+    assert.equal("~/nowhere does not exist", at(home .. "/nowhere"))
+    assert.equal("~/nowhere/credentials does not exist", at(home .. "/nowhere/credentials"))
+    assert.equal("~ is a folder", (at(home):gsub("^/.*/[^ ]+", "~")))
+    write("file", "x")
+    assert.equal("~/file/credentials does not exist", at(home .. "/file/credentials"))
+    if process.run "id -u" ~= "0\n" then
+      os.execute("chmod 000 " .. home .. "/file")
+      assert.equal("~/file may not be read by this user", at(home .. "/file"))
+    end
+    assert.equal("~/.tencentcloud/credentials: HOME is not set", select(2, ask(file.new {})))
+  end)
+
+  it("has sections for profiles; one that is there and broken is final", function()
+    local contents = "[default]\n" .. KEYS .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = stagingkey\n[b]\nsecret_id=\n"
+    assert.equal("AKIDstaging", read(contents, { section = "staging", isProfile = true }).secretId)
+    local _, message, err = read(contents, { section = "nope", isProfile = true })
+    assert.equal("~/credentials has no section [nope]", message)
+    assert.is_falsy(err.final)
+    _, message, err = read(contents, { section = "b", isProfile = true })
+    assert.equal("~/credentials [b]: secret_id is empty", message)
+    assert.is_true(err.final)
+  end)
+
+  it("may name a role that its keys assume", function()
+    write("credentials", "[default]\n" .. KEYS .. "role_arn = " .. cloud.ARN .. "\nregion = ap-tokyo\nrole_session_name = ci\n")
+    local context = cloud.context { sts = cloud.sts() }
+    local credentials = ask(file.new { path = home .. "/credentials" }, context)
+    assert.equal("AKIDassumed1", credentials.secretId)
+    assert.equal("ap-tokyo", credentials.region)
+    assert.same({ RoleArn = cloud.ARN, RoleSessionName = "ci" }, context.calls[1].params)
+    local _, message = read("[default]\n" .. KEYS .. "role_arn = somebody\n")
+    assert.matches("~/credentials [default]: role_arn is not the ARN of a role", message, 1, true)
+  end)
+
+  it("is read once, and again when its keys were refused or it had none", function()
+    write("credentials", "[default]\n" .. KEYS)
+    local source = file.new { path = home .. "/credentials" }
+    local context = cloud.context()
+    local first = source(context)
+    write("credentials", "[default]\nsecret_id = AKIDnew\nsecret_key = newkey\n")
+    assert.equal(first, source(context))
+    context.refused = first
+    assert.equal("AKIDnew", source(context).secretId)
+    context.refused = nil
+    os.remove(home .. "/credentials")
+    assert.equal("AKIDnew", source(context).secretId)
+    source = file.new { path = home .. "/credentials" }
+    assert.is_nil((source(context)))
+    write("credentials", "[default]\n" .. KEYS)
+    assertExample(source(context))
+  end)
+
+  it("is read when its source is made, where that is asked for", function()
+    write("credentials", "[default]\n" .. KEYS)
+    local source = file.new { path = home .. "/credentials", isEager = true }
+    os.remove(home .. "/credentials")
+    assertExample(source(cloud.context()))
+    assertExample(source(cloud.context()))
+  end)
+end)
+
+describe("a profile of tccli's", function()
+  before_each(setUp)
+  after_each(tearDown)
+
+  local function login(fields)
+    local list = {}
+    for name, value in pairs(fields) do
+      list[#list + 1] = ('"%s": %s'):format(name, value)
+    end
+    return "{" .. table.concat(list, ",\n  ") .. "}"
+  end
+
+  local EXAMPLE = {
+    secretId = '"' .. stub.SECRET_ID .. '"',
+    secretKey = '"' .. stub.SECRET_KEY .. '"',
+    token = '""',
+    ["role-arn"] = '""',
+    ["role-session-name"] = '""',
+    type = '"default"',
+  }
+
+  local function with(fields)
+    local all = {}
+    for _, set in ipairs { EXAMPLE, fields } do
+      for name, value in pairs(set) do
+        all[name] = value or nil
+      end
+    end
+    return login(all)
+  end
+
+  local function profile(settings)
+    local all = { home = home }
+    for name, value in pairs(settings or {}) do
+      all[name] = value
+    end
+    return tccli.new(all)
+  end
+
+  local function read(credential, configure, settings, context)
+    write(".tccli/default.credential", credential)
+    if configure then
+      write(".tccli/default.configure", configure)
+    end
+    return ask(profile(settings), context)
+  end
+
+  it("gives its keys, as tccli and editors write it", function()
+    for _, contents in ipairs {
+      with {},
+      BOM .. with {},
+      with({}):gsub("\n", "\r\n") .. "\r\n",
+      with { token = "null" },
+      with { token = false, type = false, ["role-arn"] = false },
+      with { type = "null" },
+    } do
+      local credentials, message = read(contents)
+      assertExample(credentials, message)
+      assert.is_nil(credentials.token)
+    end
+    assert.equal("thetoken", read(with { token = '"thetoken"' }).token)
+  end)
+
+  it("gives region and endpoints; those that tccli writes for everybody are none", function()
+    local credentials = read(
+      with {},
+      '{"_sys_param": {"region": "ap-shanghai"}, "cvm": {"endpoint": "cvm.tencentcloudapi.com", "version": "2017-03-12"}}'
+    )
+    assert.equal("ap-shanghai", credentials.region)
+    assert.is_nil(credentials.endpoint)
+    credentials = read(with {}, '{"_sys_param": {"region": ""}, "cvm": {"endpoint": "cvm.internal.tencentcloudapi.com"}}')
+    assert.is_nil(credentials.region)
+    assert.equal("https://cvm.internal.tencentcloudapi.com", credentials.endpoint)
+    assert.equal("ap-tokyo", read(with {}, '{"region": "ap-tokyo"}').region)
+    local _, message, err = read(with {}, '{"cvm": {"endpoint": "http://10.0.0.1"}}')
+    assert.matches("default.configure: cvm.endpoint is plain http to another machine", message, 1, true)
+    assert.is_true(err.final)
+  end)
+
+  it("with a role assumes it, by the STS of its settings", function()
+    local context = cloud.context { sts = cloud.sts() }
+    local credentials = read(
+      with { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = '"ci"' },
+      '{"_sys_param": {"region": "gz"}, "sts": {"endpoint": "sts.internal.tencentcloudapi.com"}}',
+      nil,
+      context
+    )
+    assert.equal("AKIDassumed1", credentials.secretId)
+    assert.equal("assumedtoken1", credentials.token)
+    assert.equal("gz", credentials.region)
+    assert.same({ RoleArn = cloud.ARN, RoleSessionName = "ci" }, context.calls[1].params)
+    assert.equal("https://sts.internal.tencentcloudapi.com", context.calls[1].how.endpoint)
+    local _, message = read(with { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = '"c i"' })
+    assert.matches("role-session-name must be 2 to 128 of A-Z a-z 0-9", message, 1, true)
+  end)
+
+  it("of the instance's role takes it from the metadata service", function()
+    local context = cloud.context {
+      metadata = { ["security-credentials/"] = "image-ops", ["/image-ops"] = cloud.document() },
+    }
+    local credentials = read('{"type": "cvm-role"}', '{"_sys_param": {"region": "ap-tokyo"}}', nil, context)
+    assertExample(credentials)
+    assert.equal("EXAMPLEtoken", credentials.token)
+    assert.equal("ap-tokyo", credentials.region)
+    local _, message, err = read('{"type": "cvm-role"}', nil, nil, cloud.context())
+    assert.equal("~/.tccli/default.credential names the instance's role: CVM role: no role is bound to this instance", message)
+    assert.is_true(err.final)
+    _, message = read('{"type": "cvm-role"}', nil, { metadata = { address = false } })
+    assert.matches("is switched off", message, 1, true)
+  end)
+
+  it("of a browser's login is used until its end, and then says so", function()
+    local contents = with { type = '"oauth"', expiresAt = "1700000600", oauth = '{"accessToken": "EXAMPLEaccess"}' }
+    local context = cloud.context()
+    write(".tccli/default.credential", contents)
+    local source = profile()
+    assertExample(source(context))
+    context.time = 1700000600
+    local credentials, message = ask(source, context)
+    assert.is_nil(credentials)
+    assert.equal("expired oauth login in ~/.tccli/default.credential, log in again (tccli auth login)", message)
+    write(".tccli/default.credential", (contents:gsub("1700000600", "1700007200"))) -- tccli renewed it
+    assertExample(source(context))
+    context.time = 1700007200
+    assert.matches("^expired oauth login", select(2, ask(source, context)))
+    local _, said = read(with { type = '"sso"', sso = '{"expiresAt": 1690000000}' })
+    assert.equal("expired sso login in ~/.tccli/default.credential, log in again (tccli sso login)", said)
+    _, said = read(with { type = '"oauth"' })
+    assert.equal("~/.tccli/default.credential: the oauth login does not say when it ends", said)
+  end)
+
+  it("of an unknown kind is said, not used", function()
+    local _, message, err = read(with { type = '"passkey"' })
+    assert.equal('~/.tccli/default.credential: unknown type of login "passkey"', message)
+    assert.is_nil(err.final)
+  end)
+
+  it("that is no whole JSON gives no half key, and is said", function()
+    local cut = with({}):sub(1, -20)
+    for _, case in ipairs {
+      { "", "is empty, or being written" },
+      { " \n", "is empty, or being written" },
+      { cut, "is no JSON, or being written" },
+      { with {} .. '\n"}', "is no JSON, or being written: Expected the end but found" },
+      { "null", "holds no object, so no keys" },
+      { '"text"', "holds no object, so no keys" },
+      { "{}", "secretId is not given" },
+      { with { secretKey = "12345" }, "secretKey is not text" },
+      { with { secretKey = '""' }, "secretKey is empty" },
+      { ("["):rep(100000), "is no JSON" },
+    } do
+      local credentials, message, err = read(case[1])
+      assert.is_nil(credentials)
+      assert.matches("^~/.tccli/default.credential", message)
+      assert.matches(case[2], message, 1, true)
+      assert.is_nil(err.final)
+      assert.is_true(select(3, read(case[1], nil, { isNamed = true })).final)
+    end
+  end)
+
+  it("with settings that cannot be read is an error: its keys are not passed over without a word", function()
+    for _, settings in ipairs { "", '{\n  "_sys_param": {\n    "region": "ap-gu', "null" } do
+      local credentials, message, err = read(with {}, settings)
+      assert.is_nil(credentials)
+      assert.matches("^~/.tccli/default.configure ", message)
+      assert.matches("it belongs to the keys in ~/.tccli/default.credential", message, 1, true)
+      assert.is_true(err.final)
+    end
+  end)
+
+  it("that is being written is read again for a moment", function()
+    write(".tccli/default.credential", "")
+    write(".tccli/default.configure", '{"_sys_')
+    local pauses, seconds = 0, 0
+    local source = profile {
+      pause = function(wait)
+        pauses, seconds = pauses + 1, seconds + wait
+        if pauses == 2 then
+          write(".tccli/default.credential", with {})
+        elseif pauses == 4 then
+          write(".tccli/default.configure", '{"_sys_param": {"region": "gz"}}')
+        end
+      end,
+    }
+    local credentials, message = ask(source)
+    assertExample(credentials, message)
+    assert.equal("gz", credentials.region)
+    write(".tccli/default.credential", "")
+    pauses, seconds = 10, 0
+    assert.is_nil((ask(profile {
+      pause = function(wait)
+        pauses, seconds = pauses + 1, seconds + wait
+      end,
+    })))
+    assert.equal(14, pauses)
+    assert.is_true(seconds <= 0.2 + 1e-9)
+  end)
+
+  it("has a name that must be that of a file", function()
+    write(".tccli/\231\148\178 b.credential", with {})
+    assertExample((ask(profile { profile = "\231\148\178 b" })))
+    for _, name in ipairs { "../default", "a/b", "", ".", "..", "a\nb", "a\\b", ("x"):rep(300) } do
+      local _, message, err = ask(profile { profile = name, nameOf = "TCCLI_PROFILE" })
+      assert.matches("^TCCLI_PROFILE .* cannot be the name of a file$", message)
+      assert.is_true(err.final)
+    end
+    assert.equal("~/.tccli/b.credential does not exist", select(2, ask(profile { profile = "b" })))
+    assert.equal("~/.tccli/default.credential: HOME is not set", select(2, ask(tccli.new {})))
+  end)
+
+  it("is not written to", function()
+    write(".tccli/default.credential", with { type = '"oauth"', expiresAt = "1" })
+    local before = process.run("ls -la --time-style=full-iso " .. home .. "/.tccli; cat " .. home .. "/.tccli/*")
+    ask(profile())
+    assert.equal(before, process.run("ls -la --time-style=full-iso " .. home .. "/.tccli; cat " .. home .. "/.tccli/*"))
+  end)
+end)
