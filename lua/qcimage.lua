@@ -26,7 +26,7 @@ local client = require "qcimage.client"
 --- any other image action by the API's name; with the option raw = true, parameters as they travel
 ---@field sign fun(action: string, params: table|nil, options: table|nil): table|nil, string|nil, qcimage.Error|nil
 --- the signed request of a call, not sent: method, url, headers, body, stringToSign, signature
----@field close fun() closes the default client; may be called again
+---@field close fun() closes the default client that was made at first use; may be called again
 
 local image = { _VERSION = client.VERSION }
 
@@ -35,10 +35,29 @@ function image.new(options)
   return made
 end
 
-local default -- made at first use
+local default -- made at first use, or set
+local isSet = false
+
+--- Sets the default client, so that a program, or a test of it, chooses what the functions act on.
+---@param wanted qcimage.Client|false|nil false: none, the next call makes one from the environment; nil:
+--- changes nothing
+---@return qcimage.Client|nil before the default client until now; nil when none was made or set
+function image.default(wanted)
+  local before, meta = default, getmetatable(wanted)
+  if wanted and (type(meta) ~= "table" or meta.__name ~= "qcimage.Client") then
+    error("the default client must be one that image.new made", 2)
+  end
+  if wanted ~= nil then
+    default, isSet = wanted or nil, wanted ~= false
+  end
+  return before
+end
 
 for name, call in pairs(client.functions) do
   image[name] = function(...)
+    if name == "close" and isSet then
+      return -- who set it closes it, and the next call must not go elsewhere
+    end
     default = default or client.new(nil, 3)
     local result, message, err = call(default, 3, ...)
     if name == "close" then

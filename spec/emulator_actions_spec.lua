@@ -245,6 +245,9 @@ describe("emulator's actions of API 3.0", function()
       SnapshotSet = { { SnapshotId = "snap-12345678", DiskUsage = "SYSTEM_DISK", DiskSize = 20 } },
       Tags = {},
       LicenseType = "TencentCloud",
+      ImageFamily = "",
+      ImageDeprecated = false,
+      CdcCacheStatus = "",
     }, image)
     assert.truthy(response.body:find('"Tags":[]', 1, true))
   end)
@@ -254,6 +257,7 @@ describe("emulator's actions of API 3.0", function()
     assert.same({ "img-12345678" }, found(filter("image-name", "web")))
     assert.same({ "img-12345678", "img-0abc12de" }, found(filter("image-name", "web", "db")))
     assert.same({ "img-foreign1" }, found(filter("image-type", "SHARED_IMAGE")))
+    assert.same({}, found(filter("image-type", "MARKET_IMAGE")))
     assert.same({ "img-making01" }, found(filter("image-state", "CREATING")))
     assert.same({ "img-0abc12de" }, found(filter("image-id", "img-0abc12de")))
     assert.same({}, found(filter("cdc-cache-status", "CACHED")))
@@ -275,6 +279,12 @@ describe("emulator's actions of API 3.0", function()
     local answer = call("DescribeImages", { Offset = 40, Limit = 100 })
     assert.same({ 45, 5 }, { answer.TotalCount, #answer.ImageSet })
     assert.equal(20, #call("DescribeImages", "{}").ImageSet)
+  end)
+
+  it("shows what runs on a type of instance", function()
+    emulator:setImages { { imageId = "img-0000000a", architecture = "arm" }, { imageId = "img-0000000b" } }
+    assert.same({ "img-0000000a" }, found { InstanceType = "SR1.MEDIUM4" })
+    assert.same({ "img-0000000b" }, found { InstanceType = "SA5.MEDIUM2" })
   end)
 
   it("refuses parameters of DescribeImages that break a rule", function()
@@ -335,6 +345,43 @@ describe("emulator's actions of API 3.0", function()
     end
   end)
 
+  it("takes a boolean as text in any case, as packer sends it", function()
+    for i, word in ipairs { "True", "False", "TRUE", "false" } do
+      local name = "packer-" .. i
+      local params = { InstanceId = "ins-running1", ImageName = name, ForcePoweroff = word, Sysprep = word }
+      assert.truthy(call("CreateImage", params).ImageId, word)
+    end
+    local params = { InstanceId = "ins-running1", ImageName = "x", ForcePoweroff = true }
+    assert.equal("InvalidParameter", code("CreateImage", params))
+  end)
+
+  it("makes an image from the snapshots of a system disk and of data disks", function()
+    emulator:setImages {
+      { imageId = "img-00000001", snapshotIds = { "snap-system1", "snap-data0001" } },
+      { imageId = "img-00000002", snapshotIds = { "snap-system2" } },
+    }
+    local function make(...)
+      return call("CreateImage", { ImageName = "made", SnapshotIds = { ... } })
+    end
+    assert.equal("InvalidParameter.SystemSnapshotNotFound", make("snap-data0001").Error.Code)
+    assert.equal("InvalidParameter.DuplicateSystemSnapshots", make("snap-system1", "snap-system2").Error.Code)
+    assert.equal("InvalidParameter.SnapshotNotFound", make("snap-system1", "snap-0").Error.Code)
+    local id = make("snap-data0001", "snap-system2").ImageId
+    assert.same({
+      { SnapshotId = "snap-system2", DiskUsage = "SYSTEM_DISK", DiskSize = 20 },
+      { SnapshotId = "snap-data0001", DiskUsage = "DATA_DISK", DiskSize = 20 },
+    }, call("DescribeImages", { ImageIds = { id } }).ImageSet[1].SnapshotSet)
+  end)
+
+  it("wants a tag with its value, which may be empty", function()
+    local function tagged(tag)
+      local specification = { { ResourceType = "image", Tags = { tag } } }
+      return code("CreateImage", { InstanceId = "ins-running1", ImageName = "tagged", TagSpecification = specification })
+    end
+    assert.equal("MissingParameter", tagged { Key = "env" })
+    assert.is_nil(tagged { Key = "env", Value = "" })
+  end)
+
   it("deletes all or none", function()
     local function delete(...)
       return code("DeleteImages", { ImageIds = { ... } })
@@ -342,7 +389,10 @@ describe("emulator's actions of API 3.0", function()
     assert.equal("InvalidImageId.NotFound", delete("img-12345678", "img-00000000"))
     assert.equal("InvalidImageId.IncorrectState", delete("img-12345678", "img-making01"))
     assert.equal("InvalidParameterValue.InvalidImageIdIsShared", delete "img-foreign1")
+    assert.is_nil(code("DeleteImages", { ImageIds = { "img-12345678" }, DryRun = true }))
+    assert.equal("InvalidImageId.NotFound", code("DeleteImages", { ImageIds = { "img-00000000" }, DryRun = true }))
     assert.equal(5, #emulator:images())
+    assert.is_false(emulator:journal()[4].applied)
     assert.is_nil(delete("img-12345678", "img-0abc12de"))
     assert.equal(3, #emulator:images())
     assert.equal("MissingParameter", code("DeleteImages", '{"ImageIds":[]}'))
@@ -353,8 +403,17 @@ describe("emulator's actions of API 3.0", function()
     local answer = call("SyncImages", params)
     assert.equal("ap-shanghai", answer.ImageSet[1].Region)
     assert.is_nil(code("DescribeImages", { ImageIds = { answer.ImageSet[1].ImageId } }, { region = "ap-shanghai" }))
+    local copies = call("DescribeImages", { ImageIds = { answer.ImageSet[1].ImageId } }, { region = "ap-shanghai" })
+    assert.equal(0, copies.ImageSet[1].SyncPercent)
     params.DestinationRegions = { "ap-guangzhou" }
     assert.equal("InvalidParameterValue.InvalidRegion", code("SyncImages", params))
+    params.Encrypt = true
+    assert.is_nil(code("SyncImages", params))
+    params.DestinationRegions = { "ap-shanghai" }
+    assert.equal("InvalidParameterValue.InvalidRegion", code("SyncImages", params))
+    params.Encrypt, params.ImageSetRequired = nil, nil
+    local _, response = call("SyncImages", params)
+    assert.truthy(response.body:find('"ImageSet":[]', 1, true), response.body)
     params.DestinationRegions = { "sh" }
     assert.equal("InvalidRegion.NotFound", code("SyncImages", params))
     params.ImageIds[2] = "img-0abc12de"
@@ -366,6 +425,7 @@ describe("emulator's actions of API 3.0", function()
     assert.is_nil(code("ModifyImageSharePermission", params))
     local shares = call("DescribeImageSharePermission", { ImageId = "img-12345678" }).SharePermissionSet
     assert.same({ { AccountId = "200", CreatedTime = "2023-11-14T22:13:20Z" } }, shares)
+    assert.equal("FailedOperation.AccountAlreadyExists", code("ModifyImageSharePermission", params))
     assert.equal("InvalidImageId.InShared", code("DeleteImages", { ImageIds = { "img-12345678" } }))
     params.Permission = "CANCEL"
     assert.is_nil(code("ModifyImageSharePermission", params))
@@ -380,7 +440,11 @@ describe("emulator's actions of API 3.0", function()
 
   it("imports, exports, and tells of quotas and families", function()
     assert.equal(500, call("DescribeImageQuota", "{}").ImageNumQuota)
-    assert.equal("Debian", call("DescribeImportImageOs", "{}").ImportImageOsVersionSet[2].OsName)
+    local systems = call("DescribeImportImageOs", "{}")
+    assert.same({ "Windows Server 2008", "Windows Server 2012" }, {
+      systems.ImportImageOsListSupported.Windows[1],
+      systems.ImportImageOsVersionSet[2].OsName,
+    })
     local params = {
       Architecture = "x86_64",
       OsType = "Debian",
@@ -393,11 +457,26 @@ describe("emulator's actions of API 3.0", function()
     assert.equal("IMPORTING", call("DescribeImages", { ImageIds = { id } }).ImageSet[1].ImageState)
     assert.equal(id, call("DescribeImageFromFamily", { ImageFamily = "deb" }).Image.ImageId)
     assert.equal(cjson.null, call("DescribeImageFromFamily", { ImageFamily = "x" }).Image)
+    for i, system in ipairs { "Windows Server 2016/9", "Other Linux/8", "CentOS/5", "Ubuntu/16" } do
+      params.ImageName = "imported-" .. i
+      params.OsType, params.OsVersion = system:match "^(.*)/(.*)$"
+      assert.is_nil(code("ImportImage", params), system)
+    end
     params.ImageName, params.OsType = "other", "BeOS"
     assert.equal("InvalidImageOsType.Unsupported", code("ImportImage", params))
     local export = { BucketName = "b", ImageIds = { "img-12345678" }, ExportFormat = "QCOW2" }
-    assert.same({ "img-12345678_snap-12345678.qcow2" }, call("ExportImages", export).CosPaths)
+    assert.same({ "/img-12345678_system_snap-12345678.qcow2" }, call("ExportImages", export).CosPaths)
+    export.FileNamePrefixList = { "nightly" }
+    assert.same({ "/nightly_img-12345678_system_snap-12345678.qcow2" }, call("ExportImages", export).CosPaths)
+    export.FileNamePrefixList = nil
     export.ImageIds[1] = "img-public01"
     assert.equal("UnsupportedOperation.PublicImageExportUnsupported", code("ExportImages", export))
+  end)
+
+  it("knows the action that it does not serve", function()
+    local answer = call("ProgramFpgaImage", { InstanceId = "ins-running1", FPGAUrl = "https://b.example/x" })
+    assert.equal("UnsupportedOperation", answer.Error.Code)
+    assert.truthy(answer.Error.Message:find("ProgramFpgaImage", 1, true))
+    assert.equal("MissingParameter", code("ProgramFpgaImage", { InstanceId = "ins-running1" }))
   end)
 end)

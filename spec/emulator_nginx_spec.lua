@@ -110,6 +110,19 @@ describe("emulator in nginx", function()
     assert.equal(name, server:images()[1].imageName)
   end
 
+  it("sends an answer byte by byte", function()
+    server:fault { kind = "trickle", pause = 0.002 }
+    local connection = connect(server)
+    local began = socket.gettime()
+    connection:send(modify(server))
+    local _, headers, body = read(connection)
+    connection:close()
+    assert.equal(tonumber(headers["content-length"]), #body)
+    assert.equal(0, cjson.decode(body).code)
+    assert.is_true(socket.gettime() - began >= 0.002 * #body)
+    nameIs "web-02"
+  end)
+
   it("answers both versions, by POST and GET, over one connection", function()
     local connection = connect(server)
     local v3 = support.v3("ModifyImageAttribute", { ImageId = "img-12345678", ImageName = "web-03" }, {
@@ -123,7 +136,7 @@ describe("emulator in nginx", function()
     connection:send(modify(server))
     local status, headers, body, _ = read(connection)
     assert.same({ 200, '{"code":0,"codeDesc":"Success","message":""}' }, { status, body })
-    assert.equal("application/json; charset=utf-8", headers["content-type"])
+    assert.equal("application/json", headers["content-type"])
     nameIs "web-02"
     connection:send(bytesOf(v3))
     status, _, body = read(connection)
@@ -364,8 +377,26 @@ describe("emulator command", function()
     local _, _, body = exchange(server, bytesOf(request))
     assert.equal(0, cjson.decode(body).code)
     local seen = process.run(("cat %s/*/* 2>/dev/null; ps axww -o args"):format(folder))
-    assert.falsy(seen:find("keykey", 1, true))
-    assert.falsy(seen:find("toktok", 1, true))
+    for _, text in ipairs { seen, server.greeting } do
+      assert.falsy(text:find("keykey", 1, true))
+      assert.falsy(text:find("toktok", 1, true))
+    end
+    assert.falsy(server.greeting:find("SECRET", 1, true))
+    server:stop()
+  end)
+
+  it("says what to set, so that a script reaches it", function()
+    local server = start()
+    local exports = {}
+    for line in server.greeting:gmatch "[^\n]+" do
+      exports[#exports + 1] = line:match "^  (export .*)$"
+    end
+    local script = [[image = require "qcimage"; print(image.modify { imageId = "img-12345678", imageName = "by-export" })]]
+    local output, status = process.run(("%s; lua5.4 -e '%s'"):format(table.concat(exports, "; "), script))
+    assert.equal(0, status, output)
+    assert.equal("by-export", server:images()[1].imageName)
+    assert.truthy(server.greeting:find("endpoint " .. server.host, 1, true))
+    assert.truthy(server.greeting:find("cvm.localhost:" .. server.port, 1, true))
     server:stop()
   end)
 

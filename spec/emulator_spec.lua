@@ -6,11 +6,21 @@ local text = require "qcimage.emulator.text"
 
 local MODIFY = { imageId = "img-12345678", imageName = "web-02" }
 
+-- Holds that a function raises words at the line of the function itself.
+local function raisesHere(words, f)
+  local ok, message = pcall(f)
+  assert.is_false(ok)
+  assert.truthy(message:find(words, 1, true), message)
+  local line = tonumber(message:match "emulator_spec%.lua:(%d+): ")
+  local about = debug.getinfo(f, "S")
+  assert.is_true(line ~= nil and line >= about.linedefined and line <= about.lastlinedefined, message)
+end
+
 describe("emulator's options", function()
   it("are checked", function()
     assert.has_error(function()
       emulatorModule.new { imagez = {} }
-    end, "the emulator has no option imagez")
+    end, "the emulator has no option imagez, did you mean images?")
     assert.has_error(function()
       emulatorModule.new { rateLimit = "10" }
     end, "the emulator's option rateLimit must be a number")
@@ -19,6 +29,7 @@ describe("emulator's options", function()
       ["imageId must"] = { {} },
       ["occurs twice"] = { { imageId = "img-00000001" }, { imageId = "img-00000001" } },
       ["has no field name"] = { { imageId = "img-00000001", name = "x" } },
+      ["did you mean imageName?"] = { { imageId = "img-00000001", imagename = "x" } },
       ["imageName of an image must be a string"] = { { imageId = "img-00000001", imageName = 1 } },
       ["unknown imageType"] = { { imageId = "img-00000001", imageType = "MY_IMAGE" } },
       ["must be a table"] = { "img-00000001" },
@@ -93,19 +104,25 @@ describe("emulator's faults", function()
 
   it("are refused when they make no sense", function()
     for words, fault in pairs {
-      ["no fault of the kind x"] = { kind = "x" },
+      ["no fault of the kind x: there are delay, dropAfter"] = { kind = "x" },
+      ["kind dropafter, did you mean dropAfter?"] = { kind = "dropafter" },
       ["kind"] = {},
-      ["no field foo"] = { kind = "delay", foo = 1 },
+      ["must be an object"] = "throttle",
+      ["no field dealy, did you mean delay?"] = { kind = "delay", dealy = 1 },
       ["must be a number"] = { kind = "delay", delay = "1" },
       ["needs the field delay"] = { kind = "delay" },
       ["needs the field status"] = { kind = "status" },
       ["not both"] = { kind = "throttle", count = 1, seconds = 1 },
       ["out of range"] = { kind = "throttle", count = -1 },
+      ["needs the field lag"] = { kind = "lag" },
+      ["needs the field pause"] = { kind = "trickle" },
+      ["hits DescribeImages only"] = { kind = "lag", lag = 1, action = "CreateImage" },
     } do
-      local ok, message = emulator:fault(fault)
-      assert.is_nil(ok)
-      assert.truthy(message:find(words, 1, true), message)
+      raisesHere(words, function()
+        emulator:fault(fault)
+      end)
     end
+    assert.same({}, emulator.faults:list())
   end)
 
   it("come before or after the change", function()
@@ -195,13 +212,65 @@ describe("emulator's faults", function()
   end)
 
   it("set the clock wrong, and say so in the Date header", function()
-    assert.is_true(emulator:set { clockOffset = 900 })
+    emulator:set { clockOffset = 900 }
     local answer, response = modify()
     assert.equal(4500, answer.code)
     assert.equal("Tue, 14 Nov 2023 22:28:20 GMT", response.headers.date)
     assert.equal("AuthFailure.SignatureExpire", call3("DescribeImages", "{}").Error.Code)
-    assert.is_nil(emulator:set { clockOffset = "900" })
-    assert.is_nil(emulator:set { clock = 900 })
+    raisesHere("the setting clockOffset must be a number", function()
+      emulator:set { clockOffset = "900" }
+    end)
+    raisesHere("no setting clockOfset, did you mean clockOffset?", function()
+      emulator:set { clockOfset = 900 }
+    end)
+  end)
+
+  it("let DescribeImages lag behind changes", function()
+    local now = support.NOW
+    emulator, call, call3 = support.new {
+      clock = function()
+        return now
+      end,
+    }
+    local function seen()
+      return call("DescribeImages", { imageType = 1, ["imageIds.0"] = "img-12345678" }).imageSet[1].imageName
+    end
+    emulator:fault { kind = "lag", lag = 5, seconds = 60 }
+    assert.equal(0, modify().code)
+    now = now + 3
+    assert.equal(0, call("ModifyImageAttributes", { imageId = "img-12345678", imageName = "web-03" }).code)
+    assert.equal("web-01", seen())
+    now = now + 2 -- the first change is five seconds old
+    assert.equal("web-02", seen())
+    local ids = { ImageIds = { "img-12345678" } }
+    assert.equal("web-02", call3("DescribeImages", ids, { time = now }).ImageSet[1].ImageName)
+    nameIs "web-03"
+    now = now + 3
+    assert.equal("web-03", seen())
+  end)
+
+  it("let DescribeImages miss a new image, and show one that is gone", function()
+    emulator:fault { kind = "lag", lag = 1, count = 2 }
+    local new = call("CreateImage", { instanceId = "ins-stopped1", imageName = "new-1" })
+    assert.equal(0, new.code)
+    assert.equal(0, call("DeleteImages", { ["imageIds.0"] = "img-0abc12de" }).code)
+    local function names()
+      local list = {}
+      for i, image in ipairs(call("DescribeImages", { imageType = 1 }).imageSet) do
+        list[i] = image.imageName
+      end
+      return list
+    end
+    assert.same({ "web-01", "db-01", "making" }, names())
+    assert.same({ "web-01", "db-01", "making" }, names())
+    assert.same({ "web-01", "making", "new-1" }, names())
+  end)
+
+  it("let an answer come byte by byte", function()
+    emulator:fault { kind = "trickle", pause = 0.5 }
+    local _, response = modify()
+    assert.equal(0.5, response.pause)
+    nameIs "web-02"
   end)
 end)
 
@@ -287,6 +356,7 @@ describe("emulator's control path", function()
     assert.equal("web-02", images.images[1].imageName)
     assert.equal(200, (control("POST", "images", '[{"imageId":"img-00000009"}]')))
     assert.equal("img-00000009", emulator:images()[1].imageId)
+    assert.equal(400, (control("POST", "settings", '{"ratelimit":1}')))
     assert.equal(200, (control("POST", "settings", '{"rateLimit":1}')))
     assert.equal(1, emulator.rateLimit)
     assert.equal(200, (control("POST", "reset")))
@@ -295,7 +365,31 @@ describe("emulator's control path", function()
     assert.same({}, emulator:journal())
   end)
 
+  it("takes back the images that it gives", function()
+    emulator:setImages {
+      { imageId = "img-00000001", tags = { { key = "env", value = "test" } }, sharedWith = { "200" } },
+      { imageId = "img-00000002", imageState = "CREATING", createSeconds = 7, imageFamily = "web" },
+      { imageId = "img-00000003", snapshotIds = {}, imageDeprecated = true },
+    }
+    local function shown()
+      return emulator:handle({ method = "GET", scheme = "http", host = "x", path = "/_emulator/images", headers = {} }).body
+    end
+    local given = shown()
+    for _, empty in ipairs { '"tags":[]', '"sharedWith":[]', '"snapshotIds":[]' } do
+      assert.truthy(given:find(empty, 1, true), given)
+    end
+    emulator:setImages {}
+    assert.equal(200, (control("POST", "images", given)))
+    assert.equal(given, shown())
+    emulator:setImages(emulator:images())
+    assert.equal(given, shown())
+  end)
+
   it("says what is wrong", function()
+    local _, answer = control("POST", "faults", '{"kind":"dropafter"}')
+    assert.equal("there is no fault of the kind dropafter, did you mean dropAfter?", answer.error)
+    _, answer = control("GET", "journl")
+    assert.equal("no path /_emulator/journl here, did you mean journal?", answer.error)
     for _, case in ipairs {
       { 404, "GET", "nothing" },
       { 405, "PUT", "journal" },
@@ -311,7 +405,8 @@ describe("emulator's control path", function()
       { 400, "POST", "images", '[{"imageId":"img-00000001","tags":[1]}]' },
       { 400, "POST", "images", '[{"imageId":"img-00000001","sharedWith":[null]}]' },
     } do
-      local status, answer = control(case[2], case[3], case[4])
+      local status
+      status, answer = control(case[2], case[3], case[4])
       assert.equal(case[1], status, case[3] .. " " .. tostring(case[4]))
       assert.equal("string", type(answer.error))
       assert.equal(5, #emulator:images())
@@ -320,6 +415,21 @@ describe("emulator's control path", function()
 end)
 
 describe("emulator as a transport", function()
+  it("raises a wrong option at the caller's line", function()
+    raisesHere("the emulator has no option iamges, did you mean images?", function()
+      local _ = emulatorModule.transport { iamges = {} }
+    end)
+    raisesHere("the emulator has no option rateLimits, did you mean rateLimit?", function()
+      local _ = emulatorModule.new { rateLimits = 1 }
+    end)
+    raisesHere("imageId must be img-", function()
+      local _ = emulatorModule.transport { images = { { imageId = "x" } } }
+    end)
+    raisesHere("imageId must be img-", function()
+      emulatorModule.new({ digests = support.digests() }):setImages { { imageId = "x" } }
+    end)
+  end)
+
   local function url(path)
     return "http://" .. support.HOST .. path
   end

@@ -238,12 +238,14 @@ describe("emulator, API 2.0", function()
   end)
 
   it("knows its keys and its token", function()
-    refuses(4104, "SecretId", modify { SecretId = "AKIDother" })
+    refuses(4104, "the emulator knows the example identity AKID", modify { SecretId = "AKIDother" })
     refuses(4105, "Token is wrong", modify { Token = "x" })
     emulator, call = support.new { token = "temporary" }
     refuses(4105, "need a Token", modify())
     refuses(4105, "Token is wrong", modify { Token = "other" })
     assert.equal(0, modify({ Token = "temporary" }).code)
+    emulator, call = support.new { secretId = "AKIDsomebodyelse1234" }
+    refuses(4104, "the emulator knows AKID****1234", modify())
   end)
 
   it("keeps to a window of five minutes", function()
@@ -254,7 +256,7 @@ describe("emulator, API 2.0", function()
     assert.equal(0, modify({ Timestamp = support.NOW + 300 }).code)
   end)
 
-  it("refuses a nonce again, until its window is over", function()
+  it("refuses a nonce again under the same timestamp, until its window is over", function()
     local now = support.NOW
     emulator, call = support.new { clock = function()
       return now
@@ -264,9 +266,28 @@ describe("emulator, API 2.0", function()
     assert.equal(4500, cjson.decode(emulator:handle(request).body).code)
     refuses(4500, "Nonce 77", modify { Nonce = "77" })
     now = now + 300
-    refuses(4500, "Nonce 77", modify { Nonce = "77", Timestamp = now })
+    refuses(4500, "Nonce 77", modify { Nonce = "77" })
     now = now + 1
+    refuses(4500, "more than 300 seconds", modify { Nonce = "77" })
     assert.equal(0, modify({ Nonce = "77", Timestamp = now }).code)
+  end)
+
+  it("refuses no nonce whose pair with its timestamp is new", function()
+    local now, state, seen, again = support.NOW, 7, {}, 0
+    emulator, call = support.new { clock = function()
+      return now
+    end }
+    for i = 1, 300 do
+      state = (state * 16807) % 2147483647
+      local nonce = state % 200 + 1
+      now = support.NOW + math.floor(i / 10) -- ten calls a second
+      local pair = nonce .. "/" .. now
+      local params = { imageType = 1, limit = 1, Nonce = nonce, Timestamp = ("%d"):format(now) }
+      assert.equal(seen[pair] and 4500 or 0, call("DescribeImages", params).code)
+      again = again + (seen[nonce] and 1 or 0)
+      seen[pair], seen[nonce] = true, true
+    end
+    assert.is_true(again > 20) -- by the nonce alone, these would have been refused
   end)
 
   it("does not take in the nonce of a request that it can't trust", function()
@@ -298,6 +319,44 @@ describe("emulator, API 2.0", function()
     end).code)
   end)
 
+  -- As Tencent's Java client 2.0.7 posts: a line end before the first boundary, too, and no types.
+  local function multipart(request, change)
+    local boundary, parts = "---------------------------0123456789abcde", {}
+    for name, value in request.body:gmatch "([^=&]+)=([^&]*)" do
+      value = value:gsub("%%(%x%x)", function(digits)
+        return string.char(tonumber(digits, 16))
+      end)
+      parts[#parts + 1] = ('\r\n--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s'):format(boundary, name, value)
+    end
+    request.headers["content-type"] = "multipart/form-data; boundary=" .. boundary
+    request.body = table.concat(parts) .. "\r\n--" .. boundary .. "--\r\n"
+    if change then
+      request.body = change(request.body)
+    end
+    return cjson.decode(emulator:handle(request).body)
+  end
+
+  it("takes a POST as multipart/form-data, as the Java client sends it", function()
+    local params = { Action = "ModifyImageAttributes", imageId = "img-12345678", imageName = "web-02", imageDescription = "" }
+    assert.equal(0, multipart(support.v2(params)).code)
+    assert.equal("web-02", imageOf("img-12345678").imageName)
+    emulator:reset()
+    for words, change in pairs {
+      ["does not match"] = { "web%-02", "web-03" },
+      ["no part of a form"] = { 'name="imageName"', 'name="imageName"; filename="x"' },
+      ["no part of a form."] = { "Content%-Disposition: form%-data;", "X: y;" },
+      ["its last boundary"] = { "%-%-\r\n$", "\r\n" },
+      ["more than once"] = { 'name="imageDescription"', 'name="imageName"' },
+    } do
+      refuses(words == "does not match" and 4100 or 4000, words:gsub("%.$", ""), multipart(support.v2(params), function(body)
+        return (body:gsub(change[1], change[2]))
+      end))
+    end
+    local request = support.v2(params)
+    request.headers["content-type"] = "multipart/form-data"
+    refuses(4000, "names no boundary", cjson.decode(emulator:handle(request).body))
+  end)
+
   it("knows actions and their hosts", function()
     refuses(6100, "no action Modify", call "Modify")
     refuses(6100, "does not have this", modify(nil, { host = "cdb.api.qcloud.com" }))
@@ -321,9 +380,9 @@ describe("emulator, API 2.0", function()
     emulator, call = support.new()
     refuses(4000, "method is PUT", modify(nil, { method = "PUT" }))
     local request = support.v2 { Action = "ModifyImageAttributes", imageId = "img-12345678" }
-    request.headers["content-type"] = "multipart/form-data; boundary=x"
+    request.headers["content-type"] = "application/json"
     local answer = cjson.decode(emulator:handle(request).body)
-    refuses(4000, "multipart/form-data is not emulated", answer)
+    refuses(4000, "application/json is not emulated", answer)
     refuses(4000, "not emulated", modify { Version = "2017-03-12" })
     request = support.v2({ Action = "DescribeImages", x = ("x"):rep(33000) }, { method = "GET" })
     refuses(4000, "longer than 32768", cjson.decode(emulator:handle(request).body))

@@ -113,7 +113,7 @@ describe("an installed tree", function()
         env -u LUA_PATH -u LUA_CPATH %s/bin/qcimage emulator >%s/ready 2>&1 &
         emulator=$!
         for _ in $(seq 100); do grep -q http %s/ready && break; sleep 0.1; done
-        url=$(grep -o 'http://[0-9.:]*' %s/ready) || cat %s/ready
+        url=$(sed -n 's/.* ready on //p' %s/ready) || cat %s/ready
         curl -sS -o /dev/null -w '%%{http_code}\n' "$url/_emulator/images"
         kill $emulator
         for _ in $(seq 50); do curl -s -o /dev/null "$url/" || break; sleep 0.1; done

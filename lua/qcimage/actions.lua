@@ -249,6 +249,14 @@ M["3.0"] = {
       importImageDataDiskList = { type = "objects", fields = { imageUrl = ID } },
     },
   },
+  ProgramFpgaImage = {
+    params = {
+      instanceId = ID,
+      fpgaUrl = with(ID, { wire = "FPGAUrl" }),
+      dbdfs = { type = "texts", wire = "DBDFs" },
+      dryRun = BOOLEAN,
+    },
+  },
   ExportImages = {
     params = {
       bucketName = ID,

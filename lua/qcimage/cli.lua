@@ -15,7 +15,7 @@ emulator   a strict local double of the image service, in nginx, on 127.0.0.1
   --tls CERT KEY      HTTPS with this certificate and key (PEM files)
   --host-name NAME    accept this name in the Host header only
   --require-https     refuse plain HTTP
-  --rate N            calls a second of one action [no limit]
+  --rate N            calls of one action in each calendar second [no limit]
   --clock-offset S    seconds by which its clock is off [0]
   --create-seconds S  how long an image is made or copied [2]
   --stop-with PID     end when this process ends, too

@@ -1,6 +1,12 @@
 --- emulator.lua - a strict local double of the image service: both API versions over one small store
 --- of images, for tests, demos and scripts that must not touch an account.
 --- Pure Lua over lua-cjson; takes its digests from its host. Part of qcimage, see LICENSE.
+---
+--- Why is everything here a second time? Nothing is shared with the client: rules, regions, codes,
+--- JSON and signatures are written out again from the documents. A fault in a part that both used would
+--- agree with itself, and no test could show it. That the two say the same is held by specs, and that
+--- both are right by the clients of others that run against this one. The one thing it is given is
+--- HMAC and SHA-256, by its host.
 
 local control = require "qcimage.emulator.control"
 local faults = require "qcimage.emulator.faults"
@@ -34,12 +40,24 @@ local APIS = { [v2.path] = v2, [v3.path] = v3 }
 ---@field regions string[]|nil codes of the regions there are; all documented ones by default
 ---@field hostName string|nil the only name accepted in the Host header; any by default
 ---@field requireHttps boolean|nil refuse plain http
----@field rateLimit number|nil calls a second of one action; no limit by default
+---@field rateLimit number|nil calls of one action in each calendar second; no limit by default
 ---@field createSeconds number|nil [2] how long an image is made or copied
 ---@field clock nil|fun(): number wall time, seconds; os.time by default
 ---@field clockOffset number|nil seconds by which the emulator's clock is off
 ---@field digests table|nil {hmac(algorithm, key, text), sha256(text)}, raw; those of qcimage.core
 ---@field sleep nil|fun(seconds: number) how an in-process transport waits; it does not by default
+
+---@class qcimage.EmulatorFault
+---@field kind string "delay", "dropBefore", "dropAfter", "errorBefore", "errorAfter", "throttle", "status",
+--- "lag", "trickle"; what they do stands in emulator/faults.lua
+---@field count integer|nil [1] requests that it hits
+---@field seconds number|nil how long it lasts, in place of count
+---@field action string|nil hits this action only
+---@field delay number|nil seconds before the answer, or its loss
+---@field status integer|nil HTTP status, for "status"
+---@field body string|nil body, for "status"
+---@field lag number|nil seconds by which the images are old, for "lag"
+---@field pause number|nil seconds between the bytes, for "trickle"
 
 local OPTIONS = {
   images = "table",
@@ -74,16 +92,16 @@ local function start(self)
   self.store = store.new(self.starting, self:now())
 end
 
---- Makes an emulator. Raises what is wrong with the options.
----@param options qcimage.EmulatorOptions|nil
----@return qcimage.Emulator
-function M.new(options)
-  options = options or {}
+-- An emulator; what is wrong with the options is raised at a level.
+local function make(options, level)
+  if type(options) ~= "table" then
+    error("the emulator's options must be a table", level)
+  end
   for name, value in pairs(options) do
     if not OPTIONS[name] then
-      error(("the emulator has no option %s"):format(tostring(name)), 2)
+      error(("the emulator has no option %s%s"):format(tostring(name), text.suggestion(name, OPTIONS)), level)
     elseif type(value) ~= OPTIONS[name] then
-      error(("the emulator's option %s must be a %s"):format(name, OPTIONS[name]), 2)
+      error(("the emulator's option %s must be a %s"):format(name, OPTIONS[name]), level)
     end
   end
   local self = setmetatable({
@@ -110,8 +128,16 @@ function M.new(options)
   }
   local ok, message = pcall(start, self)
   if not ok then
-    error(message, 2)
+    error(message, level)
   end
+  return self
+end
+
+--- Makes an emulator. Raises what is wrong with the options.
+---@param options qcimage.EmulatorOptions|nil
+---@return qcimage.Emulator
+function M.new(options)
+  local self = make(options or {}, 3) -- no tail call: it counts as a level
   return self
 end
 
@@ -140,12 +166,19 @@ function Emulator:requestId()
   )
 end
 
---- Makes one of the next requests go wrong: {kind = …}, see faults.lua.
----@param fault table
----@return boolean|nil ok
----@return string|nil message
+--- The SecretId that is known here, masked, for whoever sent another one.
+---@return string
+function Emulator:knownId()
+  return self.secretId == M.SECRET_ID and "the example identity " .. M.SECRET_ID or text.mask(self.secretId)
+end
+
+--- Makes one of the next requests go wrong. Raises what is wrong with the fault.
+---@param fault qcimage.EmulatorFault
 function Emulator:fault(fault)
-  return self.faults:add(fault, self:now())
+  local problem = faults.problem(fault) or self.faults:add(fault, self:now())
+  if problem then
+    error(problem, 2)
+  end
 end
 
 --- Takes back the faults that have not hit yet.
@@ -155,19 +188,17 @@ end
 
 local SETTINGS = { rateLimit = true, clockOffset = true, createSeconds = true }
 
---- Changes how the emulator behaves from now on.
+--- Changes how the emulator behaves from now on. Raises what is wrong with the settings.
 ---@param settings table rateLimit (0: no limit), clockOffset, createSeconds
----@return boolean|nil ok
----@return string|nil message
 function Emulator:set(settings)
   if type(settings) ~= "table" then
-    return nil, "the settings must be an object"
+    error("the settings must be an object", 2)
   end
   for name, value in pairs(settings) do
     if not SETTINGS[name] then
-      return nil, ("there is no setting %s"):format(tostring(name))
+      error(("there is no setting %s%s"):format(text.show(tostring(name)), text.suggestion(name, SETTINGS)), 2)
     elseif type(value) ~= "number" or value ~= value or math.abs(value) >= 1e9 then
-      return nil, ("the setting %s must be a number"):format(name)
+      error(("the setting %s must be a number"):format(name), 2)
     end
   end
   if settings.rateLimit then
@@ -176,7 +207,6 @@ function Emulator:set(settings)
   self.clockOffset = settings.clockOffset or self.clockOffset
   self.starting.createSeconds = settings.createSeconds or self.starting.createSeconds
   self.store.createSeconds = self.starting.createSeconds
-  return true
 end
 
 --- What was asked and done, oldest first: time, api, action, region, secretId, nonce, params, applied
@@ -195,10 +225,11 @@ end
 ---@return table[]
 function Emulator:images()
   self.store:settle(self:now())
-  return self.store:snapshot()
+  return self.store:snapshot(self:now())
 end
 
---- Replaces the images, as if the emulator had been started with these. Raises what is wrong.
+--- Replaces the images, as if the emulator had been started with these. Raises what is wrong. What
+--- `images` gave is taken back.
 ---@param images table[]
 function Emulator:setImages(images)
   local starting = {}
@@ -206,7 +237,11 @@ function Emulator:setImages(images)
     starting[name] = value
   end
   starting.images = images
-  self.store = store.new(starting, self:now())
+  local ok, result = pcall(store.new, starting, self:now())
+  if not ok then
+    error(result, 2)
+  end
+  self.store = result
 end
 
 --- Back to the start: images, nonces, faults, journal. Settings stay.
@@ -216,7 +251,8 @@ end
 
 local function headersOf(self)
   return {
-    ["content-type"] = "application/json; charset=utf-8",
+    -- exactly this, as the service sends it: Tencent's Python client looks for an error in no other body
+    ["content-type"] = "application/json",
     ["date"] = text.httpDate(self:now()),
   }
 end
@@ -227,7 +263,7 @@ local function serve(self, api, request, entry, response)
   local fault = self.faults:take(call.actionName, self:now())
   local kind = fault and fault.kind
   if fault then
-    entry.fault, response.delay = kind, fault.delay
+    entry.fault, response.delay, response.pause = kind, fault.delay, fault.pause
   end
   if kind == "dropBefore" then
     response.drop = true
@@ -243,8 +279,15 @@ local function serve(self, api, request, entry, response)
   elseif not self.guard:admit(api.version .. call.actionName, self:now(), self.rateLimit) then
     refusal.raise(api.throttled, "over %d calls a second", self.rateLimit)
   end
-  self.store:settle(self:now())
+  local current, lag = self.store, self.faults:longestLag()
+  current:settle(self:now())
+  if kind == "lag" then
+    self.store = current:asOf(self:now() - fault.lag)
+  elseif lag and not call.actionName:find "^Describe" then
+    current:remember(self:now(), lag)
+  end
   local ok, answer = refusal.catch(api.perform, self, call)
+  self.store = current
   entry.applied, entry.imageId = call.applied, call.imageId
   if kind == "dropAfter" then
     response.drop = true
@@ -261,8 +304,8 @@ end
 ---@param request table method, scheme, host (the Host header as received, nil where it is missing or
 --- repeated), path, query (nil or text without "?"), headers (small letters; a list where one is
 --- repeated), body
----@return table response status, headers, body; delay (seconds to wait first) and drop (close the
---- connection instead) are for the host to obey
+---@return table response status, headers, body; delay (seconds to wait first), pause (seconds between
+--- the bytes of the body) and drop (close the connection instead) are for the host to obey
 function Emulator:handle(request)
   local response = { status = 200, headers = headersOf(self) }
   if request.path:sub(1, #control.PREFIX) == control.PREFIX then
@@ -324,16 +367,13 @@ local function received(request)
   }
 end
 
---- An emulator as a client's transport, in the same process.
----@param options qcimage.EmulatorOptions|nil
----@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
----@return qcimage.Emulator emulator
-function M.transport(options)
-  local emulator = M.new(options)
-  local sleep = options and options.sleep or function() end
+-- A transport to an emulator, and that emulator; see `make`.
+local function transportTo(options, level)
+  local emulator = make(options, level + 1)
+  local sleep = options.sleep or function() end
   return function(request, secondsLeft)
     local response = emulator:handle(received(request))
-    local delay = response.delay or 0
+    local delay = (response.delay or 0) + (response.pause or 0) * #(response.body or "")
     if delay > 0 and secondsLeft and delay >= secondsLeft then
       sleep(secondsLeft)
       return nil, "no answer in time", { sent = true, reason = "timeout" }
@@ -346,6 +386,63 @@ function M.transport(options)
     return { status = response.status, headers = response.headers, body = response.body }
   end,
     emulator
+end
+
+--- An emulator as a client's transport, in the same process.
+---@param options qcimage.EmulatorOptions|nil
+---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
+---@return qcimage.Emulator emulator
+function M.transport(options)
+  local transport, emulator = transportTo(options or {}, 3)
+  return transport, emulator
+end
+
+local before -- what `install` put aside: the default client, or false where there was none
+
+--- Puts an emulator behind the default client, so that a script that calls qcimage's functions can be
+--- tested in its own process. Clients that `new` made are not touched.
+---@param options qcimage.EmulatorOptions|nil and `client`: options of the default client (apiVersion, …)
+---@return qcimage.Emulator emulator
+function M.install(options)
+  if before ~= nil then
+    error("the emulator is installed already; call uninstall first", 2)
+  end
+  local own, wanted = {}, {}
+  for name, value in pairs(options or {}) do
+    if name == "client" then
+      wanted = value
+    else
+      own[name] = value
+    end
+  end
+  local transport, emulator = transportTo(own, 3)
+  local all = {
+    transport = transport,
+    secretId = emulator.secretId,
+    secretKey = emulator.secretKey,
+    token = emulator.token,
+    region = own.regions and own.regions[1] or "ap-guangzhou",
+    clock = own.clock,
+    sleep = own.sleep,
+  }
+  for name, value in pairs(wanted) do
+    all[name] = value
+  end
+  local image = require "qcimage"
+  local ok, client = pcall(image.new, all)
+  if not ok then
+    error(client, 2)
+  end
+  before = image.default(client) or false
+  return emulator
+end
+
+--- Gives the default client back as it was before `install`; without one, does nothing.
+function M.uninstall()
+  if before ~= nil then
+    require("qcimage").default(before)
+    before = nil
+  end
 end
 
 return M

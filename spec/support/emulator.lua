@@ -251,7 +251,7 @@ end
 --- Starts an emulator on a free port. It ends with this process, too.
 ---@param options table|nil args (list of arguments for `qcimage emulator`), lua (interpreter, lua5.4
 --- by default), env (text before the command, "NAME=value …")
----@return table server url, host ("127.0.0.1:PORT"), port, pid
+---@return table server url, host ("127.0.0.1:PORT"), port, pid, greeting (what it printed)
 function M.start(options)
   options = options or {}
   local words = {}
@@ -274,9 +274,19 @@ function M.start(options)
     pipe:close()
     error(("the emulator did not start: %s%s"):format(ready or "", rest), 2)
   end
-  local host = url:match "//(.*)$"
+  local host, lines = url:match "//(.*)$", { ready }
+  repeat
+    lines[#lines + 1] = pipe:read "*l"
+  until lines[#lines]:find "cvm%.localhost"
   return setmetatable(
-    { url = url, host = host, port = tonumber(host:match "%d+$"), pid = pid, pipe = pipe },
+    {
+      url = url,
+      host = host,
+      port = tonumber(host:match "%d+$"),
+      pid = pid,
+      pipe = pipe,
+      greeting = table.concat(lines, "\n"),
+    },
     Server
   )
 end

@@ -15,6 +15,25 @@ end
 
 local OK = { ok = true }
 
+-- Has the emulator do what it raises when it is wrong.
+local function try(emulator, method, value)
+  local ok, message = pcall(emulator[method], emulator, value)
+  if not ok then
+    return problem(400, message)
+  end
+  return 200, OK
+end
+
+-- Lists of an image stay lists when they are empty.
+local function imageList(images)
+  for _, image in ipairs(images) do
+    for _, name in ipairs { "snapshotIds", "tags", "sharedWith" } do
+      json.list(image[name])
+    end
+  end
+  return json.list(images)
+end
+
 -- Paths, by method. A handler gets the emulator and the decoded body, and answers status and value.
 local PATHS = {
   [""] = {
@@ -34,18 +53,14 @@ local PATHS = {
   },
   images = {
     GET = function(emulator)
-      return 200, { images = json.list(emulator:images()) }
+      return 200, { images = imageList(emulator:images()) }
     end,
     POST = function(emulator, body)
       local list = type(body) == "table" and body.images or body
       if type(list) ~= "table" or not json.isList(list) then
         return problem(400, "the body must be a list of images")
       end
-      local ok, message = pcall(emulator.setImages, emulator, list)
-      if not ok then
-        return problem(400, message)
-      end
-      return 200, OK
+      return try(emulator, "setImages", list)
     end,
   },
   faults = {
@@ -55,9 +70,9 @@ local PATHS = {
     POST = function(emulator, body)
       local list = type(body) == "table" and body[1] and body or { body or json.null }
       for _, fault in ipairs(list) do
-        local ok, message = emulator:fault(fault)
-        if not ok then
-          return problem(400, message)
+        local status, answer = try(emulator, "fault", fault)
+        if status ~= 200 then
+          return status, answer
         end
       end
       return 200, OK
@@ -69,11 +84,7 @@ local PATHS = {
   },
   settings = {
     POST = function(emulator, body)
-      local ok, message = emulator:set(body)
-      if not ok then
-        return problem(400, message)
-      end
-      return 200, OK
+      return try(emulator, "set", body)
     end,
   },
   reset = {
@@ -105,7 +116,8 @@ function M.handle(emulator, request)
   elseif methods then
     status, answer = problem(405, "no such method here: " .. text.show(request.method))
   else
-    status, answer = problem(404, "no such path: " .. text.show(request.path))
+    local name = request.path:sub(#M.PREFIX + 1)
+    status, answer = problem(404, ("no path %s here%s"):format(text.show(request.path), text.suggestion(name, PATHS)))
   end
   return status, json.encode(answer)
 end

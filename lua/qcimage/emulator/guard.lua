@@ -33,14 +33,18 @@ function M.inTime(timestamp, now)
   return math.abs(now - timestamp) <= M.WINDOW
 end
 
---- Takes a nonce in. It is forgotten when its timestamp has left the window: from then on the
---- timestamp alone refuses a replay.
+--- Takes a nonce in. "Together with Timestamp it prevents replay" (cloud.tencent.com/document/api/213/6976):
+--- the same nonce under another timestamp is another request, and clients that draw from 1 to 65535
+--- rely on that. It is forgotten when its timestamp has left the window: from then on the timestamp
+--- alone refuses a replay.
+---@param secretId string
 ---@param nonce string
 ---@param timestamp number
 ---@param now number
 ---@return boolean fresh false when it was used before
-function Guard:takeNonce(nonce, timestamp, now)
-  local expiry = self.young[nonce] or self.old[nonce]
+function Guard:takeNonce(secretId, nonce, timestamp, now)
+  local key = ("%.0f/%s/%s"):format(timestamp, nonce, secretId)
+  local expiry = self.young[key] or self.old[key]
   if expiry and expiry >= now then
     return false
   end
@@ -48,7 +52,7 @@ function Guard:takeNonce(nonce, timestamp, now)
   if now - self.turned > 2 * M.WINDOW or now < self.turned or self.count >= M.MAX_NONCES then
     self.old, self.young, self.count, self.turned = self.young, {}, 0, now
   end
-  self.young[nonce] = math.max(now, timestamp) + M.WINDOW
+  self.young[key] = math.max(now, timestamp) + M.WINDOW
   self.count = self.count + 1
   return true
 end

@@ -27,7 +27,7 @@ local FIELDS = {
   region = "string", -- long code; absent: visible in every region
   snapshotIds = "table",
   tags = "table", -- list of {key, value}
-  sharedWith = "table", -- list of account ids
+  sharedWith = "table", -- list of account ids, or of {accountId, time}
 }
 
 local TYPES =
@@ -51,6 +51,9 @@ M.INSTANCES = {
   { instanceId = "ins-running1", imageId = "img-12345678", state = "RUNNING" },
 }
 
+--- Changes that are remembered at most.
+M.MAX_PAST = 100
+
 local Store = {}
 Store.__index = Store
 
@@ -73,11 +76,16 @@ local function isTag(value)
   return type(value) == "table" and isText(value.key) and isText(value.value)
 end
 
+local function isShare(value)
+  return isText(value)
+    or type(value) == "table" and isText(value.accountId) and type(value.time) == "number"
+end
+
 -- Lists, and what their items must be.
 local LISTS = {
   snapshotIds = { isText, "texts" },
   tags = { isTag, "tables with key and value" },
-  sharedWith = { isText, "account ids, as text" },
+  sharedWith = { isShare, "account ids, as text" },
 }
 
 local MAX_NUMBER = 4294967296
@@ -89,7 +97,8 @@ local function checkImage(given)
   end
   for name, value in pairs(given) do
     if not FIELDS[name] then
-      error(("an image has no field %s"):format(text.show(tostring(name))), 0)
+      local shown = text.show(tostring(name))
+      error(("an image has no field %s%s"):format(shown, text.suggestion(name, FIELDS)), 0)
     elseif type(value) ~= FIELDS[name] then
       error(("%s of an image must be a %s"):format(name, FIELDS[name]), 0)
     elseif type(value) == "number" and not (value >= 0 and value < MAX_NUMBER) then
@@ -133,8 +142,8 @@ local function complete(given, now, accountId)
   image.snapshotIds = image.snapshotIds or { "snap-" .. image.imageId:sub(5) }
   image.tags = image.tags or {}
   local shares = {}
-  for i, account in ipairs(image.sharedWith or {}) do
-    shares[i] = { accountId = account, time = image.createdTime }
+  for i, share in ipairs(image.sharedWith or {}) do
+    shares[i] = isText(share) and { accountId = share, time = image.createdTime } or share
   end
   image.sharedWith = shares
   if image.createSeconds then
@@ -155,6 +164,7 @@ function M.new(options, now)
     accountId = options.accountId,
     createSeconds = options.createSeconds,
     newId = options.newId,
+    past = {}, -- {time, images}: as they were before the change of that time, oldest first
   }, Store)
   for _, given in ipairs(options.images) do
     local image = complete(given, now, store.accountId)
@@ -358,10 +368,40 @@ function Store.share(_, image, accounts, shared, now)
   image.sharedWith = shares
 end
 
---- A copy of all images, as an inspection shows them.
+--- A copy of all images, in the form that a starting image has.
+---@param now number
 ---@return table[]
-function Store:snapshot()
-  return copyOf(self.images)
+function Store:snapshot(now)
+  local images = copyOf(self.images)
+  for _, image in ipairs(images) do
+    image.createSeconds, image.readyAt = image.readyAt and image.readyAt - now, nil
+  end
+  return images
+end
+
+--- Remembers the images before a change, for `asOf`.
+---@param now number
+---@param longest number seconds that anyone will look back
+function Store:remember(now, longest)
+  local past = self.past
+  while #past > 0 and (past[1].time <= now - longest or #past >= M.MAX_PAST) do
+    table.remove(past, 1)
+  end
+  past[#past + 1] = { time = now, images = copyOf(self.images) }
+end
+
+--- The images as they were, as far as that was remembered; for looking only.
+---@param time number
+---@return table store
+function Store:asOf(time)
+  for _, before in ipairs(self.past) do
+    if before.time > time then
+      local view = setmetatable({ images = copyOf(before.images) }, { __index = self })
+      view:settle(time)
+      return view
+    end
+  end
+  return self
 end
 
 return M

@@ -42,9 +42,12 @@ local REQUIRED = { "Action", "SecretId", "Timestamp", "Nonce", "Signature" }
 
 local refuse = refusal.raise
 
--- The parameters as sent: from the query of a GET, from the body of a POST.
+local FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+
+-- The parameters as sent: from the query of a GET, from the body of a POST. No page names a type for the
+-- body; Tencent's Python, PHP and Node clients send a form, the Java one multipart.
 local function parameters(request)
-  local source
+  local source, multipart
   if request.method == "GET" then
     source = request.query or ""
     if #source > M.MAX_QUERY then
@@ -56,13 +59,10 @@ local function parameters(request)
       refuse(codes.parameter, "the Content-Type header occurs more than once")
     end
     local kind = contentType and text.lower(contentType):match "^%s*([^;%s]*)"
-    if kind and kind ~= "application/x-www-form-urlencoded" then
-      refuse(
-        codes.parameter,
-        "a body of %s is not emulated, only application/x-www-form-urlencoded",
-        text.show(kind)
-      )
+    if kind and kind ~= FORM and kind ~= MULTIPART then
+      refuse(codes.parameter, "a body of %s is not emulated, only %s and %s", text.show(kind), FORM, MULTIPART)
     end
+    multipart = kind == MULTIPART and contentType
     source = request.body or ""
     if #source > M.MAX_BODY then
       refuse(codes.parameter, "the body is longer than %d bytes", M.MAX_BODY)
@@ -70,7 +70,12 @@ local function parameters(request)
   else
     refuse(codes.parameter, "the method is %s, not GET or POST", text.show(request.method))
   end
-  local list, params = form.parse(source)
+  local list, params
+  if multipart then
+    list, params = form.multipart(source, multipart)
+  else
+    list, params = form.parse(source)
+  end
   if not list then
     refuse(codes.parameter, "%s", params)
   end
@@ -102,7 +107,7 @@ end
 -- Checks the signature, the token, the time and the nonce.
 local function authenticate(emulator, request, list, params)
   if params.SecretId ~= emulator.secretId then
-    refuse(codes.secretId, "the SecretId does not exist")
+    refuse(codes.secretId, "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
   local ok, message = signature.check({
     method = request.method,
@@ -131,8 +136,8 @@ local function authenticate(emulator, request, list, params)
       math.floor(now)
     )
   end
-  if not emulator.guard:takeNonce(params.Nonce, timestamp, now) then
-    refuse(codes.replay, "the Nonce %s was used before", params.Nonce)
+  if not emulator.guard:takeNonce(params.SecretId, params.Nonce, timestamp, now) then
+    refuse(codes.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
   end
 end
 

@@ -48,7 +48,8 @@ M.ModifyImageAttribute = {
   end,
 }
 
-local TYPES = set { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE" }
+-- The page names three; MARKET_IMAGE is used by packer's and terraform's users, and is answered.
+local TYPES = set { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE", "MARKET_IMAGE" }
 local CACHES = set { "CACHED_ALL", "CACHING", "CACHED", "CACHE_INVALID", "CACHE_FAILED" }
 
 local function field(name)
@@ -137,6 +138,12 @@ local function tests(filters)
   return list
 end
 
+-- Whether an image runs on a type of instance: those with ARM processors take ARM images only.
+local function fits(image, instanceType)
+  local isArm = image.architecture:find "^arm" ~= nil
+  return not instanceType or (instanceType:find "^SR%d" ~= nil) == isArm
+end
+
 M.DescribeImages = {
   params = {
     ImageIds = images.with(IDS, { required = false }),
@@ -186,13 +193,46 @@ M.DescribeImages = {
           return false
         end
       end
-      return not ids or ids[image.imageId] or false
+      return (not ids or ids[image.imageId] or false) and fits(image, values.InstanceType)
     end)
     return images.page(found, values.Offset or 0, values.Limit or 20)
   end,
 }
 
-local FLAG = { type = "string", words = set { "true", "false" } }
+-- Booleans that travel as text. The page has "true" and "false"; packer sends "True" and "False",
+-- scripts send "TRUE", and get their images.
+local FLAG = {
+  type = "string",
+  form = function(value)
+    local small = text.lower(value)
+    return small == "true" or small == "false"
+  end,
+}
+
+-- The snapshots of a new image, its system disk's first; or nil where none are given.
+local function snapshotsOf(store, given)
+  if not given or #given == 0 then
+    return nil
+  end
+  local system, others = nil, {}
+  for _, id in ipairs(given) do
+    local usage = images.diskOfSnapshot(store, id)
+    if not usage then
+      refuse("InvalidParameter.SnapshotNotFound", "there is no snapshot %s", text.show(id))
+    elseif usage == "DATA_DISK" then
+      others[#others + 1] = id
+    elseif system then
+      refuse("InvalidParameter.DuplicateSystemSnapshots", "more than one snapshot is a system disk's")
+    else
+      system = id
+    end
+  end
+  if not system then
+    refuse("InvalidParameter.SystemSnapshotNotFound", "none of the snapshots is a system disk's")
+  end
+  table.insert(others, 1, system)
+  return others
+end
 
 M.CreateImage = {
   params = {
@@ -209,19 +249,16 @@ M.CreateImage = {
   },
   run = function(emulator, call)
     local values = call.values
-    local snapshots = values.SnapshotIds and #values.SnapshotIds > 0 and values.SnapshotIds
+    local snapshots = values.SnapshotIds and #values.SnapshotIds > 0
     if values.InstanceId and snapshots then
       refuse("InvalidParameterConflict", "InstanceId and SnapshotIds exclude each other")
     elseif not values.InstanceId and not snapshots then
       refuse("InvalidParameter.SpecifyOneParameter", "InstanceId or SnapshotIds is needed")
     elseif values.InstanceId and not emulator.store.instances[values.InstanceId] then
       refuse("InvalidInstanceId.NotFound", "the instance does not exist")
-    elseif snapshots and #snapshots > 1 then
-      refuse("InvalidParameter.DuplicateSystemSnapshots", "more than one system disk's snapshot")
-    elseif snapshots and not images.snapshotExists(emulator.store, snapshots[1]) then
-      refuse("InvalidParameter.SnapshotNotFound", "the snapshot does not exist")
     end
-    return images.make(emulator, call, { snapshotIds = snapshots or nil }, "CREATING")
+    local fields = { snapshotIds = snapshotsOf(emulator.store, values.SnapshotIds) }
+    return images.make(emulator, call, fields, "CREATING")
   end,
 }
 
@@ -241,7 +278,9 @@ M.DeleteImages = {
     for i, id in ipairs(call.values.ImageIds) do
       doomed[i] = images.needBy(UNDELETABLE, emulator.store:deletable(id, call.region))
     end
-    images.endDryRun(call)
+    if call.values.DryRun then
+      return -- answered as a success, as the page's example shows, and not by DryRunOperation
+    end
     for _, image in ipairs(doomed) do
       emulator.store:delete(image)
     end
@@ -269,15 +308,17 @@ M.SyncImages = {
     elseif image.imageState ~= "NORMAL" then
       images.need(nil, "state")
     end
-    local shared = image.imageType == "SHARED_IMAGE"
+    -- a shared image becomes an own one, an own one an encrypted one, in its region only
+    local stays = image.imageType == "SHARED_IMAGE" or values.Encrypt == true
     local name = values.ImageName ~= "" and values.ImageName or nil
     for _, region in ipairs(values.DestinationRegions) do
       if not emulator.regions[region] then
         refuse("InvalidRegion.NotFound", "there is no region %s", text.show(region))
-      elseif shared ~= (region == call.region) and not (values.Encrypt and not shared) then
+      elseif stays ~= (region == call.region) then
         refuse(
           "InvalidParameterValue.InvalidRegion",
-          "a custom image goes to other regions only, a shared one to its own only: %s",
+          stays and "a shared image, or an encrypted copy, stays in its region: %s"
+            or "a custom image goes to other regions only: %s",
           region
         )
       elseif name and store:nameTaken(name, region) then
@@ -291,7 +332,7 @@ M.SyncImages = {
       copies[i] = { ImageId = copy.imageId, Region = region }
     end
     call.applied = true
-    return { ImageSet = values.ImageSetRequired and copies or nil }
+    return { ImageSet = values.ImageSetRequired and copies or images.list {} }
   end,
 }
 
@@ -318,6 +359,11 @@ M.ModifyImageSharePermission = {
       end
     end
     local share = values.Permission == "SHARE"
+    for _, known in ipairs(share and image.sharedWith or {}) do
+      if set(values.AccountIds)[known.accountId] then
+        refuse("FailedOperation.AccountAlreadyExists", "the image is shared with %s already", known.accountId)
+      end
+    end
     if share and #image.sharedWith + #values.AccountIds > SHARES then
       refuse("OverQuota", "an image is shared with %d accounts at most", SHARES)
     end

@@ -107,7 +107,7 @@ local function authenticate(emulator, request, timestampText)
       signature.TERMINATOR
     )
   elseif auth.secretId ~= emulator.secretId then
-    refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist")
+    refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
   local timestamp = timestampText:find "^%d+$" and #timestampText < 16 and tonumber(timestampText)
   if not timestamp then
@@ -185,7 +185,9 @@ function M.receive(emulator, request, entry)
     refuse("UnsupportedRegion", "there is no region %s", text.show(region))
   end
   local params, problem = json.decode(request.body or "")
-  if type(params) ~= "table" or not request.body:find "^%s*{" then
+  if params == json.null then
+    params = {} -- what Tencent's Ruby client sends for an action without parameters
+  elseif type(params) ~= "table" or not request.body:find "^%s*{" then
     refuse(codes.assumed3.body, "the body is not a JSON object%s", problem and ": " .. problem or "")
   end
   entry.params = params

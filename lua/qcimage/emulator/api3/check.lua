@@ -4,6 +4,7 @@
 --- Fields of a rule:
 ---   type      "string", "integer", "boolean", "strings", "objects"
 ---   required  true
+---   blank     true: a required string may be empty
 ---   most      characters of a string; items of a list; the largest integer
 ---   least     the smallest integer
 ---   words     set of allowed strings
@@ -43,7 +44,7 @@ local function checkText(rule, value, name)
     refuse(codes.assumed3.control, "%s holds a control character", name)
   elseif most and length > most then
     refuse(rule.code or TOO_LONG, "%s is longer than %d characters", name, most)
-  elseif rule.required and rule.type == "string" and value == "" then
+  elseif rule.required and not rule.blank and rule.type == "string" and value == "" then
     refuse(codes.assumed3.blank, "%s is empty", name)
   elseif rule.words and not rule.words[value] or rule.form and not rule.form(value) then
     refuse(rule.code or BAD_VALUE, "%s is not valid: %s", name, text.show(value))

@@ -61,7 +61,7 @@ M.TAGS = {
       required = true,
       fields = {
         Key = { type = "string", required = true, most = 127 },
-        Value = { type = "string", most = 255 },
+        Value = { type = "string", required = true, blank = true, most = 255 },
       },
     },
   },
@@ -99,6 +99,13 @@ function M.needBy(others, result, problem)
   return result
 end
 
+--- What the disk of an image's snapshot is: the first one's is the system disk.
+---@param index integer
+---@return string
+function M.diskUsage(index)
+  return index == 1 and "SYSTEM_DISK" or "DATA_DISK"
+end
+
 --- A time as answers have it.
 ---@param seconds number
 ---@return string
@@ -106,7 +113,8 @@ function M.time(seconds)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds))
 end
 
---- An image as an answer shows it.
+--- An image as an answer shows it, with all fields of the documented model: those of an image that is
+--- in no family and no dedicated cluster are empty.
 ---@param image table
 ---@return table
 function M.described(image)
@@ -114,7 +122,7 @@ function M.described(image)
   for i, id in ipairs(image.snapshotIds) do
     snapshots[i] = {
       SnapshotId = id,
-      DiskUsage = i == 1 and "SYSTEM_DISK" or "DATA_DISK",
+      DiskUsage = M.diskUsage(i),
       DiskSize = image.imageSize,
     }
   end
@@ -134,13 +142,14 @@ function M.described(image)
     Platform = image.platform,
     ImageCreator = image.imageCreator,
     ImageSource = image.imageSource,
-    SyncPercent = json.null,
+    SyncPercent = image.imageState == "SYNCING" and 0 or json.null,
     IsSupportCloudinit = image.isSupportCloudinit,
     SnapshotSet = snapshots,
     Tags = tags,
     LicenseType = image.licenseType,
-    ImageFamily = image.imageFamily,
-    ImageDeprecated = image.imageDeprecated,
+    ImageFamily = image.imageFamily or "",
+    ImageDeprecated = image.imageDeprecated or false,
+    CdcCacheStatus = "",
   }
 end
 
@@ -165,18 +174,19 @@ function M.endDryRun(call)
   end
 end
 
+--- The disk that a snapshot is of.
 ---@param store table
 ---@param snapshotId string
----@return boolean
-function M.snapshotExists(store, snapshotId)
+---@return string|nil usage nil where there is no such snapshot
+function M.diskOfSnapshot(store, snapshotId)
   for _, image in ipairs(store.images) do
-    for _, id in ipairs(image.snapshotIds) do
+    for i, id in ipairs(image.snapshotIds) do
       if id == snapshotId then
-        return true
+        return M.diskUsage(i)
       end
     end
   end
-  return false
+  return nil
 end
 
 --- Makes an image from the parameters that the making actions share.
@@ -198,7 +208,7 @@ function M.make(emulator, call, fields, state)
   fields.tags = {}
   for _, specification in ipairs(values.TagSpecification or {}) do
     for _, tag in ipairs(specification.Tags) do
-      fields.tags[#fields.tags + 1] = { key = tag.Key, value = tag.Value or "" }
+      fields.tags[#fields.tags + 1] = { key = tag.Key, value = tag.Value }
     end
   end
   local image = M.need(store:create(fields, state, emulator:now()))

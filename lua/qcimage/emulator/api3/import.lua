@@ -31,20 +31,45 @@ M.DescribeImageFromFamily = {
   end,
 }
 
--- A few of the systems that can be imported, enough for a script to choose from.
-local SYSTEMS = {
-  { OsName = "CentOS", OsVersions = list { "6", "7", "8" }, Architecture = list { "x86_64", "i386" } },
-  { OsName = "Debian", OsVersions = list { "9", "10", "11" }, Architecture = list { "x86_64", "arm_64" } },
-  { OsName = "Ubuntu", OsVersions = list { "18", "20", "22" }, Architecture = list { "x86_64", "arm_64" } },
-  { OsName = "Windows", OsVersions = list { "2012", "2016", "2019" }, Architecture = list { "x86_64" } },
-}
+-- Systems that can be imported, with the versions of the documented example of DescribeImportImageOs
+-- and some newer ones. The version of a Windows Server, and of another Linux, is a number that says nothing.
+local SYSTEMS = {}
+for _, system in ipairs {
+  { "Windows Server 2008", "9" },
+  { "Windows Server 2012", "9" },
+  { "Windows Server 2016", "9" },
+  { "Windows Server 2019", "9" },
+  { "CentOS", "5", "6", "7", "8" },
+  { "CoreOS", "7" },
+  { "Debian", "6", "7", "8", "9", "10", "11" },
+  { "FreeBSD", "10" },
+  { "Redhat", "5", "6", "7" },
+  { "OpenSUSE", "11", "12" },
+  { "SUSE", "10", "11", "12", "13" },
+  { "Ubuntu", "10", "12", "14", "16", "18", "20", "22" },
+  { "Other Linux", "8" },
+} do
+  local versions = list {}
+  for i = 2, #system do
+    versions[i - 1] = system[i]
+  end
+  SYSTEMS[#SYSTEMS + 1] = {
+    OsName = system[1],
+    OsVersions = versions,
+    Architecture = list { "x86_64", "i386", "arm_64" },
+  }
+end
+
+local function isWindows(name)
+  return name:find "^Windows" ~= nil
+end
 
 M.DescribeImportImageOs = {
   params = {},
   run = function()
     local windows, linux = list {}, list {}
     for _, system in ipairs(SYSTEMS) do
-      local names = system.OsName == "Windows" and windows or linux
+      local names = isWindows(system.OsName) and windows or linux
       names[#names + 1] = system.OsName
     end
     return {
@@ -103,7 +128,7 @@ M.ImportImage = {
     end
     return images.make(emulator, call, {
       osName = values.OsType .. " " .. values.OsVersion,
-      platform = values.OsType,
+      platform = isWindows(values.OsType) and "Windows" or values.OsType,
       architecture = values.Architecture,
       licenseType = values.LicenseType,
       imageSource = "EXTERNAL_IMPORT",
@@ -117,7 +142,21 @@ local UNEXPORTABLE = {
   MARKET_IMAGE = "UnsupportedOperation.MarketImageExportUnsupported",
   SHARED_IMAGE = "UnsupportedOperation.SharedImageExportUnsupported",
   RedHat = "UnsupportedOperation.RedHatImageExportUnsupported",
+  Redhat = "UnsupportedOperation.RedHatImageExportUnsupported", -- as DescribeImportImageOs spells it
   Windows = "UnsupportedOperation.WindowsImageExportUnsupported",
+}
+
+-- Needs an instance with such a card, which the emulator does not have.
+M.ProgramFpgaImage = {
+  params = {
+    InstanceId = { type = "string", required = true },
+    FPGAUrl = { type = "string", required = true },
+    DBDFs = { type = "strings" },
+    DryRun = { type = "boolean" },
+  },
+  run = function()
+    refuse("UnsupportedOperation", "the emulator does not serve ProgramFpgaImage")
+  end,
 }
 
 M.ExportImages = {
@@ -141,7 +180,7 @@ M.ExportImages = {
         "FileNamePrefixList and ImageIds differ in length"
       )
     end
-    local paths = list {}
+    local paths = list {} -- named as the page has it: PREFIX_ID_system_SNAPSHOT.FORMAT, or …_data_…
     for i, id in ipairs(ids) do
       local image = images.need(emulator.store:find(id, call.region), "notFound")
       local code = UNEXPORTABLE[image.imageType] or UNEXPORTABLE[image.platform]
@@ -150,8 +189,17 @@ M.ExportImages = {
       elseif image.imageState ~= "NORMAL" then
         refuse("InvalidParameterValue.InvalidImageState", "%s is %s", id, image.imageState)
       end
-      local suffix = text.lower(values.ExportFormat or "RAW")
-      paths[i] = ("%s_%s.%s"):format(prefixes and prefixes[i] or id, image.snapshotIds[1], suffix)
+      for disk, snapshot in ipairs(image.snapshotIds) do
+        if disk == 1 or not values.OnlyExportRootDisk then
+          paths[#paths + 1] = ("/%s%s_%s_%s.%s"):format(
+            prefixes and prefixes[i] .. "_" or "",
+            id,
+            disk == 1 and "system" or "data",
+            snapshot,
+            text.lower(values.ExportFormat or "RAW")
+          )
+        end
+      end
     end
     images.endDryRun(call)
     return { TaskId = emulator:taskId(), CosPaths = paths }

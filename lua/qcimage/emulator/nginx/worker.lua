@@ -105,12 +105,35 @@ local function watch()
   end)
 end
 
+-- The line that scripts wait for, and what its reader has to set. Keys are shown only when they are the
+-- published example.
+local function greeting()
+  local scheme, address = settings.url:match "^(%l+)://(.*)$"
+  local example = require "qcimage.emulator"
+  local lines = {
+    "qcimage emulator ready on " .. settings.url,
+    ("  export QCIMAGE_ENDPOINT=%s TENCENTCLOUD_REGION=ap-guangzhou"):format(settings.url),
+  }
+  if emulator.secretId == example.SECRET_ID and emulator.secretKey == example.SECRET_KEY then
+    lines[3] = ("  export TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s"):format(
+      example.SECRET_ID,
+      example.SECRET_KEY
+    )
+  end
+  local host, port = address:match "^(.-)(:%d+)$"
+  local all = "  other clients: %s, endpoint %s%s; those that take the service from the host's first label"
+  lines[#lines + 1] = all:format(scheme, emulator.hostName or host, port)
+  local named = "  (Java, Node, PHP, C++): endpoint cvm.localhost%s, where that name leads to this machine\n"
+  lines[#lines + 1] = named:format(port)
+  return table.concat(lines, "\n")
+end
+
 --- Says that requests will be answered; for init_worker_by_lua, where the socket listens already.
 function M.ready()
   -- nginx would start over with its old state around; when the terminal goes, so does the launcher
   ffi.C.signal(SIGHUP, SIG_IGN)
   watch()
-  io.stdout:write("qcimage emulator ready on ", settings.url, "\n")
+  io.stdout:write(greeting())
   io.stdout:flush()
 end
 
@@ -125,7 +148,17 @@ local function send(response)
     ngx.header[name] = value
   end
   ngx.header["content-length"] = #response.body
-  ngx.print(response.body)
+  if not response.pause then
+    ngx.print(response.body)
+    return
+  end
+  for i = 1, #response.body do
+    ngx.print(response.body:sub(i, i))
+    if not ngx.flush(true) then -- who asked has gone
+      return
+    end
+    ngx.sleep(response.pause)
+  end
 end
 
 --- Answers the current request; for content_by_lua.
