@@ -10,6 +10,7 @@ local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local optionsOf = require "qcimage.options"
 local retry = require "qcimage.retry"
+local signers = require "qcimage.signers"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local isNginx = type(ngx) == "table" and ngx.socket ~= nil
@@ -43,27 +44,6 @@ local function snapshot()
     end
   end
   return environment
-end
-
--- One signer, for the credentials seen last: a key is worked in once.
-local function signerCache()
-  local id, key, signer
-  local function close()
-    if signer then
-      signer:close()
-    end
-    id, key, signer = nil, nil, nil
-  end
-  return function(given)
-    local current, problem = signer, nil
-    if not current or given.secretId ~= id or given.secretKey ~= key then
-      current, problem = core.signer(given.secretId, given.secretKey)
-      if current then
-        id, key, signer = given.secretId, given.secretKey, current
-      end
-    end
-    return current, problem
-  end, close
 end
 
 local warned = false
@@ -113,7 +93,7 @@ function M.new(given, level)
     warnUnverified()
   end
   local provider = credentials.provider(options, environment)
-  local signerOf, closeSigner = signerCache()
+  local signerOf, closeSigner = signers.new()
   local transport, closeTransport = options.transport, nil
   if not transport then
     local settings = {
