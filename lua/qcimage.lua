@@ -10,26 +10,42 @@
 
 local client = require "qcimage.client"
 
+---@class qcimage.ModifyParams
+---@field imageId string
+---@field imageName string|nil API 2.0: 1 to 16 of A-Z a-z 0-9 -; API 3.0: at most 60 characters
+---@field imageDescription string|nil API 2.0: at most 64 of A-Z a-z 0-9 - _; API 3.0: at most 256 characters
+---@field imageFamily string|nil API 3.0
+---@field imageDeprecated boolean|nil API 3.0
+
+---@class qcimage.DescribeParams
+---@field imageIds string[]|nil
+---@field imageType string|nil "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE"; API 2.0 also "MARKET_IMAGE"
+---@field imageState string|nil "NORMAL" and the like
+---@field filters table[]|nil API 3.0: tables of name and values
+---@field offset integer|nil from 0
+---@field limit integer|nil images of a page, 1 to 100; the service's own is 20
+---@field instanceType string|nil API 3.0
+
 ---@class qcimage
 ---@field _VERSION string
----@field new fun(options: table|nil): qcimage.Client makes a client; the README lists the options
----@field modify fun(params: table, options: table|nil): qcimage.Result|nil, string|nil, qcimage.Error|nil
---- changes an image's name or description (imageId, imageName, imageDescription):
---- ModifyImageAttributes in API 2.0, ModifyImageAttribute in API 3.0
----@field describe fun(params: table|nil, options: table|nil): qcimage.Result|nil, string|nil, qcimage.Error|nil
---- one page of DescribeImages (imageIds, imageType, imageState, filters, offset, limit); the result
---- has totalCount and imageSet
----@field each fun(params: table|nil, options: table|nil): fun(): table|nil
---- all images, page by page (limit: images of a page); raises the error at the loop, it never ends
---- early in silence
----@field call fun(action: string, params: table|nil, options: table|nil): qcimage.Result|nil, string|nil, qcimage.Error|nil
---- any other image action by the API's name; with the option raw = true, parameters as they travel
----@field sign fun(action: string, params: table|nil, options: table|nil): table|nil, string|nil, qcimage.Error|nil
---- the signed request of a call, not sent: method, url, headers, body, stringToSign, signature
----@field close fun() closes the default client that was made at first use; may be called again
-
+--- Changes an image's name or description:
+--- ModifyImageAttributes in API 2.0, ModifyImageAttribute in API 3.0.
+---@field modify fun(params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+--- One page of DescribeImages; the result has totalCount and imageSet.
+---@field describe fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+--- All images, page by page. Raises the error at the loop; it never ends early in silence.
+---@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?
+--- Any other image action by the API's name; with the option raw = true, parameters as they travel.
+---@field call fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+--- The signed request of a call, not sent.
+---@field sign fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
+--- Closes the default client that was made at first use; may be called again.
+---@field close fun()
 local image = { _VERSION = client.VERSION }
 
+--- Makes a client. No network, no files. Options that are wrong are raised.
+---@param options qcimage.Options|nil
+---@return qcimage.Client
 function image.new(options)
   local made = client.new(options, 3)
   return made

@@ -7,6 +7,7 @@ local emulators = require "spec.support.emulator"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
+local readme = require "spec.support.readme"
 local stub = require "spec.support.stub"
 
 local KEYS = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
@@ -23,16 +24,7 @@ local CLIENT = ([[
 ]]):format(stub.SECRET_ID, stub.SECRET_KEY)
 
 -- The README's example of another transport.
-local TRANSPORT = [[
-local client = require("qcimage").new {
-  transport = function(request, seconds)    -- request: method, url, headers, body
-    local http = require("resty.http").new()
-    http:set_timeout(seconds * 1000)
-    local response, problem = http:request_uri(request.url, request)
-    return response, problem    -- response: status, headers, body
-  end,
-}
-]]
+local TRANSPORT = readme.block "resty.http"
 
 local names, emulator, secure
 
@@ -86,24 +78,12 @@ local function assertFails(kind, reason, result, message, err)
 end
 
 describe("the README's configuration", function()
-  local CONF = stub.fixture "nginx.conf"
-
-  it("and its transport are what these specs run", function()
-    local readme = stub.fixture "../../README.md"
-    assert.is_truthy(readme:find(CONF, 1, true))
-    assert.is_truthy(readme:find(TRANSPORT, 1, true))
-  end)
-
   it("renames an image, and answers a status that fits", function()
-    local conf = CONF
-    for part, instead in pairs {
-      ["127.0.0.1:8080"] = "127.0.0.1:$PORT",
+    local conf = readme.block("listen 127.0.0.1", {
+      ["listen 127.0.0.1:8080"] = "listen 127.0.0.1:$PORT",
       ["127.0.0.53"] = "127.0.0.1:" .. names.port,
       ["/etc/ssl/certs/ca-certificates.crt"] = certs.path "ca.pem",
-    } do
-      local first, last = conf:find(part, 1, true)
-      conf = conf:sub(1, first - 1) .. instead .. conf:sub(last + 1)
-    end
+    })
     if process.run "nginx -V":find("lua-nginx-module", 1, true) then
       conf = conf:gsub("^include[^\n]*\n", "")
     end
@@ -154,6 +134,67 @@ describe("the README's configuration", function()
     for line in server:complaints():gmatch "[^\n]+" do
       assert.matches("%[warn%] .* ModifyImageAttribute:", line)
     end
+  end)
+end)
+
+describe("the README's location", function()
+  local SNIPPET = readme.block "get_uri_args"
+
+  -- As printed: what says "above http" goes there. Debian's path of modules is this build's.
+  local function startSnippet(version)
+    local above = {}
+    local location = SNIPPET:gsub("# above http: ([^\n]*)\n", function(lines)
+      above[#above + 1] = lines
+      return ""
+    end)
+    assert.equal(2, #above)
+    server = nginx.start {
+      conf = table.concat(above, "\n") .. "\n" .. nginx.conf("", location),
+      environment = ("%sTENCENTCLOUD_REGION=gz QCIMAGE_API_VERSION=%s QCIMAGE_ENDPOINT=%s"):format(
+        KEYS,
+        version,
+        emulator.url
+      ),
+    }
+  end
+
+  local function named(id)
+    for _, image in ipairs(emulator:images()) do
+      if image.imageId == id then
+        return image.imageName
+      end
+    end
+  end
+
+  it("gives an image the name of its argument, decoded", function()
+    emulator:reset()
+    startSnippet "3.0"
+    local status, body = server:request "/rename?id=img-12345678&name=my%20web%2F01%20%E4%B8%AD"
+    assert.equal("renamed\n", body)
+    assert.equal(200, status)
+    assert.equal("my web/01 中", named "img-12345678")
+  end)
+
+  it("answers a status that fits a failure", function()
+    emulator:reset()
+    startSnippet "2.0"
+    assert.equal(200, (server:request "/rename?id=img-12345678&name=web-09"))
+    for arguments, expected in pairs {
+      ["id=img-12345678&name=db-01"] = { 409, "ModifyImageAttributes" },
+      ["id=img-12345678&name=a%20b"] = { 400, "imageName must be 1 to 16" },
+      ["id=img-12345678&name"] = { 400, "imageName must be text, not true" },
+      ["id=img-12345678&name=a&name=b"] = { 400, "imageName must be text, not a table" },
+      ["name=a"] = { 400, "imageId is required" },
+      [""] = { 400, "imageId is required" },
+    } do
+      local status, body = server:request("/rename?" .. arguments)
+      assert.equal(expected[1], status, body)
+      assert.is_truthy(body:find(expected[2], 1, true), body)
+    end
+    emulator:fault { kind = "status", status = 503, count = 9 }
+    assert.equal(502, (server:request "/rename?id=img-12345678&name=web-10"))
+    emulator:control("DELETE", "faults")
+    assert.equal("web-09", named "img-12345678")
   end)
 end)
 

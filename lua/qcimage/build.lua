@@ -169,6 +169,15 @@ local function build3(call)
     #payload
 end
 
+---@class qcimage.Request
+---@field method "GET"|"POST"
+---@field url string
+---@field headers table<string, string>
+---@field body string|nil
+---@field stringToSign string|nil of `sign` alone, as the next two
+---@field signature string|nil
+---@field canonicalRequest string|nil API 3.0
+
 ---@class qcimage.Build
 ---@field version "2.0"|"3.0"
 ---@field action table from actions.lua
@@ -187,7 +196,7 @@ end
 
 --- Makes a signed request.
 ---@param call qcimage.Build
----@return table|nil request {method, url, headers, body}; with stages also stringToSign and signature
+---@return qcimage.Request|nil
 ---@return string|nil message
 ---@return string|nil field
 ---@return string|nil kind of the error: "parameter", or "unsupported" where libcrypto refused

@@ -68,13 +68,19 @@ local function plainSleep(seconds)
 end
 
 ---@class qcimage.Client
+---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+---@field describe fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+---@field each fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?
+---@field call fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
+---@field sign fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
+---@field close fun(self) may be called again
 local Client = {}
 Client.__index = Client
 Client.__name = "qcimage.Client"
 
 --- Makes a client. No network, no files; the environment is read now and not again. Options that
 --- are wrong are raised; see the README for all of them.
----@param given table|nil
+---@param given qcimage.Options|nil
 ---@return qcimage.Client
 function M.new(given, level)
   level = level or 2

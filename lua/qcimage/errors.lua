@@ -3,12 +3,16 @@
 
 local M = {}
 
+---@alias qcimage.NetworkReason "dns"|"connect"|"tls"|"timeout"|"closed"|"proxy"
+---@alias qcimage.ResponseReason "status"|"format"|"tooLarge"
+---@alias qcimage.ServiceReason
+---| "throttled"|"signature"|"clock"|"notFound"|"nameTaken"|"imageState"|"sharedImage"|"permission"|"internal"
+
 ---@class qcimage.Error
 ---@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"
 ---@field message string one line, without secrets; also what tostring gives
 ---@field outcome "notSent"|"rejected"|"unknown" whether the request may have taken effect
----@field reason string|nil one word: dns connect tls timeout closed proxy | status format tooLarge
---- | throttled signature clock notFound nameTaken imageState sharedImage permission internal
+---@field reason qcimage.NetworkReason|qcimage.ResponseReason|qcimage.ServiceReason|nil one word
 ---@field code integer|string|nil the service's code: a number in API 2.0, a word in API 3.0
 ---@field codeDesc string|nil
 ---@field serviceMessage string|nil the service's own text, as received
@@ -16,7 +20,6 @@ local M = {}
 ---@field httpStatus integer|nil
 ---@field field string|nil name of the parameter, option or variable at fault
 ---@field attempts table[]|nil records of what was tried
-
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"

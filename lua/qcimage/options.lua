@@ -6,6 +6,45 @@ local endpoints = require "qcimage.endpoint"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
+--- Options of a client; the README tells the defaults.
+---@class qcimage.Options
+---@field secretId string|nil
+---@field secretKey string|nil
+---@field token string|nil of temporary keys
+---@field credentials table|function|nil secretId, secretKey and token, or what returns them at each call
+---@field region string|nil
+---@field apiVersion "2.0"|"3.0"|nil
+---@field endpoint string|nil URL of another host
+---@field allowPlainHttp boolean|nil
+---@field method "POST"|"GET"|nil GET: API 2.0 alone
+---@field signatureMethod "HmacSHA256"|"HmacSHA1"|nil API 2.0
+---@field language "zh-CN"|"en-US"|nil API 3.0
+---@field timeout number|nil seconds: the whole call
+---@field attemptTimeout number|nil seconds
+---@field connectTimeout number|nil seconds
+---@field maxAttempts integer|nil
+---@field maxResponseBytes integer|nil
+---@field poolIdle number|nil nginx: seconds
+---@field poolSize integer|nil nginx: connections
+---@field proxy string|nil URL; "" for none
+---@field caFile string|nil
+---@field verify boolean|nil false checks no certificate
+---@field userAgent string|nil
+---@field skipRules boolean|nil sends what the documented rules refuse
+---@field onAttempt function|nil fun(record), told of each attempt
+---@field clock function|nil fun(): Unix time in seconds
+---@field sleep function|nil fun(seconds)
+---@field nonce function|nil fun(): decimal digits
+---@field transport function|nil fun(request, seconds): response, or nil, message, detail
+
+--- Options of a call.
+---@class qcimage.CallOptions
+---@field region string|nil
+---@field timeout number|nil seconds: the whole call
+---@field maxAttempts integer|nil
+---@field waitForState number|nil seconds to wait for an image that is still being made
+---@field raw boolean|nil parameters are named as they travel, and not checked
+
 local M = {}
 
 local function oneOf(...)

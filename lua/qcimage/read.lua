@@ -20,6 +20,18 @@ local BOM = "\239\187\191"
 ---@field body string the answer as received
 ---@field httpStatus integer
 ---@field attempts table[] records of what was tried
+---@field totalCount integer|nil of DescribeImages
+---@field imageSet qcimage.Image[]|nil of DescribeImages
+
+---@class qcimage.Image
+---@field imageId string
+---@field imageName string
+---@field imageDescription string
+---@field imageState string "NORMAL", "CREATING" and the like
+---@field imageType string "PRIVATE_IMAGE" and the like
+---@field imageCreator string
+---@field createdTime string as the service writes it
+---@field osName string
 
 local function stringOr(value, otherwise)
   return type(value) == "string" and value or otherwise

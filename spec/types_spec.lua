@@ -1,0 +1,224 @@
+--- The LuaCATS comments, by which editors complete and check, against the live tables.
+
+local actions = require "qcimage.actions"
+local errors = require "qcimage.errors"
+local image = require "qcimage"
+local options = require "qcimage.options"
+local process = require "spec.support.process"
+local readme = require "spec.support.readme"
+local stub = require "spec.support.stub"
+local text = require "qcimage.text"
+
+local classes, aliases, misplaced = {}, {}, {}
+local documented = {} -- functions of the module with comments of their own
+
+-- What a comment's line adds to the block that it stands in.
+local function readLine(line, block, place)
+  local class = line:match "^%-%-%-@class ([%w.]+)"
+  local field, optional, kind = line:match "^%-%-%-@field ([%w_]+)(%??) (.+)$"
+  local alias, words = line:match "^%-%-%-@alias ([%w.]+)%s*(.*)$"
+  if class then
+    block.class = { name = class, fields = {}, place = place }
+    classes[class] = block.class
+  elseif field then
+    -- the type ends at the first blank, but for what stands in fun(…): … and after ", "
+    block.class.fields[field] = (kind:find "^fun%(" and kind or kind:match "^(%S+)") .. (optional == "?" and "|nil" or "")
+  elseif alias then
+    block.alias = alias
+    aliases[alias] = words
+  elseif line:find "^%-%-%-|" then
+    aliases[block.alias] = aliases[block.alias] .. line:sub(5)
+  elseif line:find "^%-%-%-@param" or line:find "^%-%-%-@return" then
+    block.isFunction = true
+  end
+end
+
+-- Reads the comments of all files. A block belongs to the line right below it.
+local function readAll()
+  local files = process.run "find lua -name '*.lua'"
+  for name in files:gmatch "[^\n]+" do
+    local block, number = {}, 0
+    for line in io.lines(name) do
+      number = number + 1
+      if line:find "^%s*%-%-%-" then
+        readLine(line:gsub("^%s+", ""), block, name .. ":" .. number)
+      else
+        if block.class then
+          block.class.bound = line
+        elseif block.isFunction and not line:find "function" and not line:find "^%s*[%w_.]+ = " then
+          misplaced[#misplaced + 1] = name .. ":" .. number
+        end
+        local ownName = block.isFunction and line:match "^function image%.(%w+)"
+        if ownName then
+          documented[ownName] = true
+        end
+        block = {}
+      end
+    end
+  end
+end
+
+readAll()
+
+local function fieldsOf(name)
+  return text.keys(assert(classes[name], "there is no class " .. name).fields)
+end
+
+-- The words of "a"|"b" with the aliases put in.
+local function wordsOf(kind)
+  kind = kind:gsub("qcimage%.%w+", aliases)
+  local words = {}
+  for word in kind:gmatch '"([^"]+)"' do
+    words[word] = word
+  end
+  return text.keys(words)
+end
+
+describe("the types", function()
+  it("stand right above what they describe", function()
+    assert.same({}, misplaced)
+    assert.matches("^local image = ", classes["qcimage"].bound)
+    assert.matches("^local Client = ", classes["qcimage.Client"].bound)
+    assert.matches("^local Error = ", classes["qcimage.Error"].bound)
+    for name, class in pairs(classes) do -- those of plain tables stand alone
+      local isBound = class.bound:find "^local %w+ = " or class.bound == "" or class.bound:find "function"
+      assert.is_truthy(isBound, name)
+    end
+  end)
+
+  it("name each function of the module and each method of a client", function()
+    local functions = {}
+    for name in pairs(classes["qcimage"].fields) do
+      assert.is_nil(documented[name], name)
+      functions[name] = true
+    end
+    for name in pairs(documented) do
+      functions[name] = true
+    end
+    assert.same(text.keys(image), text.keys(functions))
+    local methods = {}
+    for name, value in pairs(getmetatable(stub.client()).__index) do
+      if type(value) == "function" and not name:find "^__" then
+        methods[name] = value
+      end
+    end
+    assert.same(text.keys(methods), fieldsOf "qcimage.Client")
+    for name in pairs(methods) do
+      local own = classes["qcimage"].fields[name]:gsub("^fun%(", "fun(self, "):gsub("self, %)", "self)")
+      assert.equal(own, (classes["qcimage.Client"].fields[name]:gsub(" may be called again$", "")))
+    end
+  end)
+
+  it("refer to classes that are there", function()
+    for _, class in pairs(classes) do
+      for field, kind in pairs(class.fields) do
+        for name in kind:gmatch "qcimage%.%w+" do
+          assert.is_truthy(classes[name] or aliases[name], ("%s: %s %s"):format(class.place, field, kind))
+        end
+      end
+    end
+  end)
+end)
+
+-- A value of each type, and what is none of it.
+local VALUES = {
+  string = "ap-guangzhou",
+  number = 1.5,
+  integer = 2,
+  boolean = true,
+  table = {},
+  ["function"] = print,
+}
+
+local function accepts(check, kind, value)
+  for part in kind:gmatch "[^|]+" do
+    if part == value or part == "number" and value == "integer" then
+      return true
+    end
+  end
+  return check(VALUES[value]) ~= true
+end
+
+describe("the types of options", function()
+  for class, known in pairs { ["qcimage.Options"] = options.client, ["qcimage.CallOptions"] = options.call } do
+    it("are what " .. class .. " takes", function()
+      assert.same(text.keys(known), fieldsOf(class))
+      for name, check in pairs(known) do
+        local kind = classes[class].fields[name]
+        assert.matches("|nil$", kind)
+        for _, word in ipairs(wordsOf(kind)) do
+          assert.is_true(check(word), name)
+        end
+        for part in kind:gmatch "[^|]+" do
+          if VALUES[part] ~= nil then
+            assert.is_truthy(check(VALUES[part]), ("option %s does not take a %s"):format(name, part))
+          end
+        end
+        for other in pairs(VALUES) do
+          assert.is_true(accepts(check, kind, other), ("option %s takes a %s"):format(name, other))
+        end
+      end
+    end)
+  end
+end)
+
+describe("the types of parameters", function()
+  local TYPES = { text = "string", texts = "string[]", integer = "integer", boolean = "boolean", objects = "table[]" }
+
+  for class, names in pairs { ["qcimage.ModifyParams"] = actions.modify, ["qcimage.DescribeParams"] = actions.describe } do
+    it("are those of " .. class .. " in either version", function()
+      local params = {}
+      for version, name in pairs(names) do
+        for param, rule in pairs(actions[version][name].params) do
+          params[param] = rule
+        end
+      end
+      assert.same(text.keys(params), fieldsOf(class))
+      for param, rule in pairs(params) do
+        assert.equal(TYPES[rule.type] .. (rule.required and "" or "|nil"), classes[class].fields[param], param)
+      end
+    end)
+  end
+end)
+
+describe("the words of an error", function()
+  local fields = classes["qcimage.Error"].fields
+
+  -- Words of the code style in the README from one text to another.
+  local function told(from, to)
+    local words = {}
+    local _, first = readme.text():find(from, 1, true)
+    local last = readme.text():find(to, first, true)
+    for word in readme.text():sub(first + 1, last - 1):gmatch "`\"?(%w+)\"?`" do
+      words[word] = word
+    end
+    return text.keys(words)
+  end
+
+  it("are those of the README", function()
+    assert.same(told("| `err.outcome` | means |", "| `err.kind` |"), wordsOf(fields.outcome))
+    local kinds = {}
+    for _, word in ipairs(told("| `err.kind` | `err.reason` |", "Also `code`")) do
+      kinds[word] = word
+    end
+    local both = {}
+    for _, field in ipairs { "kind", "reason" } do
+      for _, word in ipairs(wordsOf(fields[field])) do
+        both[word] = word
+      end
+    end
+    assert.same(text.keys(both), text.keys(kinds))
+    for name in pairs(fields) do
+      assert.is_truthy(readme.text():find(name, 1, true), "not in the README: " .. name)
+    end
+  end)
+
+  it("have a sentence for each way that a transport fails", function()
+    local words = {}
+    for _, word in ipairs(wordsOf(aliases["qcimage.NetworkReason"] .. aliases["qcimage.ResponseReason"])) do
+      words[word] = word
+    end
+    words.status = nil -- a whole answer, which the reader judges
+    assert.same(text.keys(words), text.keys(errors.TRANSPORT))
+  end)
+end)
