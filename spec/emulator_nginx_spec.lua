@@ -110,6 +110,24 @@ describe("emulator in nginx", function()
     assert.equal(name, server:images()[1].imageName)
   end
 
+  it("is a metadata service, where it is told to", function()
+    local path = "/latest/meta-data/cam/security-credentials/"
+    local request = { method = "GET", path = path, query = "", host = server.host, headers = {} }
+    assert.equal(404, (exchange(server, bytesOf(request))))
+    local other = support.start { args = { "--metadata", "--role-name", "a b", "--key-seconds", "60" } }
+    local status, _, body = exchange(other, bytesOf(request))
+    request.path = path .. "a%20b"
+    local _, headers, document = exchange(other, bytesOf(request))
+    other:control("DELETE", "keys")
+    local _, _, next = exchange(other, bytesOf(request))
+    other:stop()
+    assert.equal(200, status)
+    assert.equal("a b", body)
+    assert.equal("text/plain", headers["content-type"])
+    assert.is_true(math.abs(cjson.decode(document).ExpiredTime - os.time() - 60) <= 5)
+    assert.not_equal(cjson.decode(document).TmpSecretId, cjson.decode(next).TmpSecretId)
+  end)
+
   it("sends an answer byte by byte", function()
     server:fault { kind = "trickle", pause = 0.002 }
     local connection = connect(server)

@@ -18,6 +18,9 @@ emulator   a strict local double of the image service, in nginx, on 127.0.0.1
   --rate N            calls of one action in each calendar second [no limit]
   --clock-offset S    seconds by which its clock is off [0]
   --create-seconds S  how long an image is made or copied [2]
+  --key-seconds S     how long temporary keys live that STS and the metadata service give [7200]
+  --metadata          be an instance's metadata service, too: QCIMAGE_METADATA=http://127.0.0.1:PORT
+  --role-name NAME    the role of that instance [image-ops]
   --stop-with PID     end when this process ends, too
 
 Keys are taken from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_TOKEN; without
@@ -60,6 +63,9 @@ local EMULATOR = {
   ["--rate"] = { 1, number(1, 1000000, true), "rateLimit", true },
   ["--clock-offset"] = { 1, number(-1000000000, 1000000000), "clockOffset", true },
   ["--create-seconds"] = { 1, number(0, 1000000), "createSeconds", true },
+  ["--key-seconds"] = { 1, number(1, 1000000), "keySeconds", true },
+  ["--metadata"] = { 0, nil, "metadata", true },
+  ["--role-name"] = { 1, word, "roleName", true },
   ["--stop-with"] = { 1, number(1, 2147483647, true), "stopWith" },
 }
 

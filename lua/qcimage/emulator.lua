@@ -11,8 +11,10 @@
 local control = require "qcimage.emulator.control"
 local faults = require "qcimage.emulator.faults"
 local guard = require "qcimage.emulator.guard"
+local identities = require "qcimage.emulator.identities"
 local journal = require "qcimage.emulator.journal"
 local json = require "qcimage.emulator.json"
+local metadata = require "qcimage.emulator.metadata"
 local refusal = require "qcimage.emulator.refusal"
 local regions = require "qcimage.emulator.regions"
 local store = require "qcimage.emulator.store"
@@ -42,6 +44,10 @@ local APIS = { [v2.path] = v2, [v3.path] = v3 }
 ---@field requireHttps boolean|nil refuse plain http
 ---@field rateLimit number|nil calls of one action in each calendar second; no limit by default
 ---@field createSeconds number|nil [2] how long an image is made or copied
+---@field keySeconds number|nil [7200] how long temporary keys live that STS and the metadata service give
+---@field metadata boolean|nil also be the metadata service of an instance: /latest/meta-data/
+---@field roleName string|nil ["image-ops"] the role of that instance; "": none
+---@field instanceRegion string|nil ["ap-guangzhou"] its region
 ---@field clock nil|fun(): number wall time, seconds; os.time by default
 ---@field clockOffset number|nil seconds by which the emulator's clock is off
 ---@field digests table|nil {hmac(algorithm, key, text), sha256(text)}, raw; those of qcimage.core
@@ -71,6 +77,10 @@ local OPTIONS = {
   requireHttps = "boolean",
   rateLimit = "number",
   createSeconds = "number",
+  keySeconds = "number",
+  metadata = "boolean",
+  roleName = "string",
+  instanceRegion = "string",
   clock = "function",
   clockOffset = "number",
   digests = "table",
@@ -90,6 +100,7 @@ local function start(self)
   self.guard, self.faults = guard.new(), faults.new()
   self.journalOf = journal.new { self.secretKey, self.token }
   self.store = store.new(self.starting, self:now())
+  self.identities, self.instanceKeys = identities.new(self.own, self.digests.sha256), nil
 end
 
 -- An emulator; what is wrong with the options is raised at a level.
@@ -112,6 +123,10 @@ local function make(options, level)
     hostName = options.hostName and text.lower(options.hostName),
     requireHttps = options.requireHttps,
     rateLimit = options.rateLimit,
+    keySeconds = options.keySeconds or 7200,
+    metadata = options.metadata,
+    roleName = options.roleName or "image-ops",
+    instanceRegion = options.instanceRegion or "ap-guangzhou",
     clock = options.clock or os.time,
     clockOffset = options.clockOffset or 0,
     digests = options.digests or require "qcimage.core",
@@ -125,6 +140,14 @@ local function make(options, level)
     newId = function()
       return text.hex(self.digests.sha256("image" .. self:taskId())):sub(1, 8)
     end,
+  }
+  local account = self.starting.accountId
+  self.own = {
+    secretId = self.secretId,
+    secretKey = self.secretKey,
+    token = self.token,
+    arn = ("qcs::cam::uin/%s:uin/%s"):format(account, account),
+    kind = "CAMUser",
   }
   local ok, message = pcall(start, self)
   if not ok then
@@ -186,10 +209,10 @@ function Emulator:clearFaults()
   self.faults = faults.new()
 end
 
-local SETTINGS = { rateLimit = true, clockOffset = true, createSeconds = true }
+local SETTINGS = { rateLimit = true, clockOffset = true, createSeconds = true, keySeconds = true }
 
 --- Changes how the emulator behaves from now on. Raises what is wrong with the settings.
----@param settings table rateLimit (0: no limit), clockOffset, createSeconds
+---@param settings table rateLimit (0: no limit), clockOffset, createSeconds, keySeconds
 function Emulator:set(settings)
   if type(settings) ~= "table" then
     error("the settings must be an object", 2)
@@ -205,8 +228,14 @@ function Emulator:set(settings)
     self.rateLimit = settings.rateLimit > 0 and settings.rateLimit or nil
   end
   self.clockOffset = settings.clockOffset or self.clockOffset
+  self.keySeconds = settings.keySeconds or self.keySeconds
   self.starting.createSeconds = settings.createSeconds or self.starting.createSeconds
   self.store.createSeconds = self.starting.createSeconds
+end
+
+--- Ends all temporary keys now, though they were told to live longer. New ones are given to whoever asks.
+function Emulator:endKeys()
+  self.identities:endAll(self:now())
 end
 
 --- What was asked and done, oldest first: time, api, action, region, secretId, nonce, params, applied
@@ -244,7 +273,7 @@ function Emulator:setImages(images)
   self.store = result
 end
 
---- Back to the start: images, nonces, faults, journal. Settings stay.
+--- Back to the start: images, nonces, temporary keys, faults, journal. Settings stay.
 function Emulator:reset()
   start(self)
 end
@@ -310,6 +339,10 @@ function Emulator:handle(request)
   local response = { status = 200, headers = headersOf(self) }
   if request.path:sub(1, #control.PREFIX) == control.PREFIX then
     response.status, response.body = control.handle(self, request)
+    return response
+  end
+  if self.metadata and request.path:sub(1, #metadata.PREFIX) == metadata.PREFIX then
+    metadata.handle(self, request, response)
     return response
   end
   local api = APIS[request.path]

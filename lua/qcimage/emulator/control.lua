@@ -87,6 +87,12 @@ local PATHS = {
       return try(emulator, "set", body)
     end,
   },
+  keys = {
+    DELETE = function(emulator)
+      emulator:endKeys()
+      return 200, OK
+    end,
+  },
   reset = {
     POST = function(emulator)
       emulator:reset()

@@ -22,7 +22,7 @@ local FIELDS = {
   kind = "string",
   count = "number", -- of requests, 1 by default
   seconds = "number", -- how long it lasts, instead of count
-  action = "string", -- only requests of this action
+  action = "string", -- only requests of this action; "metadata": those of the metadata service, which no other hits
   delay = "number", -- seconds before the answer (or its loss)
   status = "number",
   body = "string",
@@ -113,11 +113,12 @@ end
 --- The fault that hits the next request of an action.
 ---@param action string
 ---@param now number
+---@param isNamed boolean|nil only a fault that names the action
 ---@return table|nil fault
-function Faults:take(action, now)
+function Faults:take(action, now, isNamed)
   self:settle(now)
   for _, fault in ipairs(self.waiting) do
-    if not fault.action or fault.action == action then
+    if fault.action == action or not fault.action and not isNamed then
       fault.left = fault.left and fault.left - 1
       return fault
     end

@@ -9,6 +9,7 @@ local actions = require "qcimage.emulator.api2.actions"
 local codes = require "qcimage.emulator.codes"
 local form = require "qcimage.emulator.form"
 local guard = require "qcimage.emulator.guard"
+local identities = require "qcimage.emulator.identities"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
 local regions = require "qcimage.emulator.regions"
@@ -106,7 +107,8 @@ end
 
 -- Checks the signature, the token, the time and the nonce.
 local function authenticate(emulator, request, list, params)
-  if params.SecretId ~= emulator.secretId then
+  local identity = emulator.identities:find(params.SecretId)
+  if not identity then
     refuse(codes.secretId, "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
   local ok, message = signature.check({
@@ -116,16 +118,17 @@ local function authenticate(emulator, request, list, params)
     path = request.path,
     params = list,
     digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
-    key = emulator.secretKey,
+    key = identity.secretKey,
     given = params.Signature,
   }, emulator.digests.hmac)
   if not ok then
     refuse(codes.signature, "%s", message)
   end
-  if params.Token ~= emulator.token then
-    refuse(codes.token, params.Token and "the Token is wrong" or "these keys need a Token")
-  end
   local now = emulator:now()
+  local problem = identities.tokenProblem(identity, params.Token, "Token", now)
+  if problem then
+    refuse(codes.token, "%s", problem)
+  end
   local timestamp = tonumber(params.Timestamp)
   if not guard.inTime(timestamp, now) then
     refuse(

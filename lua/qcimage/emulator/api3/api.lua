@@ -1,4 +1,4 @@
---- emulator/api3/api.lua - API 3.0 at /: who calls, and is it really them; the envelope of the answer.
+--- emulator/api3/api.lua - API 3.0 at /, of CVM and of STS: who calls, and is it really them; the envelope of the answer.
 --- Only POST of JSON signed with TC3-HMAC-SHA256. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710 (requests, public parameters, signatures),
@@ -8,9 +8,11 @@ local actions = require "qcimage.emulator.api3.actions"
 local check = require "qcimage.emulator.api3.check"
 local codes = require "qcimage.emulator.codes"
 local guard = require "qcimage.emulator.guard"
+local identities = require "qcimage.emulator.identities"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
 local signature = require "qcimage.emulator.signature.tc3"
+local sts = require "qcimage.emulator.api3.sts"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -23,8 +25,14 @@ M.tooLarge = "RequestSizeLimitExceeded"
 --- Bytes of a body at most.
 M.MAX_BODY = 10485760
 
-local VERSION = "2017-03-12"
-local SERVICE = "cvm"
+local UNSIGNED = "SKIP"
+
+-- What is served, by X-TC-Version: no two services have the same.
+local CVM = { name = "cvm", version = "2017-03-12", actions = actions }
+local SERVICES = {
+  [CVM.version] = CVM,
+  ["2018-08-13"] = { name = "sts", actions = sts },
+}
 local WANTED = "the emulator takes API 3.0 as a POST of application/json signed with " .. signature.ALGORITHM
 
 local refuse = refusal.raise
@@ -62,7 +70,7 @@ local function needed(request, name)
 end
 
 -- Headers that are signed, by name; the stages before the signature itself.
-local function checkScope(auth, request, timestamp)
+local function checkScope(auth, request, timestamp, service)
   local date = os.date("!%Y-%m-%d", timestamp)
   local failure = "AuthFailure.SignatureFailure"
   if auth.date ~= date then
@@ -72,8 +80,8 @@ local function checkScope(auth, request, timestamp)
       text.show(auth.date),
       date
     )
-  elseif auth.service ~= SERVICE then
-    refuse(failure, "the service in Credential is %s, not %s", text.show(auth.service), SERVICE)
+  elseif auth.service ~= service then
+    refuse(failure, "the service in Credential is %s, not %s", text.show(auth.service), service)
   elseif auth.terminator ~= signature.TERMINATOR then
     refuse(failure, "Credential ends with %s, not %s", text.show(auth.terminator), signature.TERMINATOR)
   end
@@ -95,7 +103,8 @@ local function checkScope(auth, request, timestamp)
   return headers
 end
 
-local function authenticate(emulator, request, timestampText)
+-- Whose request it is.
+local function authenticate(emulator, request, timestampText, service)
   local header = request.headers.authorization
   local auth = header and signature.parse(header)
   if not auth then
@@ -103,10 +112,12 @@ local function authenticate(emulator, request, timestampText)
       "AuthFailure.InvalidAuthorization",
       "the header Authorization is not %s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX",
       signature.ALGORITHM,
-      SERVICE,
+      service,
       signature.TERMINATOR
     )
-  elseif auth.secretId ~= emulator.secretId then
+  end
+  local identity = emulator.identities:find(auth.secretId)
+  if not identity then
     refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
   local timestamp = timestampText:find "^%d+$" and #timestampText < 16 and tonumber(timestampText)
@@ -123,7 +134,7 @@ local function authenticate(emulator, request, timestampText)
       math.floor(now)
     )
   end
-  local headers = checkScope(auth, request, timestamp)
+  local headers = checkScope(auth, request, timestamp, service)
   local unsigned = request.headers["x-tc-content-sha256"] == signature.UNSIGNED
   local ok, message = signature.check({
     method = request.method,
@@ -135,20 +146,21 @@ local function authenticate(emulator, request, timestampText)
     timestamp = timestampText,
     date = auth.date,
     service = auth.service,
-    key = emulator.secretKey,
+    key = identity.secretKey,
     given = auth.signature,
   }, emulator.digests)
   if not ok then
     refuse("AuthFailure.SignatureFailure", "%s", message)
   end
-  local token = request.headers["x-tc-token"]
-  if token ~= emulator.token then
-    refuse("AuthFailure.TokenFailure", token and "X-TC-Token is wrong" or "these keys need X-TC-Token")
+  local problem = identities.tokenProblem(identity, request.headers["x-tc-token"], "X-TC-Token", now)
+  if problem then
+    refuse("AuthFailure.TokenFailure", "%s", problem)
   end
+  return identity
 end
 
 -- Hosts of the public cloud name the product first; other hosts are as good as any.
-local function checkHost(emulator, request)
+local function checkHost(emulator, request, service)
   local name = text.lower(request.host):gsub(":%d+$", "")
   if emulator.hostName and name ~= emulator.hostName then
     refuse("NoSuchProduct", "this is %s, not %s", emulator.hostName, text.show(name))
@@ -156,28 +168,45 @@ local function checkHost(emulator, request)
   local product = name:match "^([^.]*).*%.tencentcloudapi%.com$"
     or name:match "^([^.]*).*%.tencentcloudapi%.cn$"
     or name:match "^([^.]*).*%.tencentcloudapi%.com%.cn$"
-  if product and product ~= SERVICE or name:find "%.api%.qcloud%.com$" then
-    refuse("NoSuchProduct", "the host %s is not that of %s", text.show(name), SERVICE)
+  if product and product ~= service or name:find "%.api%.qcloud%.com$" then
+    refuse("NoSuchProduct", "the host %s is not that of %s", text.show(name), service)
   end
+end
+
+-- The parameters as the journal keeps them: a web identity's token is a secret.
+local function journalled(action, params)
+  if not action.secret or params[action.secret] == nil then
+    return params
+  end
+  local copy = {}
+  for name, value in pairs(params) do
+    copy[name] = name == action.secret and "***" or value
+  end
+  return copy
 end
 
 --- Reads a request up to the point where it is known to be the account's own.
 ---@param emulator table
 ---@param request table
 ---@param entry table journal entry, filled as far as the request is known
----@return table call {action, actionName, body, region}
+---@return table call {action, actionName, params, region, identity}
 function M.receive(emulator, request, entry)
   checkForm(emulator, request)
   local action = needed(request, "x-tc-action")
   local version = needed(request, "x-tc-version")
   local timestamp = needed(request, "x-tc-timestamp")
   entry.action, entry.region = action, request.headers["x-tc-region"]
-  authenticate(emulator, request, timestamp)
-  entry.secretId = emulator.secretId
-  checkHost(emulator, request)
-  if version ~= VERSION then
-    refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), VERSION)
-  elseif not actions[action] then
+  local service = SERVICES[version] or CVM
+  local known = service.actions[action]
+  local identity
+  if not (known and known.unsigned and request.headers.authorization == UNSIGNED) then
+    identity = authenticate(emulator, request, timestamp, service.name)
+    entry.secretId = identity.secretId
+  end
+  checkHost(emulator, request, service.name)
+  if not SERVICES[version] then
+    refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), CVM.version)
+  elseif not known then
     refuse("InvalidAction", "there is no action %s", text.show(action))
   end
   local region = needed(request, "x-tc-region")
@@ -190,8 +219,8 @@ function M.receive(emulator, request, entry)
   elseif type(params) ~= "table" or not request.body:find "^%s*{" then
     refuse(codes.assumed3.body, "the body is not a JSON object%s", problem and ": " .. problem or "")
   end
-  entry.params = params
-  return { action = actions[action], actionName = action, params = params, region = region }
+  entry.params = journalled(known, params)
+  return { action = known, actionName = action, params = params, region = region, identity = identity }
 end
 
 --- Does what a call asks for.
