@@ -33,8 +33,9 @@ local client = require "qcimage.client"
 ---@field modify fun(params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- One page of DescribeImages; the result has totalCount and imageSet.
 ---@field describe fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
---- All images, page by page. Raises the error at the loop; it never ends early in silence.
----@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?
+--- All images, each once, and the result of the page that it came from. Raises the error, as a table, at the loop;
+--- it never ends early in silence. In Lua 5.1 its transport cannot yield.
+---@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
 --- Any other image action by the API's name; with the option raw = true, parameters as they travel.
 ---@field call fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- The signed request of a call, not sent.
@@ -47,6 +48,9 @@ local image = { _VERSION = client.VERSION }
 ---@param options qcimage.Options|nil
 ---@return qcimage.Client
 function image.new(options)
+  if options == image then
+    error("call image.new(...) with a dot, not with a colon", 2)
+  end
   local made = client.new(options, 3)
   return made
 end
@@ -71,10 +75,12 @@ end
 
 for name, call in pairs(client.functions) do
   image[name] = function(...)
-    if name == "close" and isSet then
+    if (...) == image then
+      error(("call image.%s(...) with a dot, not with a colon"):format(name), 2)
+    elseif name == "close" and isSet then
       return -- who set it closes it, and the next call must not go elsewhere
     end
-    default = default or client.new(nil, 3)
+    default = default or client.new(nil, 3, true)
     local result, message, err = call(default, 3, ...)
     if name == "close" then
       default = nil

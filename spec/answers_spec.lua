@@ -76,7 +76,7 @@ describe("an answer of API 2.0", function()
     assert.equal("ResourceNotFound", err.codeDesc)
     assert.equal(200, err.httpStatus)
     assert.equal(
-      "ModifyImageAttributes: 5000 (ResourceNotFound): (100004)镜像不存在; nothing was changed",
+      "ModifyImageAttributes: 5000 (ResourceNotFound): (100004)镜像不存在 (in gz); nothing was changed",
       message
     )
     assert.equal(5100, fails("service", "internal", "unknown", '{"code":"5100","message":""}').code)
@@ -150,7 +150,7 @@ describe("an answer of API 3.0", function()
     assert.equal("InvalidImageId.NotFound", err.code)
     assert.equal("", err.serviceMessage)
     assert.is_nil(err.requestId)
-    assert.equal("ModifyImageAttribute: InvalidImageId.NotFound; nothing was changed", "" .. message)
+    assert.equal("ModifyImageAttribute: InvalidImageId.NotFound (in ap-guangzhou); nothing was changed", "" .. message)
   end)
 
   it("is understood by its full code first, then by its family", function()
@@ -170,7 +170,7 @@ describe("an answer of API 3.0", function()
       ["FailedOperation"] = { "internal", "unknown" },
       ["UnauthorizedOperation"] = { "permission", "rejected" },
       ["NeverHeardOf.It"] = { nil, "unknown" },
-      ["InvalidImageNameXDuplicate"] = { nil, "unknown" },
+      ["InvalidImageNameXDuplicate"] = { nil, "rejected" },
     } do
       local err = fails(
         "service",
@@ -289,7 +289,7 @@ describe("a failure of the network", function()
     err, message = fails("network", "closed", "unknown", { fail = "reset", sent = true, reason = "closed" })
     assert.equal("closed", err.reason)
     assert.matches("reset; the change may have been made", message)
-    fails("network", nil, "unknown", { fail = "no word about it" })
+    fails("network", "closed", "unknown", { fail = "no word about it" })
     fails("response", "tooLarge", "unknown", { fail = "too much", sent = true, reason = "tooLarge" })
   end)
 

@@ -60,8 +60,9 @@ describe("the error idioms of Lua", function()
       end
     end)
     assert.is_false(ok)
-    assert.equal("string", type(raised))
-    assert.matches("^[^:]*idioms_spec%.lua:%d+: DescribeImages: 4000: no", raised)
+    assert.equal("rejected", raised.outcome)
+    assert.equal("DescribeImages: 4000: no", tostring(raised))
+    assert.equal("failed: DescribeImages: 4000: no.", "failed: " .. raised .. ".")
   end)
 
   it("reach through a coroutine", function()

@@ -25,6 +25,9 @@ local PRELUDE = [[
         options[name] = value
       end
     end
+    if options.credentials then
+      options.secretId, options.secretKey = nil, nil
+    end
     return image.new(options)
   end
   local function collect()
@@ -179,8 +182,8 @@ describe("a call", function()
           credentials = function()
             key = key + 1
             return {
-              secretId = key == 1 and "AKIDqcimageEXAMPLE000000000000000001" or "AKIDother",
-              secretKey = key == 1 and "qcimageEXAMPLEsecret0000000000001" or "other" .. key,
+              secretId = key ~= 2 and "AKIDqcimageEXAMPLE000000000000000001" or "AKIDother",
+              secretKey = key ~= 2 and "qcimageEXAMPLEsecret0000000000001" or "other" .. key,
             }
           end,
           sleep = function()
@@ -196,13 +199,13 @@ describe("a call", function()
     ]]
   end)
 
-  it("lets an error in a hook through as it is, and leaves the client usable", function()
+  it("gives what the caller's functions throw as its own error, and leaves the client usable", function()
     local kept = raw.start {
       { { "loop", { { "recv" }, { "send", 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"code":0}' } } } },
     }
     run(
       [[
-      local trouble = { "trouble" }
+      local trouble = setmetatable({}, { __tostring = function() return "trouble" end })
       local raised
       local function throwing(name, usual)
         return function(...)
@@ -222,22 +225,22 @@ describe("a call", function()
           return { secretId = "AKIDxxxxxxxx", secretKey = "thekey" }
         end),
       }
-      for _, name in ipairs { "onAttempt", "clock", "nonce", "credentials" } do
+      for _, name in ipairs { "clock", "nonce", "credentials" } do
         for i = 1, 20 do
           raised = name
-          local ok, what = pcall(client.modify, client, { imageId = "img-1" })
-          assert(not ok and what == trouble, name)
+          local result, message, err = client:modify { imageId = "img-1" }
+          assert(not result and message:find "threw: trouble" and err.outcome == "notSent", message)
           raised = nil
           assert(client:modify { imageId = "img-1" })
         end
       end
-      -- in a coroutine that dies of it
+      -- after a success, in a coroutine
       raised = "onAttempt"
       local thread = coroutine.create(function()
         return client:modify { imageId = "img-1" }
       end)
-      local ok, what = coroutine.resume(thread)
-      assert(not ok and what == trouble)
+      local ok, result = coroutine.resume(thread)
+      assert(ok and result.code == 0 and result.hookError == "onAttempt threw: trouble")
       thread, raised = nil, nil
       collect()
       assert(client:modify { imageId = "img-1" })
@@ -253,8 +256,8 @@ describe("a call", function()
           sleep = throwing("sleep", function() end),
         }
         raised = name
-        ok, what = pcall(other.modify, other, { imageId = "img-1" })
-        assert(not ok and what == trouble, name)
+        local _, message, err = other:modify { imageId = "img-1" }
+        assert(message:find "threw: trouble" and err.outcome == "unknown", message)
         raised = nil
         assert(other:modify { imageId = "img-1" })
       end

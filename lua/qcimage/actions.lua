@@ -10,6 +10,8 @@
 ---   reads       true: changes nothing
 ---   oneOf       names of two parameters of which exactly one is required
 ---   answer      API 2.0 only: names and words of the answer that become those of API 3.0
+---   lists       lists of the result, each with the lists that its items have: null becomes an empty one
+---   changes     names of the parameters that name the images it changes, and their region if that is another
 ---
 --- Fields of a parameter:
 ---   type        "text", "integer", "boolean", "flag" (a boolean that travels as text), "texts" (a
@@ -23,6 +25,7 @@
 ---   words       allowed texts: a map to what travels
 ---   default     value when absent
 ---   filter      API 3.0: the value travels as a filter of this name
+---   region      true: a region, which travels as the API version names it
 ---   source      where the rule is documented
 
 local M = {}
@@ -67,11 +70,11 @@ local V2_DESCRIPTION = {
   pattern = "^[A-Za-z0-9_%-]*$",
   chars = "A-Z a-z 0-9 - _",
   blank = true,
-  source = V2_MODIFY,
+  source = "the English page of ModifyImageAttributes",
 }
 local ID = { type = "text", required = true }
 local IDS = { type = "texts", required = true }
-local REGION = { type = "text", required = true }
+local REGION = { type = "text", required = true, region = true }
 
 local function with(base, changes)
   local copy = {}
@@ -90,6 +93,7 @@ local LIMIT = { type = "integer", min = 1, max = 100 }
 M["2.0"] = {
   ModifyImageAttributes = {
     repeatable = true,
+    changes = { images = "imageId" },
     params = { imageId = ID, imageName = V2_NAME, imageDescription = V2_DESCRIPTION },
   },
   DescribeImages = {
@@ -102,6 +106,7 @@ M["2.0"] = {
       offset = OFFSET,
       limit = LIMIT,
     },
+    lists = { imageSet = {} },
     answer = {
       imageSet = {
         unImgId = { name = "imageId" },
@@ -120,13 +125,19 @@ M["2.0"] = {
       imageDescription = V2_DESCRIPTION,
     },
   },
-  DeleteImages = { params = { imageIds = IDS } },
+  DeleteImages = { changes = { images = "imageIds" }, params = { imageIds = IDS } },
   SyncCvmImage = {
+    changes = { images = "imgIdList", region = "srcRegion" },
     params = { srcRegion = REGION, imgIdList = IDS, dstRegion = with(REGION, { type = "texts" }) },
   },
-  ShareImage = { repeatable = true, params = { imageId = ID, uinList = with(IDS, { items = 50 }) } },
+  ShareImage = {
+    repeatable = true,
+    changes = { images = "imageId" },
+    params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
+  },
   CancelShareImage = {
     repeatable = true,
+    changes = { images = "imageId" },
     params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
   },
   GetImageShareUinInfo = {
@@ -168,6 +179,7 @@ local LICENSES = set { "TencentCloud", "BYOL" }
 M["3.0"] = {
   ModifyImageAttribute = {
     repeatable = true,
+    changes = { images = "imageId" },
     params = {
       imageId = ID,
       imageName = with(V3_NAME, { blank = "omit" }),
@@ -179,6 +191,7 @@ M["3.0"] = {
   DescribeImages = {
     repeatable = true,
     reads = true,
+    lists = { imageSet = { "snapshotSet", "tags" } },
     params = {
       imageIds = { type = "texts", filter = "image-id" },
       imageType = { type = "text", filter = "image-type" },
@@ -208,8 +221,13 @@ M["3.0"] = {
       imageFamily = TEXT,
     },
   },
-  DeleteImages = { params = { imageIds = IDS, deleteBindedSnap = BOOLEAN, dryRun = BOOLEAN } },
+  DeleteImages = {
+    changes = { images = "imageIds" },
+    params = { imageIds = IDS, deleteBindedSnap = BOOLEAN, dryRun = BOOLEAN },
+  },
   SyncImages = {
+    changes = { images = "imageIds" },
+    lists = { imageSet = {} },
     params = {
       imageIds = with(IDS, { items = 1 }),
       destinationRegions = with(REGION, { type = "texts" }),
@@ -222,16 +240,27 @@ M["3.0"] = {
   },
   ModifyImageSharePermission = {
     repeatable = true,
+    changes = { images = "imageId" },
     params = {
       imageId = ID,
       accountIds = with(IDS, { items = 500 }),
       permission = { type = "text", required = true, words = set { "SHARE", "CANCEL" } },
     },
   },
-  DescribeImageSharePermission = { repeatable = true, reads = true, params = { imageId = ID } },
+  DescribeImageSharePermission = {
+    repeatable = true,
+    reads = true,
+    lists = { sharePermissionSet = {} },
+    params = { imageId = ID },
+  },
   DescribeImageQuota = { repeatable = true, reads = true, params = {} },
   DescribeImageFromFamily = { repeatable = true, reads = true, params = { imageFamily = TEXT } },
-  DescribeImportImageOs = { repeatable = true, reads = true, params = {} },
+  DescribeImportImageOs = {
+    repeatable = true,
+    reads = true,
+    lists = { importImageOsVersionSet = { "osVersions", "architecture" } },
+    params = {},
+  },
   ImportImage = {
     params = {
       architecture = { type = "text", required = true, words = set { "x86_64", "i386", "arm_64" } },
@@ -258,6 +287,8 @@ M["3.0"] = {
     },
   },
   ExportImages = {
+    changes = { images = "imageIds" },
+    lists = { cosPaths = {} },
     params = {
       bucketName = ID,
       imageIds = TEXTS,

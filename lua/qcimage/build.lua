@@ -47,7 +47,7 @@ local function flatten(params, name, value, depth)
   elseif kind == "string" or kind == "boolean" then
     params[name] = tostring(value)
   else
-    return name, ("cannot be a %s"):format(kind)
+    return name, value == json.null and "cannot be JSON null" or ("cannot be a %s"):format(kind)
   end
 end
 
@@ -191,7 +191,7 @@ end
 ---@field language string|nil
 ---@field userAgent string
 ---@field time integer Unix seconds
----@field nonce string decimal digits
+---@field nonce string|nil decimal digits, in API 2.0
 ---@field stages boolean|nil also give what was signed
 
 --- Makes a signed request.

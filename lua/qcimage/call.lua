@@ -1,19 +1,19 @@
---- call.lua - one call: check, then attempts, each built and signed afresh, until one settles it.
---- Reaches the outside only through what the client holds: transport, clock, sleep, nonce.
+--- call.lua - one call: attempts, each built and signed afresh, until one settles it.
+--- Reaches the outside only through what the client holds: credentials, transport, clock, sleep, nonce.
 --- Part of qcimage, see LICENSE.
 
-local actions = require "qcimage.actions"
 local build = require "qcimage.build"
-local check = require "qcimage.check"
+local clock = require "qcimage.clock"
 local codes = require "qcimage.codes"
 local core = require "qcimage.core"
-local credentials = require "qcimage.credentials"
-local endpoints = require "qcimage.endpoint"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
 local limits = require "qcimage.limits"
 local look = require "qcimage.look"
+local prepare = require "qcimage.prepare"
+local protect = require "qcimage.protect"
 local read = require "qcimage.read"
+local redact = require "qcimage.redact"
 local retry = require "qcimage.retry"
 local text = require "qcimage.text"
 
@@ -22,149 +22,78 @@ local M = {}
 local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\" "
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
--- Parameters that come unchecked, as they are now: the caller's table may change while the call waits.
--- What nests deeper is refused when the request is built.
-local COPIED_DEPTH = 64
-
-local function copied(value, depth)
-  if type(value) ~= "table" or depth > COPIED_DEPTH then
-    return value
-  end
-  local copy = {}
-  for key, item in pairs(value) do
-    copy[key] = copied(item, depth + 1)
-  end
-  return copy
-end
-
---- Puts together what a call needs, up to the first attempt.
----@param client table
----@param name string the action
----@param params table
----@param options table checked
----@return table|nil call
----@return qcimage.Error|nil err
-function M.prepare(client, name, params, options)
-  local deadline = core.monotonic() + (options.timeout or client.options.timeout or limits.timeout)
-  if client.closed then
-    return nil, errors.notSent("unsupported", name .. ": the client is closed")
-  elseif client.fault then
-    return nil, errors.notSent("parameter", client.fault.message, client.fault.variable)
-  end
-  local version = client.version
-  local action = actions[version][name]
-  if options.raw and build.isActionName(name) then
-    action = { name = name, host = action and action.host }
-  elseif not action then
-    local message = ("%s in API %s%s"):format(
-      text.unknown("action", name, actions[version]),
-      version,
-      options.raw and "" or "; raw = true sends it as it is"
-    )
-    return nil, errors.notSent("parameter", message, "action")
-  end
-
-  local method = client.options.method or "POST"
-  local values, wanted
-  if options.raw then
-    values = copied(params, 0)
-  else
-    local message, field
-    values, message, field = check.params(action, params, {
-      version = version,
-      skipRules = client.options.skipRules,
-    })
-    if not values then
-      return nil, errors.notSent("parameter", message, field)
-    end
-    wanted = {}
-    for each in pairs(action.params) do
-      wanted[each] = params[each]
-    end
-  end
-
-  local region = options.region or client.region
-  if not region then
-    return nil,
-      errors.notSent(
-        "parameter",
-        name
-          .. ": no region: looked at the option region (not given)"
-          .. " and at the environment (TENCENTCLOUD_REGION is not set)",
-        "region"
-      )
-  end
-  local given, problem, where = client.provider()
+-- The credentials of the next attempt, which may be others than the last one had. Returns nil, or an error.
+local function authenticate(call)
+  local client, name = call.client, call.action.name
+  local given, problem, field = call.fresh, nil, nil
+  call.fresh = nil
   if not given then
-    return nil, errors.notSent("credentials", ("%s: %s"):format(name, problem), where)
+    given, problem, field = client.provider()
   end
-  local signer, signerProblem = client.signerOf(given)
+  if not given then
+    return errors.notSent("credentials", ("%s: %s"):format(name, problem), field)
+  end
+  local signer, fault = client.signerOf(given)
   if not signer then
-    return nil, errors.notSent("unsupported", ("%s: %s"):format(name, signerProblem))
+    return errors.notSent("unsupported", ("%s: %s"):format(name, fault))
   end
-
-  return {
-    client = client,
-    version = version,
-    action = action,
-    wanted = wanted,
-    values = values,
-    method = method,
-    endpoint = client.endpoint or endpoints.default(version, action),
-    region = endpoints.region(region, version),
-    credentials = given,
-    signer = signer,
-    signatureMethod = client.options.signatureMethod or "HmacSHA256",
-    language = client.options.language,
-    userAgent = client.userAgent,
-    deadline = deadline,
-    maxAttempts = options.maxAttempts or client.options.maxAttempts or limits.maxAttempts,
-    attempts = {},
-  }
+  call.credentials, call.signer = given, signer
 end
 
---- Builds and signs the request of the next attempt: new time, new nonce.
----@param call table
----@return table|nil request
----@return qcimage.Error|nil err
-function M.build(call)
-  local client = call.client
-  if client.closed then
-    return nil, errors.notSent("unsupported", call.action.name .. ": the client is closed")
-  end
-  local now = client.clock()
+-- The time and, in API 2.0, the nonce of the next attempt. Returns nil, or an error.
+local function stamp(call)
+  local client, name = call.client, call.action.name
+  local now, problem = client.clock()
   if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
-    return nil,
-      errors.notSent("parameter", ("%s: the option clock gave %s; Unix time in seconds is due"):format(
-        call.action.name,
-        text.show(now)
-      ), "clock")
+    problem = now == nil and problem
+      or ("the option clock gave %s; Unix time in seconds is due"):format(text.show(now))
+    return errors.notSent("parameter", ("%s: %s"):format(name, problem), "clock")
   end
   call.now = now
   call.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
   call.time = math.floor(now + call.offset)
-  local nonce, problem = client.nonce()
+  if call.version == "3.0" then -- which has no nonce
+    return nil
+  end
+  local nonce, fault = client.nonce()
+  if nonce == nil and not client.options.nonce then
+    return errors.notSent("unsupported", ("%s: %s"):format(name, fault))
+  end
   nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
   if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then
-    local message = problem or "the option nonce must give decimal digits"
-    return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, message), "nonce")
+    fault = nonce == nil and fault or "the option nonce must give decimal digits"
+    return errors.notSent("parameter", ("%s: %s"):format(name, fault), "nonce")
   end
   call.nonce = nonce
+end
+
+--- Builds and signs the request of the next attempt: credentials asked for again, new time, new nonce.
+---@param call qcimage.Call
+---@return table|nil request
+---@return qcimage.Error|nil err
+function M.build(call)
+  local client = call.client
+  local err = not client.closed and (authenticate(call) or stamp(call))
+  if client.closed then -- before, or by what was asked
+    err = errors.notSent("unsupported", call.action.name .. ": the client is closed")
+  end
+  if err then
+    return nil, err
+  end
   local request, message, field, kind = build.request(call)
   if not request then
     return nil, errors.notSent(kind, message, field)
   end
   -- kept apart from the request, which a transport may change
-  local carrier = request.headers.Authorization or request.body or request.url
+  local carrier, given = request.headers.Authorization or request.body or request.url, call.credentials
   function call.redact(foreign)
-    return credentials.redact(foreign, call.credentials, build.signature(carrier))
+    return redact.call(foreign, given, build.signature(carrier))
   end
   return request
 end
 
 -- What a transport that failed says, as an error.
 local function transportError(call, message, detail)
-  detail = type(detail) == "table" and detail or {}
   local reason = detail.reason
   local kind = detail.kind or (reason == "tooLarge" or reason == "format") and "response" or "network"
   return errors.new {
@@ -173,32 +102,8 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(
-      call.action.name,
-      text.clean(call.redact(tostring(message or "the transport gave no message")), 500)
-    ),
+    message = ("%s: %s"):format(call.action.name, text.clean(call.redact(message), 500)),
   }
-end
-
--- The answer of a transport of the caller's in the form that ours give: headers are text by name, the first
--- of those that came as a list. Nil without a status or a body.
-local function tidied(response)
-  local status = response.status
-  if type(status) ~= "number" or status < 100 or status > 999 or status % 1 ~= 0 then
-    return nil
-  elseif type(response.body) ~= "string" then
-    return nil
-  end
-  local headers = {}
-  for name, value in pairs(type(response.headers) == "table" and response.headers or {}) do
-    if type(value) == "table" then
-      value = value[1]
-    end
-    if type(value) == "string" or type(value) == "number" then
-      headers[name] = tostring(value)
-    end
-  end
-  return { status = status, headers = headers, body = response.body }
 end
 
 -- One attempt: returns a result, or nil and an error; and the answer where there was one.
@@ -210,78 +115,51 @@ local function try(call, request)
   end
   local response, message, detail =
     client.transport(request, math.min(left, client.options.attemptTimeout or limits.attemptTimeout))
-  if type(response) ~= "table" then
+  if not response then
     return nil, transportError(call, message, detail)
-  end
-  if client.options.transport then
-    response = tidied(response)
-    if not response then
-      return nil, transportError(call, "the transport gave no status or no body", { reason = "format" })
-    end
   end
   local result, err = read.response(call, response)
   return result, err, response
 end
 
--- Seconds that a clock may be off before the service minds (300), less some for the way.
-local TOLERATED = 240
-
--- After a refusal of the clock: learns the offset from the answer's Date. Returns whether the next attempt
--- differs.
-local function correctClock(call, err, response, elapsed)
-  local date = response and httpdate.parse(response.headers.date)
-  local offset = date and math.floor(date - (call.now + elapsed) + 0.5) -- a Date has whole seconds
-  if date and not (date >= 0 and date <= limits.latestTime) then
-    offset = nil
+-- Tells the caller's hook of an attempt. What it throws is kept, and changes nothing.
+local function tell(call, entry)
+  local ok, thrown = protect.call(call.client.options.onAttempt, {
+    method = call.method,
+    host = call.endpoint.hostHeader,
+    action = call.action.name,
+    region = call.region,
+    attempt = #call.attempts,
+    duration = entry.duration,
+    outcome = entry.outcome,
+    code = entry.code,
+    reason = entry.reason,
+    requestId = entry.requestId,
+  })
+  if not ok then
+    call.hookError = call.hookError or ("onAttempt threw: %s"):format(call.redact(protect.message(thrown)))
   end
-  local off = offset and call.offset - offset or 0 -- of the clock that signed, from the service's
-  if math.abs(off) >= 1 then
-    err.message = ("%s; the clock that signed is %d s %s the service's"):format(
-      err.message,
-      math.abs(off),
-      off < 0 and "behind" or "ahead of"
-    )
-  end
-  local first = not call.clockCorrected
-  call.clockCorrected = true
-  if err.code == 4500 or err.code == "InvalidRequest.ReplayAttack" then
-    if math.abs(off) < TOLERATED then
-      -- The clock is right, so the nonce had been seen: this request has arrived before, by whatever way.
-      err.outcome = "unknown"
-      err.message = err.message .. "; its nonce had been seen, so it may have arrived twice"
-      return first
-    end
-  end
-  if first and math.abs(off) >= 1 then
-    call.client.offset = offset
-    return true
-  end
-  return false
 end
 
-local function record(call, request, started, result, err)
+local function record(call, elapsed, result, err)
   local entry = {
-    duration = core.monotonic() - started,
+    duration = elapsed,
     outcome = result and "success" or err.outcome,
-    code = result and result.code or err and err.code,
+    code = (result or err).code,
     reason = err and err.reason,
+    requestId = (result or err).requestId,
   }
   call.attempts[#call.attempts + 1] = entry
-  local hook = call.client.options.onAttempt
-  if hook then
-    hook {
-      method = request.method,
-      host = call.endpoint.hostHeader,
-      action = call.action.name,
-      region = call.region,
-      attempt = #call.attempts,
-      duration = entry.duration,
-      outcome = entry.outcome,
-      code = entry.code,
-      reason = entry.reason,
-      requestId = (result or err).requestId,
-    }
+  if call.client.options.onAttempt then
+    tell(call, entry)
   end
+end
+
+-- What the caller gets of a success.
+local function succeed(call, result)
+  result.attempts = call.attempts
+  result.hookError = call.hookError
+  return result
 end
 
 local FATES = {
@@ -290,84 +168,148 @@ local FATES = {
   unknown = "the change may have been made",
 }
 
+-- The fate of the whole call, of which an error knows the last attempt's.
+local function fate(call, outcome)
+  if call.mayHaveHappened and (outcome == "notSent" or not call.action.reads) then
+    return "unknown"
+  elseif call.wasRefused and outcome == "notSent" then
+    return "rejected"
+  end
+  return outcome
+end
+
 -- The error that the caller gets: fate of the whole call, hints, no secrets.
 local function finish(call, err)
-  local where = err.requestId and (" [requestId %s]"):format(text.clean(err.requestId, 80)) or ""
-  local fate = ""
-  if (err.kind ~= "parameter" or #call.attempts > 0) and not call.action.reads then
-    fate = "; " .. FATES[err.outcome]
+  err.outcome = fate(call, err.outcome)
+  local message = err.message
+  if err.reason == "notFound" then -- most often it is in another one
+    message = ("%s (in %s)"):format(message, text.clean(call.region, 80))
   end
-  local hint = ""
+  if err.requestId then
+    message = ("%s [requestId %s]"):format(message, text.clean(err.requestId, 80))
+  end
+  local isCallers = (err.kind == "parameter" or err.kind == "credentials") and #call.attempts == 0
+  if not isCallers and not call.action.reads then
+    message = ("%s; %s"):format(message, FATES[err.outcome])
+  end
+  if #call.attempts > 1 then
+    message = ("%s (%d attempts)"):format(message, #call.attempts)
+  end
   if
     call.version == "2.0"
     and call.endpoint.isDefault
     and (codes.isGone(err.code) or err.kind == "network" and err.outcome == "notSent")
   then
-    hint = GONE
+    message = message .. GONE
   end
-  local tries = #call.attempts > 1 and (" (%d attempts)"):format(#call.attempts) or ""
-  err.message = err.message .. where .. fate .. tries .. hint
+  err.message = message
   err.attempts = call.attempts
+  err.hookError = call.hookError
   err.retry, err.reused, err.lasting = nil, nil, nil
-  return nil, err.message, err
+  return nil, message, err
+end
+
+-- Whether the credentials function gives others after a token was refused; the next attempt takes those.
+local function renew(call)
+  if call.renewed or not call.client.asksForCredentials then
+    return false
+  end
+  call.renewed = true
+  local last, given = call.credentials, call.client.provider()
+  if not given then
+    return false
+  end
+  call.fresh = given
+  return given.secretId ~= last.secretId or given.secretKey ~= last.secretKey or given.token ~= last.token
+end
+
+-- Seconds to wait before another attempt; or nil, and what to add to the message.
+local function decide(call, err, clockCorrected)
+  local client = call.client
+  local wait, cost = retry.decide(err, {
+    attempt = #call.attempts,
+    maxAttempts = call.maxAttempts,
+    left = call.deadline - core.monotonic(),
+    repeatable = call.action.repeatable,
+    tokens = client.tokens,
+    random = client.random(),
+    retryAfter = err.retryAfter,
+    clockCorrected = clockCorrected,
+    renewed = err.retry == "renew" and #call.attempts < call.maxAttempts and renew(call),
+  })
+  if wait then
+    client.tokens, call.cost = client.tokens - cost, cost
+    return wait
+  end
+  return nil, cost and "; not tried again, since the client's store of retries is used up"
+end
+
+-- Seconds that an answer asks to wait; without a Date the own clock is what there is.
+local function retryAfter(call, response, elapsed)
+  local asked = response and response.headers["retry-after"]
+  return asked
+    and httpdate.retryAfter(
+      asked,
+      httpdate.parse(response.headers.date, call.now) or call.now + call.offset + elapsed
+    )
+end
+
+-- What the image itself tells when the answers do not: the result of a change that is there, or nil.
+local function settle(call, err)
+  local isRefused = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock")
+  local isUnknown = call.mayHaveHappened or err.outcome == "unknown"
+  local changes = isUnknown and look.changesOf(call)
+  if not changes then
+    return nil
+  elseif isRefused then
+    return look.readBack(call, changes, M.run)
+  elseif err.outcome == "unknown" and #call.attempts > 1 and call.client.tokens >= retry.LOOK_COST then
+    call.client.tokens = call.client.tokens - retry.LOOK_COST -- an outage is not to be met by more requests
+    return look.readBack(call, changes, M.run)
+  end
+  return nil
 end
 
 --- Makes the attempts of a prepared call.
----@param call table from M.prepare
+---@param call qcimage.Call
 ---@return qcimage.Result|nil
 ---@return string|nil message
 ---@return qcimage.Error|nil err
 function M.attempt(call)
   local client = call.client
-  local mayHaveHappened, cost = false, nil
   while true do
     local request, buildError = M.build(call)
     if not request then
-      buildError.outcome = mayHaveHappened and "unknown" or buildError.outcome
       return finish(call, buildError)
     end
     local started = core.monotonic()
     local result, err, response = try(call, request)
-    local elapsed = core.monotonic() - started
-    local clockCorrected = err and err.retry == "clock" and correctClock(call, err, response, elapsed)
-    record(call, request, started, result, err)
     if result then
-      client.tokens = retry.refill(client.tokens, cost)
-      result.attempts = call.attempts
-      return result
+      client.tokens = retry.refill(client.tokens, call.cost)
+      record(call, core.monotonic() - started, result)
+      return succeed(call, result)
     end
-
-    local wait, taken = retry.decide(err, {
-      attempt = #call.attempts,
-      maxAttempts = call.maxAttempts,
-      left = call.deadline - core.monotonic(),
-      repeatable = call.action.repeatable,
-      tokens = client.tokens,
-      random = client.random(),
-      retryAfter = response and httpdate.retryAfter(
-        response.headers["retry-after"],
-        httpdate.parse(response.headers.date)
-      ),
-      clockCorrected = clockCorrected,
-    })
-    local isRefused = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock")
-    if not wait and isRefused and (mayHaveHappened or err.outcome == "unknown") then
-      result = look.readBack(call, M.run)
-      if result then
-        result.attempts = call.attempts
-        return result
-      end
-    end
-    mayHaveHappened = mayHaveHappened or err.outcome == "unknown"
+    local elapsed = core.monotonic() - started
+    local clockCorrected = err.retry == "clock" and clock.correct(call, err, response, elapsed)
+    err.retryAfter = retryAfter(call, response, elapsed)
+    record(call, elapsed, nil, err)
+    local wait, note = decide(call, err, clockCorrected)
     if not wait then
-      if mayHaveHappened and not call.action.reads then
-        err.outcome = "unknown"
+      result = settle(call, err)
+      if result then
+        return succeed(call, result)
       end
+    end
+    call.mayHaveHappened = call.mayHaveHappened or err.outcome == "unknown"
+    call.wasRefused = call.wasRefused or err.outcome == "rejected"
+    if wait then
+      local slept, problem = client.sleep(wait)
+      note = not slept and ("; not tried again, since " .. problem) or nil
+    end
+    if not wait or note then
+      err.message = err.message .. (note or "")
       return finish(call, err)
     end
-    cost = taken
-    client.tokens = client.tokens - taken
-    client.sleep(wait)
   end
 end
 
@@ -380,17 +322,19 @@ end
 ---@return string|nil message
 ---@return qcimage.Error|nil err
 function M.run(client, name, params, options)
-  local call, err = M.prepare(client, name, params, options)
-  if call and options.waitForState then
-    err = look.awaitState(call, options, M.run)
-    if not err then -- afresh: temporary keys may have changed meanwhile
-      call, err = M.prepare(client, name, params, options)
-    end
-  end
-  if err then
+  local call, err = prepare.call(client, name, params, options)
+  if not call then
     return errors.fail(err)
+  elseif options.waitForState then
+    err = look.awaitState(call, options, M.run)
+    if err then
+      return errors.fail(err)
+    end
+    call.deadline = core.monotonic() + call.timeout
   end
   return M.attempt(call)
 end
+
+M.prepare = prepare.call
 
 return M

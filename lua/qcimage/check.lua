@@ -3,6 +3,7 @@
 --- Pure: no clock, no environment, no sockets. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local endpoints = require "qcimage.endpoint"
 local text = require "qcimage.text"
 
 local M = {}
@@ -25,7 +26,11 @@ end
 
 local function against(param, context, problem)
   local source = param.source and (", " .. param.source) or ""
-  return ("%s (API %s%s)"):format(problem, context.version, source)
+  return ("%s (API %s%s; a client with skipRules = true sends it all the same)"):format(
+    problem,
+    context.version,
+    source
+  )
 end
 
 function checkers.text(param, value, context)
@@ -40,8 +45,10 @@ function checkers.text(param, value, context)
     if param.blank or not param.required and context.skipRules then
       return value
     end
-    return nil, param.required and "is required and must not be empty"
-      or "must not be empty; leave it out instead"
+    return nil, param.required and "is required and must not be empty" or "must not be empty; leave it out instead"
+  end
+  if param.region then
+    value = endpoints.regionValue(value, context.version)
   end
   if context.skipRules then
     return param.words and param.words[value] or value
@@ -72,7 +79,7 @@ function checkers.integer(param, value, context)
   end
   local least, most = param.min or 0, param.max or 2 ^ 31 - 1
   if not context.skipRules and (value < least or value > most) then
-    return nil, ("must be from %d to %d, not %s"):format(least, most, text.show(value))
+    return nil, against(param, context, ("must be from %d to %d, not %s"):format(least, most, text.show(value)))
   end
   return value
 end
@@ -130,11 +137,11 @@ local function each(param, value, context, checkItem)
   return list
 end
 
-local ITEM = { type = "text", required = true }
+local ITEM, REGION = { type = "text", required = true }, { type = "text", required = true, region = true }
 
 function checkers.texts(param, value, context)
   return each(param, value, context, function(item)
-    return checkers.text(ITEM, item, context)
+    return checkers.text(param.region and REGION or ITEM, item, context)
   end)
 end
 
@@ -213,16 +220,16 @@ local function toFilters(params, values, context)
   end
   if #filters > 0 then
     if values.ImageIds then
-      if #values.ImageIds > FILTER_VALUES then
-        return nil,
-          ("takes at most %d items together with other filters (API 3.0)"):format(FILTER_VALUES),
-          "imageIds"
+      if #values.ImageIds > FILTER_VALUES and not context.skipRules then
+        local problem = ("takes at most %d items together with other filters"):format(FILTER_VALUES)
+        return nil, against(params.imageIds, context, problem), "imageIds"
       end
       filters[#filters + 1] = { Name = params.imageIds.filter, Values = values.ImageIds }
       values.ImageIds = nil
     end
     if #filters > params.filters.items and not context.skipRules then
-      return nil, ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items), "filters"
+      local problem = ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items)
+      return nil, against(params.filters, context, problem), "filters"
     end
     values.Filters = filters
   end
@@ -241,7 +248,8 @@ function M.params(action, given, context)
   if values and action.oneOf and not context.skipRules then
     local first, second = action.oneOf[1], action.oneOf[2]
     if (given[first] == nil) == (given[second] == nil) then
-      values, problem, field = nil, ("or %s is required, and not both"):format(second), first
+      values, problem, field =
+        nil, against({}, context, ("or %s is required, and not both"):format(second)), first
     end
   end
   if values and action.params.filters then

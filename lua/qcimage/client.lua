@@ -8,7 +8,10 @@ local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
+local foreign = require "qcimage.transport.foreign"
 local optionsOf = require "qcimage.options"
+local pages = require "qcimage.pages"
+local protect = require "qcimage.protect"
 local retry = require "qcimage.retry"
 local signers = require "qcimage.signers"
 
@@ -46,6 +49,39 @@ local function snapshot()
   return environment
 end
 
+-- Waits, and returns true; or nil and why it cannot wait.
+local function sleepBy(name, sleep)
+  return function(seconds)
+    local ok, thrown = protect.call(sleep, seconds)
+    if ok then
+      return true
+    end
+    return nil, ("%s threw: %s"):format(name, protect.message(thrown))
+  end
+end
+
+local LATE = 'libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client'
+  .. ' before, or require "qcimage.transport.curl" before): '
+
+-- The transport of plain Lua, and what closes it. Connects, and has libcurl begin, when a call needs it.
+local function overCurl(settings)
+  local transport, close
+  return function(request, seconds)
+    if not transport then
+      local ok, curl = pcall(require, "qcimage.transport.curl")
+      if not ok then
+        return nil, LATE .. tostring(curl), { sent = false, kind = "unsupported" }
+      end
+      transport, close = curl.new(settings)
+    end
+    return transport(request, seconds)
+  end, function()
+    if close then
+      close()
+    end
+  end
+end
+
 local warned = false
 
 local function warnUnverified()
@@ -65,6 +101,7 @@ local function plainSleep(seconds)
   repeat -- a signal ends a sleep early, so that the host's handler has its turn
     core.sleep(math.max(0, finish - core.monotonic()))
   until core.monotonic() >= finish
+  return true
 end
 
 ---@class qcimage.Client
@@ -81,10 +118,16 @@ Client.__name = "qcimage.Client"
 --- Makes a client. No network, no files; the environment is read now and not again. Options that
 --- are wrong are raised; see the README for all of them.
 ---@param given qcimage.Options|nil
+---@param level integer where mistakes are raised, as error takes it
+---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
 ---@return qcimage.Client
-function M.new(given, level)
+function M.new(given, level, isCalled)
   level = level or 2
   local options = optionsOf.check(optionsOf.client, given, level)
+  local conflict = optionsOf.conflict(options)
+  if conflict then
+    error(conflict, level)
+  end
   local environment = snapshot()
   local target, problem, variable = optionsOf.target(options, environment)
   local region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil
@@ -100,7 +143,7 @@ function M.new(given, level)
   end
   local provider = credentials.provider(options, environment)
   local signerOf, closeSigner = signers.new()
-  local transport, closeTransport = options.transport, nil
+  local transport, closeTransport = options.transport and foreign.wrap(options.transport), nil
   if not transport then
     local settings = {
       caFile = options.caFile,
@@ -115,17 +158,15 @@ function M.new(given, level)
     if cosocket then
       transport = cosocket.new(settings)
     else
-      -- libcurl and its thirty libraries are loaded when a call needs them
-      transport = function(request, seconds)
-        if not closeTransport then
-          transport, closeTransport = require("qcimage.transport.curl").new(settings)
-        end
-        return transport(request, seconds)
+      transport, closeTransport = overCurl(settings)
+      if not isCalled then -- as long as its files can be seen; a failure is told by the call that needs it
+        pcall(require, "qcimage.transport.curl")
       end
     end
   elseif lightthread then
     transport = lightthread.bounded(transport)
   end
+  local asksForCredentials = type(options.credentials) == "function"
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
@@ -136,15 +177,17 @@ function M.new(given, level)
     region = region,
     options = options,
     provider = provider,
+    asksForCredentials = asksForCredentials,
     signerOf = signerOf,
-    transport = function(request, seconds)
-      return transport(request, seconds)
-    end,
-    clock = options.clock or core.time,
-    nonce = options.nonce or core.nonce,
-    sleep = options.sleep or cosocket and cosocket.sleep or plainSleep,
+    transport = transport,
+    clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
+    nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
+    sleep = options.sleep and sleepBy("the option sleep", options.sleep)
+      or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
+      or plainSleep,
     random = function()
-      return tonumber(core.nonce()) / 2 ^ 53
+      local drawn = core.nonce()
+      return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
     end,
     userAgent = options.userAgent or "qcimage/" .. M.VERSION,
     offset = 0, -- of the service's clock, learned from its refusals
@@ -165,7 +208,7 @@ function Client:__tostring()
 end
 
 -- Checked options, and parameters, which may be left out where optional is true.
-local function arguments(client, params, options, level, optional)
+local function arguments(client, name, params, options, level, optional)
   if client.closed then
     error("the client is closed", level)
   end
@@ -176,6 +219,10 @@ local function arguments(client, params, options, level, optional)
     error(("parameters must be a table, not a %s"):format(type(params)), level) -- its value may be a secret
   end
   local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
+  local misplaced = options and optionsOf.misplaced(name, checked)
+  if misplaced then
+    error(misplaced, level)
+  end
   return checked, params
 end
 
@@ -189,24 +236,24 @@ end
 local functions = {}
 
 function functions.modify(client, level, params, options)
-  options = arguments(client, params, options, level + 1)
+  options = arguments(client, "modify", params, options, level + 1)
   return calls.run(client, actions.modify[client.version], params, options)
 end
 
 function functions.describe(client, level, params, options)
-  options, params = arguments(client, params, options, level + 1, true)
+  options, params = arguments(client, "describe", params, options, level + 1, true)
   return calls.run(client, actions.describe[client.version], params, options)
 end
 
 function functions.call(client, level, action, params, options)
   checkAction(action, level + 1)
-  options, params = arguments(client, params, options, level + 1, true)
+  options, params = arguments(client, "call", params, options, level + 1, true)
   return calls.run(client, action, params, options)
 end
 
 function functions.sign(client, level, action, params, options)
   checkAction(action, level + 1)
-  options, params = arguments(client, params, options, level + 1, true)
+  options, params = arguments(client, "sign", params, options, level + 1, true)
   local call, err = calls.prepare(client, action, params, options)
   local request
   if call then
@@ -220,35 +267,8 @@ function functions.sign(client, level, action, params, options)
 end
 
 function functions.each(client, level, params, options)
-  options, params = arguments(client, params, options, level + 1, true)
-  local page = {}
-  for name, value in pairs(params) do
-    page[name] = value
-  end
-  page.limit = page.limit or limits.pageSize
-  page.offset = page.offset or 0
-  local images, index, total = {}, 0, nil
-  return function()
-    index = index + 1
-    if index > #images then
-      if total and page.offset >= total then
-        return nil
-      end
-      local result, message = calls.run(client, actions.describe[client.version], page, options)
-      if not result then
-        error(message, 2)
-      end
-      images = type(result.imageSet) == "table" and result.imageSet or {}
-      index = 1
-      -- without a count, a page that is not full is the last
-      total = tonumber(result.totalCount) or #images < page.limit and 0 or math.huge
-      if #images == 0 and page.offset < total then
-        error(("DescribeImages: %.0f images are there, and none came from number %d on"):format(total, page.offset), 2)
-      end
-      page.offset = page.offset + #images
-    end
-    return images[index]
-  end
+  options, params = arguments(client, "each", params, options, level + 1, true)
+  return pages.each(client, params, options, calls.run)
 end
 
 function functions.close(client)

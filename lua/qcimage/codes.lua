@@ -1,6 +1,6 @@
---- codes.lua - what the service's error codes mean, as data: a reason (one word), whether the
---- request was refused or its fate is unknown, and which calls are worth another try.
---- Pure. A code or family that no document gives is not keyed on: its fate is unknown.
+--- codes.lua - what the service's codes and states mean, as data: a reason (one word), whether the request was
+--- refused or its fate is unknown, and which calls are worth another try. Nothing else knows a code.
+--- Pure. A family that no document gives leaves the fate unknown, but for Invalid…, the caller's fault.
 --- Part of qcimage, see LICENSE.
 ---
 --- Sources: error codes of API 2.0 (cloud.tencent.com/document/api/213/6982), common codes of
@@ -10,10 +10,11 @@
 local M = {}
 
 -- {reason, outcome, retry}; a missing reason is false. retry: "later" after a wait, whatever the
--- action; "again" for actions that may be repeated; "clock" once, with another time and nonce.
+-- action; "again" for actions that may be repeated; "clock" once, with another time and nonce; "renew" once,
+-- when the credentials function gives others.
 local REJECTED = "rejected"
 local UNKNOWN = "unknown"
-local LATER, AGAIN, CLOCK = "later", "again", "clock"
+local LATER, AGAIN, CLOCK, RENEW = "later", "again", "clock", "renew"
 
 --- Numbers of API 2.0.
 local NUMBERS = {
@@ -23,7 +24,7 @@ local NUMBERS = {
   [4102] = { "permission", REJECTED },
   [4103] = { "permission", REJECTED },
   [4104] = { "signature", REJECTED }, -- SecretId unknown
-  [4105] = { "signature", REJECTED }, -- token
+  [4105] = { "signature", REJECTED, RENEW }, -- token
   [4106] = { "permission", REJECTED }, -- multi-factor check
   [4110] = { "permission", REJECTED },
   [4200] = { "clock", REJECTED, CLOCK },
@@ -42,31 +43,30 @@ local NUMBERS = {
   [6200] = { false, REJECTED, LATER }, -- stopped for maintenance
 }
 
---- Words of API 3.0 (and of API 2.0 with Version=2017-03-12): full codes.
+--- Words of API 3.0 (and of API 2.0 with Version=2017-03-12): full codes whose details say less than is known.
 local WORDS = {
-  ["AuthFailure.SignatureExpire"] = { "clock", REJECTED, CLOCK },
-  ["AuthFailure.MFAFailure"] = { "permission", REJECTED },
-  ["AuthFailure.UnauthorizedOperation"] = { "permission", REJECTED },
   ["AuthFailure.CamRoleNameAuthenticateFailed"] = { "permission", REJECTED },
+  ["AuthFailure.MFAFailure"] = { "permission", REJECTED },
+  ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED },
+  ["AuthFailure.SignatureExpire"] = { "clock", REJECTED, CLOCK },
+  ["AuthFailure.TokenFailure"] = { "signature", REJECTED, RENEW },
+  ["AuthFailure.UnauthorizedOperation"] = { "permission", REJECTED },
   ["FailedOperation.AccountAlreadyExists"] = { false, REJECTED },
   ["FailedOperation.AccountIsYourSelf"] = { false, REJECTED },
   ["FailedOperation.BYOLImageShareFailed"] = { false, REJECTED },
   ["FailedOperation.IllegalTagKey"] = { false, REJECTED },
   ["FailedOperation.InvalidImageState"] = { "imageState", REJECTED },
   ["FailedOperation.NotMasterAccount"] = { false, REJECTED },
+  ["InternalError.CAMInnerError"] = { "permission", REJECTED },
   ["InternalError.ResourceOpFailed"] = { "internal", UNKNOWN }, -- as 5100
   ["InvalidAction.ActionUnavailable"] = { false, REJECTED, LATER }, -- as 6200
-  ["UnauthorizedOperation.InvalidToken"] = { "signature", REJECTED },
-  ["InternalError.CAMInnerError"] = { "permission", REJECTED },
+  ["InvalidAction.NotFound"] = { false, REJECTED },
+  ["InvalidFilterValue.LimitExceeded"] = { false, REJECTED },
+  ["InvalidImageId.InShared"] = { "sharedImage", REJECTED },
   ["InvalidImageId.IncorrectState"] = { "imageState", REJECTED },
-  ["InvalidImageId.InShared"] = { "imageState", REJECTED },
-  ["InvalidImageId.NotFound"] = { "notFound", REJECTED },
   ["InvalidImageName.Duplicate"] = { "nameTaken", REJECTED },
-  ["InvalidInstanceId.NotFound"] = { "notFound", REJECTED },
-  ["InvalidAccountId.NotFound"] = { "notFound", REJECTED },
   ["InvalidParameter.SecretIdNotFound"] = { "signature", REJECTED },
   ["InvalidParameter.SignatureFailure"] = { "signature", REJECTED },
-  ["InvalidParameter.SnapshotNotFound"] = { "notFound", REJECTED },
   ["InvalidParameterValue.InvalidImageIdIsShared"] = { "sharedImage", REJECTED },
   ["InvalidParameterValue.InvalidImageState"] = { "imageState", REJECTED },
   ["InvalidRequest.Forbidden"] = { "permission", REJECTED },
@@ -74,10 +74,11 @@ local WORDS = {
   ["InvalidRequest.MFACheckFailed"] = { "permission", REJECTED },
   ["InvalidRequest.ReplayAttack"] = { "clock", REJECTED, CLOCK },
   ["InvalidRequest.RequestConcurrencyExceeded"] = { "throttled", REJECTED, LATER },
-  ["InvalidRequest.TokenCheckFailed"] = { "signature", REJECTED },
-  ["ResourceUnavailable.SnapshotCreating"] = { "imageState", REJECTED },
-  ["UnsupportedOperation.SharedImageModifyUnsupported"] = { "sharedImage", REJECTED },
+  ["InvalidRequest.TokenCheckFailed"] = { "signature", REJECTED, RENEW },
+  ["OperationDenied.InnerUserProhibitAction"] = { "permission", REJECTED },
+  ["UnauthorizedOperation.InvalidToken"] = { "signature", REJECTED, RENEW },
   ["UnsupportedOperation.SharedImageExportUnsupported"] = { "sharedImage", REJECTED },
+  ["UnsupportedOperation.SharedImageModifyUnsupported"] = { "sharedImage", REJECTED },
 }
 
 --- Words before the first dot, for full codes that are not above.
@@ -86,43 +87,25 @@ local FAMILIES = {
   AuthFailure = { "signature", REJECTED },
   DryRunOperation = { false, REJECTED },
   FailedOperation = { "internal", UNKNOWN },
-  ImageQuotaLimitExceeded = { false, REJECTED },
+  ImageQuotaLimitExceeded = { "quota", REJECTED },
   InternalError = { "internal", UNKNOWN, AGAIN },
-  InvalidAccount = { false, REJECTED },
-  InvalidAccountId = { false, REJECTED },
-  InvalidAccountIs = { false, REJECTED },
-  InvalidAction = { false, REJECTED },
-  InvalidFilter = { false, REJECTED },
-  InvalidFilterValue = { false, REJECTED },
-  InvalidImageId = { false, REJECTED },
-  InvalidImageName = { false, REJECTED },
-  InvalidImageOsType = { false, REJECTED },
-  InvalidImageOsVersion = { false, REJECTED },
-  InvalidInstance = { false, REJECTED },
-  InvalidInstanceId = { false, REJECTED },
-  InvalidInstanceType = { false, REJECTED },
-  InvalidParameter = { false, REJECTED },
-  InvalidParameterConflict = { false, REJECTED },
-  InvalidParameterValue = { false, REJECTED },
-  InvalidRegion = { false, REJECTED },
-  InvalidRequest = { false, REJECTED },
-  InvalidZone = { false, REJECTED },
+  InternalServerError = { "internal", UNKNOWN, AGAIN },
   IpInBlacklist = { "permission", REJECTED },
   IpNotInWhitelist = { "permission", REJECTED },
-  LimitExceeded = { false, REJECTED },
+  LimitExceeded = { "quota", REJECTED },
   MissingParameter = { false, REJECTED },
-  MutexOperation = { "imageState", REJECTED },
+  MutexOperation = { "busy", REJECTED },
   NoSuchProduct = { false, REJECTED },
   NoSuchVersion = { false, REJECTED },
   OperationDenied = { false, REJECTED },
-  OverQuota = { false, REJECTED },
+  OverQuota = { "quota", REJECTED },
   RegionAbilityLimit = { false, REJECTED },
   RequestLimitExceeded = { "throttled", REJECTED, LATER },
   RequestSizeLimitExceeded = { false, REJECTED },
-  ResourceInUse = { "imageState", REJECTED },
+  ResourceInUse = { "busy", REJECTED },
   ResourceInsufficient = { false, REJECTED },
   ResourceNotFound = { "notFound", REJECTED },
-  ResourceUnavailable = { false, REJECTED },
+  ResourceUnavailable = { "busy", REJECTED },
   ResourcesSoldOut = { false, REJECTED },
   ServiceUnavailable = { "internal", UNKNOWN, AGAIN },
   UnauthorizedOperation = { "permission", REJECTED },
@@ -132,17 +115,58 @@ local FAMILIES = {
   UnsupportedRegion = { false, REJECTED },
 }
 
+-- Details, the words behind the first dot, that tell the reason whatever the family; in this order.
+local DETAILS = {
+  { "RequestLimit", "throttled" },
+  { "RateLimit", "throttled" },
+  { "FreqLimit", "throttled" },
+  { "TooManyRequests", "throttled" },
+  { "InProgress", "busy" },
+  { "MutexOperation", "busy" },
+  { "ResourceInUse", "busy" },
+  { "ResourceUnavailable", "busy" },
+  { "ExportImageTaskLimit", "busy" },
+  { "^InstanceState", "busy" },
+  { "QuotaLimitExceeded", "quota" },
+  { "OverQuota", "quota" },
+  { "OutOfQuota", "quota" },
+  { "NotFound$", "notFound" },
+  { "Permission", "permission" },
+}
+
+-- Families in which such a detail is a throttle, and so a refusal.
+local THROTTLING = { LimitExceeded = true, FailedOperation = true, RequestLimitExceeded = true }
+
+local THROTTLED = { "throttled", REJECTED, LATER }
+local INVALID = { false, REJECTED }
+
+-- A word that is not listed in full: its family decides the fate, its details the reason.
+local function byFamily(code)
+  local family, detail = code:match("^([^.]*)%.?(.*)$")
+  local entry = FAMILIES[family] or family:find("^Invalid") and INVALID
+  for _, each in ipairs(family ~= "AuthFailure" and DETAILS or {}) do -- there it is about keys, whatever the details
+    if detail:find(each[1]) then
+      if each[2] ~= "throttled" then
+        return entry and { each[2], entry[2], entry[3] } or nil
+      elseif THROTTLING[family] then
+        return THROTTLED
+      end
+    end
+  end
+  return entry
+end
+
 --- What a code of the service means.
 ---@param code integer|string number of API 2.0 or word of API 3.0
 ---@return string|nil reason one word, where the code has one
 ---@return "rejected"|"unknown" outcome whether the request was refused for sure
----@return "later"|"again"|"clock"|nil retry what another try needs; nil: none helps
+---@return "later"|"again"|"clock"|"renew"|nil retry what another try needs; nil: none helps
 function M.meaning(code)
   local entry
   if type(code) == "number" then
     entry = NUMBERS[code]
   else
-    entry = WORDS[code] or FAMILIES[code:match("^[^.]*")]
+    entry = WORDS[code] or byFamily(code)
   end
   if not entry then
     return nil, UNKNOWN
@@ -159,6 +183,31 @@ function M.isGone(code)
     or code == "ActionOffline"
     or code == "InvalidAction"
     or code == "InvalidAction.NotFound"
+end
+
+--- Whether a code may mean that a nonce had been seen, as well as a wrong clock.
+---@param code integer|string
+---@return boolean
+function M.isReplay(code)
+  return code == 4500 or code == "InvalidRequest.ReplayAttack"
+end
+
+--- Whether a code says that a dry run went well.
+---@param code integer|string
+---@return boolean
+function M.isDryRun(code)
+  return code == "DryRunOperation"
+end
+
+--- Whether an image in a state can be changed: "ready", "failed" (it never can) or "passing". States that no
+--- document gives may pass; where none is told, the service decides.
+---@param state any
+---@return "ready"|"failed"|"passing"
+function M.readiness(state)
+  if state == nil or state == "NORMAL" or state == "USING" then
+    return "ready"
+  end
+  return tostring(state):find("FAILED", 1, true) and "failed" or "passing"
 end
 
 return M

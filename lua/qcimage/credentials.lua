@@ -2,7 +2,7 @@
 --- A provider is a function that returns {secretId, secretKey, token}, or nil and a message.
 --- Part of qcimage, see LICENSE.
 
-local text = require "qcimage.text"
+local protect = require "qcimage.protect"
 
 local M = {}
 
@@ -24,6 +24,8 @@ local Credentials = {
 
 -- Bytes: real ids and keys have 36 and 32 (src/limits.h), tokens some hundred.
 local LONGEST = { secretId = 512, secretKey = 512, token = 4096 }
+
+local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
 
 -- Says what is wrong with a secret, never what it is.
 local function fault(value, field)
@@ -55,6 +57,11 @@ function M.check(given, names)
   local token = given.token
   if token == "" or type(token) == "userdata" then -- JSON null
     token = nil
+  end
+  for _, other in ipairs(OTHER_NAMES) do -- as other clouds call it; without it the service would refuse the key
+    if token == nil and given[other] ~= nil then
+      return nil, ("token is not given, but %s is; name it token"):format(other), "token"
+    end
   end
   for _, field in ipairs { "secretId", "secretKey", "token" } do
     local value = given[field]
@@ -123,44 +130,17 @@ function M.provider(options, environment)
     if type(source) == "table" then
       return M.fixed(source, {})
     end
-    return function()
+    return protect.wrap("the credentials provider", function()
       local given, message = source()
       if type(given) ~= "table" then
-        return nil, "the credentials provider gave none: " .. text.clean(tostring(message or "no message"))
+        return nil, "the credentials provider gave none: " .. protect.message(message or "no message")
       end
       return M.check(given, {})
-    end
+    end)
   elseif options.secretId or options.secretKey or options.token then
     return M.fixed(options, {})
   end
   return M.environment(environment)
-end
-
-local function percentEncoded(value, digits)
-  return (value:gsub("[^A-Za-z0-9_.~-]", function(byte)
-    return digits:format(byte:byte())
-  end))
-end
-
---- Takes the secrets of a call out of a text by their values, wherever it came from: as they are, and
---- as URLs and JSON write them. To be done before a text is cut, or a part would stay.
----@param message string
----@param given table credentials
----@param signature string|nil
----@return string
-function M.redact(message, given, signature)
-  for _, secret in ipairs { given.secretKey, signature or "", given.token or "" } do
-    -- with its padding, and without: that is written in many ways
-    for _, part in ipairs { secret, (secret:gsub("=+$", "")) } do
-      if #part >= 4 then -- a shorter one would be found in any text
-        message = text.replace(message, part)
-        message = text.replace(message, percentEncoded(part, "%%%02X"))
-        message = text.replace(message, percentEncoded(part, "%%%02x"))
-        message = text.replace(message, (part:gsub("/", "\\/")))
-      end
-    end
-  end
-  return message
 end
 
 --- Names of the variables that a snapshot of the environment must hold.

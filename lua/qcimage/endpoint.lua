@@ -43,12 +43,6 @@ function M.isLoopback(host)
     or host == "[::1]"
 end
 
-local function lower(word) -- by bytes, whatever the locale
-  return (word:gsub("[A-Z]", function(letter)
-    return string.char(letter:byte() + 32)
-  end))
-end
-
 ---@class qcimage.Endpoint
 ---@field scheme "http"|"https"
 ---@field host string without port
@@ -63,7 +57,7 @@ end
 ---@return string|nil problem
 function M.parse(url)
   local scheme, authority, path = url:match("^([A-Za-z]+)://([^/?#]*)([^?#]*)$")
-  scheme = scheme and lower(scheme)
+  scheme = scheme and text.lower(scheme)
   if not scheme or not DEFAULT_PORTS[scheme] then
     return nil, "must be a URL such as https://HOST or http://127.0.0.1:PORT, without query"
   end
@@ -87,7 +81,7 @@ function M.parse(url)
   elseif path ~= "" and path ~= "/" then
     return nil, ("has the path %s; it may be empty, / or %s"):format(text.clean(path, 60), M.PATHS["2.0"])
   end
-  host = lower(host)
+  host = text.lower(host)
   local signed = host:gsub("%.$", "")
   if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
     host = signed
@@ -118,6 +112,20 @@ end
 ---@return string
 function M.region(region, version)
   return version == "3.0" and M.REGIONS[region] or region
+end
+
+local short = {}
+for code, long in pairs(M.REGIONS) do
+  short[long] = code
+end
+
+--- A region that is the value of a parameter: in API 2.0 those have short codes alone
+--- (cloud.tencent.com/document/api/213/6976), whereas its public parameter takes either.
+---@param region string
+---@param version "2.0"|"3.0"
+---@return string
+function M.regionValue(region, version)
+  return (version == "3.0" and M.REGIONS or short)[region] or region
 end
 
 return M

@@ -6,7 +6,8 @@ local M = {}
 ---@alias qcimage.NetworkReason "dns"|"connect"|"tls"|"timeout"|"closed"|"proxy"
 ---@alias qcimage.ResponseReason "status"|"format"|"tooLarge"
 ---@alias qcimage.ServiceReason
----| "throttled"|"signature"|"clock"|"notFound"|"nameTaken"|"imageState"|"sharedImage"|"permission"|"internal"
+---| "throttled"|"signature"|"clock"|"notFound"|"nameTaken"|"imageState"|"sharedImage"|"permission"|"busy"|"quota"
+---| "internal"
 
 ---@class qcimage.Error
 ---@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"
@@ -19,13 +20,21 @@ local M = {}
 ---@field requestId string|nil
 ---@field httpStatus integer|nil
 ---@field field string|nil name of the parameter, option or variable at fault
----@field attempts table[]|nil records of what was tried
+---@field body string|nil the answer, without secrets, where one came
+---@field retryAfter number|nil seconds that the answer asks to wait
+---@field attempts table[] records of what was tried
+---@field hookError string|nil what onAttempt threw first
+
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"
 
 function Error:__tostring()
   return self.message
+end
+
+function Error.__concat(left, right)
+  return tostring(left) .. tostring(right)
 end
 
 --- What a transport's reason says of an endpoint, HOST:PORT.
@@ -44,6 +53,7 @@ M.TRANSPORT = {
 ---@param fields table
 ---@return qcimage.Error
 function M.new(fields)
+  fields.attempts = fields.attempts or {}
   return setmetatable(fields, Error)
 end
 

@@ -8,21 +8,10 @@ local MONTHS = {
   Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
 }
 
---- Unix time of an HTTP date in its usual form (RFC 9110, 5.6.7), by arithmetic: os.time knows only
---- the host's time zone.
----@param value string|nil "Tue, 14 Nov 2023 22:13:20 GMT"
----@return integer|nil seconds
-function M.parse(value)
-  if not value then
-    return nil
-  end
-  local day, name, year, hour, minute, second =
-    value:match("^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-  local month = name and MONTHS[name]
-  if not month then
-    return nil
-  end
-  day, year = tonumber(day), tonumber(year)
+local SECONDS_PER_YEAR = 31556952 -- on average
+
+-- Year, month, day as Unix time, by arithmetic: os.time knows only the host's time zone.
+local function timeOf(year, month, day, hour, minute, second)
   -- Years begin in March here, so that a leap day ends one.
   if month <= 2 then
     year, month = year - 1, month + 12
@@ -34,12 +23,49 @@ function M.parse(value)
     + math.floor((153 * (month - 3) + 2) / 5)
     + day
     - 719469
-  return days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)
+  return days * 86400 + hour * 3600 + minute * 60 + second
+end
+
+-- The three forms that a recipient must take (RFC 9110, 5.6.7): patterns, and where their parts stand.
+local FORMS = {
+  -- Tue, 14 Nov 2023 22:13:20 GMT
+  { "^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$", day = 1, month = 2, year = 3, clock = 4 },
+  -- Tuesday, 14-Nov-23 22:13:20 GMT
+  { "^%a+, (%d%d)%-(%a%a%a)%-(%d%d) (%d%d):(%d%d):(%d%d) GMT$", day = 1, month = 2, year = 3, clock = 4 },
+  -- Tue Nov 14 22:13:20 2023
+  { "^%a%a%a (%a%a%a) ([ %d]%d) (%d%d):(%d%d):(%d%d) (%d%d%d%d)$", day = 2, month = 1, year = 6, clock = 3 },
+}
+
+--- Unix time of an HTTP date.
+---@param value string|nil
+---@param now number|nil Unix time: a year of two digits is none of more than 50 years ahead
+---@return integer|nil seconds
+function M.parse(value, now)
+  if not value then
+    return nil
+  end
+  for _, form in ipairs(FORMS) do
+    local parts = { value:match(form[1]) }
+    local month = MONTHS[parts[form.month]]
+    if month then
+      local year, clock = tonumber(parts[form.year]), form.clock
+      if #parts[form.year] == 2 then
+        local current = 1970 + math.floor((now or 0) / SECONDS_PER_YEAR)
+        year = year + 2000
+        if now and year > current + 50 then
+          year = year - 100
+        end
+      end
+      local hour, minute, second = tonumber(parts[clock]), tonumber(parts[clock + 1]), tonumber(parts[clock + 2])
+      return timeOf(year, month, tonumber(parts[form.day]), hour, minute, second)
+    end
+  end
+  return nil
 end
 
 --- Seconds that a Retry-After header asks to wait.
 ---@param value string|nil seconds or a date
----@param now number|nil the answer's own time
+---@param now number the answer's own time, or the client's where it tells none
 ---@return number|nil
 function M.retryAfter(value, now)
   if not value then
@@ -48,7 +74,7 @@ function M.retryAfter(value, now)
   if value:find("^%d+$") then
     return #value <= 9 and tonumber(value) or math.huge
   end
-  local date = M.parse(value)
+  local date = M.parse(value, now)
   return date and now and math.max(0, date - now) or nil
 end
 

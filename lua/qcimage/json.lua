@@ -30,6 +30,9 @@ local tointeger = math.tointeger or function(number)
   return number
 end
 
+-- From here on a double may stand for several whole numbers, so that none of them may look exact.
+local EXACT = 2 ^ 53
+
 -- Nulls go, whole numbers become integers where Lua has them, lists stay lists.
 local function normalise(value)
   if type(value) == "table" then
@@ -51,6 +54,9 @@ local function normalise(value)
     end
     return value
   elseif type(value) == "number" then
+    if value >= EXACT or value <= -EXACT then
+      return value + 0.0
+    end
     return tointeger(value) or value
   elseif value == cjson.null then
     return nil
@@ -58,8 +64,21 @@ local function normalise(value)
   return value
 end
 
+--- JSON null.
+M.null = cjson.null
+
+--- Gives a copy the mark by which OpenResty's lua-cjson knows an empty list from an empty table.
+---@param copy table
+---@param original table
+function M.mark(copy, original)
+  local mark = getmetatable(original)
+  if mark and (mark == cjson.empty_array_mt or mark == cjson.array_mt) then
+    setmetatable(copy, mark)
+  end
+end
+
 --- Decodes a text. Null becomes absent (in a list, too: the items behind it move up); whole numbers
---- are integers in Lua 5.3 and later.
+--- are integers in Lua 5.3 and later, those beyond 2^53 floats, which may be rounded.
 ---@param text string
 ---@return any value, or nil where the text is not JSON
 ---@return string|nil message
@@ -72,11 +91,11 @@ function M.decode(text)
 end
 
 -- lua-cjson writes at most 14 digits of a number.
-local EXACT = 1e14
+local WRITTEN = 1e14
 
 local function hasRounded(value, depth)
   if type(value) == "number" then
-    return value % 1 == 0 and (value >= EXACT or value <= -EXACT)
+    return value % 1 == 0 and (value >= WRITTEN or value <= -WRITTEN)
   elseif type(value) == "table" and depth <= MAX_DEPTH then
     for _, item in pairs(value) do
       if hasRounded(item, depth + 1) then

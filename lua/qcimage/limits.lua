@@ -47,6 +47,8 @@ return {
 
   -- Images of a page that `each` asks for: the most that DescribeImages gives.
   pageSize = 100,
+  -- Images that it gives at most: a region has a few hundred of a user's own, and some hundred public ones.
+  images = 100000,
 
   -- A clock above this gives milliseconds: as seconds it is in the year 5138.
   latestTime = 1e11,

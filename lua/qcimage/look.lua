@@ -3,20 +3,24 @@
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.actions"
+local codes = require "qcimage.codes"
 local core = require "qcimage.core"
+local endpoints = require "qcimage.endpoint"
 local errors = require "qcimage.errors"
+local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
 local M = {}
 
---- Whether the image already carries what a change wanted, though an attempt's answer was lost.
---- Gives the result of that change, or nil.
----@param call table
----@param run function calls.run
----@return qcimage.Result|nil without attempts
-function M.readBack(call, run)
+-- Seconds that a look is given at least, so that it has a time that an option may be.
+local SHORTEST_LOOK = 0.001
+
+--- What a look at the image could know a change by: the values that it sets.
+---@param call qcimage.Call
+---@return table<string, any>|nil changes nil where there is none, or no time to look
+function M.changesOf(call)
   local wanted = call.wanted
-  if call.action.name ~= actions.modify[call.version] or not wanted then
+  if call.action.name ~= actions.modify[call.version] or not wanted or call.deadline <= core.monotonic() then
     return nil
   end
   local changes = {}
@@ -26,17 +30,25 @@ function M.readBack(call, run)
       changes[name] = value
     end
   end
-  local left = call.deadline - core.monotonic()
-  if left <= 0 or next(changes) == nil then -- no time, or nothing to know it by
-    return nil
-  end
-  local seen = run(call.client, actions.describe[call.version], { imageIds = { wanted.imageId } }, {
+  return next(changes) ~= nil and changes or nil
+end
+
+--- Whether the image already carries what a change wanted, though an attempt's answer was lost.
+--- Gives the result of that change, or nil. The last attempt's record says that it was settled so.
+---@param call qcimage.Call
+---@param changes table from changesOf
+---@param run function run of call.lua
+---@return qcimage.Result|nil without attempts
+function M.readBack(call, changes, run)
+  local id = call.wanted.imageId
+  local seen, _, err = run(call.client, actions.describe[call.version], { imageIds = { id } }, {
     region = call.region,
-    timeout = left,
+    timeout = math.max(call.deadline - core.monotonic(), SHORTEST_LOOK),
     maxAttempts = 1, -- the call had its attempts
   })
+  call.hookError = call.hookError or (seen or err).hookError
   local image = seen and type(seen.imageSet) == "table" and seen.imageSet[1]
-  if type(image) ~= "table" or image.imageId ~= wanted.imageId then
+  if type(image) ~= "table" or image.imageId ~= id then
     return nil
   end
   for name, value in pairs(changes) do
@@ -44,10 +56,15 @@ function M.readBack(call, run)
       return nil
     end
   end
+  local requestId -- of the change, not of the look
+  for _, attempt in ipairs(call.attempts) do
+    requestId = attempt.requestId or requestId
+  end
+  call.attempts[#call.attempts].readBack = true
   return {
     code = 0,
     message = "",
-    requestId = seen.requestId,
+    requestId = requestId,
     body = seen.body,
     httpStatus = seen.httpStatus,
   }
@@ -56,54 +73,99 @@ end
 -- Seconds between two looks at an image that is not ready yet; each is half longer than the last.
 local FIRST_LOOK, LONGEST_LOOK = 0.5, 10
 
--- What is against each of some images, or nil when all are ready: "image img-1 is CREATING", and whether
--- that will not pass.
-local function unready(images)
-  for _, image in ipairs(images) do
-    local state = type(image) == "table" and image.imageState
-    if state and state ~= "NORMAL" and state ~= "USING" then
-      state = text.clean(tostring(state), 40)
-      return ("image %s is %s"):format(text.clean(tostring(image.imageId), 40), state), state:find("FAILED")
+-- Looks at so many images at once. Returns a map of what was seen by id, or nil and an error.
+local function states(call, ids, region, limit, run)
+  local describe = actions[call.version][actions.describe[call.version]]
+  local most = describe.params.imageIds.items or limits.pageSize
+  local seen = {}
+  for first = 1, #ids, most do
+    local some = {}
+    for i = first, math.min(first + most - 1, #ids) do
+      some[#some + 1] = ids[i]
+    end
+    local page, _, err = run(call.client, describe.name, { imageIds = some, limit = #some }, {
+      region = region,
+      timeout = math.max(limit - core.monotonic(), FIRST_LOOK),
+    })
+    call.hookError = call.hookError or (page or err).hookError
+    if page then
+      for _, image in ipairs(page.imageSet) do
+        if type(image) == "table" and image.imageId then
+          seen[image.imageId] = image
+        end
+      end
+    elseif err.reason ~= "notFound" then
+      return nil, err
     end
   end
-  return nil -- ready, or a matter for the action itself to refuse
+  return seen
+end
+
+-- What is against each of some images, or nil when all are ready: "image img-1 is CREATING", the reason, and
+-- whether that will not pass.
+local function unready(ids, seen)
+  local missing
+  for _, id in ipairs(ids) do
+    local image = seen[id]
+    local readiness = image and codes.readiness(image.imageState)
+    if not image then
+      missing = missing or id
+    elseif readiness ~= "ready" then
+      local state = text.clean(tostring(image.imageState), 40)
+      return ("image %s is %s (waited for NORMAL)"):format(text.clean(id, 40), state), "imageState", readiness == "failed"
+    end
+  end
+  -- just made, it may not be in the list yet
+  return missing and ("image %s is not there"):format(text.clean(missing, 40)), missing and "notFound"
+end
+
+-- The ids of the images that a call changes, and where they are; or nil.
+local function imagesOf(call)
+  local wanted, names = call.wanted, call.action.changes
+  local ids = wanted and names and wanted[names.images]
+  if type(ids) == "string" then
+    ids = { ids }
+  end
+  local region = ids and names.region and wanted[names.region]
+  return ids, region and endpoints.region(region, call.version) or call.region
 end
 
 --- Waits until the images of a call are ready.
----@param call table prepared
+---@param call qcimage.Call
 ---@param options table with waitForState, seconds
----@param run function calls.run
+---@param run function run of call.lua
 ---@return qcimage.Error|nil err when they are not ready in time; nothing was sent of the call itself
 function M.awaitState(call, options, run)
   local client, name = call.client, call.action.name
-  local wanted = call.wanted or {}
-  local ids = wanted.imageIds or wanted.imageId and { wanted.imageId }
-  if not ids or call.action.reads then
-    local message = name .. ": waitForState goes with actions that change images named by imageId or imageIds"
+  local ids, region = imagesOf(call)
+  if not ids then
+    local message = name .. ": waitForState goes with actions that change images which they name, and not with raw"
     return errors.notSent("parameter", message, "waitForState")
   end
   local limit = core.monotonic() + options.waitForState
   local pause = FIRST_LOOK
   while true do
-    local seen, _, err = run(client, actions.describe[client.version], { imageIds = ids }, {
-      region = options.region,
-      timeout = math.max(limit - core.monotonic(), FIRST_LOOK),
-    })
+    local seen, err = states(call, ids, region, limit, run)
     if not seen then
       err.outcome = "notSent" -- of the call that waits
       return err
     end
-    local problem, isFinal = unready(type(seen.imageSet) == "table" and seen.imageSet or {})
+    local problem, reason, isFinal = unready(ids, seen)
     if not problem then
       return nil
     end
     local left = limit - core.monotonic()
-    if left <= 0 or isFinal then
-      err = errors.notSent("service", ("%s: %s (waited for NORMAL; nothing was changed)"):format(name, problem))
-      err.reason = "imageState"
+    local slept, fault = left > 0 and not isFinal, nil
+    if slept then
+      slept, fault = client.sleep(math.min(pause, left))
+    end
+    if not slept then
+      local where = reason == "notFound" and (" (in %s)"):format(text.clean(region, 80)) or ""
+      local why = fault and ("; not looked at again, since " .. fault) or ""
+      err = errors.notSent("service", ("%s: %s%s%s; nothing was changed"):format(name, problem, where, why))
+      err.reason, err.hookError = reason, call.hookError
       return err
     end
-    client.sleep(math.min(pause, left))
     pause = math.min(pause * 1.5, LONGEST_LOOK)
   end
 end

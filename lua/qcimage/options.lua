@@ -99,7 +99,17 @@ local function count(most)
   end
 end
 
+local CREDENTIALS = { secretId = true, secretKey = true, token = true }
+
 local function provider(value)
+  if type(value) == "table" then
+    for name in pairs(value) do
+      if not CREDENTIALS[name] then -- shown only where it can be no secret in the wrong place
+        local shown = type(name) == "string" and name:find "^[%a_]+$" and #name < 16 and " " .. name or ""
+        return false, ("has an unknown field%s (known: secretId, secretKey, token)"):format(shown)
+      end
+    end
+  end
   return type(value) == "function" or type(value) == "table",
     "must be a function or a table with secretId and secretKey"
 end
@@ -145,6 +155,49 @@ M.call = {
   waitForState = seconds,
   raw = boolean,
 }
+
+-- Options of a client that another one leaves without effect.
+local BESIDE = {
+  credentials = { "secretId", "secretKey", "token" },
+  transport = { "caFile", "connectTimeout", "maxResponseBytes", "poolIdle", "poolSize", "proxy", "verify" },
+}
+
+-- Options of a call that have no effect in one of the functions, and why.
+local WITHOUT_EFFECT = {
+  describe = { raw = "its parameters have names of their own; call takes those that travel" },
+  each = { raw = "its parameters have names of their own; call takes those that travel" },
+  modify = { raw = "its parameters have names of their own; call takes those that travel" },
+  sign = {
+    maxAttempts = "nothing is sent",
+    timeout = "nothing is sent",
+    waitForState = "nothing is sent",
+  },
+}
+
+--- What is wrong with options that do not go together, or nil.
+---@param options table checked
+---@return string|nil problem
+function M.conflict(options)
+  for name, others in pairs(BESIDE) do
+    for _, other in ipairs(others) do
+      if options[name] ~= nil and options[other] ~= nil then
+        return ("option %s has no effect beside the option %s"):format(other, name)
+      end
+    end
+  end
+end
+
+--- What is wrong with a call's options in one of the functions, or nil.
+---@param name string
+---@param options table checked
+---@return string|nil problem
+function M.misplaced(name, options)
+  for option, why in pairs(WITHOUT_EFFECT[name] or {}) do
+    if options[option] then
+      return ("option %s does not go with %s: %s"):format(option, name, why)
+    end
+  end
+end
 
 --- Checks options and gives a copy. Raises at the level of the public function's caller.
 ---@param known table<string, function> M.client or M.call

@@ -19,7 +19,8 @@ local BOM = "\239\187\191"
 ---@field taskId integer|string|nil API 2.0: number of the task that an asynchronous action began
 ---@field body string the answer as received
 ---@field httpStatus integer
----@field attempts table[] records of what was tried
+---@field attempts table[] records of what was tried; readBack in the last: the image itself told the success
+---@field hookError string|nil what onAttempt threw first
 ---@field totalCount integer|nil of DescribeImages
 ---@field imageSet qcimage.Image[]|nil of DescribeImages
 
@@ -44,16 +45,17 @@ local function unreadable(call, response, reason, problem)
     reason = reason,
     outcome = "unknown",
     httpStatus = response.status,
+    body = call.redact(response.body),
     message = ("%s: %s"):format(call.action.name, problem),
   }
 end
 
 local SHOWN_BODY = 120 -- bytes; enough to know a gateway's page by
 
-local REDACTED_BODY = 16384 -- bytes; far more than is shown, so that no secret is cut before it is known
+local SHOWN_MESSAGE = 1000 -- bytes; a refusal of rights names the action and the resource last
 
 local function quoted(call, body)
-  return ('"%s"'):format(text.clean(call.redact(body:sub(1, REDACTED_BODY)), SHOWN_BODY))
+  return ('"%s"'):format(text.clean(call.redact(body), SHOWN_BODY))
 end
 
 local function unexpected(call, response, what)
@@ -66,12 +68,13 @@ local function serviceError(call, response, fields)
     fields[name] = type(value) == "string" and call.redact(value) or value
   end
   local reason, outcome, retry = codes.meaning(fields.code)
-  if response.status >= 500 then -- a gateway that speaks for a service which may have done its work
+  -- a gateway that speaks for a service which may have done its work
+  if response.status >= 500 or response.status == 408 then
     outcome, retry = "unknown", "again"
   elseif response.status == 429 then
     reason, outcome, retry = "throttled", "rejected", "later"
   end
-  local shown = text.clean(fields.serviceMessage)
+  local shown = text.clean(fields.serviceMessage, SHOWN_MESSAGE)
   return errors.new {
     kind = "service",
     reason = reason,
@@ -81,6 +84,7 @@ local function serviceError(call, response, fields)
     serviceMessage = fields.serviceMessage,
     requestId = fields.requestId,
     httpStatus = response.status,
+    body = call.redact(response.body),
     retry = retry,
     message = ("%s: %s%s%s"):format(
       call.action.name,
@@ -120,7 +124,22 @@ local function renamed(item, names)
   return copy
 end
 
-local function finish(result, response)
+-- Lists that came as null are empty ones, by the action's data.
+local function finish(call, result, response)
+  for name, inner in pairs(call.action.lists or {}) do
+    local list = result[name]
+    if type(list) ~= "table" then
+      list = {}
+      result[name] = list
+    end
+    for _, item in ipairs(inner) do
+      for _, one in ipairs(list) do
+        if type(one) == "table" and one[item] == nil then
+          one[item] = {}
+        end
+      end
+    end
+  end
   result.code = 0
   result.body = response.body
   result.httpStatus = response.status
@@ -136,7 +155,7 @@ local function read3(call, response, answer)
     if type(failure) ~= "table" or type(failure.Code) ~= "string" or failure.Code == "" then
       return nil, unexpected(call, response, "an error without a code")
     end
-    dryRun = failure.Code == "DryRunOperation" and call.values.DryRun == true
+    dryRun = codes.isDryRun(failure.Code) and call.values.DryRun == true
     if not dryRun then
       return nil,
         serviceError(call, response, {
@@ -153,7 +172,7 @@ local function read3(call, response, answer)
   result.message = dryRun and stringOr(failure.Message, "") or ""
   result.codeDesc = dryRun and failure.Code or nil
   result.requestId = requestId
-  return finish(result, response)
+  return finish(call, result, response)
 end
 
 -- A code as a number where it is one, written as text or not.
@@ -203,7 +222,7 @@ local function read2(call, response, answer)
   answer.codeDesc = codeDesc
   answer.requestId = requestId
   answer.taskId = taskId
-  return finish(answer, response)
+  return finish(call, answer, response)
 end
 
 --- Reads an answer.

@@ -15,12 +15,12 @@ local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 -- proxies, which somebody has to mend.
 local PASSING = { dns = true, connect = true, timeout = true, closed = true }
 
--- "later", "again" or nil, as in codes.lua.
+-- "later", "again", "clock", "renew" or nil, as in codes.lua. 408: RFC 9110, 15.5.9.
 local function need(err)
   if err.kind == "network" then
     return PASSING[err.reason] and not err.lasting and "again"
   elseif err.kind == "response" and err.reason == "status" then
-    return err.httpStatus == 429 and "later" or err.httpStatus >= 500 and "again"
+    return err.httpStatus == 429 and "later" or (err.httpStatus >= 500 or err.httpStatus == 408) and "again"
   end
   return err.retry
 end
@@ -34,12 +34,13 @@ end
 ---@field random number from 0 to below 1
 ---@field retryAfter number|nil seconds that the answer asks to wait
 ---@field clockCorrected boolean whether the next attempt has another time, and none had before
+---@field renewed boolean|nil whether the next attempt has other credentials, and none had before
 
 --- Decides. The caller takes cost from its store when it goes on.
 ---@param err qcimage.Error with retry, reused and lasting as the reader and the transport set them
 ---@param state qcimage.RetryState
 ---@return number|nil wait seconds; nil: stop
----@return number|nil cost
+---@return number|nil cost; where it stops: the cost that the store lacks, if that is why
 function M.decide(err, state)
   if state.attempt >= state.maxAttempts then
     return nil
@@ -49,11 +50,13 @@ function M.decide(err, state)
     return nil
   end
   if what == "clock" then
-    return state.clockCorrected and 0 or nil, 0
+    return state.clockCorrected and 0 or nil, state.clockCorrected and 0 or nil
+  elseif what == "renew" then
+    return state.renewed and 0 or nil, state.renewed and 0 or nil
   end
   local cost = err.reason == "timeout" and TIMEOUT_COST or COST
   if state.tokens < cost then
-    return nil
+    return nil, cost
   end
   local wait
   if err.reused then -- an idle connection that had died: nobody is overloaded
@@ -68,6 +71,9 @@ function M.decide(err, state)
   end
   return wait, cost
 end
+
+--- What a look at an image costs, after answers were lost.
+M.LOOK_COST = COST
 
 --- What a success gives back: what its last retry took, or a little.
 ---@param tokens number

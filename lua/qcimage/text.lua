@@ -1,6 +1,7 @@
 --- text.lua - small text helpers: values shown in messages, nearest names, lists of words.
 --- Pure. Part of qcimage, see LICENSE.
 
+local cjson = require "cjson"
 local core = require "qcimage.core"
 
 local M = {}
@@ -41,15 +42,27 @@ end
 ---@param secret string not empty; taken as it is, not as a pattern
 ---@return string
 function M.replace(message, secret)
-  local from = 1
-  while true do
-    local first, last = message:find(secret, from, true)
-    if not first then
-      return message
-    end
-    message = message:sub(1, first - 1) .. "***" .. message:sub(last + 1)
-    from = first + 3
+  local first, last = message:find(secret, 1, true)
+  if not first then
+    return message
   end
+  local kept, from = {}, 1
+  while first do
+    kept[#kept + 1] = message:sub(from, first - 1)
+    from = last + 1
+    first, last = message:find(secret, from, true)
+  end
+  kept[#kept + 1] = message:sub(from)
+  return table.concat(kept, "***")
+end
+
+--- Small letters, by bytes: string.lower follows the host's locale.
+---@param word string
+---@return string
+function M.lower(word)
+  return (word:gsub("[A-Z]", function(letter)
+    return string.char(letter:byte() + 32)
+  end))
 end
 
 --- A value as a message shows it.
@@ -60,6 +73,8 @@ function M.show(value)
     return '"' .. M.clean(value, 40) .. '"'
   elseif type(value) == "number" or type(value) == "boolean" then
     return tostring(value)
+  elseif value == cjson.null then
+    return "JSON null"
   end
   return "a " .. type(value)
 end

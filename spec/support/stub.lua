@@ -14,6 +14,9 @@ function M.client(options)
   for name, value in pairs(options or {}) do
     all[name] = value
   end
+  if all.credentials then
+    all.secretId, all.secretKey = nil, nil
+  end
   return image.new(all)
 end
 

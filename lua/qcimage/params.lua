@@ -1,0 +1,54 @@
+--- params.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
+--- Part of qcimage, see LICENSE.
+
+local json = require "qcimage.json"
+local protect = require "qcimage.protect"
+
+local M = {}
+
+-- What nests deeper is refused when the request is built; a table may hold itself, even twice.
+local DEEPEST = 64
+local MOST = 200000
+
+local function copied(value, depth, count)
+  if type(value) ~= "table" or depth > DEEPEST then
+    return value, count
+  end
+  local copy = {}
+  for key, item in pairs(value) do
+    if count >= MOST then
+      error(("has more than %d values"):format(MOST), 0)
+    end
+    copy[key], count = copied(item, depth + 1, count + 1)
+  end
+  json.mark(copy, value)
+  return copy, count
+end
+
+-- pairs does not see what comes by __index.
+local function taken(params, names)
+  local own = copied(params, 0, 0)
+  if getmetatable(params) then
+    for name in pairs(names) do
+      if own[name] == nil then
+        own[name] = copied(params[name], 1, 0)
+      end
+    end
+  end
+  return own
+end
+
+--- Copies parameters, all the way down.
+---@param params table
+---@param names table<string, any> those that an action knows, which may come by __index, too
+---@return table|nil own
+---@return string|nil problem
+function M.own(params, names)
+  local ok, own = pcall(taken, params, names) -- a metamethod may throw
+  if ok then
+    return own
+  end
+  return nil, "the table of parameters " .. protect.message(own)
+end
+
+return M

@@ -1,0 +1,72 @@
+--- foreign.lua - a transport of the caller's in the form that ours have: what it throws, gives too little of or
+--- spells in another way becomes an answer or a failure.
+--- Part of qcimage, see LICENSE.
+
+local errors = require "qcimage.errors"
+local protect = require "qcimage.protect"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- Headers by small names, as text; the first of those that came as a list. Nil without a status or a body.
+local function tidied(response)
+  local status, body, given = response.status, response.body, response.headers
+  if type(status) ~= "number" or status < 100 or status > 999 or status % 1 ~= 0 or type(body) ~= "string" then
+    return nil
+  end
+  local headers = {}
+  for name, value in pairs(type(given) == "table" and given or {}) do
+    if type(value) == "table" then
+      value = value[1]
+    end
+    if type(name) == "string" and (type(value) == "string" or type(value) == "number") then
+      headers[text.lower(name)] = tostring(value)
+    end
+  end
+  return { status = status, headers = headers, body = body }
+end
+
+-- What a failure says, without what is not known of it. One without a reason may pass and be tried again.
+local function judged(detail)
+  detail = type(detail) == "table" and detail or {}
+  local sent, reason = detail.sent ~= false, detail.reason
+  if detail.kind == "unsupported" then
+    return { kind = "unsupported", sent = sent }
+  end
+  return {
+    sent = sent,
+    reason = errors.TRANSPORT[reason or ""] and reason or sent and "closed" or "connect",
+    reused = detail.reused == true or nil,
+    lasting = detail.lasting == true or nil,
+  }
+end
+
+--- Wraps a transport. It may yield.
+---@param transport function
+---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil
+function M.wrap(transport)
+  local function exchange(request, seconds)
+    local response, message, detail = transport(request, seconds)
+    if type(response) == "table" then
+      response = tidied(response)
+      if not response then
+        return nil, "the transport gave no status or no body", { reason = "format" }
+      end
+      return response
+    elseif response then
+      return nil,
+        ("the transport gave a %s; a table with status, headers and body is due"):format(type(response)),
+        { reason = "format" }
+    end
+    return nil, message == nil and "the transport gave no message" or tostring(message), judged(detail)
+  end
+  return function(request, seconds)
+    local ok, response, message, detail = protect.call(exchange, request, seconds)
+    if ok then
+      return response, message, detail
+    end
+    return nil, "the transport threw: " .. protect.message(response), { reason = "closed" }
+  end
+end
+
+return M
