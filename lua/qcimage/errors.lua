@@ -24,7 +24,6 @@ local M = {}
 ---@field retryAfter number|nil seconds that the answer asks to wait
 ---@field attempts table[] records of what was tried
 ---@field hookError string|nil what onAttempt threw first
-
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"

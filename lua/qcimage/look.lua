@@ -112,7 +112,8 @@ local function unready(ids, seen)
       missing = missing or id
     elseif readiness ~= "ready" then
       local state = text.clean(tostring(image.imageState), 40)
-      return ("image %s is %s (waited for NORMAL)"):format(text.clean(id, 40), state), "imageState", readiness == "failed"
+      local problem = ("image %s is %s (waited for NORMAL)"):format(text.clean(id, 40), state)
+      return problem, "imageState", readiness == "failed"
     end
   end
   -- just made, it may not be in the list yet

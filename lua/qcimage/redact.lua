@@ -98,13 +98,13 @@ end
 
 -- Masks secrets that only show without the text's escapes.
 local function unmasked(message, secrets)
-  local shown, spans = message, nil
-  local maps = {}
+  local shown, maps = message, {}
   for _ = 1, LEVELS do
-    shown, spans = plain(shown)
-    if not shown then
+    local bare, spans = plain(shown)
+    if not bare then
       break
     end
+    shown = bare
     maps[#maps + 1] = spans
     local hits = {}
     for _, secret in ipairs(secrets) do
