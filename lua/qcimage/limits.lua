@@ -45,6 +45,10 @@ return {
   -- More attempts than this are a mistake, whatever the wait between them.
   mostAttempts = 100,
 
+  -- Seconds that a limiter lets a call wait at most. A queue of places longer than this helps nobody, and a
+  -- state further ahead is no queue.
+  limiterWait = 60,
+
   -- Images of a page that `each` asks for: the most that DescribeImages gives.
   pageSize = 100,
   -- Images that it gives at most: a region has a few hundred of a user's own, and some hundred public ones.

@@ -17,8 +17,8 @@ local M = {}
 local tointeger = math.tointeger or tonumber
 local unpack = table.unpack or unpack
 
--- For the settings that a spec shares with others: runs the Lua code of a request's body.
-local LUA = [[
+--- A location for a server of whatever settings, which Server:lua needs: runs the Lua code of a request's body.
+M.LUA = [[
     location = /lua {
       client_max_body_size 1m;
       client_body_buffer_size 1m;
@@ -53,7 +53,7 @@ http {
 ---@param more string|nil directives for the server
 ---@return string
 function M.conf(main, more)
-  return CONF:format(main, LUA, more or "")
+  return CONF:format(main, M.LUA, more or "")
 end
 
 --- A port that nobody listened at just now.

@@ -1,0 +1,87 @@
+--- limiter/redis.lua - places given out by Redis, for all processes that reach it.
+--- Knows no client of Redis: eval is the caller's. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local limits = require "qcimage.limits"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- One step, atomic in Redis and timed by its clock. KEYS[1] holds two moments in microseconds: when it was
+-- written, and from when on the next place is free. ARGV: interval, microseconds ahead of its time that a place
+-- may be taken (burst), longest wait, microseconds from now before which there is no place (may be below 0), the
+-- longest wait of any caller, a token. Numbers travel as text: Redis cuts those of its Lua to integers, and
+-- Lua's own text of a large one has an exponent. The token comes back, so that a late answer shows as one.
+M.SCRIPT = [[
+local interval, ahead, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local earliest, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
+local written, free = string.match(redis.call("GET", KEYS[1]) or "", "^(%d+) (%d+)$")
+written, free = tonumber(written or 0), tonumber(free or 0)
+if written > now then -- the clock was set back
+  free = free - (written - now)
+end
+if not (free <= now + most + interval) then -- no state of ours
+  free = now
+end
+local place = math.max(free, now + earliest)
+local wait = math.max(0, place - now)
+if wait <= longest then
+  redis.call("SET", KEYS[1], string.format("%.0f %.0f", now, place + interval),
+    "PX", string.format("%.0f", math.ceil((wait + interval + ahead) / 1000) + 1000))
+end
+return string.format("%.0f %s", wait, ARGV[6])
+]]
+
+local Redis = {}
+Redis.__index = Redis
+
+---@param eval fun(script: string, keys: integer, key: string, ...): any, any the caller's
+---@param key string a name for the account
+---@return table engine
+function M.new(eval, key)
+  -- what is in braces decides the node of a cluster: all keys of an account are on one
+  return setmetatable({ eval = eval, prefix = ("{%s}:"):format(key) }, Redis)
+end
+
+local function whole(number)
+  return ("%.0f"):format(number)
+end
+
+--- Takes a place, unless the wait would be longer than request.longest.
+---@param request table key, interval, burst, longest
+---@param _ table
+---@param least number microseconds before which this process may have no place
+---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
+---@return string|nil problem
+function Redis:take(request, _, least)
+  local ahead = (request.burst - 1) * request.interval
+  local token = core.nonce()
+  local ok, reply, problem = pcall(
+    self.eval,
+    M.SCRIPT,
+    1,
+    self.prefix .. request.key,
+    whole(request.interval),
+    whole(ahead),
+    whole(request.longest),
+    whole(least > 0 and least or 0 - ahead),
+    whole(limits.limiterWait * 1e6),
+    token
+  )
+  if not ok then
+    problem = reply
+  elseif type(reply) == "string" then
+    local wait, answered = reply:match "^(%d+) (%d+)$"
+    if answered == token then
+      return tonumber(wait)
+    end
+    problem = "the answer is not one to this question"
+  elseif not problem then
+    problem = ("eval gave %s"):format(text.show(reply))
+  end
+  return nil, "Redis: " .. tostring(problem)
+end
+
+return M

@@ -1,0 +1,99 @@
+--- limiter/shared.lua - places given out by all workers of an nginx, in a shared dictionary, without a lock.
+--- Time is cut into slots as long as the interval between two places, so that no two places lie in one. A worker
+--- takes a slot by adding its key, which only one can do; the value is the moment of the place, from which the
+--- place in the next slot follows. Nothing is ever read, changed and written back.
+--- Part of qcimage, see LICENSE.
+
+local text = require "qcimage.text"
+
+local M = {}
+
+-- Microseconds that a slot's key outlives its use. nginx ends keys by the wall clock, which may be moved; and
+-- a key that is gone early shows that others fill the dictionary.
+local SPARE = 5e6
+
+local Shared = {}
+Shared.__index = Shared
+
+---@param dict table one of ngx.shared
+---@param name string its name
+---@param key string what our keys begin with
+---@param clock fun(): integer monotonic microseconds, the same for all workers
+---@return table engine
+function M.new(dict, name, key, clock)
+  return setmetatable({ dict = dict, name = name, key = key, clock = clock }, Shared)
+end
+
+function Shared:failure(problem)
+  return nil, ("nginx's dictionary %s: %s"):format(self.name, problem)
+end
+
+local function keyOf(prefix, slot)
+  return ("%s%.0f"):format(prefix, slot)
+end
+
+-- The first free slot from low on, or high. Those taken lie side by side.
+local function firstFree(dict, prefix, low, high)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if dict:get(keyOf(prefix, middle)) == nil then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+-- Moment of the place in a slot, or nil and what is wrong.
+local function placeIn(dict, prefix, slot, interval, from)
+  local before, problem = dict:get(keyOf(prefix, slot - 1))
+  if before == nil and not problem then
+    return math.max(from, slot * interval)
+  elseif type(before) ~= "number" or math.floor(before / interval) ~= slot - 1 then
+    return nil, "something else is in it at the key " .. text.clean(keyOf(prefix, slot - 1))
+  end
+  return math.max(from, before + interval)
+end
+
+--- Takes a place, unless the wait would be longer than request.longest.
+---@param request table key, interval, burst, longest
+---@param state table what this worker knows of the key; lastKey and lastEnd are ours
+---@param least number microseconds before which this worker may have no place
+---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
+---@return string|nil problem
+function Shared:take(request, state, least)
+  local dict, interval, now = self.dict, request.interval, self.clock()
+  if state.lastKey and now < state.lastEnd and dict:get(state.lastKey) == nil then
+    state.lastKey = nil
+    return self:failure "keys vanish; give the limiter a dictionary of its own, and a larger one"
+  end
+
+  local prefix = ("%s:%s:%.0f:"):format(self.key, request.key, interval)
+  local ahead = (request.burst - 1) * interval
+  local from = least > 0 and now + least or now - ahead
+  local slot = math.floor(from / interval)
+  while true do
+    local place, problem = placeIn(dict, prefix, slot, interval, from)
+    if not place then
+      return self:failure(problem)
+    end
+    local wait = math.max(0, place - now)
+    if wait > request.longest then
+      return wait
+    end
+    local key, ends = keyOf(prefix, slot), place + 2 * interval + ahead
+    local ok, refusal = dict:safe_add(key, place, (ends + SPARE - now) / 1e6)
+    -- A worker that had to stop since it read the clock may come too late: then its slot stays unused.
+    local isOvertaken = ok and wait == 0 and dict:get(keyOf(prefix, slot + 1)) ~= nil
+    if ok and not isOvertaken then
+      state.lastKey, state.lastEnd = key, ends + SPARE / 2
+      return wait
+    elseif not ok and refusal ~= "exists" then
+      return self:failure(tostring(refusal))
+    end
+    slot = firstFree(dict, prefix, slot + 1, math.floor((now + request.longest) / interval) + 1)
+  end
+end
+
+return M

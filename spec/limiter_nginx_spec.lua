@@ -1,0 +1,308 @@
+--- The limiters inside nginx: the shared dictionary and Redis (by nginx.redis), asked by several workers at once.
+
+local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
+local redis = require "spec.support.redis"
+local socket = require "socket"
+
+-- /place takes a place, and notes its moment by the limiter's own clock.
+local CONF = [[
+worker_processes %d;
+events { worker_connections 512; }
+http {
+  lua_package_path '%s;;';
+  lua_shared_dict places %s;
+  lua_shared_dict notes 10m;
+  init_by_lua_block {
+    local core = require "qcimage.core"
+    local limiter = require "qcimage.limiter"
+    local now
+    local function clock()
+      now = core.monotonic()
+      return now
+    end
+    %s
+    function place(longest)
+      local wait, message = places:acquire("A", "gz", longest)
+      if wait then
+        ngx.shared.notes:rpush("moments", now + wait)
+      end
+      ngx.shared.notes:incr(wait and "taken" or "refused", 1, 0)
+      ngx.shared.notes:incr("worker " .. ngx.worker.id(), 1, 0)
+      return wait, message
+    end
+  }
+  server {
+    listen 127.0.0.1:$PORT reuseport; # or one worker may get all connections
+    location = /ping { return 200 "pong\n"; }
+    location = /place {
+      content_by_lua_block { ngx.say(tostring(place(tonumber(ngx.var.arg_longest)))) }
+    }
+%s
+  }
+}
+]]
+
+local server
+
+after_each(function()
+  server:stop()
+end)
+
+-- An nginx whose code makes the limiter `places`.
+local function start(options)
+  server = nginx.start {
+    conf = CONF:format(options.workers or 1, redis.PATH, options.size or "1m", options.init, nginx.LUA),
+  }
+end
+
+-- Asks for places as fast as it can. Returns the moments of those given, in order.
+local function flood(seconds, longest, connections)
+  local text, status =
+    process.run(("wrk -t1 -c%d -d%ds '%s/place?longest=%s'"):format(connections or 64, seconds, server.url, longest))
+  assert.equal(0, status, text)
+  assert.is_nil(text:match "Non%-2xx", text)
+  local moments = server:lua [[
+    local moments = {}
+    for _ = 1, 100000 do
+      local moment = ngx.shared.notes:lpop "moments"
+      if not moment then
+        break
+      end
+      moments[#moments + 1] = moment
+    end
+    return moments
+  ]]
+  table.sort(moments)
+  return moments
+end
+
+local function note(name)
+  return server:lua(("return ngx.shared.notes:get %q"):format(name)) or 0
+end
+
+-- The shortest time between two places, in seconds.
+local function nearest(moments)
+  local least = math.huge
+  for i = 2, #moments do
+    least = math.min(least, moments[i] - moments[i - 1])
+  end
+  return least
+end
+
+describe("places in a shared dictionary", function()
+  it("lie apart, whichever worker gives them", function()
+    for _, case in ipairs { { workers = 4, rate = 100 }, { workers = 8, rate = 5 } } do
+      start {
+        workers = case.workers,
+        init = ('places = limiter.shared { dict = "places", rate = %d, clock = clock }'):format(case.rate),
+      }
+      local moments = flood(2, 0.5)
+      assert.is_true(nearest(moments) > 1 / case.rate - 2e-6, ("%.6f s"):format(nearest(moments)))
+      local took = moments[#moments] - moments[1]
+      assert.is_true((#moments - 1) / took >= 0.98 * case.rate, ("%d in %.3f s"):format(#moments, took))
+      assert.is_true(took > 2)
+      assert.is_true(note "refused" > 0)
+      local busy = 0
+      for id = 0, case.workers - 1 do
+        busy = busy + (note("worker " .. id) > 0 and 1 or 0)
+      end
+      assert.is_true(busy >= 2)
+      assert.equal("", server:complaints())
+      server:stop()
+    end
+  end)
+
+  it("are not taken by those who cannot wait for them", function()
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
+    local moments = flood(1, 0.2)
+    assert.is_true(#moments >= 1 and #moments <= 2)
+    assert.is_true(note "refused" > 100)
+    local wait, message = server:lua "return place(0)"
+    assert.is_nil(wait)
+    assert.matches("^no place is free within 0 s %(the next one in 0.%d+ s%)$", message)
+    assert.is_true(server:lua "return place(5)" <= 1)
+  end)
+
+  it("allow a burst after a rest, and no more", function()
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, burst = 3, clock = clock }' }
+    assert.same({ 0, 0, 0 }, server:lua "return { place(0), place(0), place(0) }")
+    assert.is_true(math.abs(server:lua "return place(5)" - 1) < 0.1)
+    assert.is_true(math.abs(server:lua "return place(5)" - 2) < 0.2)
+    assert.is_nil(server:lua "return place(2)")
+  end)
+
+  it("outlive a reload", function()
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
+    local wait = server:lua "for _ = 1, 20 do place(60) end return place(60)"
+    assert.is_true(math.abs(wait - 20) < 0.1)
+    local began = socket.gettime()
+    server:reload()
+    assert.is_true(math.abs(server:lua "return place(60)" - (21 - (socket.gettime() - began))) < 0.5)
+    assert.equal("", server:complaints())
+  end)
+
+  it("leave the dictionary as soon as they are past", function()
+    start { init = 'places = limiter.shared { dict = "places", clock = clock }' }
+    local ttls = server:lua [[
+      local ttls = {}
+      for _ = 1, 100 do
+        place(60)
+      end
+      for _, key in ipairs(ngx.shared.places:get_keys()) do
+        ttls[#ttls + 1] = ngx.shared.places:ttl(key)
+      end
+      return ttls
+    ]]
+    assert.equal(100, #ttls)
+    for _, ttl in ipairs(ttls) do
+      assert.is_true(ttl > 0 and ttl < 99 * 0.104 + 6)
+    end
+  end)
+
+  it("are few when the dictionary is full: the workers keep to their shares", function()
+    start { workers = 2, size = "12k", init = 'places = limiter.shared { dict = "places", rate = 1000, clock = clock }' }
+    local moments = flood(2, 5)
+    assert.is_true(#moments > 1000)
+    assert.is_true(#moments <= 2 * 500 * 7 + 100) -- two workers, half the rate, 2 s and 5 s of waiting, and what fitted
+    assert.matches(
+      "%[warn%].-qcimage.limiter: nginx's dictionary places: no memory; until that passes, this process keeps to its"
+        .. " share of the rate",
+      server:complaints()
+    )
+    assert.is_nil(server:complaints():find "%[error%]")
+  end)
+
+  it("are few when others throw their keys out", function()
+    start { size = "64k", init = 'places = limiter.shared { dict = "places", rate = 2, processes = 4, clock = clock }' }
+    local waits = server:lua [[
+      local waits = {}
+      for i = 1, 4 do
+        waits[i] = place(60)
+        for key = 1, 2000 do
+          ngx.shared.places:set("filler " .. i .. " " .. key, "x")
+        end
+      end
+      return waits
+    ]]
+    assert.equal(0, waits[1])
+    assert.is_true(math.abs(waits[2] - 2) < 0.2) -- a quarter of the rate
+    assert.is_true(math.abs(waits[4] - 6) < 0.4)
+    assert.matches(
+      "nginx's dictionary places: keys vanish; give the limiter a dictionary of its own",
+      server:complaints()
+    )
+  end)
+
+  it("go on when the dictionary was emptied", function()
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
+    local wait = server:lua [[
+      for _ = 1, 10 do
+        place(60)
+      end
+      ngx.shared.places:flush_all()
+      return place(60)
+    ]]
+    assert.is_true(wait > 9 and wait < 11)
+  end)
+
+  it("are few when something else is at a key", function()
+    for _, call in ipairs { 'set(key, "abc")', "set(key, 5)", "set(key, true)", 'rpush(key, "abc")' } do
+      start { init = 'places = limiter.shared { dict = "places", key = "mine", rate = 1, processes = 4, clock = clock }' }
+      local waits = server:lua(([[
+        local waits = { place(60), place(60) }
+        local last = 0
+        for _, key in ipairs(ngx.shared.places:get_keys()) do
+          last = math.max(last, tonumber(key:match "%%d+$"))
+        end
+        local key = ("mine:3.0:A:gz:1000000:%%d"):format(last + 1)
+        assert(ngx.shared.places:%s)
+        waits[3], waits[4] = place(60), place(60)
+        return waits
+      ]]):format(call))
+      assert.equal(4, #waits)
+      assert.is_true(math.abs(waits[3] - 5) < 0.2)
+      assert.is_true(math.abs(waits[4] - 9) < 0.2)
+      assert.matches(
+        "dictionary places: something else is in it at the key mine:3.0:A:gz:1000000:%d+;",
+        server:complaints()
+      )
+      server:stop()
+    end
+  end)
+end)
+
+describe("places of Redis, in nginx,", function()
+  local other
+
+  -- eval as the README has it.
+  local EVAL = [[
+    local redis = require "nginx.redis"
+    local function eval(...)
+      local connection = redis:new()
+      connection:set_timeout(200)
+      local ok, problem = connection:connect("127.0.0.1", %d)
+      if not ok then
+        return nil, problem
+      end
+      local reply
+      reply, problem = connection:eval(...)
+      if not reply then
+        connection:close()
+        return nil, problem
+      end
+      connection:set_keepalive(10000, 10)
+      return reply
+    end
+    places = limiter.redis { eval = eval, key = "account-1", rate = %d, clock = clock }
+  ]]
+
+  before_each(function()
+    other = redis.start()
+  end)
+
+  after_each(function()
+    other:signal "CONT"
+    other:stop()
+  end)
+
+  it("are given to all workers, at the rate", function()
+    start { workers = 2, init = EVAL:format(other.port, 50) }
+    local began = socket.gettime()
+    local moments = flood(2, 0.5)
+    local seconds = socket.gettime() - began
+    assert.is_true(#moments <= 50 * (seconds + 0.5) + 1, #moments .. " places")
+    assert.is_true(#moments >= 0.98 * 50 * 2, #moments .. " places")
+    assert.equal("", server:complaints())
+  end)
+
+  it("cost its time-out once when it hangs, though many ask at once", function()
+    start { init = EVAL:format(other.port, 1000) }
+    assert.equal(0, server:lua "return place(60)")
+    other:signal "STOP"
+    local took = server:lua [[
+      local core = require "qcimage.core"
+      local began, threads = core.monotonic(), {}
+      for i = 1, 50 do
+        threads[i] = ngx.thread.spawn(place, 60)
+      end
+      for i = 1, 50 do
+        assert(ngx.thread.wait(threads[i]))
+      end
+      for _ = 1, 100 do
+        assert(place(60))
+      end
+      return core.monotonic() - began
+    ]]
+    assert.is_true(took >= 0.19 and took < 0.8, took .. " s") -- a new period may have begun, with another time-out
+    assert.equal(1, select(2, server:complaints():gsub("qcimage.limiter: Redis: timeout;", "")))
+    other:signal "CONT"
+    local isBack = nginx.eventually(function()
+      server:lua "place(60)"
+      return other:cli("get '{account-1}:3.0:A:gz'"):match "%d+ (%d+)"
+    end, function()
+      return "coming back"
+    end)
+    assert.is_string(isBack)
+  end)
+end)
