@@ -128,7 +128,7 @@ local function imagesOf(call)
     ids = { ids }
   end
   local region = ids and names.region and wanted[names.region]
-  return ids, region and endpoints.region(region, call.version) or call.region
+  return ids, region and endpoints.regionValue(region, call.version) or call.region
 end
 
 --- Waits until the images of a call are ready.

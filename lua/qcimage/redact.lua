@@ -161,6 +161,9 @@ function M.call(message, given, signature)
     end
   end
   if message:find("[%%\\&]") then
+    for _, secret in ipairs(secrets) do -- one may hold what looks like an escape; what is added is looked at, too
+      secrets[#secrets + 1] = plain(secret)
+    end
     message = unmasked(message, secrets)
   end
   return message

@@ -1,0 +1,271 @@
+--- What a call does when its answers leave something open: tokens that ended, clocks, times to wait, answers that
+--- were all lost. Covers call.lua, clock.lua, httpdate.lua.
+
+local httpdate = require "qcimage.httpdate"
+local stub = require "spec.support.stub"
+
+local OK = '{"code":0,"message":""}'
+local OK3 = '{"Response":{"RequestId":"r"}}'
+local LOST = { fail = "lost", sent = true, reason = "closed" }
+local SEEN = '{"code":0,"totalCount":1,"requestId":"look","imageSet":[{"unImgId":"img-1","imageName":"a"}]}'
+
+local function calling(options, ...)
+  local all = { maxAttempts = 3, sleep = function() end }
+  for name, value in pairs(options) do
+    all[name] = value
+  end
+  local client, requests = stub.answering(all, ...)
+  client.random = function()
+    return 0
+  end
+  return client, requests
+end
+
+-- Credentials with a token that is another one at each call, until the last.
+local function provider(...)
+  local tokens, asked = { ... }, 0
+  return function()
+    asked = asked + 1
+    return {
+      secretId = stub.SECRET_ID,
+      secretKey = stub.SECRET_KEY,
+      token = tokens[math.min(asked, #tokens)],
+    }
+  end, function()
+    return asked
+  end
+end
+
+local function refusal(code)
+  return ('{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}'):format(code)
+end
+
+describe("a credentials function", function()
+  it("is asked before each attempt", function()
+    local source = provider("token-1", "token-2", "token-3")
+    local client, requests = calling({ credentials = source }, '{"code":4400,"message":"slow"}', LOST, OK)
+    assert(client:modify { imageId = "img-1", imageName = "a" })
+    for i = 1, 3 do
+      assert.equal("token-" .. i, stub.form(requests[i].body).Token)
+    end
+  end)
+
+  it("is asked again after a refused token, and used once when it gives another", function()
+    for _, code in ipairs {
+      "AuthFailure.TokenFailure",
+      "UnauthorizedOperation.InvalidToken",
+      "InvalidRequest.TokenCheckFailed",
+    } do
+      local source, asked = provider("token-old", "token-new")
+      local client, requests = calling({ apiVersion = "3.0", credentials = source }, refusal(code), OK3)
+      assert(client:call("CreateImage", { instanceId = "i", imageName = "a" }))
+      assert.equal("token-new", requests[2].headers["X-TC-Token"])
+      assert.equal(2, asked())
+      -- others, which are refused, too
+      client, requests = calling({ apiVersion = "3.0", credentials = provider("1", "2", "3") }, refusal(code))
+      local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+      assert.equal(2, #requests)
+      assert.same({ "signature", "rejected" }, { err.reason, err.outcome })
+      assert.is_nil(message:find "token%-")
+      -- the same ones again
+      client, requests = calling({ apiVersion = "3.0", credentials = provider "token-old" }, refusal(code))
+      client:modify { imageId = "img-1", imageName = "a" }
+      assert.equal(1, #requests)
+      -- none to ask
+      client, requests = calling({ apiVersion = "3.0", token = "token-old" }, refusal(code))
+      client:modify { imageId = "img-1", imageName = "a" }
+      assert.equal(1, #requests)
+    end
+    local client, requests = calling({ credentials = provider("token-old", "token-new") }, '{"code":4105}', OK)
+    assert(client:modify { imageId = "img-1", imageName = "a" })
+    assert.equal("token-new", stub.form(requests[2].body).Token)
+  end)
+
+  it("that gives none at a later attempt leaves the fate as it was", function()
+    for answer, outcome in pairs { [LOST] = "unknown", ['{"code":4400}'] = "rejected" } do
+      local asked = 0
+      local client = calling({
+        credentials = function()
+          asked = asked + 1
+          if asked > 1 then
+            return nil, "the file is gone"
+          end
+          return { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+        end,
+      }, answer)
+      local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+      assert.same({ "credentials", outcome }, { err.kind, err.outcome })
+      assert.matches("the file is gone", message)
+      assert.equal(1, #err.attempts)
+    end
+  end)
+end)
+
+describe("a modify whose answers were all lost", function()
+  it("is settled by a look at the image, where it was to be tried again", function()
+    local client, requests = calling({}, LOST, LOST, LOST, SEEN)
+    local result = assert(client:modify { imageId = "img-1", imageName = "a" })
+    assert.equal(4, #requests)
+    assert.equal(3, #result.attempts)
+    assert.is_true(result.attempts[3].readBack)
+    assert.is_nil(result.requestId) -- no answer to the change ever came
+    client = calling({}, LOST, LOST, LOST, (SEEN:gsub('"a"', '"b"')))
+    local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal("unknown", err.outcome)
+    assert.matches("the change may have been made", message)
+  end)
+
+  it("keeps the request id of the change, not of the look", function()
+    local client = calling({}, LOST, '{"code":4000,"message":"m","requestId":"change-2"}', SEEN)
+    local result = assert(client:modify { imageId = "img-1", imageName = "a" })
+    assert.equal("change-2", result.requestId)
+    assert.is_true(result.attempts[2].readBack)
+    assert.equal("change-2", result.attempts[2].requestId)
+  end)
+
+  it("is not looked at when one request was asked for, when no time is left, or in an outage", function()
+    local client, requests = calling({ maxAttempts = 1 }, LOST, SEEN)
+    local _, _, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.same({ 1, "unknown" }, { #requests, err.outcome })
+    local late = {}
+    client = stub.client {
+      maxAttempts = 3,
+      sleep = function() end,
+      timeout = 0.2,
+      transport = function(_, seconds)
+        late[#late + 1] = true
+        require("qcimage.core").sleep(#late == 3 and seconds or 0)
+        return nil, "lost", { reason = "closed" }
+      end,
+    }
+    client.random = function()
+      return 0
+    end
+    client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal(3, #late)
+    client, requests = calling({}, LOST, LOST, LOST, SEEN)
+    client.tokens = 10
+    _, _, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.same({ 3, "unknown" }, { #requests, err.outcome })
+  end)
+end)
+
+describe("an empty store of retries", function()
+  it("is told", function()
+    local client = calling({}, LOST)
+    client.tokens = 0
+    local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.matches("not tried again, since the client's store of retries is used up", message)
+    assert.equal(1, #err.attempts)
+    client = calling({ maxAttempts = 1 }, LOST)
+    client.tokens = 0
+    _, message = client:modify { imageId = "img-1", imageName = "a" }
+    assert.is_nil(message:find "store")
+  end)
+end)
+
+describe("408", function()
+  it("is tried again where that does no harm", function()
+    for _, body in ipairs { "", "<html>", '{"code":4000,"message":"m"}' } do
+      local client, requests = calling({}, { status = 408, body = body }, OK)
+      assert(client:modify { imageId = "img-1", imageName = "a" })
+      assert.equal(2, #requests)
+      client, requests = calling({}, { status = 408, body = body }, OK)
+      local _, _, err = client:call("CreateImage", { instanceId = "i", imageName = "a" })
+      assert.same({ 1, "unknown" }, { #requests, err.outcome })
+    end
+  end)
+end)
+
+describe("an HTTP date", function()
+  it("is read in each of its forms", function()
+    local TIME = 1700000000
+    for _, date in ipairs {
+      "Tue, 14 Nov 2023 22:13:20 GMT",
+      "Tuesday, 14-Nov-23 22:13:20 GMT",
+      "Tue Nov 14 22:13:20 2023",
+    } do
+      assert.equal(TIME, httpdate.parse(date, TIME))
+    end
+    assert.equal(784111777, httpdate.parse("Sun Nov  6 08:49:37 1994", TIME))
+    assert.equal(784111777, httpdate.parse("Sunday, 06-Nov-94 08:49:37 GMT", TIME))
+    assert.equal(951782400, httpdate.parse "Tue, 29 Feb 2000 00:00:00 GMT")
+    for _, wrong in ipairs { "", "now", "Tue, 14 Nov 2023 22:13:20", "14-Nov-23", "Tue, 14 Nix 2023 22:13:20 GMT" } do
+      assert.is_nil(httpdate.parse(wrong, TIME))
+    end
+  end)
+
+  it("in Retry-After counts from the answer's Date, or from our clock", function()
+    for form, headers in pairs {
+      seconds = { ["retry-after"] = "7" },
+      dates = { ["retry-after"] = "Tue, 14 Nov 2023 22:13:27 GMT", date = "Tuesday, 14-Nov-23 22:13:20 GMT" },
+      ourClock = { ["retry-after"] = "Tue Nov 14 22:13:27 2023" },
+    } do
+      local slept
+      local client = calling({
+        clock = function()
+          return form == "ourClock" and 1700000000 or 1700005000
+        end,
+        sleep = function(seconds)
+          slept = seconds
+        end,
+      }, { status = 429, headers = headers, body = "" }, OK)
+      assert(client:modify { imageId = "img-1" })
+      assert.is_true(math.abs(slept - 7) < 0.5, form)
+      local _, _, err = stub.answering({}, { status = 429, headers = headers, body = "" }):modify { imageId = "img-1" }
+      assert.is_number(err.retryAfter, form)
+    end
+  end)
+end)
+
+describe("a refused clock", function()
+  local DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+  it("is told with its offset in the last message, too", function()
+    local client, requests = calling(
+      {
+        apiVersion = "3.0",
+        clock = function()
+          return 1700000900
+        end,
+      },
+      { headers = { date = DATE }, body = refusal "AuthFailure.SignatureExpire" }
+    )
+    local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal(2, #requests)
+    assert.equal("clock", err.reason)
+    assert.matches("the clock is 900 s ahead of the service's, which was made up for", message)
+  end)
+
+  it("without a Date may be a nonce as well as the clock", function()
+    for _, headers in ipairs { {}, { date = DATE } } do
+      local client, requests = calling({
+        clock = function()
+          return 1700000000
+        end,
+      }, { headers = headers, body = '{"code":4500,"message":"m"}' })
+      local _, message, err = client:call("CreateImage", { instanceId = "i", imageName = "a" })
+      assert.equal(1, #requests)
+      assert.equal("unknown", err.outcome)
+      assert.matches("its nonce had been seen", message)
+      local says = message:find("or the clock is wrong (the answer has no Date)", 1, true) ~= nil
+      assert.equal(not headers.date, says)
+    end
+  end)
+end)
+
+describe("without random bytes", function()
+  it("API 3.0 needs no nonce, and API 2.0 is unsupported", function()
+    local core = require "qcimage.core"
+    local drawn = core.nonce
+    core.nonce = function()
+      return nil, "libcrypto has no random bytes"
+    end
+    local client3, client2 = calling({ apiVersion = "3.0" }, refusal "InternalError", OK3), calling({}, OK)
+    core.nonce = drawn
+    assert(client3:modify { imageId = "img-1" })
+    local _, message, err = client2:modify { imageId = "img-1" }
+    assert.same({ "unsupported", "notSent" }, { err.kind, err.outcome })
+    assert.matches("no random bytes", message)
+  end)
+end)

@@ -1,0 +1,110 @@
+--- Secrets in foreign texts, in whatever spelling: covers redact.lua.
+
+local cjson = require "cjson"
+local redact = require "qcimage.redact"
+local stub = require "spec.support.stub"
+
+local KEY = "Key/with+signs=and&more"
+local SIGNATURE = "NSI3UqqD99b/UJb4tbG+xZpRW64="
+local TOKEN = "tok-en_~%41/+=="
+local GIVEN = { secretId = "AKIDxxxxxxxx", secretKey = KEY, token = TOKEN }
+
+local function each(text, digits)
+  return (text:gsub("[^A-Za-z0-9]", function(sign)
+    return digits:format(sign:byte())
+  end))
+end
+
+local SPELLINGS = {
+  plain = function(text)
+    return text
+  end,
+  percent = function(text)
+    return each(text, "%%%02X")
+  end,
+  smallPercent = function(text)
+    return each(text, "%%%02x")
+  end,
+  wholePercent = function(text)
+    return (text:gsub(".", function(sign)
+      return ("%%%02X"):format(sign:byte())
+    end))
+  end,
+  json = function(text)
+    return each(text, "\\u%04X")
+  end,
+  jsonSlash = function(text)
+    return (text:gsub("/", "\\/"))
+  end,
+  html = function(text)
+    return each(text, "&#%d;")
+  end,
+  hexHtml = function(text)
+    return each(text, "&#x%x;")
+  end,
+  ampersand = function(text)
+    return (text:gsub("&", "&amp;"))
+  end,
+}
+
+describe("redaction", function()
+  it("finds a secret in each spelling, and in one over another", function()
+    for first, spell in pairs(SPELLINGS) do
+      for second, again in pairs(SPELLINGS) do
+        for _, secret in ipairs { KEY, SIGNATURE, TOKEN } do
+          local text = "a%20b " .. again(spell(secret)) .. " &c; " .. again(spell(secret)) .. " d"
+          assert.equal("a%20b *** &c; *** d", redact.call(text, GIVEN, SIGNATURE), first .. " " .. second)
+        end
+      end
+    end
+  end)
+
+  it("finds each of many, next to each other and at the ends", function()
+    local quoted = SPELLINGS.json(KEY)
+    assert.equal("******", redact.call(quoted .. SPELLINGS.percent(SIGNATURE), GIVEN, SIGNATURE))
+    assert.equal(("***,"):rep(100), redact.call((KEY .. ","):rep(100), GIVEN))
+  end)
+
+  it("leaves what is no secret as it is, escapes and all", function()
+    for _, text in ipairs { "", "100%", "a%2Fb", "\\u002B", "&#43;", "%zz\\x&amp", "Key/with", "C:\\temp\\u12" } do
+      assert.equal(text, redact.call(text, GIVEN, SIGNATURE))
+    end
+  end)
+
+  it("knows a signature without its padding", function()
+    local bare = SIGNATURE:gsub("=", "")
+    assert.equal("sent *** once", redact.call("sent " .. bare .. " once", GIVEN, SIGNATURE))
+    assert.equal("sent ***= once", redact.call("sent " .. bare .. "= once", { secretKey = "k" }, bare))
+  end)
+
+  it("is quick with a text full of escapes or of secrets, and keeps no more than it looked through", function()
+    local started = os.clock()
+    for _, text in ipairs { ("%25"):rep(1e6), (KEY .. " "):rep(2e5), ("\\u002B"):rep(5e5), ("x"):rep(4e6) } do
+      local shown = redact.call(text, GIVEN, SIGNATURE)
+      assert.is_true(#shown < 70000)
+      assert.is_nil(shown:find("with+signs", 1, true))
+    end
+    assert.is_true(os.clock() - started < 10) -- a hang, not a matter of speed
+  end)
+
+  it("reaches the message, the text and the body of an error", function()
+    local signature
+    local client = stub.client {
+      transport = function(request)
+        signature = stub.form(request.body).Signature
+        local said = { SPELLINGS.html(signature), SPELLINGS.json(SPELLINGS.json(signature)), SPELLINGS.percent(signature) }
+        return {
+          status = 200,
+          headers = {},
+          body = cjson.encode { code = 4100, message = "sent " .. table.concat(said, " ") },
+        }
+      end,
+    }
+    local _, message, err = client:modify { imageId = "img-1" }
+    for _, shown in ipairs { message, err.serviceMessage, err.body } do
+      -- of one that is all letters, the padding may be left
+      assert.matches("sent %*%*%*%S* %*%*%*%S* %*%*%*%S*", shown)
+      assert.is_nil(shown:find(signature:match "%w%w%w%w%w%w", 1, true))
+    end
+  end)
+end)
