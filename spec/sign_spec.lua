@@ -131,8 +131,8 @@ describe("a signer", function()
       { "id", "" },
       { "a b", "key" },
       { "a\nb", "key" },
-      { ("i"):rep(513), "key" },
-      { "id", ("k"):rep(513) },
+      { ("i"):rep(1025), "key" },
+      { "id", ("k"):rep(1025) },
       {},
     } do
       assert.is_false((pcall(core.signer, case[1], case[2])))
@@ -172,6 +172,37 @@ describe("a signer", function()
     assert.has_error(function()
       v2(signer, { p = ("v"):rep(10 * 1024 * 1024) })
     end)
+  end)
+
+  it("refuses texts that are too long together, however often they come", function()
+    local signer = core.signer("id", "key")
+    local params, long = {}, ("v"):rep(4 * 1024 * 1024) -- 1,024 of them are 2^32 bytes
+    for i = 1, 1024 do
+      params["p" .. i] = long
+    end
+    local ok, message = pcall(v2, signer, params)
+    assert.is_false(ok)
+    assert.matches("the request is too long", message)
+    for at = 1, 5 do
+      local texts = { "POST", "h", "", "t", "a" }
+      texts[at] = long .. long .. long
+      assert.has_error(function()
+        signer:tc3(0, "cvm", texts[1], texts[2], texts[3], texts[4], "", texts[5])
+      end, "the request is too long")
+      texts[at] = long
+      assert(signer:tc3(0, "cvm", texts[1], texts[2], texts[3], texts[4], "", texts[5]))
+    end
+    assert.has_error(function()
+      signer:tc3(0, "cvm", long, long, long, long, "", long)
+    end, "the request is too long")
+    assert(signer:tc3(0, "cvm", "POST", "h", "", "t", long .. long .. long)) -- only its hash is signed
+  end)
+
+  it("takes ids and keys as long as temporary ones may be", function()
+    local id = ("i"):rep(1024)
+    local signer = core.signer(id, ("k"):rep(1024))
+    assert.truthy(signer:tc3(0, "cvm", "POST", "h", "", "t", ""):find("Credential=" .. id .. "/", 1, true))
+    assert.truthy(v2(signer, { SecretId = id }))
   end)
 
   it("refuses times that have no date of ten characters", function()

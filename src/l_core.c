@@ -181,9 +181,9 @@ static int signer_v2(lua_State *L)
     collect_again(L, 6, &request);
   }
   text_len = qc_v2_text_length(&request);
-  if (text_len > QC_REQUEST_MAX)
+  if (text_len == 0)
     return luaL_argerror(L, 6, "the request is too long");
-  size = text_len + qc_v2_wire_bound(&request);
+  size = text_len + qc_v2_wire_bound(text_len);
   if (size > sizeof(few_bytes)) {
     text = qc_newuserdata(L, size);
     collect_again(L, 6, &request);
@@ -255,6 +255,8 @@ static int signer_tc3(lua_State *L)
     request.action = check_text(L, 9, &request.action_len);
 
   canonical_len = qc_tc3_canonical_length(&request);
+  if (canonical_len == 0)
+    return luaL_error(L, "the request is too long");
   if (canonical_len > sizeof(few_bytes))
     canonical = qc_newuserdata(L, canonical_len);
   keys = open_keys(L, signer);

@@ -7,12 +7,14 @@
 
 /* Signing */
 
-/* Longest SecretId and SecretKey: real ones have 36 and 32 bytes. */
-#define QC_SECRET_MAX 512
+/* Longest SecretId and SecretKey. Permanent ones have 36 and 32 bytes,
+   temporary ones up to 1,024 (data type Credentials of STS). */
+#define QC_SECRET_MAX 1024
 /* Parameters of one API 2.0 request: a list of 100 ids and the public ones
    stay far below; insertion sort stays fast up to here. */
 #define QC_PARAMS_MAX 1024
-/* Bytes of a request before encoding: API 3.0 takes 10 MB by POST. */
+/* Bytes of a text that is signed, before encoding: API 3.0 takes 10 MB by
+   POST. */
 #define QC_REQUEST_MAX (10 * 1024 * 1024)
 /* Timestamps: the last second of the year 9999, since a date has ten
    characters. */
@@ -44,8 +46,12 @@
 /* Connections that are kept: one, and those of other hosts that actions may
    have. */
 #define QC_HTTP_CONNECTIONS 4
-/* Sockets at once: the kept ones, and those that race for a new one. */
-#define QC_HTTP_SOCKETS 16
+/* Sockets of these, and of those that libcurl (8.9) is still taking leave
+   of. */
+#define QC_HTTP_SOCKETS 8
+/* Longest time in seconds that a connection may have been idle to be used
+   again: balancers forget theirs after 60. */
+#define QC_HTTP_IDLE_MAX 50
 /* Longest attempt in seconds: a day, far below what C counts in
    milliseconds. */
 #define QC_HTTP_SECONDS_MAX 86400

@@ -37,14 +37,18 @@ static EVP_MD_CTX *new_digest(const char *name)
   return ctx;
 }
 
-/* Digest of one text by a copy of an empty context. */
+/* Digest of one text by a copy of an empty context. After a failure the copy
+   may be half made, and libcrypto (3.5) would crash on the next one. */
 static int digest_of(const EVP_MD_CTX *empty, EVP_MD_CTX *work,
                      const void *text, size_t len,
                      unsigned char out[EVP_MAX_MD_SIZE], unsigned int *size)
 {
-  return EVP_MD_CTX_copy_ex(work, empty) &&
-         EVP_DigestUpdate(work, text, len) &&
-         EVP_DigestFinal_ex(work, out, size);
+  int ok = EVP_MD_CTX_copy_ex(work, empty) &&
+           EVP_DigestUpdate(work, text, len) &&
+           EVP_DigestFinal_ex(work, out, size);
+  if (!ok)
+    (void)EVP_MD_CTX_reset(work);
+  return ok;
 }
 
 /* HMAC (RFC 2104) */
@@ -150,13 +154,30 @@ void qc_v2_sort(qc_param *params, size_t count)
   }
 }
 
+/* Adds to a sum of lengths, unless it would exceed QC_REQUEST_MAX: on 32 bit
+   a sum of what one large text gives many times would wrap. */
+static int add_length(size_t *total, size_t len)
+{
+  if (len > QC_REQUEST_MAX - *total)
+    return 0;
+  *total += len;
+  return 1;
+}
+
 size_t qc_v2_text_length(const qc_v2_request *request)
 {
-  size_t total = request->method_len + request->host_len + request->path_len;
+  size_t total = request->count > 0 ? 0 : 1; /* '?' */
   size_t i;
+  if (!add_length(&total, request->method_len) ||
+      !add_length(&total, request->host_len) ||
+      !add_length(&total, request->path_len))
+    return 0;
   for (i = 0; i < request->count; i++) /* '?' or '&', and '=' */
-    total += request->params[i].name_len + request->params[i].value_len + 2;
-  return request->count > 0 ? total : total + 1;
+    if (!add_length(&total, request->params[i].name_len) ||
+        !add_length(&total, request->params[i].value_len) ||
+        !add_length(&total, 2))
+      return 0;
+  return total;
 }
 
 static char *append(char *out, const char *text, size_t len)
@@ -212,11 +233,10 @@ int qc_v2_sign(qc_signer *signer, qc_digest digest, const char *text,
   return EVP_EncodeBlock((unsigned char *)signature, raw, (int)size) > 0;
 }
 
-size_t qc_v2_wire_bound(const qc_v2_request *request)
+size_t qc_v2_wire_bound(size_t text_len)
 {
   /* each byte may become three */
-  return 3 * (qc_v2_text_length(request) + strlen("Signature=") +
-              QC_SIGNATURE_MAX);
+  return 3 * (text_len + strlen("Signature=") + QC_SIGNATURE_MAX);
 }
 
 char *qc_v2_wire(char *out, const qc_v2_request *request,
@@ -263,15 +283,22 @@ const char *qc_tc3_signed_headers(const qc_tc3_request *request)
 
 size_t qc_tc3_canonical_length(const qc_tc3_request *request)
 {
-  size_t total = request->method_len + strlen(CANONICAL_PATH) +
-                 request->query_len + strlen(CANONICAL_TYPE) +
-                 request->content_type_len + strlen(CANONICAL_HOST) +
-                 request->host_len + strlen("\n\n") +
-                 strlen(qc_tc3_signed_headers(request)) + strlen("\n") +
-                 2 * QC_SHA256_SIZE;
-  if (request->action != NULL)
-    total += strlen(CANONICAL_ACTION) + request->action_len;
-  return total;
+  size_t total = strlen(CANONICAL_PATH) + strlen(CANONICAL_TYPE) +
+                 strlen(CANONICAL_HOST) + strlen(CANONICAL_ACTION) +
+                 strlen("\n\n") + strlen(qc_tc3_signed_headers(request)) +
+                 strlen("\n") + 2 * QC_SHA256_SIZE;
+  size_t action_len = request->action_len;
+  if (request->action == NULL) {
+    total -= strlen(CANONICAL_ACTION);
+    action_len = 0;
+  }
+  return add_length(&total, request->method_len) &&
+                 add_length(&total, request->query_len) &&
+                 add_length(&total, request->content_type_len) &&
+                 add_length(&total, request->host_len) &&
+                 add_length(&total, action_len)
+             ? total
+             : 0;
 }
 
 /* Header values are signed in small letters. */

@@ -68,7 +68,7 @@ typedef struct {
 /* Sorts by name in byte order, as the signed text wants it. */
 void qc_v2_sort(qc_param *params, size_t count);
 
-/* Bytes of the string to sign. */
+/* Bytes of the string to sign. 0: they are more than QC_REQUEST_MAX. */
 size_t qc_v2_text_length(const qc_v2_request *request);
 
 /*
@@ -83,8 +83,9 @@ char *qc_v2_text(char *out, const qc_v2_request *request);
 int qc_v2_sign(qc_signer *signer, qc_digest digest, const char *text,
                size_t len, char signature[QC_SIGNATURE_MAX]);
 
-/* Bytes that no wire form of the request exceeds, with any signature. */
-size_t qc_v2_wire_bound(const qc_v2_request *request);
+/* Bytes that no wire form of a request exceeds, with any signature.
+   text_len: from qc_v2_text_length. */
+size_t qc_v2_wire_bound(size_t text_len);
 
 /* Writes all parameters and Signature, percent-encoded; returns the end. */
 char *qc_v2_wire(char *out, const qc_v2_request *request,
@@ -117,7 +118,7 @@ typedef struct {
 /* The names of the headers that are signed, joined with ';'. */
 const char *qc_tc3_signed_headers(const qc_tc3_request *request);
 
-/* Bytes of the canonical request. */
+/* Bytes of the canonical request. 0: they are more than QC_REQUEST_MAX. */
 size_t qc_tc3_canonical_length(const qc_tc3_request *request);
 
 /*

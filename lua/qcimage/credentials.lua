@@ -22,8 +22,8 @@ local Credentials = {
   end,
 }
 
--- Bytes: real ids and keys have 36 and 32 (src/limits.h), tokens some hundred.
-local LONGEST = { secretId = 512, secretKey = 512, token = 4096 }
+-- Bytes: those of temporary ids and keys (src/limits.h) and tokens (data type Credentials of STS).
+local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
 
 local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
 

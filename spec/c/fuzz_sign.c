@@ -93,7 +93,7 @@ static void check_v2(qc_v2_request *request, const char *key, size_t key_len,
                      qc_digest digest)
 {
   size_t text_len = qc_v2_text_length(request), i;
-  size_t bound = qc_v2_wire_bound(request), wire_len;
+  size_t bound = qc_v2_wire_bound(text_len), wire_len;
   char *text = malloc(text_len), *wire = malloc(bound);
   char signature[QC_SIGNATURE_MAX];
   unsigned char raw[EVP_MAX_MD_SIZE], base64[2 * EVP_MAX_MD_SIZE];

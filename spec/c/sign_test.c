@@ -69,7 +69,7 @@ static void test_v2_rules(void)
   CHECK(qc_v2_text_length(&request) == len);
   len = (size_t)(qc_v2_wire(out, &request, "s+") - out);
   CHECK(len == strlen(wire) && memcmp(out, wire, len) == 0);
-  CHECK(qc_v2_wire_bound(&request) >= len);
+  CHECK(qc_v2_wire_bound(qc_v2_text_length(&request)) >= len);
 
   /* names stay as they are on API 3.0's path */
   {
@@ -139,6 +139,53 @@ static void test_tc3(void)
   qc_signer_clear(&signer);
 }
 
+/* Lengths whose sum would wrap, or is just one too many. */
+static void test_lengths(void)
+{
+  static const size_t huge[] = {(size_t)-1, (size_t)-100, (size_t)1 << 22};
+  static qc_param params[QC_PARAMS_MAX];
+  qc_v2_request v2 = {"GET", 3, "h", 1, "/", 1, params, QC_PARAMS_MAX};
+  qc_tc3_request tc3 = {"POST", 4,  "", 0,  "t", 1,     "h",
+                        1,      "", 0,  "", 0,   "cvm", 0};
+  size_t *const parts[] = {&tc3.method_len, &tc3.query_len,
+                           &tc3.content_type_len, &tc3.host_len,
+                           &tc3.action_len};
+  size_t i, n, len;
+  for (n = 0; n < 3; n++) {
+    for (i = 0; i < QC_PARAMS_MAX; i++)
+      params[i].value_len = huge[n];
+    CHECK(qc_v2_text_length(&v2) == 0);
+    for (i = 0; i < QC_PARAMS_MAX; i++) {
+      params[i].name_len = huge[n];
+      params[i].value_len = 0;
+    }
+    CHECK(qc_v2_text_length(&v2) == 0);
+  }
+  v2.count = 1;
+  for (i = 0; i < 2; i++) {
+    params[0].name_len = 1;
+    params[0].value_len = QC_REQUEST_MAX - 8 + i;
+    CHECK(qc_v2_text_length(&v2) == (i == 0 ? QC_REQUEST_MAX : 0));
+  }
+  v2.path_len = (size_t)-1;
+  CHECK(qc_v2_text_length(&v2) == 0);
+
+  len = qc_tc3_canonical_length(&tc3);
+  for (i = 0; i < 5; i++) {
+    size_t before = *parts[i];
+    *parts[i] = before + QC_REQUEST_MAX - len;
+    CHECK(qc_tc3_canonical_length(&tc3) == QC_REQUEST_MAX);
+    ++*parts[i];
+    CHECK(qc_tc3_canonical_length(&tc3) == 0);
+    *parts[i] = (size_t)-1;
+    CHECK(qc_tc3_canonical_length(&tc3) == 0);
+    *parts[i] = before;
+  }
+  for (i = 0; i < 5; i++)
+    *parts[i] = (size_t)860 << 20; /* together about 2^32 */
+  CHECK(qc_tc3_canonical_length(&tc3) == 0);
+}
+
 static void test_signer_bounds(void)
 {
   static char key[QC_SECRET_MAX + 1];
@@ -159,6 +206,7 @@ int main(void)
   test_hmac();
   test_v2_rules();
   test_tc3();
+  test_lengths();
   test_signer_bounds();
   return CHECK_RESULT();
 }
