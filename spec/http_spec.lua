@@ -134,9 +134,11 @@ describe("qcimage.http", function()
     it("that is malformed is raised, before anything is sent", function()
       start { answering() }
       local long = ("x"):rep(64 * 1024)
-      local many = {}
+      local many, giant = {}, {}
+      local mebibytes = ("x"):rep(64 * 1024 * 1024) -- 64 of them are 2^32 bytes
       for i = 1, 65 do
         many["X-" .. i] = "1"
+        giant["X-" .. i] = i < 65 and mebibytes or nil
       end
       for what, fields in pairs {
         ["header X%-A holds a control"] = { headers = { ["X-A"] = "a\r\nX-B: b" } },
@@ -153,6 +155,7 @@ describe("qcimage.http", function()
         ["by names"] = { headers = { "a" } },
         ["text by names"] = { headers = { A = 1 } },
         ["headers must be a table"] = { headers = "A: b" },
+        ["request cannot be sent: URL and headers"] = { headers = giant },
         ["begin with https"] = { url = "ftp://127.0.0.1/" },
         ["blank or a control"] = { url = server.url .. "/a b" },
         ["a control character"] = { url = server.url .. "/a\r\nX-B: c" },
@@ -186,6 +189,7 @@ describe("qcimage.http", function()
         ["caFile must"] = { caFile = "a\0b" },
         ["proxy must be text"] = { proxy = false },
         ["at most 4096"] = { proxy = ("x"):rep(4097) },
+        ["option proxy holds a control character"] = { proxy = "http://user:secret\n@127.0.0.1:1" },
         ["verify must be true or false"] = { verify = 0 },
         ["whole number"] = { maxResponseBytes = 1.5 },
         ["number from 1"] = { maxResponseBytes = 0 },
@@ -195,6 +199,7 @@ describe("qcimage.http", function()
         local ok, message = pcall(http.new, options)
         assert.is_false(ok)
         assert.truthy(message:find(what, 1, true), message)
+        assert.is_nil(message:find "secret")
       end
       assert.has_error(function()
         http.new "x"
@@ -407,6 +412,7 @@ describe("qcimage.http", function()
         "HTTP/1.0 200 OK\r\n",
         "HTTP/1.1 200 OK\r\nConnection: Close\r\n",
         "HTTP/1.1 200 OK\r\nConnection: keep-alive, close\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: foo, close, bar\r\n",
       } do
         start { { { "recv" }, { "send", head .. "Content-Length: 1\r\n\r\na" } }, answering() }
         assert.equal("a", assert(send()).body)
@@ -423,6 +429,16 @@ describe("qcimage.http", function()
         server:await(1, 4)
         assert.equal("{}", assert(send()).body)
         assert.equal(2, #server:requests())
+      end)
+
+      it("that the server ended at once is replaced unnoticed (" .. ending .. ")", function()
+        local once = { { "recv" }, { "send", reply "a" }, { ending } }
+        start { once, once, once, answering() }
+        for i = 1, 4 do
+          assert(send())
+          socket.sleep(0.05)
+          assert.equal(i, #server:requests())
+        end
       end)
 
       it("that dies without an answer does not send again by itself (" .. ending .. ")", function()

@@ -1,3 +1,4 @@
+local core = require "qcimage.core"
 local image = require "qcimage"
 local stub = require "spec.support.stub"
 
@@ -72,6 +73,26 @@ describe("modify over API 2.0", function()
     assert.matches("^GETcvm%.api%.qcloud%.com/v2/index%.php%?Action=ModifyImageAttributes&", signed.stringToSign)
     assert.equal(28, #signed.signature)
     assert.equal(signed.signature, stub.form(signed.url:match "%?(.*)").Signature)
+  end)
+
+  it("draws a nonce for API 2.0 alone; without a source of chance the machine is named", function()
+    local drawn = core.nonce
+    finally(function()
+      core.nonce = drawn
+    end)
+    core.nonce = function()
+      return nil, "making a nonce failed in libcrypto: error:1200006C:no random source"
+    end
+    local client = stub.answering({}, { fail = "no" })
+    local result, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.is_nil(result)
+    assert.equal("unsupported", err.kind)
+    assert.equal("notSent", err.outcome)
+    assert.is_nil(err.field)
+    assert.matches("libcrypto", message)
+    local answer = '{"Response":{"RequestId":"00000000-0000-4000-8000-000000000000"}}'
+    client = stub.answering({ apiVersion = "3.0", maxAttempts = 2 }, { fail = "no", sent = false, reason = "dns" }, answer)
+    assert.equal(2, #assert(client:modify { imageId = "img-1", imageName = "a" }).attempts)
   end)
 
   it("builds each request with a time and a nonce of its own", function()

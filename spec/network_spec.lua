@@ -189,6 +189,19 @@ describe("a call against", function()
     assert.not_equal(lost.Signature, again.Signature)
   end)
 
+  it("a server that ends each connection behind its answer: an action that must not be repeated", function()
+    local created = '{"Response":{"ImageId":"img-1","RequestId":"00000000-0000-4000-8000-000000000000"}}'
+    local once = { { "recv" }, { "send", answer(created) }, { "close" } }
+    server = raw.start { once, once, once }
+    local client = stub.client { endpoint = server.url, apiVersion = "3.0", region = "ap-guangzhou" }
+    for i = 1, 3 do
+      assert(client:call("CreateImage", { imageName = "a" .. i, instanceId = "ins-12345678" }))
+      core.sleep(0.3)
+    end
+    client:close()
+    assert.equal(3, #server:requests())
+  end)
+
   it("a leftover of the answer before: it answers no other call", function()
     server = raw.start {
       { { "recv" }, { "send", stub.fixture "answers/short-length.http" } },

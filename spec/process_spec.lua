@@ -111,6 +111,48 @@ describe("in its process", function()
     assert.equal(1, posix.wait(pid))
   end)
 
+  it("a client that finds no descriptor free says so, and goes on when there are some", function()
+    local closing = { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" } }
+    server = raw.start { closing, closing, closing }
+    local output, status = process.run(("ulimit -n 64; %s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(
+      process.interpreter,
+      ([[
+        local stub = require "spec.support.stub"
+        local options = { endpoint = %q, maxAttempts = 1 }
+        local used, fresh = stub.client(options), stub.client(options)
+        local function try(client)
+          local _, message, err = client:modify { imageId = "img-1" }
+          print(err.outcome, err.reason, message)
+        end
+        try(used) -- so that all is loaded
+        local files = {}
+        repeat
+          files[#files + 1] = io.open "/dev/null"
+        until #files > 64 or not io.open "/dev/null"
+        try(used)
+        try(fresh)
+        for _, file in ipairs(files) do file:close() end
+        collectgarbage()
+        try(used)
+        try(fresh)
+      ]]):format(server.url)
+    ))
+    local lines = {}
+    for line in output:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+    end
+    assert.equal(5, #lines, output)
+    for i, line in ipairs(lines) do
+      if i == 2 or i == 3 then
+        assert.truthy(line:find "^notSent\tconnect\t", output)
+        assert.truthy(line:find "Too many open files", output)
+      else
+        assert.truthy(line:find "^unknown\tformat\t", output) -- it is no answer of the service
+      end
+    end
+    assert.equal(0, status, output)
+  end)
+
   it("many connections come and go", function()
     start(ANSWERING)
     assert(send())
@@ -195,6 +237,71 @@ describe("on a host of its own", function()
     assert.equal(0, status, output)
     assert.equal("timeout\tfalse\ttrue", output:match "^[^\t]*\t[^\t]*\t[^\t]*", output)
     assert.is_true(took < 5, ("the program took %.1f s"):format(took))
+  end)
+
+  -- An address that never answers, and what a client of it and of a server here comes to.
+  local SILENT = [[
+    os.execute "ip link add out type veth peer name away && ip link set out up && ip link set away up"
+    os.execute "ip addr add 10.9.8.1/24 dev out && ip neigh add 10.9.8.7 lladdr 02:00:00:00:00:07 dev out"
+    local http, posix, raw = require "qcimage.http", require "testposix", require "spec.support.raw"
+    local server = raw.start { { { "loop", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" } } } } }
+    local connection = http.new { proxy = "" }
+    local function get(url, connectSeconds)
+      local answer, message, detail = connection:send({ method = "GET", url = url, headers = {} }, 5, connectSeconds)
+      return answer and answer.status or detail.reason .. " " .. tostring(detail.sent), message
+    end
+  ]]
+
+  it("a hundred connections that time out leave a client as it was", function()
+    local output, status = isolated(
+      {},
+      SILENT
+        .. [[
+          for i = 1, 100 do
+            local outcome, message = get("http://10.9.8.7/", 0.02)
+            if outcome ~= "timeout false" then print(i, outcome, message) end
+          end
+          for i = 1, 10 do
+            local outcome, message = get(server.url .. "/")
+            if outcome ~= 200 then print(i, outcome, message) end
+          end
+          print(#server:requests())
+          server:stop()
+        ]]
+    )
+    assert.equal("1\n", output)
+    assert.equal(0, status)
+  end)
+
+  it("a fork after a time-out closes no descriptor of the host's", function()
+    local output, status = isolated(
+      {},
+      SILENT
+        .. [[
+          get("http://10.9.8.7/", 0.02)
+          get(server.url .. "/")
+          get("http://10.9.8.7/", 0.02)
+          local files = {}
+          for i = 1, 40 do
+            files[i] = assert(io.open("/proc/self/stat")) -- those take the numbers that are free again
+          end
+          for _, act in ipairs { function() get(server.url .. "/") end, function() connection:close() end } do
+            local pid = posix.fork()
+            if pid == 0 then
+              act()
+              for _, file in ipairs(files) do
+                if not file:seek "set" then posix.exit(1) end
+              end
+              posix.exit(7)
+            end
+            print(posix.wait(pid))
+          end
+          print(get(server.url .. "/"))
+          server:stop()
+        ]]
+    )
+    assert.equal("7\n7\n200\tnil\n", output)
+    assert.equal(0, status)
   end)
 
   it("a name that is not known has sent nothing", function()

@@ -3,6 +3,7 @@ local curl = require "qcimage.transport.curl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
+local stub = require "spec.support.stub"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
@@ -232,6 +233,62 @@ describe("a proxy", function()
         start { { "recv" }, { ending } }
         assertFailed(("http://%s@127.0.0.1:%d"):format(LOGIN, proxy.port), "the proxy gave no connection")
         proxy:stop()
+      end
+    end)
+
+    it("by refusing is asked once, whatever the action", function()
+      start { { "recv" }, { "send", "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n" }, { "close" } }
+      local client = stub.client {
+        endpoint = "https://api.test",
+        proxy = ("http://%s@127.0.0.1:%d"):format(LOGIN, proxy.port),
+        maxAttempts = 3,
+      }
+      local result, message, err = client:modify { imageId = "img-1", imageName = "a" }
+      client:close()
+      assert.is_nil(result)
+      assert.equal("proxy", err.reason, message)
+      assert.equal("notSent", err.outcome, message)
+      assert.equal(1, #err.attempts)
+      assert.equal(1, #proxy:requests())
+    end)
+
+    for what, bytes in pairs {
+      ["speaking HTTP"] = "HTTP/1.1 400 Bad Request\r\n\r\n",
+      ["taking none of our logins"] = "\5\255",
+      ["not reaching the host"] = "\5\0\5\4\0\1\0\0\0\0\0\0",
+    } do
+      it("as SOCKS by " .. what .. " has sent nothing", function()
+        start { { "send", bytes }, { "close" } }
+        assertFailed(("socks5h://%s@127.0.0.1:%d"):format(LOGIN, proxy.port), "127.0.0.1")
+        local output = sendWith(("all_proxy=socks5h://%s@127.0.0.1:%d"):format(LOGIN, proxy.port))
+        assert.equal("proxy", output:match "^%a+", output)
+        assert.truthy(output:find(("proxy 127.0.0.1, port %d"):format(proxy.port), 1, true), output)
+      end)
+    end
+
+    it("by a control character in its URL is refused, and shows no password", function()
+      local url = "http://user:se\ncret@127.0.0.1:1"
+      local ok, message = pcall(stub.client, { proxy = url })
+      assert.is_false(ok)
+      assert.truthy(message:find("option proxy", 1, true), message)
+      assert.is_nil(message:find "cret")
+      for _, name in ipairs { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
+        local output = sendWith(name .. "=" .. process.quote(url))
+        assert.equal("proxy", output:match "^%a+", output)
+        assert.truthy(output:find(name .. " holds a control character", 1, true), output)
+        assert.is_nil(output:find "cret", output)
+      end
+      -- and where the environment has changed since
+      for _, wrong in ipairs { url, "http://user:se\ncret@127.0.0.1:x", "user:se\tcret" .. ("x"):rep(300) .. "@:x" } do
+        local output = process.lua(
+          [[
+            local send = require "qcimage.transport.curl".new { connectTimeout = 5, environment = {} }
+            print(select(2, send({ method = "GET", url = "https://api.test/", headers = {} }, 5)))
+          ]],
+          "-u no_proxy -u NO_PROXY https_proxy=" .. process.quote(wrong)
+        )
+        assert.truthy(output:find("api.test:443", 1, true), output)
+        assert.is_nil(output:find "cret", output)
       end
     end)
 

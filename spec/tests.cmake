@@ -10,7 +10,7 @@ foreach(name sign encode)
   add_test(NAME c/${name} COMMAND ${name}_test)
 endforeach()
 
-foreach(name http http_message)
+foreach(name http http_failure http_message)
   add_executable(${name}_test spec/c/${name}_test.c $<TARGET_OBJECTS:qcimage_http>)
   target_link_libraries(${name}_test PRIVATE ${CURL_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARY} Threads::Threads)
   add_test(NAME c/${name} COMMAND ${name}_test)

@@ -144,6 +144,15 @@ describe("TLS", function()
     end
   end)
 
+  it("that the server does not take up has sent nothing", function()
+    server = raw.start { { { "recv" } } }
+    local send = transport { connectTimeout = 0.3 }
+    local answer, message, detail = send("https://" .. server.authority)
+    assert.is_nil(answer)
+    assert.equal("timeout", detail.reason, message)
+    assert.is_false(detail.sent)
+  end)
+
   it("that is cut off is no end of an answer", function()
     start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"half" }, { "cut" } })
     local answer, message, detail = transport()()

@@ -3,29 +3,38 @@
  * Knows no Lua; its callbacks touch nothing but the connection. Part of
  * qcimage, see LICENSE.
  *
- * Rules that libcurl's documentation gives (curl.se/libcurl/c): one
- * curl_global_init, under a lock and never undone, because other code of the
- * process may use libcurl too; a handle must not be used, nor cleaned up, in
- * a process that was forked from the one that made it.
+ * A rule that libcurl's documentation gives (curl.se/libcurl/c): a handle must
+ * not be used, nor cleaned up, in a process that was forked from the one that
+ * made it.
+ *
+ * The life of a handle. It is made with the first request (fresh) and kept,
+ * and with it libcurl's connections, TLS sessions and parsed certificates. A
+ * connection that was spoiled while it was idle costs no more than itself: the
+ * next request goes over a new one. A handle whose transfer failed is spoiled
+ * as a whole and cleaned up, since libcurl may keep what is of no use any
+ * more: certificates (for a day) that were read while memory was short or have
+ * been replaced since, a connection whose TLS has failed. In a forked process
+ * a handle is foreign: to clean it up would end the parent's TLS connections,
+ * so their descriptors are closed, and it is let go of with its memory and the
+ * one or two descriptors that libcurl wakes itself by: each generation of
+ * forks that has sent requests leaves those behind.
  */
 #include "http.h"
+#include "http_failure.h"
 #include "http_message.h"
+#include "http_process.h"
 #include "limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
 #include <curl/curl.h>
-#include <openssl/err.h>
 
 #if LIBCURL_VERSION_NUM < 0x073600
 #error "libcurl 7.54 or newer is needed"
@@ -35,76 +44,20 @@ struct qc_http {
   char *ca_file, *proxy;
   int verify;
 
-  CURL *easy;     /* NULL until the first request */
-  pid_t owner;    /* the process that made it */
-  int is_guarded; /* 1: on_prerequest is called */
-  int is_stale;   /* 1: the last transfer failed */
-  curl_socket_t sockets[QC_HTTP_SOCKETS];
+  CURL *easy;                             /* NULL: none; see above */
+  unsigned long birth;                    /* forks when it was made */
+  int is_guarded;                         /* 1: on_prerequest is called */
+  int is_spoiled;                         /* 1: the last transfer failed */
+  curl_socket_t sockets[QC_HTTP_SOCKETS]; /* of kept connections, or BAD */
   char error[CURL_ERROR_SIZE];
 
   /* The call at hand */
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
-  int sockets_opened, requests_begun, was_reused;
+  char peer[64], peer_port[8]; /* connected to last, in digits; or "" */
+  int sockets_asked, socket_error, requests_begun, was_reused;
   qc_reply reply;
 };
-
-static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
-static int global_is_ready;
-
-/* Not by pthread_once: it would keep a failure for want of memory for ever. */
-static int global_init(void)
-{
-  int ready;
-  if (pthread_mutex_lock(&global_lock) != 0)
-    return 0;
-  if (!global_is_ready)
-    global_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  ready = global_is_ready;
-  (void)pthread_mutex_unlock(&global_lock);
-  return ready;
-}
-
-/* What libcurl would leave behind in this thread for the host to trip over:
-   - SIGPIPE, which a write to a connection raises that the peer has closed.
-     libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
-     blocked, and taken back if it came; the handlers and masks of the host are
-     left alone.
-   - errors of TLS in libcrypto's queue, which the host's own next use of
-     libssl would take for its own. */
-typedef struct {
-  sigset_t mask;
-  int is_blocked, was_pending;
-} host_guard;
-
-static int has_pending_pipe(void)
-{
-  sigset_t set;
-  return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
-}
-
-static void guard_host(host_guard *guard)
-{
-  sigset_t set;
-  guard->was_pending = has_pending_pipe();
-  guard->is_blocked = sigemptyset(&set) == 0 &&
-                      sigaddset(&set, SIGPIPE) == 0 &&
-                      pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
-  (void)ERR_set_mark(); /* 0: there is no error yet, nor will one stay */
-}
-
-static void unguard_host(const host_guard *guard)
-{
-  sigset_t set;
-  int number;
-  (void)ERR_pop_to_mark(); /* 0: no mark, all are gone */
-  if (!guard->is_blocked)
-    return;
-  if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
-      sigaddset(&set, SIGPIPE) == 0)
-    (void)sigwait(&set, &number); /* takes it at once */
-  (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
-}
 
 static size_t on_header(char *line, size_t size, size_t count, void *user)
 {
@@ -130,36 +83,40 @@ static int on_prerequest(void *user, char *peer_ip, char *local_ip,
   (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
   if (++http->requests_begun > 1)
     return CURL_PREREQFUNC_ABORT;
-  http->was_reused = http->sockets_opened == 0;
+  http->was_reused = http->sockets_asked == 0;
   return CURL_PREREQFUNC_OK;
 }
 #endif
 
-/* CURLOPT_OPENSOCKETFUNCTION: keeps the descriptor, so that a forked process
-   can close it without a word to the peer; programs that the host starts
-   don't inherit it. */
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0
+#endif
+
+/* CURLOPT_OPENSOCKETFUNCTION: a socket that programs which the host starts
+   don't inherit, not even while it is being made. Notes why there is none. */
 static curl_socket_t on_open(void *user, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
   qc_http *http = user;
-  int i, fd;
+  int fd;
   (void)purpose;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] == CURL_SOCKET_BAD)
-      break;
-  if (i == QC_HTTP_SOCKETS)
-    return CURL_SOCKET_BAD;
-  fd = socket(address->family, address->socktype, address->protocol);
-  if (fd < 0)
-    return CURL_SOCKET_BAD;
-  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+  http->sockets_asked++;
+  fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+              address->protocol);
+  if (fd >= 0 && SOCK_CLOEXEC == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
     (void)close(fd);
-    return CURL_SOCKET_BAD;
+    fd = -1;
   }
-  http->sockets_opened++;
-  return http->sockets[i] = fd;
+  http->socket_error = fd < 0 ? errno : 0;
+  if (getnameinfo(&address->addr, address->addrlen, http->peer,
+                  sizeof(http->peer), http->peer_port, sizeof(http->peer_port),
+                  NI_NUMERICHOST | NI_NUMERICSERV))
+    http->peer[0] = '\0';
+  return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
+/* CURLOPT_CLOSESOCKETFUNCTION. libcurl 7.88 to 8.1 does not call it for a
+   socket that never connected. */
 static int on_close(void *user, curl_socket_t fd)
 {
   qc_http *http = user;
@@ -168,6 +125,30 @@ static int on_close(void *user, curl_socket_t fd)
     if (http->sockets[i] == fd)
       http->sockets[i] = CURL_SOCKET_BAD;
   return close(fd);
+}
+
+/* After a transfer: notes the socket of the connection that is kept, if it is.
+   None that has not connected is ever noted. 0: it must not be kept, since
+   there is no room, or since the server ends it (libcurl 8.14 overlooks that
+   in a list of words). */
+static int note_socket(qc_http *http)
+{
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  int i, room = -1;
+  if (curl_easy_getinfo(http->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
+    return 0;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++) {
+    if (http->sockets[i] == CURL_SOCKET_BAD)
+      room = i;
+    else if (http->sockets[i] == fd)
+      return !http->reply.is_last;
+  }
+  if (fd == CURL_SOCKET_BAD)
+    return 1;
+  if (room < 0 || http->reply.is_last)
+    return 0;
+  http->sockets[room] = fd;
+  return 1;
 }
 
 /* Sets an option unless one before was refused. */
@@ -193,6 +174,11 @@ static CURLcode set_newer(qc_http *http)
 #endif
   if (!http->is_guarded) /* no kept connection, no second sending */
     SET(CURLOPT_FORBID_REUSE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x074100
+  SET(CURLOPT_MAXAGE_CONN, (long)QC_HTTP_IDLE_MAX);
+  if (code == CURLE_UNKNOWN_OPTION) /* nor is one kept then */
+    code = CURLE_OK;
+#endif
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* or a dead name server holds a call until its thread gives up */
   SET(CURLOPT_QUICK_EXIT, 1L);
@@ -213,7 +199,6 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
   SET(CURLOPT_CLOSESOCKETDATA, http);
   SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
-  SET(CURLOPT_MAXCONNECTS, (long)QC_HTTP_CONNECTIONS);
 
   SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
   SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -246,8 +231,7 @@ static CURLcode set_up(qc_http *http)
   return code;
 }
 
-/* In a forked process: lets go of what belongs to the parent. To clean the
-   handle up would end the parent's TLS connection, so its memory stays. */
+/* Lets go of a foreign handle. */
 static void abandon(qc_http *http)
 {
   int i;
@@ -261,41 +245,29 @@ static void abandon(qc_http *http)
 
 static void clean_up(qc_http *http)
 {
-  host_guard guard;
-  guard_host(&guard); /* TLS says goodbye */
-  curl_easy_cleanup(http->easy);
+  qc_host_guard guard;
+  qc_guard_host(&guard);         /* TLS says goodbye */
+  curl_easy_cleanup(http->easy); /* closes the sockets by on_close */
   http->easy = NULL;
-  unguard_host(&guard);
+  qc_unguard_host(&guard);
 }
 
-/* Whether a kept connection was reset, or has bytes though no answer is due:
-   TLS's goodbye, or the rest of an answer that was longer than it said.
-   libcurl (7.88) would use it all the same. The plain end it sees itself. */
-static int is_spoiled(curl_socket_t fd)
+/* Drops a handle, as whose it is has it. */
+static void drop(qc_http *http)
 {
-  char byte;
-  ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n > 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+  if (http->easy != NULL && http->birth != qc_process_forks())
+    abandon(http);
+  if (http->easy != NULL)
+    clean_up(http);
 }
 
-/* Has a handle of this process ready. */
-static CURLcode make_ready(qc_http *http)
+static CURLcode make_fresh(qc_http *http)
 {
   CURLcode code;
-  int i;
-  if (http->easy != NULL && http->owner != getpid())
-    abandon(http);
-  if (http->easy != NULL && http->is_stale)
-    clean_up(http);
-  for (i = 0; i < QC_HTTP_SOCKETS && http->easy != NULL; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD && is_spoiled(http->sockets[i]))
-      clean_up(http);
-  if (http->easy != NULL)
-    return CURLE_OK;
-  if (!global_init())
+  if (!qc_process_ready())
     return CURLE_FAILED_INIT;
-  http->owner = getpid();
-  http->is_stale = 0;
+  http->birth = qc_process_forks();
+  http->is_spoiled = 0;
   http->easy = curl_easy_init();
   if (http->easy == NULL)
     return CURLE_OUT_OF_MEMORY;
@@ -305,33 +277,83 @@ static CURLcode make_ready(qc_http *http)
   return code;
 }
 
-/* Adds a header line to libcurl's list. */
-static void add_line(qc_http *http, size_t n, char *line)
+/* Whether a kept connection was ended or reset, or has bytes though no answer
+   is due: TLS's goodbye, or the rest of an answer that was longer than it
+   said. libcurl would use it all the same: bytes, 7.88; an end that came less
+   than a second after the answer, 8.23. */
+static int is_spoiled(curl_socket_t fd)
 {
-  http->nodes[n].data = line;
-  http->nodes[n].next = NULL;
-  if (n > 0)
-    http->nodes[n - 1].next = &http->nodes[n];
+  char byte;
+  ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-/* Builds the header lines, in memory that is kept. */
+/* Keeps the request off spoiled connections: it gets a new one, of which
+   libcurl then makes the only one. */
+static CURLcode pass_by_spoiled(qc_http *http)
+{
+  CURL *easy = http->easy;
+  CURLcode code = CURLE_OK;
+  int i, found = 0;
+  for (i = 0; i < QC_HTTP_SOCKETS; i++)
+    if (http->sockets[i] != CURL_SOCKET_BAD)
+      found = found || is_spoiled(http->sockets[i]);
+  SET(CURLOPT_FRESH_CONNECT, found ? 1L : 0L);
+  SET(CURLOPT_MAXCONNECTS, found ? 1L : (long)QC_HTTP_CONNECTIONS);
+  return code;
+}
+
+/* Has a handle of this process ready. */
+static CURLcode make_ready(qc_http *http)
+{
+  if (http->easy != NULL &&
+      (http->birth != qc_process_forks() || http->is_spoiled))
+    drop(http);
+  if (http->easy == NULL) {
+    CURLcode code = make_fresh(http);
+    if (code != CURLE_OK)
+      return code;
+  }
+  return pass_by_spoiled(http);
+}
+
+/* Makes libcurl's list of the header lines. */
+static void link_lines(qc_http *http, size_t count)
+{
+  char *line = http->lines.data;
+  size_t n;
+  for (n = 0; n < count; n++) {
+    http->nodes[n].data = line;
+    http->nodes[n].next = n + 1 < count ? &http->nodes[n + 1] : NULL;
+    line += strlen(line) + 1;
+  }
+}
+
+/* Writes the header lines, in memory that is kept. */
 static CURLcode set_headers(qc_http *http, const qc_http_request *request)
 {
-  static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
   /* Without a value: libcurl must not send its own. One would make it wait
      for a 100, the other say that the body is a form. */
-  static char no_expect[] = "Expect:", no_type[] = "Content-Type:";
-  size_t n;
-  http->lines.len = 0;
-  if (!qc_buffer_reserve(&http->lines, qc_headers_length(request)))
+  static const char no_expect[] = "Expect:", no_type[] = "Content-Type:";
+  static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
+  qc_buffer *lines = &http->lines;
+  size_t count = request->header_count + 1, n;
+  int ok;
+  lines->len = 0;
+  ok = qc_buffer_add(lines, no_expect, sizeof(no_expect));
+  for (n = 0; ok && n < request->header_count; n++)
+    ok = qc_add_header(lines, &request->headers[n]);
+  if (ok && !qc_has_header(request, "accept-encoding")) {
+    ok = qc_add_header(lines, &coding);
+    count++;
+  }
+  if (ok && !qc_has_header(request, "content-type")) {
+    ok = qc_buffer_add(lines, no_type, sizeof(no_type));
+    count++;
+  }
+  if (!ok)
     return CURLE_OUT_OF_MEMORY;
-  for (n = 0; n < request->header_count; n++)
-    add_line(http, n, qc_add_header(&http->lines, &request->headers[n]));
-  if (!qc_has_header(request, "accept-encoding"))
-    add_line(http, n++, qc_add_header(&http->lines, &coding));
-  if (!qc_has_header(request, "content-type"))
-    add_line(http, n++, no_type);
-  add_line(http, n, no_expect);
+  link_lines(http, count);
   return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
 }
 
@@ -363,126 +385,109 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
   return code;
 }
 
-static int mentions(const qc_http *http, const char *word)
+/* A number that libcurl knows of the transfer, 0 where it doesn't. */
+static long number_of(const qc_http *http, CURLINFO info)
 {
-  return strstr(http->error, word) != NULL;
+  long number = 0;
+  if (http->easy == NULL ||
+      curl_easy_getinfo(http->easy, info, &number) != CURLE_OK)
+    return 0;
+  return number;
 }
 
-/* The word for what failed. NULL: nothing of the network. */
-static const char *reason_of(const qc_http *http, CURLcode code, int sent)
+/* Whether a byte of the request may have left. */
+static int may_have_left(const qc_http *http)
 {
-  switch (code) {
-  case CURLE_COULDNT_RESOLVE_HOST:
-    return "dns";
-  case CURLE_COULDNT_RESOLVE_PROXY:
-    return "proxy";
-  case CURLE_COULDNT_CONNECT:
-    return mentions(http, "proxy") ? "proxy" : "connect";
-  case CURLE_OPERATION_TIMEDOUT:
-    return "timeout";
-  case CURLE_SSL_CONNECT_ERROR:
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CIPHER:
-  case CURLE_SSL_ISSUER_ERROR:
-  case CURLE_SSL_ENGINE_INITFAILED:
-    return "tls";
-  case CURLE_GOT_NOTHING:
-  case CURLE_SEND_ERROR:
-  case CURLE_RECV_ERROR:
-  case CURLE_PARTIAL_FILE:
-    if (mentions(http, "chunked-encoding")) /* it was malformed */
-      return "format";
-    return sent ? "closed" : "proxy"; /* only that one answers so early */
-  case CURLE_ABORTED_BY_CALLBACK:     /* on_prerequest */
-    return "closed";
-  case CURLE_FILESIZE_EXCEEDED:
-    return "tooLarge";
-  case CURLE_FAILED_INIT:
-  case CURLE_OUT_OF_MEMORY:
-  case CURLE_UNKNOWN_OPTION:
-  case CURLE_NOT_BUILT_IN:
-    return NULL;
-  default:
-    return sent ? "format" : NULL;
-  }
-}
-
-/* Whether a byte of the request may have left, given how a transfer ended. */
-static int may_have_left(const qc_http *http, CURLcode code)
-{
+  double seconds = 0;
   if (http->is_guarded)
     return http->requests_begun > 0;
-  return code != CURLE_COULDNT_RESOLVE_HOST &&
-         code != CURLE_COULDNT_RESOLVE_PROXY &&
-         code != CURLE_COULDNT_CONNECT && code != CURLE_SSL_CONNECT_ERROR &&
-         code != CURLE_PEER_FAILED_VERIFICATION &&
-         code != CURLE_SSL_CACERT_BADFILE;
+  return curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME, &seconds) !=
+             CURLE_OK ||
+         seconds > 0;
 }
 
-/* What failed, as one line in http->error. */
-static const char *describe(qc_http *http, CURLcode code)
+/* Whether the transfer went over a proxy, -1: nobody tells. */
+static int has_proxy(const qc_http *http, const qc_http_request *request)
 {
-  const char *text = NULL;
-  char *c;
-  if (http->reply.fault != NULL)
-    text = http->reply.fault;
-  else if (code == CURLE_ABORTED_BY_CALLBACK)
-    text = "the kept connection was closed before an answer came";
-  else if (code == CURLE_OUT_OF_MEMORY)
-    text = "out of memory";
-  else if (http->error[0] == '\0')
-    text = curl_easy_strerror(code);
-  if (text != NULL) {
-    strncpy(http->error, text, sizeof(http->error) - 1);
-    http->error[sizeof(http->error) - 1] = '\0';
+  if (http->proxy != NULL || request->direct)
+    return http->proxy != NULL && http->proxy[0] != '\0';
+#if LIBCURL_VERSION_NUM >= 0x080700
+  {
+    long used = 0;
+    if (http->easy != NULL &&
+        curl_easy_getinfo(http->easy, CURLINFO_USED_PROXY, &used) == CURLE_OK)
+      return used != 0;
   }
-  for (c = http->error; *c != '\0'; c++)
-    if ((unsigned char)*c < ' ' || *c == 127)
-      *c = ' ';
-  return http->error;
+#endif
+  return -1;
+}
+
+/* Tells what went wrong. */
+static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
+                  qc_http_result *result)
+{
+  qc_reply *reply = &http->reply;
+  qc_failure failure = {0};
+  failure.code = (int)code;
+  failure.sent = result->sent;
+  failure.has_proxy = has_proxy(http, request);
+  failure.proxy_status = number_of(http, CURLINFO_HTTP_CONNECTCODE);
+#if LIBCURL_VERSION_NUM >= 0x074900
+  failure.proxy_error = number_of(http, CURLINFO_PROXY_ERROR);
+#endif
+  failure.has_tried = http->sockets_asked > 0;
+  failure.socket_error = http->socket_error;
+  failure.peer = http->peer;
+  failure.peer_port = http->peer_port;
+  failure.url = request->url;
+  failure.text = http->error;
+  failure.size = sizeof(http->error);
+  result->reused = http->was_reused;
+  if (reply->fault != NULL) { /* our own reading stopped it */
+    result->reason = reply->reason;
+    result->message = reply->fault;
+  } else {
+    result->reason = qc_failure_reason(&failure);
+    qc_failure_describe(&failure, result->reason);
+    result->message = http->error;
+  }
 }
 
 int qc_http_send(qc_http *http, const qc_http_request *request,
                  qc_http_result *result)
 {
   qc_reply *reply = &http->reply;
-  host_guard guard;
+  qc_host_guard guard;
   CURLcode code;
   memset(result, 0, sizeof(*result));
-  http->error[0] = '\0';
-  http->sockets_opened = http->requests_begun = http->was_reused = 0;
+  http->error[0] = http->peer[0] = '\0';
+  http->sockets_asked = http->socket_error = 0;
+  http->requests_begun = http->was_reused = 0;
   qc_reply_start(reply);
-  guard_host(&guard);
+  qc_guard_host(&guard);
   code = make_ready(http);
   if (code == CURLE_OK)
     code = set_request(http, request);
   if (code == CURLE_OK) {
     code = curl_easy_perform(http->easy);
-    result->sent = may_have_left(http, code);
+    result->sent = may_have_left(http);
   }
-  unguard_host(&guard);
-  /* libcurl says so of a line without end, too */
+  qc_unguard_host(&guard);
+  /* libcurl (before 8.6) says so of a line without end, too */
   if (code == CURLE_OUT_OF_MEMORY && result->sent)
     qc_reply_overflow(reply);
-  if (code == CURLE_OK && qc_reply_end(reply)) {
-    result->status = reply->status;
-    result->body = reply->body.data;
-    result->body_len = reply->body.len;
-    result->head = reply->head.data;
-    result->header_count = reply->header_count;
-    return 1;
+  if (code != CURLE_OK || !qc_reply_end(reply)) {
+    judge(http, request, code, result);
+    http->is_spoiled = 1;
+    return 0;
   }
-  result->reason =
-      reply->fault ? reply->reason : reason_of(http, code, result->sent);
-  result->reused = http->was_reused;
-  result->message = describe(http, code);
-  /* libcurl may keep what is of no use any more: certificates (for a day)
-     that were read while memory was short or have been replaced since, a
-     connection whose TLS has failed */
-  http->is_stale = 1;
-  return 0;
+  http->is_spoiled = !note_socket(http);
+  result->status = reply->status;
+  result->body = reply->body.data;
+  result->body_len = reply->body.len;
+  result->head = reply->head.data;
+  result->header_count = reply->header_count;
+  return 1;
 }
 
 /* A copy, or NULL for NULL; *ok becomes 0 when memory is out. */
@@ -527,38 +532,10 @@ void qc_http_free(qc_http *http)
 {
   if (http == NULL)
     return;
-  if (http->easy != NULL && http->owner != getpid())
-    abandon(http);
-  if (http->easy != NULL)
-    clean_up(http);
+  drop(http);
   qc_buffer_free(&http->lines);
   qc_reply_free(&http->reply);
   free(http->ca_file);
   free(http->proxy);
   free(http);
-}
-
-const char *qc_http_ca_file(void)
-{
-#if LIBCURL_VERSION_NUM >= 0x074600
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-  if (info->age >= CURLVERSION_SEVENTH)
-    return info->cainfo;
-#endif
-  return NULL;
-}
-
-void qc_http_version(char *text, size_t size)
-{
-  text[0] = '\0';
-  if (pthread_mutex_lock(&global_lock) != 0)
-    return;
-  (void)snprintf(text, size, "%s",
-                 curl_version()); /* a buffer of all threads */
-  (void)pthread_mutex_unlock(&global_lock);
-}
-
-const char *qc_http_build_version(void)
-{
-  return LIBCURL_VERSION;
 }

@@ -14,7 +14,8 @@
 /* Smallest piece of memory that a buffer takes. */
 #define FIRST_SIZE 4096
 
-int qc_buffer_reserve(qc_buffer *buffer, size_t len)
+/* Makes room for len more bytes. 0: out of memory, or beyond max. */
+static int reserve(qc_buffer *buffer, size_t len)
 {
   size_t size = buffer->size == 0 ? FIRST_SIZE : buffer->size;
   char *data;
@@ -34,11 +35,14 @@ int qc_buffer_reserve(qc_buffer *buffer, size_t len)
   return 1;
 }
 
-void qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len)
+int qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len)
 {
+  if (!reserve(buffer, len))
+    return 0;
   if (len > 0)
     memcpy(buffer->data + buffer->len, bytes, len);
   buffer->len += len;
+  return 1;
 }
 
 void qc_buffer_free(qc_buffer *buffer)
@@ -108,30 +112,43 @@ int qc_has_header(const qc_http_request *request, const char *name)
   return 0;
 }
 
-size_t qc_headers_length(const qc_http_request *request)
+int qc_add_header(qc_buffer *lines, const qc_http_header *header)
 {
-  size_t length = 2 * 32, i;
-  for (i = 0; i < request->header_count; i++)
-    length += request->headers[i].name_len + request->headers[i].value_len +
-              sizeof(": ");
-  return length;
-}
-
-char *qc_add_header(qc_buffer *lines, const qc_http_header *header)
-{
-  char *line = lines->data + lines->len;
   size_t i = 0;
   while (i < header->value_len && is_blank(header->value[i]))
     i++;
-  qc_buffer_add(lines, header->name, header->name_len);
-  if (i == header->value_len) { /* "Name:" would leave the header out */
-    qc_buffer_add(lines, ";", 2);
-  } else {
-    qc_buffer_add(lines, ": ", 2);
-    qc_buffer_add(lines, header->value, header->value_len);
-    qc_buffer_add(lines, "", 1);
-  }
-  return line;
+  if (!qc_buffer_add(lines, header->name, header->name_len))
+    return 0;
+  if (i == header->value_len) /* "Name:" would leave the header out */
+    return qc_buffer_add(lines, ";", 2);
+  return qc_buffer_add(lines, ": ", 2) &&
+         qc_buffer_add(lines, header->value, header->value_len) &&
+         qc_buffer_add(lines, "", 1);
+}
+
+/* Takes len bytes off the room that is left, if it has them: a sum of what one
+   large text gives many times would wrap on 32 bit. */
+static int take_room(size_t *room, size_t len)
+{
+  if (len > *room)
+    return 0;
+  *room -= len;
+  return 1;
+}
+
+/* Whether URL and header lines are as short as they must be. */
+static int fits(const qc_http_request *request)
+{
+  /* what is sent beside those of the caller are two short lines */
+  size_t room = QC_HTTP_REQUEST_HEAD_MAX - 2 * 32, i;
+  if (!take_room(&room, request->url_len))
+    return 0;
+  for (i = 0; i < request->header_count; i++)
+    if (!take_room(&room, request->headers[i].name_len) ||
+        !take_room(&room, request->headers[i].value_len) ||
+        !take_room(&room, sizeof(": ")))
+      return 0;
+  return 1;
 }
 
 /* What is wrong with header n of a request. */
@@ -160,11 +177,11 @@ const char *qc_http_fault(const qc_http_request *request, size_t *header)
   *header = request->header_count;
   if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
     return "the URL does not begin with https:// or http://";
+  if (!fits(request)) /* first, so that what follows is quick */
+    return "URL and headers are too long";
   for (i = 0; i < request->url_len; i++)
     if ((unsigned char)url[i] <= ' ' || url[i] == 127)
       return "the URL holds a blank or a control character";
-  if (request->url_len + qc_headers_length(request) > QC_HTTP_REQUEST_HEAD_MAX)
-    return "URL and headers are too long";
   if (!request->is_post && request->body_len > 0)
     return "a GET has no body";
   for (i = 0; i < request->header_count; i++)
@@ -200,7 +217,7 @@ void qc_reply_start(qc_reply *reply)
   reply->state = QC_STATUS_LINE;
   reply->status = 0;
   reply->head_bytes = reply->head_lines = reply->header_count = 0;
-  reply->is_old = reply->is_chunked = 0;
+  reply->is_old = reply->is_chunked = reply->is_last = 0;
   reply->length_at = 0;
   reply->head.len = reply->body.len = 0;
   reply->fault = reply->reason = NULL;
@@ -218,10 +235,26 @@ static int take_status(qc_reply *reply, const char *line, size_t len)
   if (reply->status < 100 || reply->status == 101) /* nobody asked for 101 */
     return refuse(reply, "format", "the answer has a status that is not due");
   reply->is_old = line[7] == '0';
-  reply->is_chunked = 0; /* from here on, those of an interim answer go */
+  reply->is_chunked = reply->is_last =
+      0; /* from here on, those of an interim answer go */
   reply->head.len = reply->header_count = reply->length_at = 0;
   reply->state = QC_FIELDS;
   return 1;
+}
+
+/* Whether a list of words, with commas between them, has one; in whatever
+   case. */
+static int has_item(const char *list, const char *word)
+{
+  while (*list != '\0') {
+    size_t len;
+    list += strspn(list, ", \t");
+    len = strcspn(list, ", \t");
+    if (same_name(list, len, word, strlen(word)))
+      return 1;
+    list += len;
+  }
+  return 0;
 }
 
 /* Holds the last field against the rules of framing (RFC 9112, 6.3), of which
@@ -245,6 +278,9 @@ static int take_framing(qc_reply *reply, size_t name, size_t value)
                     "trusted");
     reply->is_chunked = 1;
   }
+  if (strcmp(reply->head.data + name, "connection") == 0 &&
+      has_item(text, "close"))
+    reply->is_last = 1;
   if (reply->is_chunked && reply->length_at != 0)
     return refuse(reply, "format",
                   "the answer has both a Content-Length and chunks");
@@ -266,13 +302,13 @@ static int take_field(qc_reply *reply, const char *line, size_t len)
     value_len--;
   if (!is_token(line, name_len) || has_control(value, value_len))
     return refuse(reply, "format", "the answer has a malformed header");
-  if (!qc_buffer_reserve(&reply->head, name_len + value_len + 2))
+  if (!qc_buffer_add(&reply->head, line, name_len) ||
+      !qc_buffer_add(&reply->head, "", 1) ||
+      !qc_buffer_add(&reply->head, value, value_len) ||
+      !qc_buffer_add(&reply->head, "", 1))
     return refuse(reply, NULL, "out of memory");
-  for (i = 0; i < name_len; i++)
-    reply->head.data[reply->head.len++] = lower(line[i]);
-  qc_buffer_add(&reply->head, "", 1);
-  qc_buffer_add(&reply->head, value, value_len);
-  qc_buffer_add(&reply->head, "", 1);
+  for (i = start; i < start + name_len; i++)
+    reply->head.data[i] = lower(reply->head.data[i]);
   reply->header_count++;
   return take_framing(reply, start, start + name_len + 1);
 }
@@ -303,9 +339,8 @@ int qc_reply_body(qc_reply *reply, const char *bytes, size_t len)
     return refuse(reply, "format", "the answer has no head");
   if (len > reply->body.max - reply->body.len)
     return refuse(reply, "tooLarge", "the answer's body is too large");
-  if (!qc_buffer_reserve(&reply->body, len))
+  if (!qc_buffer_add(&reply->body, bytes, len))
     return refuse(reply, NULL, "out of memory");
-  qc_buffer_add(&reply->body, bytes, len);
   return 1;
 }
 

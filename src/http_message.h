@@ -14,10 +14,8 @@ typedef struct {
   size_t len, size, max;
 } qc_buffer;
 
-/* Makes room for len more bytes. 0: out of memory, or beyond max. */
-int qc_buffer_reserve(qc_buffer *buffer, size_t len);
-/* Adds bytes, for which room was made. */
-void qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len);
+/* Adds bytes. 0: out of memory, or beyond max; then nothing was added. */
+int qc_buffer_add(qc_buffer *buffer, const char *bytes, size_t len);
 void qc_buffer_free(qc_buffer *buffer);
 
 /* An answer while it is read. */
@@ -26,6 +24,7 @@ typedef struct {
   long status;
   size_t head_bytes, head_lines, header_count;
   int is_old, is_chunked; /* HTTP/1.0; Transfer-Encoding: chunked came */
+  int is_last;            /* Connection: close came */
   size_t length_at;       /* where in head the Content-Length is, or 0 */
   qc_buffer head; /* header_count times: lower-case name, \0, value, \0 */
   qc_buffer body;
@@ -47,12 +46,8 @@ int qc_reply_end(qc_reply *reply);
 void qc_reply_overflow(qc_reply *reply);
 void qc_reply_free(qc_reply *reply);
 
-/* Bytes of a request's header lines as qc_add_header writes them, and of two
-   short ones more. */
-size_t qc_headers_length(const qc_http_request *request);
-/* Adds "Name: value" and \0, in the form that libcurl wants, for which room
-   was made. Returns the line. */
-char *qc_add_header(qc_buffer *lines, const qc_http_header *header);
+/* Adds "Name: value" and \0, in the form that libcurl wants. 0: no room. */
+int qc_add_header(qc_buffer *lines, const qc_http_header *header);
 /* Whether a request has a header, in whatever case; name in lower case. */
 int qc_has_header(const qc_http_request *request, const char *name);
 

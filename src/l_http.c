@@ -39,6 +39,16 @@ static const char *option_text(lua_State *L, const char *name)
   return text;
 }
 
+/* The same for a URL, which has no control characters. */
+static const char *option_url(lua_State *L, const char *name)
+{
+  const char *text = option_text(L, name), *c;
+  for (c = text; *c != '\0'; c++)
+    if ((unsigned char)*c < ' ' || *c == 127)
+      luaL_error(L, "option %s holds a control character", name);
+  return text;
+}
+
 static int option_boolean(lua_State *L, const char *name)
 {
   if (lua_type(L, -1) != LUA_TBOOLEAN)
@@ -65,7 +75,7 @@ static void read_options(lua_State *L, int index, qc_http_options *options)
     if (strcmp(name, "caFile") == 0)
       options->ca_file = option_text(L, name);
     else if (strcmp(name, "proxy") == 0)
-      options->proxy = option_text(L, name);
+      options->proxy = option_url(L, name);
     else if (strcmp(name, "maxResponseBytes") == 0)
       options->max_response = option_count(L, name);
     else if (strcmp(name, "verify") == 0)

@@ -76,6 +76,10 @@ local function plainText(value)
   return value ~= "" and not value:find(text.CONTROL), "must not be empty or hold control characters"
 end
 
+local function proxy(value) -- "" is none
+  return type(value) == "string" and not value:find(text.CONTROL), "must be a URL without control characters"
+end
+
 local function secret(value) -- the credentials' own check says more, without raising
   return type(value) == "string", "must be text"
 end
@@ -136,7 +140,7 @@ M.client = {
   maxResponseBytes = count(2 ^ 31 - 1),
   poolIdle = idleSeconds,
   poolSize = count(limits.mostPoolSize),
-  proxy = of "string",
+  proxy = proxy,
   caFile = plainText,
   verify = boolean,
   userAgent = plainText,

@@ -65,24 +65,24 @@ static void check_request(header_list *list, const char *url)
   qc_http_request request = {url, NULL, list->headers, strlen(url), 0, 0, 1, 1,
                              0,   0};
   qc_buffer lines = {NULL, 0, 0, QC_HTTP_REQUEST_HEAD_MAX};
-  size_t faulty, length, i;
+  size_t faulty, i;
   const char *fault;
   request.header_count = list->count;
   fault = qc_http_fault(&request, &faulty);
   MUST(faulty <= list->count && (fault != NULL || faulty == list->count));
-  length = qc_headers_length(&request);
   if (fault == NULL) {
-    MUST(qc_buffer_reserve(&lines, length));
     for (i = 0; i < list->count; i++) {
       const qc_http_header *header = &list->headers[i];
-      const char *line = qc_add_header(&lines, header);
+      size_t start = lines.len;
+      const char *line;
+      MUST(qc_add_header(&lines, header));
+      line = lines.data + start;
       MUST(line[strcspn(line, "\r\n")] == '\0'); /* one line */
       MUST(strncmp(line, header->name, header->name_len) == 0);
       MUST(strchr(":;", line[header->name_len]) != NULL);
       if (strchr(line, ';') == NULL)
         MUST(strlen(line) == header->name_len + 2 + header->value_len);
     }
-    MUST(lines.len <= length);
   }
   qc_buffer_free(&lines);
   for (i = 0; i < list->count; i++)

@@ -22,15 +22,19 @@ static int refused(const qc_reply *reply, const char *reason)
 static void test_buffer(void)
 {
   qc_buffer buffer = {NULL, 0, 0, 10000};
-  CHECK(qc_buffer_reserve(&buffer, 0));
-  CHECK(qc_buffer_reserve(&buffer, 5000));
-  CHECK(buffer.size >= 5000 && buffer.size <= 10000);
-  qc_buffer_add(&buffer, "abc", 3);
-  CHECK(qc_buffer_reserve(&buffer, 9997));
-  CHECK(buffer.size == 10000);
-  CHECK(memcmp(buffer.data, "abc", 3) == 0);
-  CHECK(!qc_buffer_reserve(&buffer, 9998));
-  CHECK(!qc_buffer_reserve(&buffer, (size_t)-1));
+  static const char bytes[10000];
+  CHECK(qc_buffer_add(&buffer, "", 0));
+  CHECK(qc_buffer_add(&buffer, "abc", 3));
+  CHECK(qc_buffer_add(&buffer, bytes, 5000));
+  CHECK(buffer.size >= 5003 && buffer.size <= 10000);
+  CHECK(qc_buffer_add(&buffer, bytes, 4997));
+  CHECK(buffer.len == 10000 && buffer.size == 10000);
+  CHECK(memcmp(buffer.data, "abc", 4) == 0);
+  CHECK(!qc_buffer_add(&buffer, bytes, 1));
+  buffer.len = 3;
+  CHECK(!qc_buffer_add(&buffer, bytes, 9998));
+  CHECK(!qc_buffer_add(&buffer, bytes, (size_t)-1));
+  CHECK(!qc_buffer_add(&buffer, bytes, (size_t)-2));
   CHECK(buffer.len == 3 && buffer.size == 10000);
   qc_buffer_free(&buffer);
   CHECK(buffer.data == NULL && buffer.size == 0);
@@ -149,16 +153,81 @@ static void test_request(void)
   qc_http_request request = {
       "https://a.test/", "", headers, 15, 0, 4, 1, 1, 0, 0};
   qc_buffer lines = {NULL, 0, 0, QC_HTTP_REQUEST_HEAD_MAX};
-  size_t faulty;
+  static const char written[] = "Host: a.test\0X-Blank;\0X-None;\0X-Tab: a\tb";
+  size_t faulty, i;
   CHECK(qc_http_fault(&request, &faulty) == NULL);
   CHECK(qc_has_header(&request, "host") && !qc_has_header(&request, "hos"));
-  CHECK(qc_buffer_reserve(&lines, qc_headers_length(&request)));
-  CHECK(strcmp(qc_add_header(&lines, &headers[0]), "Host: a.test") == 0);
-  CHECK(strcmp(qc_add_header(&lines, &headers[1]), "X-Blank;") == 0);
-  CHECK(strcmp(qc_add_header(&lines, &headers[2]), "X-None;") == 0);
-  CHECK(strcmp(qc_add_header(&lines, &headers[3]), "X-Tab: a\tb") == 0);
-  CHECK(lines.len <= qc_headers_length(&request));
+  for (i = 0; i < 4; i++)
+    CHECK(qc_add_header(&lines, &headers[i]));
+  CHECK(lines.len == sizeof(written) &&
+        memcmp(lines.data, written, sizeof(written)) == 0);
+  lines.max = lines.len + 8;
+  for (i = 0; i < 4; i++) /* the room is short at another place each time */
+    CHECK(!qc_add_header(&lines, &headers[0]));
   qc_buffer_free(&lines);
+}
+
+/* Texts that are long, or together as long as a size_t can tell. */
+static void test_lengths(void)
+{
+  static char text[QC_HTTP_REQUEST_HEAD_MAX];
+  static const size_t huge[] = {(size_t)-1, (size_t)-4, (size_t)1 << 26};
+  qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
+  qc_http_request request = {"https://a.test/",       "", headers, 15, 0,
+                             QC_HTTP_REQUEST_HEADERS, 1,  1,       0,  0};
+  size_t faulty, i, n;
+  memset(text, 'a', sizeof(text));
+  for (n = 0; n < 3; n++) {
+    for (i = 0; i < QC_HTTP_REQUEST_HEADERS; i++) {
+      headers[i].name = headers[i].value = text;
+      headers[i].name_len = i + 1;
+      headers[i].value_len = huge[n];
+    }
+    CHECK(strcmp(qc_http_fault(&request, &faulty),
+                 "URL and headers are too long") == 0);
+    for (i = 0; i < QC_HTTP_REQUEST_HEADERS; i++) {
+      headers[i].name_len = huge[n];
+      headers[i].value_len = 1;
+    }
+    CHECK(strcmp(qc_http_fault(&request, &faulty),
+                 "URL and headers are too long") == 0);
+  }
+  request.header_count = 1;
+  headers[0].name_len = 1;
+  for (i = 0; i < 2; i++) { /* just as long as it may be, and one more */
+    headers[0].value_len = QC_HTTP_REQUEST_HEAD_MAX - 64 - 15 - 1 - 3 + i;
+    CHECK((qc_http_fault(&request, &faulty) == NULL) == (i == 0));
+  }
+  request.header_count = 0;
+  request.url_len = (size_t)-1;
+  CHECK(qc_http_fault(&request, &faulty) != NULL);
+}
+
+/* A server that ends the connection says so as one word of a list. */
+static void test_last(void)
+{
+  static const struct {
+    const char *line;
+    int is_last;
+  } cases[] = {{"Connection: close\r\n", 1},
+               {"connection: keep-alive, CLOSE\r\n", 1},
+               {"Connection: x,close\t,y\r\n", 1},
+               {"Connection: close,\r\n", 1},
+               {"Connection: closed\r\n", 0},
+               {"Connection: keep-alive\r\n", 0},
+               {"Connection:\r\n", 0},
+               {"Connection: ,\r\n", 0},
+               {"X-Connection: close\r\n", 0}};
+  qc_reply reply;
+  size_t i;
+  qc_reply_init(&reply, 100);
+  for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    qc_reply_start(&reply);
+    CHECK(line(&reply, "HTTP/1.1 200 OK\r\n"));
+    CHECK(line(&reply, cases[i].line));
+    CHECK(line(&reply, "\r\n") && reply.is_last == cases[i].is_last);
+  }
+  qc_reply_free(&reply);
 }
 
 int main(void)
@@ -168,5 +237,7 @@ int main(void)
   test_malformed();
   test_limits();
   test_request();
+  test_lengths();
+  test_last();
   return CHECK_RESULT();
 }

@@ -1,7 +1,8 @@
 /*
  * http_server.h - a server in a thread for the C tests, and how they ask it:
  * it answers each request with as many bytes as its path says ("/1000"), on
- * connections that stay open. Part of qcimage, see LICENSE.
+ * connections that stay open, or with '!' behind end after the answer. Part of
+ * qcimage, see LICENSE.
  */
 #ifndef QCIMAGE_HTTP_SERVER_H
 #define QCIMAGE_HTTP_SERVER_H
@@ -36,15 +37,18 @@ static void *server_serve(void *arg)
   int fd = *(int *)arg;
   char request[4096], head[128], *answer, *path;
   size_t have = 0;
+  int goes_on = 1;
   ssize_t n;
   free(arg);
-  while ((n = recv(fd, request + have, sizeof(request) - 1 - have, 0)) > 0) {
+  while (goes_on &&
+         (n = recv(fd, request + have, sizeof(request) - 1 - have, 0)) > 0) {
     have += (size_t)n;
     request[have] = '\0';
     if (strstr(request, "\r\n\r\n") == NULL)
       continue;
     path = strchr(request, '/');
-    have = path == NULL ? 0 : strtoul(path + 1, NULL, 10);
+    have = path == NULL ? 0 : strtoul(path + 1, &path, 10);
+    goes_on = path == NULL || *path != '!';
     n = snprintf(head, sizeof(head),
                  "HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\n"
                  "Content-Length: %lu\r\n\r\n",

@@ -1,7 +1,7 @@
 /*
  * http_test.c - tests of src/http.c that need C: threads, SIGPIPE, libcrypto's
- * queue of errors, and a libcurl at run time that is older than that of the
- * build. Part of qcimage, see LICENSE.
+ * queue of errors, the life of a handle, and a libcurl at run time that is
+ * older than that of the build. Part of qcimage, see LICENSE.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "check.h"
@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -21,7 +23,9 @@
 #undef curl_easy_setopt
 
 static CURLcode (*original)(CURL *, CURLoption, ...);
-static int is_old; /* 1: libcurl knows no option that is newer than 7.79 */
+static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
+static int handles; /* that were made, and set up */
+static long idle_max, idle_put; /* as given; another to put in its place */
 
 /* Stands before libcurl's. */
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
@@ -34,6 +38,13 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   va_start(list, option);
   value = va_arg(list, void *);
   va_end(list);
+  if (option == CURLOPT_ERRORBUFFER)
+    __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+  if (option == CURLOPT_MAXAGE_CONN) {
+    idle_max = (long)value;
+    if (idle_put != 0)
+      value = (void *)idle_put;
+  }
   return original(easy, option, value);
 }
 
@@ -50,6 +61,21 @@ CURLcode curl_global_init(long flags)
 void curl_global_cleanup(void)
 {
   __atomic_add_fetch(&cleanups, 1, __ATOMIC_SEQ_CST);
+}
+
+static int inherited; /* sockets of connections that programs inherit */
+
+int socket(int family, int type, int protocol)
+{
+  if (family == AF_INET && (type & 0xf) == SOCK_STREAM)
+    inherited += (type & SOCK_CLOEXEC) == 0;
+  return (int)syscall(SYS_socket, family, type, protocol);
+}
+
+/* As it may be on both sides of a new PID namespace. */
+pid_t getpid(void)
+{
+  return 1;
 }
 
 static __thread int is_piping; /* 1: what is sent or closed raises SIGPIPE */
@@ -210,6 +236,85 @@ static void test_errors(void)
   qc_http_free(plain);
 }
 
+static void pause_for(long milliseconds)
+{
+  struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+  (void)nanosleep(&time, NULL);
+}
+
+static int connections(void)
+{
+  pause_for(20); /* for the server to count the last */
+  return __atomic_load_n(&server_connections, __ATOMIC_SEQ_CST);
+}
+
+/* The end of an idle connection costs that one alone, at once and later. */
+static void test_ended(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  int before = connections(), made = handles, i;
+  for (i = 0; i < 4; i++) {
+    CHECK(get(http, port, "/2!", &result));
+    pause_for(i < 2 ? 50 : 1100);
+  }
+  CHECK(connections() - before == 4);
+  CHECK(get(http, port, "/2", &result));
+  CHECK(get(http, port, "/2", &result));
+  pause_for(1100); /* libcurl looks through its connections once a second */
+  CHECK(get(http, port, "/2", &result));
+  CHECK(connections() - before == 5);
+  CHECK(handles - made == 1);
+  CHECK(!get(http, 1, "/2", &result)); /* a failure costs the handle */
+  CHECK(get(http, port, "/2", &result));
+  CHECK(handles - made == 2);
+  qc_http_free(http);
+}
+
+static void test_idle(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  int before = connections();
+  CHECK(get(http, port, "/2", &result));
+  CHECK(idle_max == 50);
+  qc_http_free(http);
+  idle_put = 1;
+  http = qc_http_new(&options);
+  CHECK(get(http, port, "/2", &result));
+  CHECK(get(http, port, "/2", &result));
+  CHECK(connections() - before == 2);
+  pause_for(2100);
+  CHECK(get(http, port, "/2", &result));
+  CHECK(connections() - before == 3);
+  qc_http_free(http);
+  idle_put = 0;
+}
+
+/* A child has another connection, the parent's stays; whatever their ids. */
+static void test_fork(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  int before, status = -1;
+  pid_t child;
+  CHECK(get(http, port, "/2", &result));
+  before = connections();
+  (void)fflush(stdout);
+  child = fork();
+  if (child == 0) {
+    int ok = get(http, port, "/3", &result);
+    qc_http_free(http);
+    _exit(ok ? 7 : 1);
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  CHECK(connections() - before == 1);
+  CHECK(get(http, port, "/2", &result));
+  CHECK(connections() - before == 1);
+  qc_http_free(http);
+}
+
 static void test_nothing_open(void)
 {
   qc_http *http = qc_http_new(&options);
@@ -226,10 +331,15 @@ int main(void)
   test_nothing_open();
   CHECK(inits == 0);
   port = server_start();
+  inherited = 0; /* the server's is no matter */
   test_threads();
   test_old();
   test_pipe();
   test_errors();
+  test_ended();
+  test_idle();
+  test_fork();
+  CHECK(inherited == 0);
   CHECK(inits == 1 && cleanups == 0);
   return CHECK_RESULT();
 }

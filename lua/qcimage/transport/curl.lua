@@ -72,10 +72,13 @@ local function target(url)
   return host or authority, port or (scheme == "https" and "443" or "80")
 end
 
--- libcurl says of a proxy, too, that it failed to connect to it, and names it.
-local function isAnother(message, host, port)
-  local failedHost, failedPort = message:match "Failed to connect to (%S+) port (%d+)"
-  return failedHost ~= nil and (failedHost ~= (host:gsub("[%[%]]", "")) or failedPort ~= port)
+-- The first variable whose proxy cannot be one: a password that was read with its line break.
+local function faultyVariable(environment)
+  for _, name in ipairs(PROXY_VARIABLES) do
+    if environment[name] and environment[name]:find(text.CONTROL) then
+      return name
+    end
+  end
 end
 
 ---@class qcimage.CurlOptions
@@ -98,6 +101,7 @@ function M.new(options)
     or nonEmpty(environment.CURL_CA_BUNDLE)
     or nonEmpty(environment.SSL_CERT_FILE)
   local secrets = proxySecrets(options.proxy, environment)
+  local faulty = not options.proxy and faultyVariable(environment)
   local connection = http.new {
     caFile = caFile,
     maxResponseBytes = options.maxResponseBytes,
@@ -123,20 +127,18 @@ function M.new(options)
       local message = describe("timeout", "no time was left", host, port)
       return nil, message, { sent = false, reason = "timeout" }
     end
-    local response, message, detail = connection:send(
-      request,
-      secondsLeft,
-      math.min(secondsLeft, options.connectTimeout),
-      endpoints.isLoopback(host)
-    )
+    local isHere = endpoints.isLoopback(host)
+    if faulty and not isHere then
+      local message = describe("proxy", faulty .. " holds a control character", host, port)
+      return nil, message, { sent = false, reason = "proxy" }
+    end
+    local response, message, detail =
+      connection:send(request, secondsLeft, math.min(secondsLeft, options.connectTimeout), isHere)
     if response then
       if response.status ~= 200 and #secrets > 0 then -- it may be the proxy's own
         response.body = redact(response.body, secrets)
       end
       return response
-    end
-    if detail.reason == "connect" and isAnother(message, host, port) then
-      detail.reason = "proxy"
     end
     return nil, describe(detail.reason, message, host, port), detail
   end

@@ -1,0 +1,35 @@
+/*
+ * http_failure.h - what a transfer that failed over libcurl means: one word
+ * for the reason, and one line of text. Knows no Lua and sends nothing. Part
+ * of qcimage, see LICENSE.
+ */
+#ifndef QCIMAGE_HTTP_FAILURE_H
+#define QCIMAGE_HTTP_FAILURE_H
+
+#include <stddef.h>
+
+/* What libcurl tells of a failed transfer: numbers, and its own text. */
+typedef struct {
+  int code;          /* CURLcode */
+  int sent;          /* 1: a byte of the request may have left */
+  int has_proxy;     /* 1: over a proxy, 0: none, -1: not told */
+  long proxy_status; /* of the proxy's answer to CONNECT; 0: none came */
+  long proxy_error;  /* CURLproxycode; 0: none */
+  int has_tried;     /* 1: a socket was asked for */
+  int socket_error;  /* errno where that gave none, or 0 */
+  const char *peer;  /* address that was connected to last; "": none */
+  const char *peer_port;
+  const char *url; /* of the request */
+  char *text;      /* libcurl's own, with a terminator; "": none */
+  size_t size;     /* of the memory of text */
+} qc_failure;
+
+/* dns, connect, tls, timeout, closed, proxy, tooLarge, format; NULL: nothing
+   of the network, this machine's fault. */
+const char *qc_failure_reason(const qc_failure *failure);
+
+/* Makes failure->text one line that holds no password and says what failed.
+   reason: as qc_failure_reason gives it. */
+void qc_failure_describe(const qc_failure *failure, const char *reason);
+
+#endif

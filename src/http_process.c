@@ -1,0 +1,119 @@
+/*
+ * http_process.c - libcurl in a process that has others in it, see
+ * http_process.h and, for the versions, http.h. Part of qcimage, see LICENSE.
+ */
+#include "http_process.h"
+#include "http.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <curl/curl.h>
+#include <openssl/err.h>
+
+static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
+static int global_is_ready, forks_are_counted;
+
+/* Not the process id, which may be 1 on both sides of a new PID namespace.
+   Only written where a process has one thread. */
+static unsigned long forks;
+
+/* The lock is held through a fork, or the child might find it locked by a
+   thread that it does not have. */
+static void before_fork(void)
+{
+  (void)pthread_mutex_lock(&global_lock);
+}
+
+static void after_fork(void)
+{
+  (void)pthread_mutex_unlock(&global_lock);
+}
+
+static void after_fork_in_child(void)
+{
+  forks++;
+  (void)pthread_mutex_unlock(&global_lock);
+}
+
+/* One curl_global_init, under a lock and never undone, because other code of
+   the process may use libcurl too (curl.se/libcurl/c/curl_global_init.html).
+   Not by pthread_once: it would keep a failure for want of memory for ever. */
+int qc_process_ready(void)
+{
+  int ready;
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return 0;
+  if (!forks_are_counted)
+    forks_are_counted =
+        pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
+  if (forks_are_counted && !global_is_ready)
+    global_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  ready = global_is_ready;
+  (void)pthread_mutex_unlock(&global_lock);
+  return ready;
+}
+
+unsigned long qc_process_forks(void)
+{
+  return forks;
+}
+
+static int has_pending_pipe(void)
+{
+  sigset_t set;
+  return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+void qc_guard_host(qc_host_guard *guard)
+{
+  sigset_t set;
+  guard->was_pending = has_pending_pipe();
+  guard->is_blocked = sigemptyset(&set) == 0 &&
+                      sigaddset(&set, SIGPIPE) == 0 &&
+                      pthread_sigmask(SIG_BLOCK, &set, &guard->mask) == 0;
+  (void)ERR_set_mark(); /* 0: there is no error yet, nor will one stay */
+}
+
+void qc_unguard_host(const qc_host_guard *guard)
+{
+  sigset_t set;
+  int number;
+  (void)ERR_pop_to_mark(); /* 0: no mark, all are gone */
+  if (!guard->is_blocked)
+    return;
+  if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
+      sigaddset(&set, SIGPIPE) == 0)
+    (void)sigwait(&set, &number); /* takes it at once */
+  (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
+}
+
+const char *qc_http_ca_file(void)
+{
+  const char *file = NULL; /* a constant of libcurl's build */
+#if LIBCURL_VERSION_NUM >= 0x074600
+  const curl_version_info_data *info;
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return NULL;
+  info = curl_version_info(CURLVERSION_NOW); /* fills a table of all threads */
+  if (info->age >= CURLVERSION_SEVENTH)
+    file = info->cainfo;
+  (void)pthread_mutex_unlock(&global_lock);
+#endif
+  return file;
+}
+
+void qc_http_version(char *text, size_t size)
+{
+  text[0] = '\0';
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return;
+  (void)snprintf(text, size, "%s",
+                 curl_version()); /* a buffer of all threads */
+  (void)pthread_mutex_unlock(&global_lock);
+}
+
+const char *qc_http_build_version(void)
+{
+  return LIBCURL_VERSION;
+}

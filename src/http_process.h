@@ -1,0 +1,34 @@
+/*
+ * http_process.h - libcurl in a process that has others in it: it is set up
+ * once, forks are counted, and the host finds its signals and libcrypto's
+ * errors as they were. Knows no Lua. Part of qcimage, see LICENSE.
+ */
+#ifndef QCIMAGE_HTTP_PROCESS_H
+#define QCIMAGE_HTTP_PROCESS_H
+
+#include <signal.h>
+
+/* Sets libcurl up, and begins to count forks; what stands is left alone. 0:
+   it failed, and may be tried again. */
+int qc_process_ready(void);
+
+/* How many forks lie between the process that was ready first and this one:
+   what was made at another number is another process's. */
+unsigned long qc_process_forks(void);
+
+/* What libcurl would leave behind in this thread for the host to trip over:
+   - SIGPIPE, which a write to a connection raises that the peer has closed.
+     libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
+     blocked, and taken back if it came; the handlers and masks of the host are
+     left alone.
+   - errors of TLS in libcrypto's queue, which the host's own next use of
+     libssl would take for its own. */
+typedef struct {
+  sigset_t mask;
+  int is_blocked, was_pending;
+} qc_host_guard;
+
+void qc_guard_host(qc_host_guard *guard);
+void qc_unguard_host(const qc_host_guard *guard);
+
+#endif
