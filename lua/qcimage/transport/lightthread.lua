@@ -28,14 +28,16 @@ local function watch(caller, limit)
 end
 
 -- Is the parent of what runs, since nginx lets no other end it.
-local function supervise(caller, limit, run)
+local function supervise(caller, limit, run, mayGoOn)
   local worker = ngx.thread.spawn(run)
   if coroutine.status(worker) == "zombie" then -- it did not have to wait
     return ngx.thread.wait(worker)
   end
   local watcher = ngx.thread.spawn(watch, caller, limit)
   local function finish(...)
-    ngx.thread.kill(worker)
+    if not mayGoOn or coroutine.status(caller) == "dead" then
+      ngx.thread.kill(worker)
+    end
     ngx.thread.kill(watcher)
     return ...
   end
@@ -53,14 +55,16 @@ end
 --- ended where it waits. Raises where nginx has no light threads, before the function was begun.
 ---@param limit {at: number} monotonic time; the function may move it
 ---@param run fun(): ...
+---@param mayGoOn boolean|nil when the time is over, the function is not ended: the result comes too late
 ---@return any ... what run returned; or nil and "timeout", or what it raised as text
-function M.within(limit, run)
-  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run)
+function M.within(limit, run, mayGoOn)
+  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run, mayGoOn)
   return outcome(ngx.thread.wait(supervisor))
 end
 
---- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads
---- nothing can wait, and it is called as it is.
+--- A transport whose calls end in time, even if it minds none itself. It is left to its own time-outs then: what
+--- waits in a coroutine of its own (as lua-resty-http does for a body) nginx cannot end in order. Where nginx
+--- has no light threads nothing can wait, and it is called as it is.
 ---@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil
 ---@return fun(request: table, seconds: number): table|nil, string|nil, table|nil
 function M.bounded(transport)
@@ -68,9 +72,10 @@ function M.bounded(transport)
     if core.isyieldable() == false then
       return transport(request, seconds)
     end
-    local begun, done, response, message, detail = pcall(M.within, { at = core.monotonic() + seconds }, function()
+    local limit = { at = core.monotonic() + seconds }
+    local begun, done, response, message, detail = pcall(M.within, limit, function()
       return pcall(transport, request, seconds)
-    end)
+    end, true)
     if not begun then
       return transport(request, seconds)
     elseif done then
@@ -79,7 +84,7 @@ function M.bounded(transport)
       error(response, 0)
     end
     local where = request.headers.Host
-    return nil, errors.TRANSPORT.timeout:format(where) .. ": its transport was stopped", { reason = "timeout" }
+    return nil, errors.TRANSPORT.timeout:format(where) .. ": nothing came of its transport", { reason = "timeout" }
   end
 end
 
