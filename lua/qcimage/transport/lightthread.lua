@@ -28,14 +28,16 @@ local function watch(caller, limit)
 end
 
 -- Is the parent of what runs, since nginx lets no other end it.
-local function supervise(caller, limit, run, mayGoOn)
+local function supervise(caller, limit, run)
   local worker = ngx.thread.spawn(run)
   if coroutine.status(worker) == "zombie" then -- it did not have to wait
     return ngx.thread.wait(worker)
   end
   local watcher = ngx.thread.spawn(watch, caller, limit)
   local function finish(...)
-    if not mayGoOn or coroutine.status(caller) == "dead" then
+    -- What waits in a coroutine of its own ("normal") is left to its own time-outs: nginx would resume that one,
+    -- and then the dead light thread.
+    if coroutine.status(worker) ~= "normal" then
       ngx.thread.kill(worker)
     end
     ngx.thread.kill(watcher)
@@ -51,20 +53,19 @@ local function outcome(isWhole, ok, ...)
   return nil, tostring(isWhole and (...) or ok)
 end
 
---- Runs a function in a light thread. When the time is over, or the caller was killed, the function is
---- ended where it waits. Raises where nginx has no light threads, before the function was begun.
+--- Runs a function in a light thread. When the time is over, or the caller was killed, the function is ended where it
+--- waits, unless it does so in a coroutine of its own. Raises where nginx has no light threads, before the function was
+--- begun.
 ---@param limit {at: number} monotonic time; the function may move it
 ---@param run fun(): ...
----@param mayGoOn boolean|nil when the time is over, the function is not ended: the result comes too late
 ---@return any ... what run returned; or nil and "timeout", or what it raised as text
-function M.within(limit, run, mayGoOn)
-  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run, mayGoOn)
+function M.within(limit, run)
+  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run)
   return outcome(ngx.thread.wait(supervisor))
 end
 
---- A transport whose calls end in time, even if it minds none itself. It is left to its own time-outs then: what
---- waits in a coroutine of its own (as lua-resty-http does for a body) nginx cannot end in order. Where nginx
---- has no light threads nothing can wait, and it is called as it is.
+--- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads nothing
+--- can wait, and it is called as it is.
 ---@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil
 ---@return fun(request: table, seconds: number): table|nil, string|nil, table|nil
 function M.bounded(transport)
@@ -75,7 +76,7 @@ function M.bounded(transport)
     local limit = { at = core.monotonic() + seconds }
     local begun, done, response, message, detail = pcall(M.within, limit, function()
       return pcall(transport, request, seconds)
-    end, true)
+    end)
     if not begun then
       return transport(request, seconds)
     elseif done then
