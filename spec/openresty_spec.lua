@@ -23,9 +23,6 @@ local CLIENT = ([[
   end
 ]]):format(stub.SECRET_ID, stub.SECRET_KEY)
 
--- The README's example of another transport.
-local TRANSPORT = readme.block "resty.http"
-
 local names, emulator, secure
 
 setup(function()
@@ -362,44 +359,6 @@ describe("in nginx", function()
     assert.not_equal(lost.Nonce, again.Nonce)
     assert.not_equal(lost.Signature, again.Signature)
     service:stop()
-  end)
-
-  it("another transport is plugged in as the README shows", function()
-    server = nginx.start {
-      conf = nginx.conf(([[
-        init_by_lua_block {
-          -- what that library's functions take and give
-          package.preload["resty.http"] = function()
-            local Http = {}
-            Http.__index = Http
-            function Http:set_timeout(milliseconds)
-              self.seconds = milliseconds / 1000
-            end
-            function Http:request_uri(url, params)
-              if broken then
-                return nil, "connection refused"
-              end
-              local request = { url = url, method = params.method, headers = params.headers, body = params.body }
-              return require("qcimage.transport.cosocket").new {}(request, self.seconds)
-            end
-            return { new = function() return setmetatable({}, Http) end }
-          end
-          %s
-          shared = client
-        }
-      ]]):format(TRANSPORT)),
-      environment = KEYS .. "TENCENTCLOUD_REGION=gz QCIMAGE_ENDPOINT=" .. emulator.url,
-    }
-    local code, message, err = server:lua [[
-      local result = assert(shared:modify { imageId = "img-12345678", imageName = "web-09" })
-      broken = true
-      local _, message, err = shared:modify({ imageId = "img-12345678", imageName = "web-09" }, { maxAttempts = 1 })
-      return result.code, message, err
-    ]]
-    assert.equal(0, code)
-    assert.equal("network", err.kind)
-    assert.equal("unknown", err.outcome) -- the transport did not say that nothing was sent
-    assert.matches("connection refused", message)
   end)
 
   it("a wait before another attempt lets others through", function()

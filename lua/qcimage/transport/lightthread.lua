@@ -66,26 +66,24 @@ end
 
 --- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads nothing
 --- can wait, and it is called as it is.
----@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil
+---@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil that raises nothing, and
+--- gives a third value when it fails
 ---@return fun(request: table, seconds: number): table|nil, string|nil, table|nil
 function M.bounded(transport)
   return function(request, seconds)
     if core.isyieldable() == false then
       return transport(request, seconds)
     end
-    local limit = { at = core.monotonic() + seconds }
-    local begun, done, response, message, detail = pcall(M.within, limit, function()
-      return pcall(transport, request, seconds)
+    local begun, response, message, detail = pcall(M.within, { at = core.monotonic() + seconds }, function()
+      return transport(request, seconds)
     end)
     if not begun then
       return transport(request, seconds)
-    elseif done then
+    elseif response or detail then
       return response, message, detail
-    elseif done == false then
-      error(response, 0)
     end
-    local where = request.headers.Host
-    return nil, errors.TRANSPORT.timeout:format(where) .. ": nothing came of its transport", { reason = "timeout" }
+    local where = errors.TRANSPORT.timeout:format(request.headers.Host)
+    return nil, ("%s: its transport gave nothing (%s)"):format(where, message), { sent = true, reason = "timeout" }
   end
 end
 
