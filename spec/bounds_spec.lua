@@ -1,0 +1,325 @@
+--- Boundaries, each just within and just beyond: where a limit is said to be, there it is.
+
+local emulators = require "spec.support.emulator"
+local errors = require "qcimage.errors"
+local httpdate = require "qcimage.httpdate"
+local image = require "qcimage"
+local limits = require "qcimage.limits"
+local retry = require "qcimage.retry"
+local stub = require "spec.support.stub"
+
+local OK = '{"code":0,"message":""}'
+local NOW = 1700000000
+
+-- A date as HTTP has it, seconds after NOW (less than 1,600).
+local function date(seconds)
+  local clock = 13 * 60 + 20 + seconds
+  return ("Tue, 14 Nov 2023 22:%02d:%02d GMT"):format(math.floor(clock / 60), clock % 60)
+end
+
+describe("a retry", function()
+  local LATER = errors.new { kind = "service", retry = "later", outcome = "rejected" }
+
+  local function decided(changes)
+    local state = {
+      attempt = 1,
+      maxAttempts = 3,
+      left = 10,
+      repeatable = true,
+      tokens = retry.CAPACITY,
+      random = 0,
+    }
+    for name, value in pairs(changes) do
+      state[name] = value
+    end
+    return retry.decide(state.err or LATER, state)
+  end
+
+  it("is made while the wait ends before the call's time does", function()
+    assert.equal(2, (decided { retryAfter = 2, left = 2.001 }))
+    assert.is_nil((decided { retryAfter = 2, left = 2 }))
+    assert.is_nil((decided { retryAfter = 2, left = 1.999 }))
+  end)
+
+  it("is made while attempts are left", function()
+    assert.equal(0, (decided { attempt = 2 }))
+    assert.is_nil((decided { attempt = 3 }))
+  end)
+
+  it("waits a part of 0.25, 0.5, … 8 seconds, after a throttle of 1, 2, … 8", function()
+    local again = errors.new { kind = "service", retry = "again", outcome = "unknown" }
+    local function wait(attempt, err)
+      return (decided { attempt = attempt, maxAttempts = 99, random = 0.5, err = err })
+    end
+    for attempt, most in ipairs { 0.25, 0.5, 1, 2, 4, 8, 8 } do
+      assert.equal(most / 2, wait(attempt, again))
+    end
+    for attempt, most in ipairs { 1, 2, 4, 8, 8 } do
+      assert.equal(most / 2, wait(attempt, LATER))
+    end
+  end)
+
+  it("is paid from a store of 500: 5, or 10 after a timeout", function()
+    local timeout = errors.new { kind = "network", reason = "timeout", outcome = "unknown" }
+    assert.equal(500, retry.CAPACITY)
+    assert.equal(5, select(2, decided { tokens = 5 }))
+    assert.is_nil((decided { tokens = 4 }))
+    assert.equal(10, select(2, decided { tokens = 10, err = timeout }))
+    assert.is_nil((decided { tokens = 9, err = timeout }))
+    assert.equal(499, retry.refill(498))
+    assert.equal(500, retry.refill(500))
+    assert.equal(500, retry.refill(495, 10))
+    assert.equal(25, retry.refill(15, 10))
+  end)
+
+  it("is asked for by Retry-After with up to nine digits, more are forever", function()
+    assert.equal(999999999, httpdate.retryAfter("999999999", NOW))
+    assert.equal(math.huge, httpdate.retryAfter("1000000000", NOW))
+    assert.equal(60, httpdate.retryAfter(date(60), NOW))
+    assert.equal(0, httpdate.retryAfter(date(0), NOW + 1))
+  end)
+end)
+
+describe("a clock", function()
+  -- What becomes of a refused nonce when the service's clock is off by some seconds.
+  local function refused(off)
+    local client, requests = stub.answering({
+      maxAttempts = 2,
+      clock = function()
+        return NOW
+      end,
+      sleep = function() end,
+    }, { body = '{"code":4500,"message":"replay"}', headers = { date = date(off) } }, OK)
+    local _, message, err = client:call("CreateImage", { instanceId = "ins-1", imageName = "a" })
+    return err and err.outcome or "success", #requests, message
+  end
+
+  it("that is less than 240 s off is right, and so the nonce had been seen", function()
+    local outcome, requests = refused(239)
+    assert.equal("unknown", outcome)
+    assert.equal(1, requests)
+  end)
+
+  it("that is 240 s off is set, and the call made again", function()
+    local outcome, requests = refused(240)
+    assert.equal("success", outcome)
+    assert.equal(2, requests)
+  end)
+
+  it("may tell a time up to the year 5138", function()
+    local function at(time)
+      local client = stub.client {
+        clock = function()
+          return time
+        end,
+      }
+      return client:sign("DescribeImages")
+    end
+    assert.is_truthy(at(0))
+    assert.is_truthy(at(1e11))
+    for _, time in ipairs { 1e11 + 1, -1, 0 / 0, "1" } do
+      local _, message, err = at(time)
+      assert.equal("clock", err.field, message)
+    end
+  end)
+end)
+
+describe("a request", function()
+  -- Signs it with a name of so many bytes. Returns its size, and the message where it was refused.
+  local function sized(options, bytes, nonce)
+    local client = stub.client {
+      apiVersion = options.apiVersion,
+      method = options.method,
+      skipRules = true,
+      clock = function()
+        return NOW
+      end,
+      nonce = function()
+        return nonce or "1234567890"
+      end,
+    }
+    local action = options.apiVersion == "3.0" and "ModifyImageAttribute" or "ModifyImageAttributes"
+    local request, message = client:sign(action, { imageId = "img-12345678", imageName = ("a"):rep(bytes) })
+    if request then
+      return #(request.body or request.url:match "%?(.*)$")
+    end
+    return tonumber(message:match "the request has (%d+) bytes; a %u+ may have"), message
+  end
+
+  it("may have as many bytes as its method and version allow, and not one more", function()
+    for _, case in ipairs {
+      { { method = "GET" }, 32768 },
+      { {}, 1048576 },
+      { { apiVersion = "3.0" }, 10485760 },
+    } do
+      local options, most = case[1], case[2]
+      local base, refused, nonce = sized(options, 1), {}, 1000000000
+      while refused[most] == nil or refused[most + 1] == nil do -- the escapes of a signature vary
+        for bytes = most - base - 8, most - base + 8 do
+          local size, message = sized(options, bytes, tostring(nonce))
+          refused[size] = message ~= nil
+        end
+        nonce = nonce + 1
+      end
+      assert.is_false(refused[most])
+      assert.is_true(refused[most + 1])
+    end
+  end)
+
+  it("may have 4 MiB of parameters before it is measured", function()
+    local _, message = sized({}, limits.formBytes - #"imageIdimg-12345678imageName")
+    assert.matches("a POST may have 1048576", message)
+    _, message = sized({}, limits.formBytes - #"imageIdimg-12345678imageName" + 1)
+    assert.matches("4194305 bytes of parameters; it may have 4194304", message, 1, true)
+  end)
+
+  it("may have 1000 parameters", function()
+    local function with(count)
+      local ids = {}
+      for i = 1, count do
+        ids[i] = "i"
+      end
+      return stub.client({}):sign("DeleteImages", { imageIds = ids })
+    end
+    assert.is_truthy(with(1000))
+    assert.matches("1001 parameters; it may have 1000", select(2, with(1001)))
+  end)
+end)
+
+describe("an option", function()
+  local function takes(options)
+    return (pcall(image.new, options))
+  end
+
+  it("has its range", function()
+    for name, range in pairs {
+      timeout = { 0, 1e-3, 86400, 86400.5 },
+      attemptTimeout = { 0, 1e-3, 86400, 86400.5 },
+      connectTimeout = { 0, 1e-3, 86400, 86400.5 },
+      maxAttempts = { 0, 1, 100, 101 },
+      maxResponseBytes = { 0, 1, 2147483647, 2147483648 },
+      poolSize = { 0, 1, 1000, 1001 },
+      poolIdle = { 0, 1e-3, 59.9, 60 },
+    } do
+      assert.is_false(takes { [name] = range[1] }, name)
+      assert.is_true(takes { [name] = range[2] }, name)
+      assert.is_true(takes { [name] = range[3] }, name)
+      assert.is_false(takes { [name] = range[4] }, name)
+    end
+    for _, name in ipairs { "maxAttempts", "maxResponseBytes", "poolSize" } do
+      assert.is_false(takes { [name] = 1.5 }, name)
+    end
+  end)
+
+  it("has its words", function()
+    for name, words in pairs {
+      language = { "zh-CN", "en-US" },
+      apiVersion = { "2.0", "3.0" },
+    } do
+      for _, word in ipairs(words) do
+        assert.is_true(takes { [name] = word, apiVersion = name == "apiVersion" and word or "3.0" }, word)
+      end
+    end
+    for _, word in ipairs { "en", "zh", "en-us", "EN-US" } do
+      assert.is_false(takes { language = word, apiVersion = "3.0" }, word)
+    end
+    for _, word in ipairs { "GET", "POST" } do
+      assert.is_true(takes { method = word }, word)
+    end
+    for _, word in ipairs { "HmacSHA256", "HmacSHA1" } do
+      assert.is_true(takes { signatureMethod = word }, word)
+    end
+  end)
+end)
+
+describe("a transport's failure", function()
+  it("has a sentence that says what happened and with whom", function()
+    for reason, pattern in pairs {
+      dns = "find the address of H",
+      connect = "cannot connect to H",
+      tls = "TLS with H",
+      timeout = "H did not answer in time",
+      closed = "connection to H was closed before a whole answer came",
+      proxy = "the proxy gave no connection to H",
+      tooLarge = "the answer of H is too large",
+      format = "the answer of H is not valid HTTP",
+    } do
+      assert.matches(pattern, errors.TRANSPORT[reason]:format "H")
+    end
+  end)
+end)
+
+describe("the emulator", function()
+  local emulator, v3
+
+  local function answered(code, action, body)
+    local answer = v3(action, body)
+    assert.equal(code, answer.Error and answer.Error.Code, action)
+    return answer
+  end
+
+  before_each(function()
+    local _
+    emulator, _, v3 = emulators.new {
+      images = {
+        { imageId = "img-12345678", imageName = "in-use", imageState = "USING" },
+        { imageId = "img-12345679", imageName = "quiet" },
+      },
+    }
+  end)
+
+  it("lets an image in use be renamed, and not deleted", function()
+    answered(nil, "ModifyImageAttribute", { ImageId = "img-12345678", ImageName = "new" })
+    answered("InvalidImageId.IncorrectState", "DeleteImages", { ImageIds = { "img-12345678" } })
+  end)
+
+  it("takes families of 63 characters", function()
+    local ID = "img-12345679"
+    answered(nil, "ModifyImageAttribute", { ImageId = ID, ImageFamily = ("f"):rep(63) })
+    answered(
+      "InvalidParameterValue.InvalidImageFamily",
+      "ModifyImageAttribute",
+      { ImageId = ID, ImageFamily = ("f"):rep(64) }
+    )
+  end)
+
+  it("tells each kind of fault from what it leaves behind", function()
+    local ID = "img-12345679"
+    local function renamed(name)
+      local response = select(2, v3("ModifyImageAttribute", { ImageId = ID, ImageName = name }))
+      for _, one in ipairs(emulator:images()) do
+        if one.imageId == ID then
+          return one.imageName == name, response
+        end
+      end
+    end
+    local applied, response
+    for kind, expected in pairs {
+      dropBefore = { false, drop = true },
+      dropAfter = { true, drop = true },
+      errorBefore = { false, code = "InternalError" },
+      errorAfter = { true, code = "InternalError" },
+      throttle = { false, code = "RequestLimitExceeded" },
+    } do
+      emulator:fault { kind = kind }
+      applied, response = renamed(kind)
+      assert.equal(expected[1], applied, kind)
+      assert.equal(expected.drop, response.body == nil or nil, kind)
+      if expected.code then
+        assert.matches('"' .. expected.code, response.body, 1, true)
+      end
+      assert.is_true((renamed "as usual")) -- it was for one request
+    end
+    emulator:fault { kind = "status", status = 503, body = '{"busy":true}', count = 2 }
+    for _ = 1, 2 do
+      applied, response = renamed "no"
+      assert.is_false(applied)
+      assert.equal(503, response.status)
+      assert.equal('{"busy":true}', response.body)
+    end
+    emulator:fault { kind = "delay", delay = 1.5 }
+    applied, response = renamed "late"
+    assert.is_true(applied)
+    assert.equal(1.5, response.delay)
+  end)
+end)

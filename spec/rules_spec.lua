@@ -1,0 +1,287 @@
+--- The facts of the service stand twice, written apart: as the client's data and as the emulator's. Here each is held
+--- against the other, and the limits of C, of Lua and of the emulator; so that a slip in either shows.
+
+local actions = require "qcimage.actions"
+local codes = require "qcimage.codes"
+local emulated = {
+  ["2.0"] = require "qcimage.emulator.api2.actions",
+  ["3.0"] = require "qcimage.emulator.api3.actions",
+}
+local emulatedRegions = require "qcimage.emulator.regions"
+local endpoints = require "qcimage.endpoint"
+local form = require "qcimage.emulator.form"
+local limits = require "qcimage.limits"
+local process = require "spec.support.process"
+local stub = require "spec.support.stub"
+local text = require "qcimage.text"
+local v2 = require "qcimage.emulator.api2.api"
+local v3 = require "qcimage.emulator.api3.api"
+
+local TYPES = {
+  string = "text",
+  strings = "texts",
+  integer = "integer",
+  boolean = "boolean",
+  objects = "objects",
+}
+
+-- A rule in words, the same for both sides.
+local function told(kind, rule, least, most, words)
+  local parts = { kind }
+  parts[#parts + 1] = rule.required and "required" or nil
+  parts[#parts + 1] = least and ("from %d"):format(least) or nil
+  parts[#parts + 1] = most and ("at most %d"):format(most) or nil
+  parts[#parts + 1] = words and table.concat(text.keys(words), "|") or nil
+  return table.concat(parts, ", ")
+end
+
+local function ofClient3(path, params, found)
+  for name, rule in pairs(params) do
+    local at = path .. (rule.wire or text.capitalise(name))
+    local isList = rule.type == "texts" or rule.type == "objects"
+    found[at] = told(
+      rule.type,
+      rule,
+      rule.type == "integer" and rule.min or nil,
+      isList and rule.items or not isList and rule.max or nil,
+      rule.words
+    )
+    if rule.fields then
+      ofClient3(at .. ".", rule.fields, found)
+    end
+  end
+  return found
+end
+
+local function ofEmulator3(path, rules, found)
+  for name, rule in pairs(rules) do
+    found[path .. name] = told(TYPES[rule.type], rule, rule.least, rule.most, rule.words)
+    if rule.fields then
+      ofEmulator3(path .. name .. ".", rule.fields, found)
+    end
+  end
+  return found
+end
+
+local function ofClient2(params)
+  local found = {}
+  for name, rule in pairs(params) do
+    local isNumber = rule.type == "integer" or rule.words
+    local least, most = rule.min, rule.max
+    for _, number in pairs(rule.words or {}) do
+      least, most = math.min(least or number, number), math.max(most or number, number)
+    end
+    found[rule.wire or name] = told(
+      isNumber and "number" or rule.type,
+      rule.default and { required = true } or rule,
+      isNumber and least or nil,
+      isNumber and most or rule.items
+    )
+  end
+  return found
+end
+
+local function ofEmulator2(rules)
+  local found = {}
+  for name, rule in pairs(rules) do
+    found[name] = told(rule.number and "number" or rule.list and "texts" or "text", rule, rule.least, rule.most)
+  end
+  return found
+end
+
+-- Where the two differ on purpose: {the client's, the emulator's}.
+local ON_PURPOSE = {
+  -- API 2.0's parameters of their own, which become filters
+  ["3.0 DescribeImages ImageType"] = { "text" },
+  ["3.0 DescribeImages ImageState"] = { "text" },
+  -- true and false, which travel as text in any case
+  ["3.0 CreateImage ForcePoweroff"] = { "flag", "text" },
+  ["3.0 CreateImage Sysprep"] = { "flag", "text" },
+  -- the service's own to refuse: the documents speak of them elsewhere
+  ["3.0 CreateImage TagSpecification.ResourceType"] = { "text, required", "text, required, image" },
+  ["3.0 CreateImage TagSpecification.Tags.Key"] = { "text, required", "text, required, at most 127" },
+  ["3.0 CreateImage TagSpecification.Tags.Value"] = { "text, required", "text, required, at most 255" },
+  ["3.0 ImportImage TagSpecification.ResourceType"] = { "text, required", "text, required, image" },
+  ["3.0 ImportImage TagSpecification.Tags.Key"] = { "text, required", "text, required, at most 127" },
+  ["3.0 ImportImage TagSpecification.Tags.Value"] = { "text, required", "text, required, at most 255" },
+  -- 0 asks for all states, as its absence does
+  ["2.0 DescribeImages status"] = { "number, from 1, at most 5", "number, from 0, at most 5" },
+  -- the emulator reads numbers of a form with a bound
+  ["2.0 DescribeImages offset"] = { "number, from 0", "number, from 0, at most 999999999" },
+  -- no document bounds these lists; the emulator does
+  ["2.0 DeleteImages imageIds"] = { "texts, required", "texts, required, at most 100" },
+  ["2.0 SyncCvmImage imgIdList"] = { "texts, required", "texts, required, at most 100" },
+  ["2.0 SyncCvmImage dstRegion"] = { "texts, required", "texts, required, at most 100" },
+  ["2.0 DescribeInstanceImageInfo uInstanceIds"] = { "texts, required", "texts, required, at most 100" },
+}
+
+describe("the parameters of client and emulator", function()
+  local used = {}
+
+  for version, own in pairs { ["2.0"] = ofClient2, ["3.0"] = ofClient3 } do
+    it("are the same in API " .. version, function()
+      assert.same(text.keys(emulated[version]), text.keys(actions[version]))
+      for name, action in pairs(actions[version]) do
+        local client, emulator
+        if version == "3.0" then
+          client, emulator = own("", action.params, {}), ofEmulator3("", emulated[version][name].params, {})
+        else
+          client, emulator = own(action.params), ofEmulator2(emulated[version][name].params)
+        end
+        for _, side in ipairs { client, emulator } do
+          for param in pairs(side) do
+            local at = ("%s %s %s"):format(version, name, param)
+            local known = ON_PURPOSE[at]
+            assert.equal(known and known[1] or client[param], client[param], at .. " of the client")
+            local expected = client[param]
+            if known then
+              used[at], expected = true, known[2]
+            end
+            assert.equal(expected, emulator[param], at .. " of the emulator")
+          end
+        end
+      end
+    end)
+  end
+
+  it("differ on purpose where they are said to", function()
+    assert.same(text.keys(ON_PURPOSE), text.keys(used))
+  end)
+
+  it("take the same texts in API 2.0", function()
+    local found = 0
+    for name, action in pairs(actions["2.0"]) do
+      for param, rule in pairs(action.params) do
+        local check = rule.pattern and emulated["2.0"][name].params[param].check
+        local function accepts(value)
+          return (pcall(check, value, param))
+        end
+        if check then
+          found = found + 1
+          for byte = 32, 126 do
+            local letter = string.char(byte)
+            assert.equal(letter:find(rule.pattern) ~= nil, accepts(letter), param .. " " .. letter)
+          end
+          assert.is_true(accepts(("a"):rep(rule.max)))
+          assert.is_false(accepts(("a"):rep(rule.max + 1)))
+        end
+      end
+    end
+    assert.equal(4, found) -- names and descriptions of two actions
+  end)
+end)
+
+describe("regions", function()
+  it("have the same codes in client and emulator", function()
+    assert.same(emulatedRegions.SHORT, endpoints.REGIONS)
+  end)
+
+  it("are the documented ones", function()
+    local short, long = {}, {}
+    for code, name in pairs(endpoints.REGIONS) do
+      short[#short + 1] = code
+      assert.is_nil(long[name], name)
+      long[name] = code
+      assert.matches("^%l%l%-%l+", name)
+    end
+    table.sort(short)
+    assert.equal("bj ca cd cq de gz gzopen hk in jp kr sg sh shjr szjr th use usw", table.concat(short, " "))
+    for name, code in pairs {
+      ["ap-guangzhou"] = "gz",
+      ["ap-seoul"] = "kr",
+      ["na-siliconvalley"] = "usw",
+      ["na-ashburn"] = "use",
+      ["na-toronto"] = "ca",
+      ["eu-frankfurt"] = "de",
+    } do
+      assert.equal(code, long[name])
+    end
+  end)
+end)
+
+describe("states and types of images", function()
+  it("come back from the emulator as they were asked for, in both versions", function()
+    local states = { "CREATING", "NORMAL", "USING", "SYNCING", "COPYING" }
+    local images = {}
+    for i, state in ipairs(states) do
+      images[i] = { imageId = "img-0000000" .. i, imageName = "n" .. i, imageState = state }
+    end
+    images[6] = { imageId = "img-00000006", imageName = "n6", imageType = "PUBLIC_IMAGE" }
+    images[7] = { imageId = "img-00000007", imageName = "n7", imageType = "SHARED_IMAGE" }
+    images[8] = { imageId = "img-00000008", imageName = "n8", imageType = "MARKET_IMAGE" }
+    local transport = require("qcimage.emulator").transport { images = images, createSeconds = 1e6 }
+    for _, version in ipairs { "2.0", "3.0" } do
+      local client = stub.client { transport = transport, apiVersion = version }
+      for i, state in ipairs(states) do
+        local result = assert(client:describe { imageState = state, imageType = "PRIVATE_IMAGE" })
+        assert.equal(1, result.totalCount, version .. " " .. state)
+        assert.equal(images[i].imageId, result.imageSet[1].imageId)
+        assert.equal(state, result.imageSet[1].imageState)
+      end
+      for i, kind in pairs { [6] = "PUBLIC_IMAGE", [7] = "SHARED_IMAGE", [8] = "MARKET_IMAGE" } do
+        local result = assert(client:describe { imageType = kind })
+        assert.equal(1, result.totalCount, version .. " " .. kind)
+        assert.equal(images[i].imageId, result.imageSet[1].imageId)
+        assert.equal(kind, result.imageSet[1].imageType)
+      end
+    end
+  end)
+end)
+
+describe("the emulator's words", function()
+  -- Those whose fate the service's documents leave open.
+  local UNKNOWN = { InternalError = true }
+
+  it("are refusals that the client knows for such", function()
+    local sources = process.run "find lua -path '*emulator*' -name '*.lua' -exec cat {} +"
+    local count = 0
+    for word in sources:gmatch '"(%u%l+%u[%w.]+)"' do
+      local family = word:match "^(%u%w+)%.%u%w+$" or word:match "^%u%w+$"
+      local isCode = word:find("%.%u") or select(2, codes.meaning(word)) ~= "unknown"
+      if family and isCode then
+        count = count + 1
+        local _, outcome = codes.meaning(word)
+        assert.equal(UNKNOWN[family] and "unknown" or "rejected", outcome, word)
+      end
+    end
+    assert.is_true(count > 50, count)
+  end)
+end)
+
+describe("limits", function()
+  -- Those of the C core, by name: a number, or a product.
+  local function ofC(name)
+    local value = stub.fixture("../../src/limits.h"):match("#define%s+" .. name .. "%s+([^\n]+)")
+    local product = 1
+    for factor in assert(value, name):gmatch "%d+" do
+      product = product * tonumber(factor)
+    end
+    return product
+  end
+
+  it("of Lua are those of C where both have one", function()
+    assert.equal(ofC "QC_HTTP_HEAD_MAX", limits.headerBytes)
+    assert.equal(ofC "QC_HTTP_HEAD_LINES", limits.headerLines)
+    assert.equal(ofC "QC_HTTP_BODY_MAX", limits.responseBytes)
+    assert.equal(ofC "QC_HTTP_SECONDS_MAX", limits.longestTimeout)
+    assert.equal(ofC "QC_SLEEP_MAX", limits.longestTimeout)
+    assert.equal(ofC "QC_REQUEST_MAX", limits.requestBytes["3.0"].POST)
+  end)
+
+  it("of Lua are met before those of C, where an error says more", function()
+    local public = 8 -- Action, Region, Timestamp, Nonce, SecretId, SignatureMethod, Token, Signature
+    assert.is_true(limits.formParams + public <= ofC "QC_PARAMS_MAX")
+    assert.is_true(limits.formBytes < ofC "QC_REQUEST_MAX")
+    assert.is_true(limits.latestTime < ofC "QC_TIMESTAMP_MAX")
+    assert.is_true(limits.requestBytes["2.0"].GET < ofC "QC_HTTP_REQUEST_HEAD_MAX")
+  end)
+
+  it("of a request are those that the emulator holds it to", function()
+    assert.equal(limits.requestBytes["2.0"].GET, v2.MAX_QUERY)
+    assert.equal(limits.requestBytes["2.0"].POST, v2.MAX_BODY)
+    assert.equal(limits.requestBytes["3.0"].POST, v3.MAX_BODY)
+    assert.equal(limits.formParams, form.MAX_PARAMS)
+    assert.equal(limits.pageSize, emulated["3.0"].DescribeImages.params.Limit.most)
+    assert.equal(limits.pageSize, emulated["2.0"].DescribeImages.params.limit.most)
+  end)
+end)
