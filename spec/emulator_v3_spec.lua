@@ -320,14 +320,212 @@ describe("emulator, API 3.0", function()
   end)
 
   it("refuses other schemes, methods and bodies", function()
-    refuses("UnsupportedProtocol", "the method is GET", modify(nil, { method = "GET" }))
-    local form = { ["content-type"] = "application/x-www-form-urlencoded" }
-    refuses("UnsupportedOperation", "POST of application/json", modify(nil, { headers = form }))
-    refuses("UnsupportedOperation", "POST of application/json", modify(nil, { headers = { ["content-type"] = false } }))
+    refuses("UnsupportedProtocol", "the method is PUT", modify(nil, { method = "PUT" }))
+    refuses("UnsupportedOperation", "the Content-Type of a GET", modify(nil, { method = "GET" }))
+    for words, kind in pairs {
+      ["a form is signed with HmacSHA1 or HmacSHA256"] = "application/x-www-form-urlencoded",
+      ["no image action takes that"] = "multipart/form-data; boundary=x",
+      ["not application/json"] = "text/plain",
+      ["is , not application/json"] = false,
+    } do
+      refuses("UnsupportedOperation", words, modify(nil, { headers = { ["content-type"] = kind } }))
+    end
     refuses("InvalidParameter", "no query", modify(nil, { query = "Action=x" }))
     refuses("RequestSizeLimitExceeded", "longer", call("ModifyImageAttribute", (" "):rep(10485761)))
     emulator, _, call = support.new { requireHttps = true }
     refuses("UnsupportedProtocol", "HTTPS", modify())
     assert.is_nil(modify(nil, { scheme = "https" }).Error)
+  end)
+end)
+
+describe("emulator, API 3.0 by GET and by forms", function()
+  local emulator, serial = nil, 0
+
+  before_each(function()
+    emulator = support.new()
+  end)
+
+  -- A request signed by parameters: v1, in a query or a form.
+  local function v1(method, action, params, options)
+    options = options or {}
+    serial = serial + 1
+    local all = {
+      Action = action,
+      Version = "2017-03-12",
+      Region = "ap-guangzhou",
+      Timestamp = ("%d"):format(support.NOW),
+      Nonce = ("%d"):format(serial),
+      SecretId = support.SECRET_ID,
+      Language = "en-US",
+      RequestClient = "SDK_TEST_1",
+    }
+    for name, value in pairs(params) do
+      all[name] = value ~= "absent" and value or nil
+    end
+    options.method, options.path = method, "/"
+    local request = support.v1(all, options)
+    if method == "GET" then
+      request.headers = {} -- as Go's and PHP's clients send it
+    end
+    return request
+  end
+
+  local function answerTo(request)
+    local answer = cjson.decode(emulator:handle(request).body).Response
+    return answer, answer.Error and answer.Error.Code, answer.Error and answer.Error.Message
+  end
+
+  local function refuses(code, words, request)
+    local _, given, message = answerTo(request)
+    assert.equal(code, given, message)
+    assert.truthy(message:find(words, 1, true), message)
+  end
+
+  local RENAME = { ImageId = "img-12345678", ImageName = "a b+c&名" }
+
+  it("reads parameters signed with HmacSHA1 and HmacSHA256", function()
+    for _, method in ipairs { "GET", "POST" } do
+      for digest, word in pairs { sha1 = "HmacSHA1", sha256 = "HmacSHA256" } do
+        emulator:reset()
+        local request = v1(method, "ModifyImageAttribute", {
+          SignatureMethod = word,
+          Nonce = "1",
+          ImageId = RENAME.ImageId,
+          ImageName = RENAME.ImageName,
+        }, { digest = digest })
+        assert.is_nil(answerTo(request).Error)
+        assert.equal("a b+c&名", emulator:images()[1].imageName)
+        local entry = emulator:journal()[1]
+        assert.same({ "3.0", "ModifyImageAttribute", "1", "ap-guangzhou", RENAME }, {
+          entry.api,
+          entry.action,
+          entry.nonce,
+          entry.region,
+          entry.params,
+        })
+      end
+    end
+  end)
+
+  it("makes lists, numbers and booleans of text", function()
+    local answer = answerTo(v1("GET", "DescribeImages", {
+      ["Filters.0.Name"] = "image-name",
+      ["Filters.0.Values.0"] = "web",
+      ["Filters.0.Values.1"] = "db",
+      ["Filters.1.Name"] = "image-type",
+      ["Filters.1.Values.0"] = "PRIVATE_IMAGE",
+      Limit = "1",
+    }))
+    assert.same({ 2, 1 }, { answer.TotalCount, #answer.ImageSet })
+    for _, word in ipairs { "true", "True", "1" } do
+      local _, code = answerTo(v1("POST", "CreateImage", {
+        InstanceId = "ins-running1",
+        ImageName = "dry",
+        DryRun = word,
+        ["TagSpecification.0.ResourceType"] = "image",
+        ["TagSpecification.0.Tags.0.Key"] = "env",
+        ["TagSpecification.0.Tags.0.Value"] = "",
+      }))
+      assert.equal("DryRunOperation", code)
+    end
+  end)
+
+  it("refuses parameters that are no object of the action", function()
+    for words, params in pairs {
+      ["ImageIds must be a list"] = { ImageIds = "img-12345678" },
+      ["without gaps"] = { ["ImageIds.1"] = "img-12345678" },
+      ["ImageIds are not numbered"] = { ["ImageIds.00"] = "img-12345678" },
+      ["can't stand beside the others"] = { ImageIds = "x", ["ImageIds.0"] = "img-12345678" },
+      ["Limit must be an integer"] = { Limit = "1.0" },
+      ["Limit must be an integer."] = { ["Limit.0"] = "1" },
+      ["Filters.0 must be an object"] = { ["Filters.0"] = "x" },
+    } do
+      refuses("InvalidParameter", words:gsub("%.$", ""), v1("GET", "DescribeImages", params))
+    end
+    refuses("UnknownParameter", "Value", v1("GET", "DescribeImages", { ["Filters.0.Value"] = "x" }))
+    refuses("UnknownParameter", "imageName", v1("GET", "DescribeImages", { imageName = "x" }))
+    refuses("InvalidParameter", "DryRun must be a boolean", v1("GET", "DeleteImages", { DryRun = "yes", ["ImageIds.0"] = "img-12345678" }))
+    refuses("InvalidParameter", "can't stand", v1("GET", "DescribeImages", { ["."] = "x" }))
+    for _, method in ipairs { "GET", "POST" } do
+      local request = v1(method, "ModifyImageAttribute", RENAME)
+      local place = method == "GET" and "query" or "body"
+      request[place] = request[place] .. "&x=%zz"
+      refuses("InvalidParameter", "percent-encoded", request)
+      request[place] = ("x"):rep(method == "GET" and 32769 or 1048577)
+      refuses("RequestSizeLimitExceeded", "longer", request)
+    end
+  end)
+
+  it("checks a signature by parameters stage by stage", function()
+    local function signing(from, to)
+      return {
+        signed = function(s)
+          local changed, count = s:gsub(from, to)
+          assert.equal(1, count)
+          return changed
+        end,
+      }
+    end
+    for words, options in pairs {
+      ["another key"] = { key = "wrong" },
+      ["without the port"] = signing(":8080", ""),
+      ["path: /v2/index.php was signed"] = signing("8080/%?", "8080/v2/index.php?"),
+      ["cvm.tencentcloudapi.com was signed"] = signing("127.0.0.1:8080", "cvm.tencentcloudapi.com"),
+      ["signed for the other method"] = signing("^GET", "POST"),
+    } do
+      refuses("AuthFailure.SignatureFailure", words, v1("GET", "ModifyImageAttribute", RENAME, options))
+    end
+    refuses("AuthFailure.SignatureFailure", '"_" was signed as "."', v1("GET", "DescribeImages", { x_y = "1" }, signing("x_y", "x.y")))
+    for _, name in ipairs { "Action", "Version", "Timestamp", "Region", "Nonce", "SecretId" } do
+      refuses("MissingParameter", name .. " is missing", v1("GET", "ModifyImageAttribute", { [name] = "absent" }))
+    end
+    refuses("AuthFailure.SecretIdNotFound", "emulator knows", v1("GET", "ModifyImageAttribute", { SecretId = "AKIDother" }))
+    refuses("AuthFailure.TokenFailure", "Token is wrong", v1("GET", "ModifyImageAttribute", { Token = "x" }))
+    refuses("InvalidParameter", "Nonce must be", v1("GET", "ModifyImageAttribute", { Nonce = "-1" }))
+    refuses("InvalidParameter", "Timestamp must be", v1("GET", "ModifyImageAttribute", { Timestamp = "1e9" }))
+    local late = ("%d"):format(support.NOW - 301)
+    refuses("AuthFailure.SignatureExpire", "more than 300", v1("GET", "ModifyImageAttribute", { Timestamp = late }))
+    refuses("NoSuchVersion", "2016", v1("GET", "ModifyImageAttribute", { Version = "2016-01-01" }))
+    refuses("InvalidAction", "Rename", v1("GET", "Rename", {}))
+    refuses("UnsupportedRegion", "gz", v1("GET", "DescribeImages", { Region = "gz" }))
+    local request = v1("GET", "DescribeImages", {})
+    assert.is_nil(answerTo(request).Error)
+    refuses("InvalidRequest.ReplayAttack", "was used with this Timestamp", request)
+  end)
+
+  it("reads a query signed in headers", function()
+    local form = { ["content-type"] = "application/x-www-form-urlencoded" }
+    local function get(query, options)
+      options = options or {}
+      options.method, options.query, options.headers = "GET", query, form
+      return support.v3("ModifyImageAttribute", "", options)
+    end
+    local query = "ImageId=img-12345678&ImageName=a+b%2Bc"
+    assert.is_nil(answerTo(get(query)).Error)
+    assert.equal("a b+c", emulator:images()[1].imageName)
+    local function signing(from, to)
+      return {
+        signed = function(s)
+          return (s:gsub(from, to))
+        end,
+      }
+    end
+    for words, options in pairs {
+      ["it was signed for POST"] = signing("^GET", "POST"),
+      ["query: it was signed as empty"] = signing("\n/\n[^\n]+\n", "\n/\n\n"),
+      ['"%20" was signed where "+" was sent'] = signing("%+", "%%20"),
+    } do
+      refuses("AuthFailure.SignatureFailure", words, get(query, options))
+    end
+    refuses("UnknownParameter", "Action", get(query .. "&Action=ModifyImageAttribute"))
+  end)
+
+  it("says how a client that takes the service from the host's name gets here", function()
+    local options = { host = "127.0.0.1:8099", service = "127" }
+    refuses("AuthFailure.SignatureFailure", "cvm.localhost:8099", support.v3("DescribeImages", "{}", options))
+    options = { host = "cvm.localhost:8099" }
+    assert.is_nil(answerTo(support.v3("DescribeImages", "{}", options)).Error)
+    local _, _, message = answerTo(support.v3("DescribeImages", "{}", { service = "cbs" }))
+    assert.falsy(message:find("cvm.localhost", 1, true))
   end)
 end)

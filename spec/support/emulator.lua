@@ -50,7 +50,6 @@ local serial = 0
 --- to sign, `encode` writes a signature on the wire, `wire` changes the form
 ---@return table request for emulator:handle
 function M.v2(params, options)
-  options = options or {}
   serial = serial + 1
   local all = {
     Region = "gz",
@@ -61,6 +60,16 @@ function M.v2(params, options)
   for name, value in pairs(params) do
     all[name] = value ~= "absent" and tostring(value) or nil
   end
+  return M.v1(all, options)
+end
+
+--- A request signed by its parameters, which are all given.
+---@param all table<string, string>
+---@param options table|nil as for v2, and path ("/v2/index.php"; "/": names are signed as they are)
+---@return table request
+function M.v1(all, options)
+  options = options or {}
+  local path = options.path or "/v2/index.php"
   local names = {}
   for name in pairs(all) do
     names[#names + 1] = name
@@ -68,11 +77,11 @@ function M.v2(params, options)
   table.sort(names)
   local signed, form = {}, {}
   for i, name in ipairs(names) do
-    signed[i] = name:gsub("_", ".") .. "=" .. all[name]
+    signed[i] = (path == "/" and name or name:gsub("_", ".")) .. "=" .. all[name]
     form[i] = escape(name) .. "=" .. escape(all[name])
   end
   local method, host = options.method or "POST", options.host or M.HOST
-  local text = method .. host .. "/v2/index.php?" .. table.concat(signed, "&")
+  local text = method .. host .. path .. "?" .. table.concat(signed, "&")
   local raw = M.digests().hmac(
     options.digest or "sha1",
     options.key or M.SECRET_KEY,
@@ -85,7 +94,7 @@ function M.v2(params, options)
     method = method,
     scheme = options.scheme or "http",
     host = host,
-    path = "/v2/index.php",
+    path = path,
     query = method == "GET" and wire or "",
     headers = { ["content-type"] = "application/x-www-form-urlencoded" },
     body = method == "POST" and wire or nil,
@@ -96,7 +105,7 @@ end
 ---@param action string
 ---@param body string|table JSON, or a table that is encoded
 ---@param options table|nil host, scheme, method, key, time, region, headers (more, or other ones;
---- false: none), and to go wrong: date, service, names (SignedHeaders), `signed` changes the canonical
+--- false: none), query (signed in a GET), and to go wrong: date, service, names (SignedHeaders), `signed` changes the canonical
 --- request, authorization changes the header
 ---@return table request for emulator:handle
 function M.v3(action, body, options)
@@ -121,7 +130,9 @@ function M.v3(action, body, options)
     lines[#lines + 1] = name .. ":" .. value:lower() .. "\n"
   end
   local canonical = (options.method or "POST")
-    .. "\n/\n\n"
+    .. "\n/\n"
+    .. (options.method == "GET" and options.query or "")
+    .. "\n"
     .. table.concat(lines)
     .. "\n"
     .. names

@@ -36,6 +36,8 @@ M.assumed = {
 --- a blank does. A client must not rely on these.
 M.assumed3 = {
   body = "InvalidParameter", -- no JSON object
+  contentType = "UnsupportedOperation", -- a body of a type that the action does not take
+  replay = "InvalidRequest.ReplayAttack", -- signature v1; the word of the older path for the same fault
   null = "InvalidParameter", -- as for any value of a wrong type
   control = "InvalidParameterValue", -- a control character in a text
   blank = "InvalidParameterValue", -- a required text that is empty

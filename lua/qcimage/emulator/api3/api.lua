@@ -1,17 +1,23 @@
---- emulator/api3/api.lua - API 3.0 at /, of CVM and of STS: who calls, and is it really them; the envelope of the answer.
---- Only POST of JSON signed with TC3-HMAC-SHA256. Part of qcimage, see LICENSE.
+--- emulator/api3/api.lua - API 3.0 at /, of CVM and of STS: the forms in which a request may come; the
+--- envelope of the answer.
+--- Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710 (requests, public parameters, signatures),
 --- cloud.tencent.com/document/product/1388/114322 (codes).
+---
+---   POST application/json                    signed in headers (TC3)
+---   GET                                      signed in headers, or by parameters (signature v1)
+---   POST application/x-www-form-urlencoded   signed by parameters
+---   POST multipart/form-data                 TC3, for a few actions, of which none is an image's: refused
 
 local actions = require "qcimage.emulator.api3.actions"
+local auth = require "qcimage.emulator.api3.auth"
 local check = require "qcimage.emulator.api3.check"
 local codes = require "qcimage.emulator.codes"
-local guard = require "qcimage.emulator.guard"
-local identities = require "qcimage.emulator.identities"
+local flat = require "qcimage.emulator.api3.flat"
+local form = require "qcimage.emulator.form"
 local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
-local signature = require "qcimage.emulator.signature.tc3"
 local sts = require "qcimage.emulator.api3.sts"
 local text = require "qcimage.emulator.text"
 
@@ -22,32 +28,56 @@ M.path = "/"
 M.internal, M.throttled = "InternalError", "RequestLimitExceeded"
 M.tooLarge = "RequestSizeLimitExceeded"
 
---- Bytes of a body at most.
-M.MAX_BODY = 10485760
+--- Bytes of a query, of a form and of a JSON body at most.
+M.MAX_QUERY, M.MAX_FORM, M.MAX_BODY = 32768, 1048576, 10485760
 
-local UNSIGNED = "SKIP"
-
--- What is served, by X-TC-Version: no two services have the same.
+-- What is served, by version: no two services have the same.
 local CVM = { name = "cvm", version = "2017-03-12", actions = actions }
 local SERVICES = {
   [CVM.version] = CVM,
   ["2018-08-13"] = { name = "sts", actions = sts },
 }
-local WANTED = "the emulator takes API 3.0 as a POST of application/json signed with " .. signature.ALGORITHM
+
+local UNSIGNED = "SKIP"
+local JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+
+-- Names of what every request tells: of the headers of TC3, of the parameters of signature v1.
+local HEADERS = {
+  action = "x-tc-action",
+  version = "x-tc-version",
+  timestamp = "x-tc-timestamp",
+}
+local PARAMETERS = { action = "Action", version = "Version", timestamp = "Timestamp" }
+
+-- Parameters of signature v1 that are not the action's own.
+local PUBLIC = {
+  Action = true,
+  Version = true,
+  Timestamp = true,
+  Region = true,
+  Nonce = true,
+  SecretId = true,
+  Signature = true,
+  SignatureMethod = true,
+  Token = true,
+  Language = true,
+  RequestClient = true,
+}
 
 local refuse = refusal.raise
 
-local function checkForm(emulator, request)
+local function typeOf(request)
+  return text.lower(request.headers["content-type"] or ""):match "^%s*([^;%s]*)"
+end
+
+-- Checks what can be checked before the form is known; gives whether the signature is in the headers.
+local function isInHeaders(emulator, request)
   if emulator.requireHttps and request.scheme ~= "https" then
     refuse("UnsupportedProtocol", "only HTTPS is accepted")
   elseif not request.host then
     refuse("InvalidParameter", "the request has no Host header, or more than one")
-  elseif request.method ~= "POST" then
-    refuse("UnsupportedProtocol", "the method is %s; %s", text.show(request.method), WANTED)
-  elseif #(request.body or "") > M.MAX_BODY then
-    refuse("RequestSizeLimitExceeded", "the body is longer than %d bytes", M.MAX_BODY)
-  elseif (request.query or "") ~= "" then
-    refuse("InvalidParameter", "a POST has no query; %s", WANTED)
+  elseif request.method ~= "POST" and request.method ~= "GET" then
+    refuse("UnsupportedProtocol", "the method is %s, not GET or POST", text.show(request.method))
   end
   for name, value in pairs(request.headers) do
     local ours = name == "authorization" or name == "content-type" or name:sub(1, 5) == "x-tc-"
@@ -55,108 +85,56 @@ local function checkForm(emulator, request)
       refuse("InvalidParameter", "the header %s occurs more than once", text.show(name))
     end
   end
-  local contentType = request.headers["content-type"] or ""
-  if text.lower(contentType):match "^%s*([^;%s]*)" ~= "application/json" then
-    refuse("UnsupportedOperation", "the Content-Type is %s; %s", text.show(contentType), WANTED)
-  end
-end
-
-local function needed(request, name)
-  local value = request.headers[name]
-  if not value or value == "" then
-    refuse("MissingParameter", "the header %s is missing", name)
-  end
-  return value
-end
-
--- Headers that are signed, by name; the stages before the signature itself.
-local function checkScope(auth, request, timestamp, service)
-  local date = os.date("!%Y-%m-%d", timestamp)
-  local failure = "AuthFailure.SignatureFailure"
-  if auth.date ~= date then
-    refuse(
-      failure,
-      "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s",
-      text.show(auth.date),
-      date
-    )
-  elseif auth.service ~= service then
-    refuse(failure, "the service in Credential is %s, not %s", text.show(auth.service), service)
-  elseif auth.terminator ~= signature.TERMINATOR then
-    refuse(failure, "Credential ends with %s, not %s", text.show(auth.terminator), signature.TERMINATOR)
-  end
-  local headers, last = {}, ""
-  for name in (auth.signedHeaders .. ";"):gmatch "([^;]*);" do
-    local value = name == "host" and request.host or request.headers[name]
-    if name == "" or text.lower(name) ~= name then
-      refuse(failure, "SignedHeaders must hold names in small letters")
-    elseif not text.before(last, name) then
-      refuse(failure, "SignedHeaders must be sorted, each name once")
-    elseif type(value) ~= "string" then
-      refuse(failure, "SignedHeaders names %s, which was not sent, or more than once", text.show(name))
+  local kind, authorization = typeOf(request), request.headers.authorization
+  if request.method == "GET" then
+    if authorization and kind ~= FORM then
+      refuse(codes.assumed3.contentType, "the Content-Type of a GET is %s, not %s", text.show(kind), FORM)
     end
-    headers[name], last = value, name
+    return authorization ~= nil
+  elseif (request.query or "") ~= "" then
+    refuse("InvalidParameter", "a POST has no query")
+  elseif kind == FORM and not authorization then
+    return false
+  elseif kind ~= JSON then
+    local hint = kind == "multipart/form-data" and "; no image action takes that"
+      or kind == FORM and "; a form is signed with HmacSHA1 or HmacSHA256"
+      or ""
+    refuse(codes.assumed3.contentType, "the Content-Type is %s, not %s%s", text.show(kind), JSON, hint)
   end
-  if not headers["content-type"] or not headers.host then
-    refuse(failure, "SignedHeaders must hold content-type and host")
-  end
-  return headers
+  return true
 end
 
--- Whose request it is.
-local function authenticate(emulator, request, timestampText, service)
-  local header = request.headers.authorization
-  local auth = header and signature.parse(header)
-  if not auth then
-    refuse(
-      "AuthFailure.InvalidAuthorization",
-      "the header Authorization is not %s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX",
-      signature.ALGORITHM,
-      service,
-      signature.TERMINATOR
-    )
+local function checkSize(what, source, most)
+  if #source > most then
+    refuse("RequestSizeLimitExceeded", "the %s is longer than %d bytes", what, most)
   end
-  local identity = emulator.identities:find(auth.secretId)
-  if not identity then
-    refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
+  return source
+end
+
+-- The parameters of a query or a form.
+local function parametersOf(request)
+  local source
+  if request.method == "GET" then
+    source = checkSize("query", request.query or "", M.MAX_QUERY)
+  else
+    source = checkSize("body", request.body or "", M.MAX_FORM)
   end
-  local timestamp = timestampText:find "^%d+$" and #timestampText < 16 and tonumber(timestampText)
-  if not timestamp then
-    refuse("InvalidParameter", "X-TC-Timestamp must be a whole number of seconds, in digits")
+  local list, params = form.parse(source)
+  if not list then
+    refuse("InvalidParameter", "%s", params)
   end
-  local now = emulator:now()
-  if not guard.inTime(timestamp, now) then
-    refuse(
-      "AuthFailure.SignatureExpire",
-      "X-TC-Timestamp %s is more than %d seconds from the time here, %d",
-      timestampText,
-      guard.WINDOW,
-      math.floor(now)
-    )
+  return list, params
+end
+
+-- The object in a JSON body.
+local function decoded(body)
+  local params, problem = json.decode(body)
+  if params == json.null then
+    return {} -- what Tencent's Ruby client sends for an action without parameters
+  elseif type(params) ~= "table" or not body:find "^%s*{" then
+    refuse(codes.assumed3.body, "the body is not a JSON object%s", problem and ": " .. problem or "")
   end
-  local headers = checkScope(auth, request, timestamp, service)
-  local unsigned = request.headers["x-tc-content-sha256"] == signature.UNSIGNED
-  local ok, message = signature.check({
-    method = request.method,
-    path = request.path,
-    query = request.query or "",
-    headers = headers,
-    signedHeaders = auth.signedHeaders,
-    payload = unsigned and signature.UNSIGNED or request.body or "",
-    timestamp = timestampText,
-    date = auth.date,
-    service = auth.service,
-    key = identity.secretKey,
-    given = auth.signature,
-  }, emulator.digests)
-  if not ok then
-    refuse("AuthFailure.SignatureFailure", "%s", message)
-  end
-  local problem = identities.tokenProblem(identity, request.headers["x-tc-token"], "X-TC-Token", now)
-  if problem then
-    refuse("AuthFailure.TokenFailure", "%s", problem)
-  end
-  return identity
+  return params
 end
 
 -- Hosts of the public cloud name the product first; other hosts are as good as any.
@@ -171,6 +149,18 @@ local function checkHost(emulator, request, service)
   if product and product ~= service or name:find "%.api%.qcloud%.com$" then
     refuse("NoSuchProduct", "the host %s is not that of %s", text.show(name), service)
   end
+end
+
+-- What every request tells, by the names of its form.
+local function publicOf(source, names, kind)
+  local function get(name)
+    local value = source[names[name]]
+    if not value or value == "" then
+      refuse("MissingParameter", "the %s %s is missing", kind, names[name])
+    end
+    return value
+  end
+  return get
 end
 
 -- The parameters as the journal keeps them: a web identity's token is a secret.
@@ -191,36 +181,48 @@ end
 ---@param entry table journal entry, filled as far as the request is known
 ---@return table call {action, actionName, params, region, identity}
 function M.receive(emulator, request, entry)
-  checkForm(emulator, request)
-  local action = needed(request, "x-tc-action")
-  local version = needed(request, "x-tc-version")
-  local timestamp = needed(request, "x-tc-timestamp")
-  entry.action, entry.region = action, request.headers["x-tc-region"]
-  local service = SERVICES[version] or CVM
-  local known = service.actions[action]
-  local identity
-  if not (known and known.unsigned and request.headers.authorization == UNSIGNED) then
-    identity = authenticate(emulator, request, timestamp, service.name)
-    entry.secretId = identity.secretId
+  local inHeaders = isInHeaders(emulator, request)
+  local isJson = request.method == "POST" and inHeaders
+  local list, params
+  if isJson then
+    checkSize("body", request.body or "", M.MAX_BODY)
+  else
+    list, params = parametersOf(request)
   end
+  local public = inHeaders and publicOf(request.headers, HEADERS, "header")
+    or publicOf(params, PARAMETERS, "parameter")
+  local actionName, version, timestamp = public "action", public "version", public "timestamp"
+  entry.action = actionName
+  local service, identity = SERVICES[version] or CVM, nil
+  local action = service.actions[actionName]
+  if not inHeaders then
+    entry.region, entry.nonce = params.Region, params.Nonce
+    identity = auth.byParameter(emulator, request, list, params)
+    for name in pairs(PUBLIC) do
+      params[name] = nil
+    end
+  else
+    entry.region = request.headers["x-tc-region"]
+    if not (action and action.unsigned and request.headers.authorization == UNSIGNED) then
+      identity = auth.byHeader(emulator, request, timestamp, service.name)
+    end
+  end
+  entry.secretId = identity and identity.secretId
   checkHost(emulator, request, service.name)
   if not SERVICES[version] then
     refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), CVM.version)
-  elseif not known then
-    refuse("InvalidAction", "there is no action %s", text.show(action))
+  elseif not action then
+    refuse("InvalidAction", "there is no action %s", text.show(actionName))
   end
-  local region = needed(request, "x-tc-region")
-  if not emulator.regions[region] then
+  local region = entry.region
+  if (region or "") == "" then
+    refuse("MissingParameter", "the %s is missing", inHeaders and "header x-tc-region" or "parameter Region")
+  elseif not emulator.regions[region] then
     refuse("UnsupportedRegion", "there is no region %s", text.show(region))
   end
-  local params, problem = json.decode(request.body or "")
-  if params == json.null then
-    params = {} -- what Tencent's Ruby client sends for an action without parameters
-  elseif type(params) ~= "table" or not request.body:find "^%s*{" then
-    refuse(codes.assumed3.body, "the body is not a JSON object%s", problem and ": " .. problem or "")
-  end
-  entry.params = journalled(known, params)
-  return { action = known, actionName = action, params = params, region = region, identity = identity }
+  local object = isJson and decoded(request.body or "") or flat.object(action.params, params)
+  entry.params = journalled(action, object)
+  return { action = action, actionName = actionName, params = object, region = region, identity = identity }
 end
 
 --- Does what a call asks for.

@@ -92,6 +92,10 @@ local set = slips.set
 -- A field "header NAME" stands in for that header.
 local SLIPS = {
   set("the canonical request: it was signed for GET", "method", "GET"),
+  set("the canonical request: it was signed for POST", "method", "POST"),
+  set("the canonical request, query: it was signed as empty", "query", ""),
+  slips.replace('the canonical request, query: "%20" was signed where "+" was sent', "query", "%+", "%%20"),
+  slips.replace('the canonical request, query: "+" was signed where "%20" was sent', "query", "%%20", "+"),
   set("the canonical request, path: /v2/index.php was signed", "path", "/v2/index.php"),
   set("the canonical request, path: it was signed as empty", "path", ""),
   { "the canonical request, host: it was signed without the port of the Host header", withoutPort },

@@ -1,10 +1,11 @@
---- emulator/signature/v1.lua - the signature of API 2.0 over what was received, and the search for
---- the step at which a wrong one went wrong.
+--- emulator/signature/v1.lua - HmacSHA1 and HmacSHA256, the signature of API 2.0 and the older one of API
+--- 3.0, over what was received, and the search for the step at which a wrong one went wrong.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/api/213/6984. What the page leaves open follows the clients
 --- that it offers: names are sorted as they travel; after that "_" becomes "." in them, but for a
---- name that begins with one.
+--- name that begins with one. In API 3.0 (cloud.tencent.com/document/product/1278/46710) names are signed
+--- as they are: `plainNames`.
 
 local slips = require "qcimage.emulator.signature.slips"
 local text = require "qcimage.emulator.text"
@@ -86,11 +87,14 @@ local SLIPS = {
   set("the host: image.api.qcloud.com was signed, not the Host header", "host", "image.api.qcloud.com"),
   set("the host: cvm.api.qcloud.com was signed, not the Host header", "host", "cvm.api.qcloud.com"),
   { "the host: it was signed with the scheme before it", withScheme },
+  set("the host: cvm.tencentcloudapi.com was signed, not the Host header", "host", "cvm.tencentcloudapi.com"),
   set("the path: / was signed", "path", "/"),
+  set("the path: /v2/index.php was signed", "path", "/v2/index.php"),
   set("the path: it was left out of the signed text", "path", ""),
   set("the parameters: they were sorted without regard to case", "before", beforeInAnyCase),
   { "the parameters: they were signed in the order sent, not sorted", inOrderSent },
   set('the names: "_" was signed as it is, not as "."', "plainNames", true),
+  set('the names: "_" was signed as ".", not as it is', "plainNames", nil),
   set('the names: they were sorted after "_" had become "."', "sortsSigned", true),
   set('the names: the "_" at the start of a name was signed as "."', "allNames", true),
   set("the values: they were percent-encoded before they were signed", "escaped", true),
@@ -100,6 +104,7 @@ local SLIPS = {
   replace("the key: it was signed with a line end behind the key", "key", "$", "\n"),
   replace("the Signature parameter: it was percent-encoded twice", "given", "%%(%x%x)", decoded),
   replace('the Signature parameter: it was not percent-encoded, "+" arrived as a blank', "given", " ", "+"),
+  replace("the Signature parameter: a line end is behind it, as a Base64 encoder for mail puts it", "given", "\n$", ""),
 }
 
 -- The text to sign without what is no one's business: it ends up in logs.

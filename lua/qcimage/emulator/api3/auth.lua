@@ -1,0 +1,179 @@
+--- emulator/api3/auth.lua - who calls API 3.0, and is it really them: TC3-HMAC-SHA256 in headers, and the
+--- older HmacSHA1 and HmacSHA256 ("signature v1") among the parameters.
+--- Part of qcimage, see LICENSE.
+---
+--- Rules: cloud.tencent.com/document/product/1278/46710.
+
+local codes = require "qcimage.emulator.codes"
+local guard = require "qcimage.emulator.guard"
+local identities = require "qcimage.emulator.identities"
+local refusal = require "qcimage.emulator.refusal"
+local tc3 = require "qcimage.emulator.signature.tc3"
+local text = require "qcimage.emulator.text"
+local v1 = require "qcimage.emulator.signature.v1"
+
+local M = {}
+
+local FAILURE = "AuthFailure.SignatureFailure"
+
+local refuse = refusal.raise
+
+local function identityOf(emulator, secretId)
+  local identity = emulator.identities:find(secretId)
+  if not identity then
+    refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
+  end
+  return identity
+end
+
+local function checkTime(emulator, given, name)
+  local timestamp = given:find "^%d+$" and #given < 16 and tonumber(given)
+  if not timestamp then
+    refuse("InvalidParameter", "%s must be a whole number of seconds, in digits", name)
+  end
+  local now = emulator:now()
+  if not guard.inTime(timestamp, now) then
+    refuse(
+      "AuthFailure.SignatureExpire",
+      "%s %s is more than %d seconds from the time here, %d",
+      name,
+      given,
+      guard.WINDOW,
+      math.floor(now)
+    )
+  end
+  return timestamp
+end
+
+local function checkToken(emulator, identity, token, name)
+  local problem = identities.tokenProblem(identity, token, name, emulator:now())
+  if problem then
+    refuse("AuthFailure.TokenFailure", "%s", problem)
+  end
+end
+
+-- Several clients (Java, Node, PHP, C++) take the service from the first label of the host.
+local function wrongService(given, service, host)
+  local hint = ""
+  if text.lower(host):match "^[^.:]+" == text.lower(given) then
+    hint = "; this client takes it from the first label of the host: let it call %s.localhost%s,"
+      .. " or any other name of this machine that begins with %s."
+    hint = hint:format(service, host:match ":%d+$" or "", service)
+  end
+  refuse(FAILURE, "the service in Credential is %s, not %s%s", text.show(given), service, hint)
+end
+
+-- Headers that are signed, by name; the stages before the signature itself.
+local function checkScope(auth, request, timestamp, service)
+  local date = os.date("!%Y-%m-%d", timestamp)
+  if auth.date ~= date then
+    refuse(
+      FAILURE,
+      "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s",
+      text.show(auth.date),
+      date
+    )
+  elseif auth.service ~= service then
+    wrongService(auth.service, service, request.host)
+  elseif auth.terminator ~= tc3.TERMINATOR then
+    refuse(FAILURE, "Credential ends with %s, not %s", text.show(auth.terminator), tc3.TERMINATOR)
+  end
+  local headers, last = {}, ""
+  for name in (auth.signedHeaders .. ";"):gmatch "([^;]*);" do
+    local value = name == "host" and request.host or request.headers[name]
+    if name == "" or text.lower(name) ~= name then
+      refuse(FAILURE, "SignedHeaders must hold names in small letters")
+    elseif not text.before(last, name) then
+      refuse(FAILURE, "SignedHeaders must be sorted, each name once")
+    elseif type(value) ~= "string" then
+      refuse(FAILURE, "SignedHeaders names %s, which was not sent, or more than once", text.show(name))
+    end
+    headers[name], last = value, name
+  end
+  if not headers["content-type"] or not headers.host then
+    refuse(FAILURE, "SignedHeaders must hold content-type and host")
+  end
+  return headers
+end
+
+--- Checks a request that is signed by its Authorization header.
+---@param emulator table
+---@param request table
+---@param timestamp string X-TC-Timestamp
+---@param service string
+---@return qcimage.EmulatorIdentity
+function M.byHeader(emulator, request, timestamp, service)
+  local header = request.headers.authorization
+  local auth = header and tc3.parse(header)
+  if not auth then
+    refuse(
+      "AuthFailure.InvalidAuthorization",
+      "the header Authorization is not %s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX",
+      tc3.ALGORITHM,
+      service,
+      tc3.TERMINATOR
+    )
+  end
+  local identity = identityOf(emulator, auth.secretId)
+  local headers = checkScope(auth, request, checkTime(emulator, timestamp, "X-TC-Timestamp"), service)
+  local unsigned = request.headers["x-tc-content-sha256"] == tc3.UNSIGNED
+  local ok, message = tc3.check({
+    method = request.method,
+    path = request.path,
+    query = request.query or "",
+    headers = headers,
+    signedHeaders = auth.signedHeaders,
+    payload = unsigned and tc3.UNSIGNED or request.body or "",
+    timestamp = timestamp,
+    date = auth.date,
+    service = auth.service,
+    key = identity.secretKey,
+    given = auth.signature,
+  }, emulator.digests)
+  if not ok then
+    refuse(FAILURE, "%s", message)
+  end
+  checkToken(emulator, identity, request.headers["x-tc-token"], "X-TC-Token")
+  return identity
+end
+
+--- Checks a request that is signed by the parameter Signature.
+---@param emulator table
+---@param request table
+---@param list table[] its parameters, {name, value}
+---@param params table<string, string> the same by name
+---@return qcimage.EmulatorIdentity
+function M.byParameter(emulator, request, list, params)
+  for _, name in ipairs { "SecretId", "Nonce", "Signature" } do
+    if (params[name] or "") == "" then
+      refuse("MissingParameter", "the parameter %s is missing", name)
+    end
+  end
+  if not params.Nonce:find "^%d+$" or #params.Nonce > 20 then
+    refuse("InvalidParameter", "Nonce must be a whole number, in digits")
+  end
+  local identity = identityOf(emulator, params.SecretId)
+  local timestamp = checkTime(emulator, params.Timestamp, "Timestamp")
+  local ok, message = v1.check({
+    method = request.method,
+    scheme = request.scheme,
+    host = request.host,
+    path = request.path,
+    params = list,
+    -- any other word means SHA-1, as the page has it
+    digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
+    plainNames = true,
+    key = identity.secretKey,
+    given = params.Signature,
+  }, emulator.digests.hmac)
+  if not ok then
+    refuse(FAILURE, "%s", message)
+  end
+  checkToken(emulator, identity, params.Token, "Token")
+  if not emulator.guard:takeNonce(params.SecretId, params.Nonce, timestamp, emulator:now()) then
+    refuse(codes.assumed3.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
+  end
+  return identity
+end
+
+return M
