@@ -193,6 +193,75 @@ describe("a transport of the caller's in nginx", function()
   end)
 end)
 
+describe("a credentials function that waits in nginx", function()
+  -- Calls of a client that all requests share, whose function waits.
+  local SHARED = [[
+    local state = { asked = 0 }
+    package.loaded.state = state
+    local shared = require("qcimage").new {
+      region = "gz",
+      credentials = function()
+        state.asked = state.asked + 1
+        ngx.sleep($seconds)
+        return { secretId = "AKIDofnobody", secretKey = "thekeyofnobody" }
+      end,
+      transport = function() return { status = 200, headers = {}, body = '{"code":0}' } end,
+    }
+    function state.side(count, kills)
+      local threads, good = {}, 0
+      for i = 1, count do
+        threads[i] = ngx.thread.spawn(shared.modify, shared, { imageId = "img-12345678" })
+      end
+      if kills then
+        ngx.sleep(0.05)
+        assert(ngx.thread.kill(threads[1]))
+      end
+      for i = kills and 2 or 1, count do
+        local _, result = ngx.thread.wait(threads[i])
+        good = good + (result and result.code == 0 and 1 or 0)
+      end
+      return good
+    end
+  ]]
+
+  it("is asked once by a hundred light threads", function()
+    local good, asked = server:lua(SHARED .. "return state.side(100), state.asked", { seconds = 0.1 })
+    assert.equal(100, good)
+    assert.equal(1, asked)
+  end)
+
+  it("is asked once by requests side by side", function()
+    server:lua(SHARED, { seconds = 0.3 })
+    local good, asked = server:lua [[
+      local threads, good = {}, 0
+      for i = 1, 20 do
+        threads[i] = ngx.thread.spawn(function()
+          local sock = ngx.socket.tcp()
+          assert(sock:connect("127.0.0.1", ngx.var.server_port))
+          local code = 'return require("state").side(1)'
+          sock:send(("POST /lua HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s"):format(#code, code))
+          return assert(sock:receive "*a"):match "%[(%d)%]$"
+        end)
+      end
+      for i = 1, 20 do
+        local _, one = ngx.thread.wait(threads[i])
+        good = good + tonumber(one)
+      end
+      return good, require("state").asked
+    ]]
+    assert.equal(20, good)
+    assert.equal(1, asked)
+  end)
+
+  it("is asked again when the light thread that had asked was killed", function()
+    local start = core.monotonic()
+    local good, asked = server:lua(SHARED .. "return state.side(10, true), state.asked", { seconds = 0.2 })
+    assert.equal(9, good)
+    assert.equal(2, asked)
+    assert.is_true(core.monotonic() - start < 10)
+  end)
+end)
+
 describe("nginx", function()
   it("had nothing to complain of", function()
     assert.equal("", (server:complaints():gsub("[^\n]*while resolving[^\n]*\n?", "")))

@@ -361,6 +361,18 @@ describe("in nginx", function()
     service:stop()
   end)
 
+  it("an answer has at most 1 MiB, unless maxResponseBytes says more", function()
+    start ""
+    local body = '{"code":0,"message":"' .. ("x"):rep(1024 * 1024) .. '"}'
+    local answer = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)
+    local service = raw.start { { { "recv" }, { "send", answer } } }
+    local _, message, err = modify(('endpoint = "%s"'):format(service.url))
+    assert.equal("tooLarge", err.reason, message)
+    local result, problem = modify(('endpoint = "%s", maxResponseBytes = %d'):format(service.url, #body))
+    assert.is_table(result, problem)
+    service:stop()
+  end)
+
   it("a wait before another attempt lets others through", function()
     start ""
     emulator:reset()

@@ -28,7 +28,7 @@ local function authenticate(call)
   local given, problem, field = call.fresh, nil, nil
   call.fresh = nil
   if not given then
-    given, problem, field = client.provider()
+    given, problem, field = client.provider(call.deadline - core.monotonic())
   end
   if not given then
     return errors.notSent("credentials", ("%s: %s"):format(name, problem), field)
@@ -215,7 +215,7 @@ local function renew(call)
     return false
   end
   call.renewed = true
-  local last, given = call.credentials, call.client.provider()
+  local last, given = call.credentials, call.client.provider(call.deadline - core.monotonic())
   if not given then
     return false
   end

@@ -7,6 +7,7 @@ local calls = require "qcimage.call"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local errors = require "qcimage.errors"
+local flights = require "qcimage.credentials.flight"
 local limits = require "qcimage.limits"
 local foreign = require "qcimage.transport.foreign"
 local optionsOf = require "qcimage.options"
@@ -104,6 +105,22 @@ local function plainSleep(seconds)
   return true
 end
 
+-- A provider that is asked once by all calls that come while it is.
+local function shared(provider, sleep, canWait)
+  local ask = flights.new(function()
+    local given, message, field = provider()
+    return given, not given and { message = message, field = field } or nil
+  end, limits.credentialsWait)
+  return function(secondsLeft)
+    local given, err =
+      ask { monotonic = core.monotonic, sleep = sleep, canWait = canWait, secondsLeft = math.max(0, secondsLeft) }
+    if given then
+      return given
+    end
+    return nil, err.message, err.field
+  end
+end
+
 ---@class qcimage.Client
 ---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field describe fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
@@ -166,7 +183,13 @@ function M.new(given, level, isCalled)
   elseif lightthread then
     transport = lightthread.bounded(transport)
   end
+  local sleep = options.sleep and sleepBy("the option sleep", options.sleep)
+    or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
+    or plainSleep
   local asksForCredentials = type(options.credentials) == "function"
+  if asksForCredentials then -- a sleep of ours in plain Lua lets nobody else run
+    provider = shared(provider, sleep, sleep ~= plainSleep)
+  end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
@@ -182,9 +205,7 @@ function M.new(given, level, isCalled)
     transport = transport,
     clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
     nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
-    sleep = options.sleep and sleepBy("the option sleep", options.sleep)
-      or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
-      or plainSleep,
+    sleep = sleep,
     random = function()
       local drawn = core.nonce()
       return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes

@@ -15,19 +15,29 @@ function M.new(ask, longest)
   local current
 
   return function(context)
-    local monotonic = context.monotonic
+    local monotonic, thread = context.monotonic, coroutine.running()
     local limit = monotonic() + context.secondsLeft
-    while context.canWait and current and monotonic() < current.deadline do
+    -- who asks for credentials in order to get them would wait for itself
+    while context.canWait and current and current.thread ~= thread do
       local flight = current
-      if monotonic() >= limit then
-        return keys.none("no time was left to wait for an answer that another call has asked for", true)
+      local looks = longest / PAUSE -- a sleep that takes no time, as tests have it, must not turn for ever
+      while current == flight and looks > 0 and monotonic() < flight.deadline do
+        if monotonic() >= limit then
+          return keys.none("no time was left to wait for an answer that another call has asked for", true)
+        end
+        local _, problem = context.sleep(PAUSE)
+        if problem then
+          return keys.none(problem, true)
+        end
+        looks = looks - 1
       end
-      context.sleep(PAUSE)
       if flight.isDone then
         return flight.answer, flight.err
+      elseif current == flight then
+        current = nil -- it is lost
       end
     end
-    local flight = { deadline = monotonic() + math.min(longest, context.secondsLeft) }
+    local flight = { thread = thread, deadline = monotonic() + math.min(longest, context.secondsLeft) }
     current = flight
     flight.answer, flight.err = ask(context)
     flight.isDone = true

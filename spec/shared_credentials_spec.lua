@@ -1,0 +1,174 @@
+--- A credentials function that waits: calls that come meanwhile share its answer. Here in coroutines; in light threads of
+--- nginx in lightthread_spec.lua.
+
+local core = require "qcimage.core"
+local image = require "qcimage"
+local stub = require "spec.support.stub"
+
+local unpack = table.unpack or unpack
+
+local GIVEN = { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+
+-- A client whose credentials function yields some times before it gives what `answer` returns, and counts how often it was
+-- asked.
+local function client(answer, options)
+  local asked = { count = 0 }
+  local all = {
+    region = "gz",
+    maxAttempts = 1,
+    transport = stub.transport '{"code":0}',
+    sleep = function()
+      coroutine.yield()
+    end,
+    credentials = function()
+      asked.count = asked.count + 1
+      local number = asked.count
+      for _ = 1, 5 do
+        coroutine.yield()
+      end
+      return answer(number)
+    end,
+  }
+  for name, value in pairs(options or {}) do
+    all[name] = value or nil
+  end
+  return image.new(all), asked
+end
+
+-- Runs functions side by side, turn by turn. Returns what each returned, as lists.
+local function together(functions)
+  local threads, results = {}, {}
+  for i, run in ipairs(functions) do
+    threads[i] = coroutine.create(run)
+  end
+  local open = #threads
+  while open > 0 do
+    open = 0
+    for i, thread in ipairs(threads) do
+      if coroutine.status(thread) ~= "dead" then
+        local got = { coroutine.resume(thread) }
+        assert(got[1], got[2])
+        results[i] = { unpack(got, 2, 4) }
+        open = open + 1
+      end
+    end
+  end
+  return results
+end
+
+-- Calls of a client side by side.
+local function calls(by, count)
+  local functions = {}
+  for i = 1, count do
+    functions[i] = function()
+      return by:modify { imageId = "img-12345678" }
+    end
+  end
+  return together(functions)
+end
+
+describe("a credentials function that waits", function()
+  it("is asked once by a hundred calls", function()
+    local by, asked = client(function()
+      return GIVEN
+    end)
+    for round = 1, 2 do -- and again by the next, since nothing is remembered
+      for _, result in ipairs(calls(by, 100)) do
+        assert.equal(0, result[1] and result[1].code, result[2])
+      end
+      assert.equal(round, asked.count)
+    end
+  end)
+
+  it("gives its failure to all that waited, and to nobody later", function()
+    for _, fail in ipairs {
+      function()
+        return nil, "the vault is sealed"
+      end,
+      function()
+        error "the vault is sealed"
+      end,
+    } do
+      local by, asked = client(function(number)
+        if number == 1 then
+          return fail()
+        end
+        return GIVEN
+      end)
+      for _, result in ipairs(calls(by, 10)) do
+        assert.is_nil(result[1])
+        assert.matches("the vault is sealed", result[2], 1, true)
+        assert.equal("credentials", result[3].kind)
+        assert.equal("notSent", result[3].outcome)
+      end
+      assert.equal(1, asked.count)
+      local result = calls(by, 1)[1]
+      assert.equal(0, result[1] and result[1].code, result[2])
+      assert.equal(2, asked.count)
+    end
+  end)
+
+  it("is asked again when the call that had asked is never resumed", function()
+    local by, asked = client(function()
+      return GIVEN
+    end)
+    local lost = coroutine.create(function()
+      return by:modify { imageId = "img-12345678" }
+    end)
+    assert(coroutine.resume(lost))
+    local start = core.monotonic()
+    for _, result in ipairs(calls(by, 10)) do
+      assert.equal(0, result[1] and result[1].code, result[2])
+    end
+    assert.equal(2, asked.count)
+    assert.is_true(core.monotonic() - start < 10)
+  end)
+
+  it("holds no call beyond its time", function()
+    local by = client(function()
+      return GIVEN
+    end, {
+      sleep = function(seconds)
+        core.sleep(seconds)
+        coroutine.yield()
+      end,
+    })
+    local lost = coroutine.create(function()
+      return by:modify { imageId = "img-12345678" }
+    end)
+    assert(coroutine.resume(lost))
+    local start = core.monotonic()
+    local result = together({
+      function()
+        return by:modify({ imageId = "img-12345678" }, { timeout = 0.05 })
+      end,
+    })[1]
+    assert.is_nil(result[1])
+    assert.equal("credentials", result[3].kind)
+    assert.matches("no time was left", result[2], 1, true)
+    assert.is_true(core.monotonic() - start < 2)
+  end)
+
+  it("may itself call by the client", function()
+    local by, depth = nil, 0
+    by = client(function()
+      depth = depth + 1
+      if depth == 1 then
+        assert(by:describe { imageType = "PRIVATE_IMAGE" })
+      end
+      return GIVEN
+    end)
+    local result = calls(by, 1)[1]
+    assert.equal(0, result[1] and result[1].code, result[2])
+  end)
+
+  it("is asked by each call where nobody else could run while one waits", function()
+    local by, asked = client(function()
+      return GIVEN
+    end, { sleep = false })
+    for _, result in ipairs(calls(by, 3)) do
+      assert.equal(0, result[1] and result[1].code, result[2])
+    end
+    assert.equal(3, asked.count)
+  end)
+end)
