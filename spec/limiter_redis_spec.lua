@@ -3,6 +3,7 @@
 local core = require "qcimage.core"
 local limiter = require "qcimage.limiter"
 local process = require "spec.support.process"
+local readme = require "spec.support.readme"
 local redis = require "spec.support.redis"
 local script = require("qcimage.limiter.redis").SCRIPT
 local socket = require "socket"
@@ -31,24 +32,10 @@ before_each(function()
   serial, told = serial + 1, {}
 end)
 
--- eval as the README has it.
+-- eval of the README's program.
 local function evaluator(port)
-  local client = require "redis"
-  local connection
-  return function(...)
-    local ok, reply = pcall(function(...)
-      connection = connection or client.connect { host = "127.0.0.1", port = port, timeout = 0.2 }
-      return connection:eval(...)
-    end, ...)
-    if not ok then
-      if connection then
-        connection.network.socket:close()
-      end
-      connection = nil
-      return nil, reply
-    end
-    return reply
-  end
+  local block = readme.block("redis.connect", { ["6379"] = ("%d"):format(port) })
+  return assert((loadstring or load)(block .. "return eval"))() -- luacheck: ignore
 end
 
 -- A limiter of one place a second, with a key of this test, and that key in Redis for action A in gz.

@@ -1,5 +1,5 @@
 --- call.lua - one call: attempts, each built and signed afresh, until one settles it.
---- Reaches the outside only through what the client holds: credentials, transport, clock, sleep, nonce.
+--- Reaches the outside only through what the client holds: limiter, credentials, transport, clock, sleep, nonce.
 --- Part of qcimage, see LICENSE.
 
 local build = require "qcimage.build"
@@ -16,6 +16,7 @@ local read = require "qcimage.read"
 local redact = require "qcimage.redact"
 local retry = require "qcimage.retry"
 local text = require "qcimage.text"
+local turn = require "qcimage.turn"
 
 local M = {}
 
@@ -278,12 +279,17 @@ end
 function M.attempt(call)
   local client = call.client
   while true do
-    local request, buildError = M.build(call)
-    if not request then
-      return finish(call, buildError)
+    local request
+    local err = turn.await(call)
+    if not err then
+      request, err = M.build(call)
+    end
+    if err then
+      return finish(call, err)
     end
     local started = core.monotonic()
-    local result, err, response = try(call, request)
+    local result, response
+    result, err, response = try(call, request)
     if result then
       client.tokens = retry.refill(client.tokens, call.cost)
       record(call, core.monotonic() - started, result)
@@ -293,6 +299,7 @@ function M.attempt(call)
     local clockCorrected = err.retry == "clock" and clock.correct(call, err, response, elapsed)
     err.retryAfter = retryAfter(call, response, elapsed)
     record(call, elapsed, nil, err)
+    turn.report(call, err)
     local wait, note = decide(call, err, clockCorrected)
     if not wait then
       result = settle(call, err)

@@ -107,28 +107,19 @@ local function func(value)
   return type(value) == "function", "must be a function"
 end
 
-local function limiter(value)
-  return M.isLimiter(value), "must be a limiter: a function, or a table with a function acquire"
-end
-
 local COMMON = {
   rate = number(0.001, 100000),
   burst = count(1000000),
   clock = func, -- monotonic seconds, in tests
 }
 
+local limiter = optionsOf.client.limiter
+
 local OF_SHARED = { dict = name, key = name, onFailure = limiter, processes = count(100000) }
 local OF_REDIS = { eval = func, key = name, onFailure = limiter, processes = count(100000) }
 
 for option, check in pairs(COMMON) do
   OF_SHARED[option], OF_REDIS[option] = check, check
-end
-
---- Whether a value can be the option limiter of a client.
----@param value any
----@return boolean
-function M.isLimiter(value)
-  return type(value) == "function" or type(value) == "table" and type(value.acquire) == "function"
 end
 
 local function new(engine, clock, title, options)

@@ -31,6 +31,7 @@ local text = require "qcimage.text"
 ---@field verify boolean|nil false checks no certificate
 ---@field userAgent string|nil
 ---@field skipRules boolean|nil sends what the documented rules refuse
+---@field limiter qcimage.Limiter|function|nil asked before each attempt; or its acquire
 ---@field onAttempt function|nil fun(record), told of each attempt
 ---@field clock function|nil fun(): Unix time in seconds
 ---@field sleep function|nil fun(seconds)
@@ -118,6 +119,11 @@ local function provider(value)
     "must be a function or a table with secretId and secretKey"
 end
 
+local function limiter(value)
+  return type(value) == "function" or type(value) == "table" and type(value.acquire) == "function",
+    "must be a limiter: a function, or a table with a function acquire"
+end
+
 local boolean, func = of "boolean", of "function"
 local attempts = count(limits.mostAttempts)
 
@@ -145,6 +151,7 @@ M.client = {
   verify = boolean,
   userAgent = plainText,
   skipRules = boolean,
+  limiter = limiter,
   onAttempt = func,
   clock = func,
   sleep = func,

@@ -28,6 +28,7 @@ local M = {}
 ---@field userAgent string
 ---@field timeout number seconds for the whole call
 ---@field deadline number of core.monotonic
+---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried
 ---@field hookError string|nil what onAttempt threw first
@@ -126,6 +127,7 @@ function M.call(client, name, params, options)
     userAgent = client.userAgent,
     timeout = timeout,
     deadline = deadline,
+    turnIsExtra = options.turnIsExtra,
     maxAttempts = options.maxAttempts or client.options.maxAttempts or limits.maxAttempts,
     attempts = {},
   }

@@ -3,6 +3,7 @@
 
 local core = require "qcimage.core"
 local limits = require "qcimage.limits"
+local protect = require "qcimage.protect"
 local text = require "qcimage.text"
 
 local M = {}
@@ -58,7 +59,7 @@ end
 function Redis:take(request, _, least)
   local ahead = (request.burst - 1) * request.interval
   local token = core.nonce()
-  local ok, reply, problem = pcall(
+  local ok, reply, problem = protect.call(
     self.eval,
     M.SCRIPT,
     1,
@@ -71,7 +72,7 @@ function Redis:take(request, _, least)
     token
   )
   if not ok then
-    problem = reply
+    problem = protect.message(reply)
   elseif type(reply) == "string" then
     local wait, answered = reply:match "^(%d+) (%d+)$"
     if answered == token then
@@ -81,7 +82,7 @@ function Redis:take(request, _, least)
   elseif not problem then
     problem = ("eval gave %s"):format(text.show(reply))
   end
-  return nil, "Redis: " .. tostring(problem)
+  return nil, "Redis: " .. protect.message(problem)
 end
 
 return M

@@ -1,0 +1,86 @@
+--- turn.lua - an attempt's turn: asks the client's limiter, waits as long as it says, and tells it of throttles.
+--- Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local errors = require "qcimage.errors"
+local limits = require "qcimage.limits"
+local protect = require "qcimage.protect"
+local text = require "qcimage.text"
+
+local M = {}
+
+-- Calls the limiter's function, if it has it. A limiter that is a function is its own acquire.
+local function ask(limiter, name, ...)
+  if type(limiter) == "function" then
+    if name == "acquire" then
+      return limiter(...)
+    end
+  elseif limiter[name] then
+    return limiter[name](limiter, ...)
+  end
+end
+
+-- Seconds that the limiter said, or nil and an error.
+local function acquire(call, longest)
+  local name = call.action.name
+  local ok, wait, message =
+    protect.call(ask, call.client.options.limiter, "acquire", name, call.region, longest, call.version)
+  if not ok then
+    message = ("%s: the option limiter threw: %s"):format(name, protect.message(wait))
+    return nil, errors.notSent("parameter", message, "limiter")
+  elseif wait ~= nil and (type(wait) ~= "number" or wait < 0 or wait ~= wait) then
+    message = ("%s: the option limiter gave %s; seconds are due, or nil and a message"):format(name, text.show(wait))
+    return nil, errors.notSent("parameter", message, "limiter")
+  elseif not wait or wait > longest then
+    message = wait and ("it asks to wait %.3g s, and %.3g s are left"):format(wait, longest)
+      or protect.message(message or "no message")
+    local err = errors.notSent("service", ("%s: the limiter refused: %s"):format(name, message))
+    err.reason = "throttled"
+    return nil, err
+  end
+  return wait
+end
+
+--- Waits until it is the turn of a call's next attempt.
+---@param call qcimage.Call
+---@return qcimage.Error|nil err why it is not: no attempt is made
+function M.await(call)
+  local client = call.client
+  if not client.options.limiter then
+    return nil
+  end
+  local began = core.monotonic()
+  local left = call.deadline - began
+  if left <= 0 then -- which the attempt tells
+    return nil
+  end
+  local longest = call.turnIsExtra and limits.limiterWait or left - math.min(limits.afterTurn, left / 2)
+  local wait, err = acquire(call, longest)
+  if wait and wait > 0 then
+    local slept, problem = client.sleep(wait)
+    if not slept then
+      err = errors.notSent("unsupported", ("%s: no wait for the limiter: %s"):format(call.action.name, problem))
+    end
+  end
+  if call.turnIsExtra then
+    call.deadline = call.deadline + core.monotonic() - began
+  end
+  return err
+end
+
+--- Tells the limiter that an attempt was throttled, if it was. What it throws is kept as a hook's error.
+---@param call qcimage.Call
+---@param err qcimage.Error of the attempt
+function M.report(call, err)
+  local limiter = call.client.options.limiter
+  if not limiter or err.reason ~= "throttled" and err.httpStatus ~= 429 then
+    return
+  end
+  local ok, thrown =
+    protect.call(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
+  if not ok then
+    call.hookError = call.hookError or ("the limiter's throttled threw: %s"):format(protect.message(thrown))
+  end
+end
+
+return M
