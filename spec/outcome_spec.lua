@@ -40,6 +40,26 @@ end
 local CALLS = [[
   local image = require "qcimage"
   local options, action, first, count = ...
+  local throws, core, id, key = options.throws, require "qcimage.core", options.secretId, options.secretKey
+  options.throws = nil
+  if throws then -- one of the functions that the caller may give, at one of its calls
+    local usual, calls = {
+      clock = core.time,
+      nonce = core.nonce,
+      credentials = function() return { secretId = id, secretKey = key } end,
+      onAttempt = function() end,
+      sleep = function() end,
+    }, 0
+    options.sleep = usual.sleep
+    options[throws.name] = function(...)
+      calls = calls + 1
+      assert(calls ~= throws.at, "thrown")
+      return usual[throws.name](...)
+    end
+    if throws.name == "credentials" then
+      options.secretId, options.secretKey = nil, nil
+    end
+  end
   local client = image.new(options)
   local verdicts = {}
   for i = first, first + count - 1 do
@@ -59,6 +79,7 @@ local CALLS = [[
       reason = err and err.reason,
       message = message or "",
       attempts = #(result or err).attempts,
+      hookError = (result or err).hookError or "",
     }
   end
   client:close()
@@ -238,6 +259,28 @@ for backend in pairs(backends) do
         end)
       end
     end
+
+    it("is as true when a function of the caller's throws", function()
+      local outcomes = {}
+      for _, shape in ipairs(SHAPES) do
+        for _, action in ipairs { "modify", "create", "describe" } do
+          ask("POST", "/_emulator/reset")
+          for _, stage in ipairs { "none", "before", "after", "answer 30" } do
+            for _, name in ipairs { "onAttempt", "clock", "nonce", "credentials", "sleep" } do
+              for at = 1, 2 do
+                local throws = { throws = { name = name, at = at }, maxAttempts = 2 }
+                local verdict, about = compare(shape, action, stage, "close", throws)
+                outcomes[verdict.outcome] = (outcomes[verdict.outcome] or 0) + 1
+                if name == "onAttempt" and at <= verdict.attempts then
+                  assert.matches("^onAttempt threw: .*thrown", verdict.hookError, nil, nil, about)
+                end
+              end
+            end
+          end
+        end
+      end
+      assert.is_true(outcomes.success > 50 and outcomes.unknown > 20 and outcomes.notSent > 20)
+    end)
 
     it("was compared often", function()
       assert.is_true(compared > 250)

@@ -50,8 +50,8 @@ endforeach()
 # Specs
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
-set(once emulator_nginx peers install lightthread limiter_nginx openresty openresty_errors openresty_load
-  openresty_wire outcome resty_http)
+set(once hosts emulator_nginx peers install lightthread limiter_nginx openresty openresty_errors
+  openresty_load openresty_wire outcome resty_http)
 
 set(interpreters)
 foreach(version IN LISTS QCIMAGE_LUA)

@@ -23,6 +23,11 @@ local M = {}
 local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\" "
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
+-- What a function of the caller's says, without the secrets that are known by then.
+local function without(call, said)
+  return call.credentials and redact.call(said, call.credentials) or said
+end
+
 -- The credentials of the next attempt, which may be others than the last one had. Returns nil, or an error.
 local function authenticate(call)
   local client, name = call.client, call.action.name
@@ -32,7 +37,7 @@ local function authenticate(call)
     given, problem, field = client.provider(call.deadline - core.monotonic())
   end
   if not given then
-    return errors.notSent("credentials", ("%s: %s"):format(name, problem), field)
+    return errors.notSent("credentials", ("%s: %s"):format(name, without(call, problem)), field)
   end
   local signer, fault = client.signerOf(given)
   if not signer then
@@ -48,7 +53,7 @@ local function stamp(call)
   if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
     problem = now == nil and problem
       or ("the option clock gave %s; Unix time in seconds is due"):format(text.show(now))
-    return errors.notSent("parameter", ("%s: %s"):format(name, problem), "clock")
+    return errors.notSent("parameter", ("%s: %s"):format(name, without(call, problem)), "clock")
   end
   call.now = now
   call.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
@@ -63,7 +68,7 @@ local function stamp(call)
   nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
   if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then
     fault = nonce == nil and fault or "the option nonce must give decimal digits"
-    return errors.notSent("parameter", ("%s: %s"):format(name, fault), "nonce")
+    return errors.notSent("parameter", ("%s: %s"):format(name, without(call, fault)), "nonce")
   end
   call.nonce = nonce
 end
@@ -311,7 +316,7 @@ function M.attempt(call)
     call.wasRefused = call.wasRefused or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
-      note = not slept and ("; not tried again, since " .. problem) or nil
+      note = not slept and ("; not tried again, since " .. without(call, problem)) or nil
     end
     if not wait or note then
       err.message = err.message .. (note or "")

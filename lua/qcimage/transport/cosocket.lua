@@ -26,6 +26,7 @@ local NO_ROUTE = {
 
 local REFUSED = "the certificate was refused (nginx's error log says why)"
 local NO_RESOLVER = "no resolver defined"
+local NO_NAME = "Host not found"
 
 local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
 
@@ -77,8 +78,9 @@ local function failure(target, reason, problem, sent)
     text.clean(problem),
     hint(reason, problem, target.host)
   )
-  -- what somebody has to mend is not tried again
-  local lasting = problem:find(NO_RESOLVER, 1, true) and true or nil
+  -- what somebody has to mend is not tried again; a name server that did not answer is
+  local lasting = (problem:find(NO_RESOLVER, 1, true) or reason == "dns" and problem:find(NO_NAME, 1, true)) and true
+    or nil
   return nil, message, { sent = sent, reason = reason, lasting = lasting }
 end
 
