@@ -375,6 +375,8 @@ describe("emulator command", function()
       "--host-name",
       "api.private"
     )
+    assert.truthy(server.greeting:find("QCIMAGE_ENDPOINT=http://api.private:" .. server.port, 1, true))
+    assert.falsy(server.greeting:find("localhost", 1, true))
     assert.equal("img-0a1b2c3d", server:images()[1].imageId)
     local _, _, body = exchange(server, modify(server))
     assert.equal(4500, cjson.decode(body).code)

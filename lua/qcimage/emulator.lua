@@ -182,11 +182,7 @@ end
 function Emulator:requestId()
   local serial = self:taskId()
   local second = math.floor(self:now()) % 4294967296
-  return ("%04x%04x-0000-4000-8000-%012d"):format(
-    math.floor(second / 65536),
-    second % 65536,
-    serial
-  )
+  return ("%04x%04x-0000-4000-8000-%012d"):format(math.floor(second / 65536), second % 65536, serial)
 end
 
 --- The SecretId that is known here, masked, for whoever sent another one.
@@ -440,14 +436,12 @@ function M.install(options)
   if before ~= nil then
     error("the emulator is installed already; call uninstall first", 2)
   end
-  local own, wanted = {}, {}
+  local own = {}
   for name, value in pairs(options or {}) do
-    if name == "client" then
-      wanted = value
-    else
-      own[name] = value
-    end
+    own[name] = value
   end
+  local wanted = own.client or {}
+  own.client = nil
   local transport, emulator = transportTo(own, 3)
   local all = {
     transport = transport,

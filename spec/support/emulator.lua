@@ -288,7 +288,7 @@ function M.start(options)
   local host, lines = url:match "//(.*)$", { ready }
   repeat
     lines[#lines + 1] = pipe:read "*l"
-  until lines[#lines]:find "cvm%.localhost"
+  until lines[#lines]:find "^  other clients"
   return setmetatable(
     {
       url = url,

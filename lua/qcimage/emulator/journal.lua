@@ -17,10 +17,7 @@ Journal.__index = Journal
 ---@param secrets string[] texts that no entry may hold
 ---@return table journal
 function M.new(secrets)
-  return setmetatable(
-    { secrets = secrets, entries = {}, first = 1, count = 0, forgotten = 0 },
-    Journal
-  )
+  return setmetatable({ secrets = secrets, entries = {}, first = 1, count = 0, forgotten = 0 }, Journal)
 end
 
 local function boundedText(value, secrets)

@@ -30,8 +30,7 @@ local FIELDS = {
   sharedWith = "table", -- list of account ids, or of {accountId, time}
 }
 
-local TYPES =
-  { PRIVATE_IMAGE = true, PUBLIC_IMAGE = true, MARKET_IMAGE = true, SHARED_IMAGE = true }
+local TYPES = { PRIVATE_IMAGE = true, PUBLIC_IMAGE = true, MARKET_IMAGE = true, SHARED_IMAGE = true }
 
 -- States in which an image's name and description may be set.
 local STEADY = { NORMAL = true, USING = true }
@@ -77,8 +76,7 @@ local function isTag(value)
 end
 
 local function isShare(value)
-  return isText(value)
-    or type(value) == "table" and isText(value.accountId) and type(value.time) == "number"
+  return isText(value) or type(value) == "table" and isText(value.accountId) and type(value.time) == "number"
 end
 
 -- Lists, and what their items must be.
@@ -126,10 +124,8 @@ local function complete(given, now, accountId)
   image.imageName = image.imageName or ""
   image.imageDescription = image.imageDescription or ""
   image.imageState = image.imageState or "NORMAL"
-  image.imageSource = image.imageSource
-    or (image.imageType == "PUBLIC_IMAGE" and "OFFICIAL" or "CREATE_IMAGE")
-  image.imageCreator = image.imageCreator
-    or (image.imageType == "PRIVATE_IMAGE" and accountId or "100000000099")
+  image.imageSource = image.imageSource or (image.imageType == "PUBLIC_IMAGE" and "OFFICIAL" or "CREATE_IMAGE")
+  image.imageCreator = image.imageCreator or (image.imageType == "PRIVATE_IMAGE" and accountId or "100000000099")
   image.imageSize = image.imageSize or 20
   image.osName = image.osName or "CentOS 7.6 64bit"
   image.platform = image.platform or "CentOS"

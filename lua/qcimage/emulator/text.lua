@@ -34,7 +34,7 @@ end
 ---@param text string
 ---@return integer|nil count nil when the text is not valid UTF-8
 function M.utf8len(text)
-  if not text:find("[\128-\255]") then
+  if not text:find "[\128-\255]" then
     return #text
   end
   local count, i = 0, 1
@@ -165,6 +165,17 @@ function M.escape(text)
   end))
 end
 
+--- A set of words.
+---@param words string[]
+---@return table<string, boolean>
+function M.set(words)
+  local known = {}
+  for _, word in ipairs(words) do
+    known[word] = true
+  end
+  return known
+end
+
 local LETTERS8 = ("[A-Za-z0-9]"):rep(8)
 
 --- Whether a text has the form of an image's id: img- and 8 letters or digits.
@@ -198,8 +209,7 @@ function M.before(a, b)
 end
 
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
-local MONTHS =
-  { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 
 --- A time as the Date header has it (RFC 9110, 5.6.7), in English whatever the locale.
 ---@param seconds number

@@ -26,20 +26,11 @@ M.internal, M.throttled, M.tooLarge = codes.internal, codes.throttled, codes.par
 --- (cloud.tencent.com/document/product/1278/46710).
 M.MAX_QUERY, M.MAX_BODY = 32768, 1048576
 
-local PUBLIC = {
-  Action = true,
-  Region = true,
-  Timestamp = true,
-  Nonce = true,
-  SecretId = true,
-  Signature = true,
-  SignatureMethod = true,
-  Token = true,
-  Version = true,
-  RequestClient = true,
-  RequestSource = true,
-}
 local REQUIRED = { "Action", "SecretId", "Timestamp", "Nonce", "Signature" }
+local PUBLIC = text.set(REQUIRED)
+for _, name in ipairs { "Region", "SignatureMethod", "Token", "Version", "RequestClient", "RequestSource" } do
+  PUBLIC[name] = true
+end
 
 local refuse = refusal.raise
 
@@ -131,13 +122,8 @@ local function authenticate(emulator, request, list, params)
   end
   local timestamp = tonumber(params.Timestamp)
   if not guard.inTime(timestamp, now) then
-    refuse(
-      codes.replay,
-      "the Timestamp %s is more than %d seconds from the time here, %d",
-      params.Timestamp,
-      guard.WINDOW,
-      math.floor(now)
-    )
+    local words = "the Timestamp %s is more than %d seconds from the time here, %d"
+    refuse(codes.replay, words, params.Timestamp, guard.WINDOW, math.floor(now))
   end
   if not emulator.guard:takeNonce(params.SecretId, params.Nonce, timestamp, now) then
     refuse(codes.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
@@ -288,10 +274,6 @@ function M.codeOf(answer)
 end
 
 --- Body of an answer.
----@param answer table
----@return string
-function M.encode(answer)
-  return json.encode(answer)
-end
+M.encode = json.encode
 
 return M

@@ -17,7 +17,7 @@ local NAME, DESCRIPTION, FAMILY = images.NAME, images.DESCRIPTION, images.FAMILY
 -- Accounts that an image is shared with at most.
 local SHARES = 500
 
-local set = images.set
+local set = text.set
 
 local M = {}
 
@@ -64,10 +64,11 @@ local function part(name)
   end
 end
 
-local function tag(test)
+-- Whether one of an image's tags has the value in a field, and the key, where one is named.
+local function tag(name, key)
   return function(image, value)
     for _, pair in ipairs(image.tags) do
-      if test(pair, value) then
+      if pair[name] == value and (key == nil or pair.key == key) then
         return true
       end
     end
@@ -86,16 +87,8 @@ local FILTERS = {
   ["image-name"] = { part "imageName" },
   ["image-state"] = { field "imageState" },
   ["platform"] = { part "platform" },
-  ["tag-key"] = {
-    tag(function(pair, value)
-      return pair.key == value
-    end),
-  },
-  ["tag-value"] = {
-    tag(function(pair, value)
-      return pair.value == value
-    end),
-  },
+  ["tag-key"] = { tag "key" },
+  ["tag-value"] = { tag "value" },
   -- no image here is in a dedicated cluster
   ["dedicated-cluster-id"] = { never },
   ["cdc-cache-status"] = { never, words = CACHES },
@@ -106,24 +99,13 @@ local function tests(filters)
   local list = {}
   for i, filter in ipairs(filters) do
     local key = filter.Name:match "^tag:(.+)$"
-    local known = key
-        and {
-          tag(function(pair, value)
-            return pair.key == key and pair.value == value
-          end),
-        }
-      or FILTERS[filter.Name]
+    local known = key and { tag("value", key) } or FILTERS[filter.Name]
     if not known then
       refuse("InvalidFilter", "there is no filter %s", text.show(filter.Name))
     end
     for _, value in ipairs(filter.Values) do
       if known.words and not known.words[value] or known.form and not known.form(value) then
-        refuse(
-          known.code or "InvalidFilter",
-          "the filter %s has no value %s",
-          filter.Name,
-          text.show(value)
-        )
+        refuse(known.code or "InvalidFilter", "the filter %s has no value %s", filter.Name, text.show(value))
       end
     end
     list[i] = function(image)
@@ -181,10 +163,7 @@ M.DescribeImages = {
     local ids = values.ImageIds and #values.ImageIds > 0 and set(values.ImageIds)
     local filters = values.Filters or {}
     if ids and #filters > 0 then
-      refuse(
-        "InvalidParameter.InvalidParameterCoexistImageIdsFilters",
-        "ImageIds and Filters can't be given together"
-      )
+      refuse("InvalidParameter.InvalidParameterCoexistImageIdsFilters", "ImageIds and Filters can't be given together")
     end
     local passes = tests(filters)
     local found = emulator.store:list(call.region, function(image)

@@ -41,28 +41,11 @@ local SERVICES = {
 local UNSIGNED = "SKIP"
 local JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
--- Names of what every request tells: of the headers of TC3, of the parameters of signature v1.
-local HEADERS = {
-  action = "x-tc-action",
-  version = "x-tc-version",
-  timestamp = "x-tc-timestamp",
-}
-local PARAMETERS = { action = "Action", version = "Version", timestamp = "Timestamp" }
-
--- Parameters of signature v1 that are not the action's own.
-local PUBLIC = {
-  Action = true,
-  Version = true,
-  Timestamp = true,
-  Region = true,
-  Nonce = true,
-  SecretId = true,
-  Signature = true,
-  SignatureMethod = true,
-  Token = true,
-  Language = true,
-  RequestClient = true,
-}
+-- What every request tells: in headers with TC3, in parameters with signature v1.
+local HEADERS = { "x-tc-action", "x-tc-version", "x-tc-timestamp", "x-tc-region" }
+local PARAMETERS = { "Action", "Version", "Timestamp", "Region" }
+-- Other parameters of signature v1 that are not the action's own.
+local PUBLIC = { "Nonce", "SecretId", "Signature", "SignatureMethod", "Token", "Language", "RequestClient" }
 
 local refuse = refusal.raise
 
@@ -151,16 +134,22 @@ local function checkHost(emulator, request, service)
   end
 end
 
--- What every request tells, by the names of its form.
-local function publicOf(source, names, kind)
-  local function get(name)
-    local value = source[names[name]]
-    if not value or value == "" then
-      refuse("MissingParameter", "the %s %s is missing", kind, names[name])
+-- What every request tells: action, version, timestamp, region.
+local function needed(source, names, kind)
+  local values = {}
+  for i, name in ipairs(names) do
+    values[i] = source[name]
+    if (values[i] or "") == "" then
+      refuse("MissingParameter", "the %s %s is missing", kind, name)
     end
-    return value
   end
-  return get
+  return values[1], values[2], values[3], values[4]
+end
+
+local function without(params, names)
+  for _, name in ipairs(names) do
+    params[name] = nil
+  end
 end
 
 -- The parameters as the journal keeps them: a web identity's token is a secret.
@@ -189,23 +178,22 @@ function M.receive(emulator, request, entry)
   else
     list, params = parametersOf(request)
   end
-  local public = inHeaders and publicOf(request.headers, HEADERS, "header")
-    or publicOf(params, PARAMETERS, "parameter")
-  local actionName, version, timestamp = public "action", public "version", public "timestamp"
-  entry.action = actionName
+  local actionName, version, timestamp, region
+  if inHeaders then
+    entry.action, entry.region = request.headers["x-tc-action"], request.headers["x-tc-region"]
+    actionName, version, timestamp, region = needed(request.headers, HEADERS, "header")
+  else
+    entry.action, entry.region, entry.nonce = params.Action, params.Region, params.Nonce
+    actionName, version, timestamp, region = needed(params, PARAMETERS, "parameter")
+  end
   local service, identity = SERVICES[version] or CVM, nil
   local action = service.actions[actionName]
   if not inHeaders then
-    entry.region, entry.nonce = params.Region, params.Nonce
     identity = auth.byParameter(emulator, request, list, params)
-    for name in pairs(PUBLIC) do
-      params[name] = nil
-    end
-  else
-    entry.region = request.headers["x-tc-region"]
-    if not (action and action.unsigned and request.headers.authorization == UNSIGNED) then
-      identity = auth.byHeader(emulator, request, timestamp, service.name)
-    end
+    without(params, PARAMETERS)
+    without(params, PUBLIC)
+  elseif not (action and action.unsigned and request.headers.authorization == UNSIGNED) then
+    identity = auth.byHeader(emulator, request, timestamp, service.name)
   end
   entry.secretId = identity and identity.secretId
   checkHost(emulator, request, service.name)
@@ -213,10 +201,6 @@ function M.receive(emulator, request, entry)
     refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), CVM.version)
   elseif not action then
     refuse("InvalidAction", "there is no action %s", text.show(actionName))
-  end
-  local region = entry.region
-  if (region or "") == "" then
-    refuse("MissingParameter", "the %s is missing", inHeaders and "header x-tc-region" or "parameter Region")
   elseif not emulator.regions[region] then
     refuse("UnsupportedRegion", "there is no region %s", text.show(region))
   end
@@ -260,10 +244,6 @@ function M.codeOf(answer)
 end
 
 --- Body of an answer.
----@param answer table
----@return string
-function M.encode(answer)
-  return json.encode(answer)
-end
+M.encode = json.encode
 
 return M

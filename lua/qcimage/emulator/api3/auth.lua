@@ -33,14 +33,8 @@ local function checkTime(emulator, given, name)
   end
   local now = emulator:now()
   if not guard.inTime(timestamp, now) then
-    refuse(
-      "AuthFailure.SignatureExpire",
-      "%s %s is more than %d seconds from the time here, %d",
-      name,
-      given,
-      guard.WINDOW,
-      math.floor(now)
-    )
+    local words = "%s %s is more than %d seconds from the time here, %d"
+    refuse("AuthFailure.SignatureExpire", words, name, given, guard.WINDOW, math.floor(now))
   end
   return timestamp
 end
@@ -67,12 +61,7 @@ end
 local function checkScope(auth, request, timestamp, service)
   local date = os.date("!%Y-%m-%d", timestamp)
   if auth.date ~= date then
-    refuse(
-      FAILURE,
-      "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s",
-      text.show(auth.date),
-      date
-    )
+    refuse(FAILURE, "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s", text.show(auth.date), date)
   elseif auth.service ~= service then
     wrongService(auth.service, service, request.host)
   elseif auth.terminator ~= tc3.TERMINATOR then
@@ -106,13 +95,9 @@ function M.byHeader(emulator, request, timestamp, service)
   local header = request.headers.authorization
   local auth = header and tc3.parse(header)
   if not auth then
-    refuse(
-      "AuthFailure.InvalidAuthorization",
-      "the header Authorization is not %s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX",
-      tc3.ALGORITHM,
-      service,
-      tc3.TERMINATOR
-    )
+    local form = "%s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX"
+    form = form:format(tc3.ALGORITHM, service, tc3.TERMINATOR)
+    refuse("AuthFailure.InvalidAuthorization", "the header Authorization is not %s", form)
   end
   local identity = identityOf(emulator, auth.secretId)
   local headers = checkScope(auth, request, checkTime(emulator, timestamp, "X-TC-Timestamp"), service)

@@ -14,17 +14,6 @@ M.QUOTA = 500
 
 M.list = json.list
 
---- A set of words.
----@param words string[]
----@return table<string, boolean>
-function M.set(words)
-  local known = {}
-  for _, word in ipairs(words) do
-    known[word] = true
-  end
-  return known
-end
-
 --- A rule with some fields changed.
 ---@param rule table
 ---@param changes table
@@ -55,7 +44,7 @@ M.FAMILY = {
 M.TAGS = {
   type = "objects",
   fields = {
-    ResourceType = { type = "string", required = true, words = M.set { "image" } },
+    ResourceType = { type = "string", required = true, words = text.set { "image" } },
     Tags = {
       type = "objects",
       required = true,

@@ -8,7 +8,7 @@ local json = require "qcimage.emulator.json"
 local refusal = require "qcimage.emulator.refusal"
 local text = require "qcimage.emulator.text"
 
-local refuse, list, set = refusal.raise, json.list, images.set
+local refuse, list, set = refusal.raise, json.list, text.set
 
 local M = {}
 
@@ -23,9 +23,7 @@ M.DescribeImageFromFamily = {
   params = { ImageFamily = { type = "string" } },
   run = function(emulator, call)
     local found = emulator.store:list(call.region, function(image)
-      return image.imageFamily ~= nil
-        and image.imageFamily == call.values.ImageFamily
-        and not image.imageDeprecated
+      return image.imageFamily ~= nil and image.imageFamily == call.values.ImageFamily and not image.imageDeprecated
     end)
     return { Image = found[#found] and images.described(found[#found]) or json.null }
   end,
@@ -175,10 +173,7 @@ M.ExportImages = {
     if #ids == 0 then
       refuse("InvalidParameter.ImageIdsSnapshotIdsMustOne", "ImageIds is needed")
     elseif prefixes and #prefixes ~= #ids then
-      refuse(
-        "InvalidParameterValue.InvalidFileNamePrefixList",
-        "FileNamePrefixList and ImageIds differ in length"
-      )
+      refuse("InvalidParameterValue.InvalidFileNamePrefixList", "FileNamePrefixList and ImageIds differ in length")
     end
     local paths = list {} -- named as the page has it: PREFIX_ID_system_SNAPSHOT.FORMAT, or …_data_…
     for i, id in ipairs(ids) do

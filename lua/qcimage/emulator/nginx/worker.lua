@@ -108,23 +108,20 @@ end
 -- The line that scripts wait for, and what its reader has to set. Keys are shown only when they are the
 -- published example.
 local function greeting()
-  local scheme, address = settings.url:match "^(%l+)://(.*)$"
   local example = require "qcimage.emulator"
+  local scheme, host, port = settings.url:match "^(%l+)://(.-)(:%d+)$"
+  local address = (emulator.hostName or host) .. port
   local lines = {
     "qcimage emulator ready on " .. settings.url,
-    ("  export QCIMAGE_ENDPOINT=%s TENCENTCLOUD_REGION=ap-guangzhou"):format(settings.url),
+    ("  export QCIMAGE_ENDPOINT=%s://%s TENCENTCLOUD_REGION=ap-guangzhou"):format(scheme, address),
   }
   if emulator.secretId == example.SECRET_ID and emulator.secretKey == example.SECRET_KEY then
-    lines[3] = ("  export TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s"):format(
-      example.SECRET_ID,
-      example.SECRET_KEY
-    )
+    local keys = "  export TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s"
+    lines[3] = keys:format(example.SECRET_ID, example.SECRET_KEY)
   end
-  local host, port = address:match "^(.-)(:%d+)$"
-  local all = "  other clients: %s, endpoint %s%s; those that take the service from the host's first label"
-  lines[#lines + 1] = all:format(scheme, emulator.hostName or host, port)
-  local named = "  (Java, Node, PHP, C++): endpoint cvm.localhost%s, where that name leads to this machine\n"
-  lines[#lines + 1] = named:format(port)
+  local named = "; where the service comes from its first label (Java, Node, PHP, C++): cvm.localhost" .. port
+  named = emulator.hostName and "" or named
+  lines[#lines + 1] = ("  other clients: %s, endpoint %s%s\n"):format(scheme, address, named)
   return table.concat(lines, "\n")
 end
 

@@ -89,6 +89,11 @@ end
 
 local set = slips.set
 
+local function typed(kind)
+  local words = ("the canonical request, content-type: %s was signed, another one was sent"):format(kind)
+  return set(words, "header content-type", kind)
+end
+
 -- A field "header NAME" stands in for that header.
 local SLIPS = {
   set("the canonical request: it was signed for GET", "method", "GET"),
@@ -104,27 +109,11 @@ local SLIPS = {
     "header host",
     "cvm.tencentcloudapi.com"
   ),
-  set(
-    "the canonical request, content-type: application/json was signed, another one was sent",
-    "header content-type",
-    "application/json"
-  ),
-  set(
-    "the canonical request, content-type: application/json; charset=utf-8 was signed, another one was sent",
-    "header content-type",
-    "application/json; charset=utf-8"
-  ),
-  set(
-    "the canonical request, content-type: application/x-www-form-urlencoded was signed, another one was sent",
-    "header content-type",
-    "application/x-www-form-urlencoded"
-  ),
+  typed "application/json",
+  typed "application/json; charset=utf-8",
+  typed "application/x-www-form-urlencoded",
   set("the canonical request, headers: a value was not signed in small letters", "plainValues", true),
-  set(
-    "the canonical request, headers: the empty line between them and their names is missing",
-    "joinedHeaders",
-    true
-  ),
+  set("the canonical request, headers: the empty line between them and their names is missing", "joinedHeaders", true),
   set("the canonical request, payload: an empty one was signed, a body was sent", "payload", ""),
   set("the canonical request, payload: {} was signed, another body was sent", "payload", "{}"),
   set(

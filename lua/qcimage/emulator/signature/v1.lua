@@ -25,9 +25,7 @@ function M.stringToSign(recipe)
   local sorted = {}
   for _, param in ipairs(recipe.params) do
     local name, value = param.name, param.value
-    local skipped = name == "Signature"
-      or name == recipe.without
-      or recipe.withoutFiles and value:sub(1, 1) == "@"
+    local skipped = name == "Signature" or name == recipe.without or recipe.withoutFiles and value:sub(1, 1) == "@"
     if not skipped then
       local signed = name
       if not recipe.plainNames and (recipe.allNames or name:sub(1, 1) ~= "_") then
@@ -144,11 +142,7 @@ function M.check(recipe, hmac)
     end
     why = slips.explain(recipe, sign, SLIPS, omitted)
   end
-  return false,
-    ("the signature does not match; what differs is %s. The text to sign is %s"):format(
-      why,
-      shown(recipe)
-    )
+  return false, ("the signature does not match; what differs is %s. The text to sign is %s"):format(why, shown(recipe))
 end
 
 return M
