@@ -76,24 +76,24 @@ local function tokens(source)
   return list
 end
 
--- Notes for each token whether a function holds it, and which constructor of a table.
+-- Notes for each token which function holds it, and which bracket.
 local function nest(list)
-  local blocks, functions, brackets = {}, 0, {}
+  local blocks, functions, brackets = {}, {}, {}
   for _, token in ipairs(list) do
     local text = token.text
-    token.depth, token.inside = functions, brackets[#brackets]
+    token.within, token.inside = functions[#functions], brackets[#brackets]
     if token.kind == "string" then
       text = ""
     end
     if OPENS[text] then
       blocks[#blocks + 1] = text
       if text == "function" then -- its commas are not those of the constructor around it
-        functions = functions + 1
+        functions[#functions + 1] = token
         brackets[#brackets + 1] = token
       end
     elseif CLOSES[text] then
       if table.remove(blocks) == "function" then
-        functions = functions - 1
+        table.remove(functions)
         table.remove(brackets)
       end
     elseif text == "{" or text == "(" or text == "[" then
@@ -104,9 +104,14 @@ local function nest(list)
   end
 end
 
+local function lineOf(source, at)
+  local _, breaks = source:sub(1, at - 1):gsub("\n", "")
+  return breaks + 1
+end
+
 -- Whether a token is part of data: of a table that no function holds.
 local function isData(token)
-  return token.depth == 0 and token.inside and token.inside.text == "{"
+  return not token.within and token.inside and token.inside.text == "{"
 end
 
 local KEYWORDS = { ["return"] = true, ["then"] = true, ["else"] = true, ["do"] = true, ["in"] = true, ["not"] = true }
@@ -118,16 +123,20 @@ end
 
 --- All changes of a source.
 ---@param source string
----@return table[] mutants {first, last (bytes), instead, what (the operator's name)}
+---@return table[] mutants {first, last (bytes), instead, what (the operator's name), within (the line where the function
+--- that holds it begins, 0 outside of all)}
 function M.of(source)
   local list, mutants = tokens(source), {}
   nest(list)
+  local current
   local function add(what, first, last, instead)
-    mutants[#mutants + 1] = { what = what, first = first, last = last, instead = instead }
+    local within = current.within and lineOf(source, current.within.first) or 0
+    mutants[#mutants + 1] = { what = what, first = first, last = last, instead = instead, within = within }
   end
   local entry = {} -- first token of the entry that a constructor has reached
   for i, token in ipairs(list) do
     local before, text = list[i - 1], token.text
+    current = token
     if token.kind == "number" then
       add("one more", token.first, token.last, ("%d"):format(text + 1))
       add("one less", token.first, token.last, ("%d"):format(text - 1))
@@ -143,7 +152,7 @@ function M.of(source)
     local inside = token.inside
     if token.kind == "operator" and (text == "," or text == ";" or text == "}") and inside and inside.text == "{" then
       local first = source:find("%S", entry[inside] or inside.last + 1)
-      if token.depth == 0 and first < token.first then
+      if not token.within and first < token.first then
         add("entry dropped", first, text == "}" and token.first - 1 or token.last, "")
       end
       entry[inside] = token.last + 1
@@ -172,10 +181,9 @@ function M.lines(source, mutant)
   local function flat(text)
     return (text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""))
   end
-  local _, number = source:sub(1, mutant.first):gsub("\n", "")
   return flat(source:sub(from + 1, to)),
     flat(source:sub(from + 1, mutant.first - 1) .. mutant.instead .. source:sub(mutant.last + 1, to)),
-    number + 1
+    lineOf(source, mutant.first)
 end
 
 --- Numbers that a seed gives, the same on every machine (the generator of Park and Miller).

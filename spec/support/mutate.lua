@@ -6,8 +6,9 @@ local process = require "spec.support.process"
 
 local EQUIVALENT = "spec/fixtures/equivalent.txt"
 
--- A spec that starts a server, or plays one, names one of these.
-local SOCKETS = {
+-- A spec that starts a server, or plays one, names one of these; or runs others again.
+local LEFT_OUT = {
+  "support/run%.lua",
   '"socket"',
   "%.start%f[%W]",
   "support%.raw",
@@ -60,29 +61,38 @@ local function run(spec, seconds, before)
   return status, output
 end
 
--- The specs that need no socket, the quickest first: {name, seconds}. And the files that they load.
+-- Notes each function of ours that a spec calls, in a file: its source and line, 0 for a file as a whole.
+local RECORD = [[-e 'local seen, file = {}, io.open("called.txt", "w")
+  debug.sethook(function()
+    local called = debug.getinfo(2, "S")
+    local key = called.source:match "/(lua/qcimage.*)$"
+    key = key and key .. ":" .. called.linedefined
+    if key and not seen[key] then
+      seen[key] = true
+      file:write(key, "\n")
+      file:flush()
+    end
+  end, "c")']]
+
+-- The specs that need no socket, the quickest first: {name, seconds, called}. And the files that they load.
 local function specsAndFiles(names)
   local specs, files = {}, {}
-  local record = "loaded.txt"
-  local searcher = ([[-e 'table.insert(package.searchers, 1, function(name)
-    local path = package.searchpath(name, package.path)
-    local file = path and name:find "^qcimage" and io.open("%s", "a")
-    if file then file:write(path, "\n") file:close() end
-  end)']]):format(record)
   for _, name in ipairs(names or lines(process.run "ls spec/*_spec.lua")) do
-    local source, needsSocket = read(name), false
-    for _, pattern in ipairs(SOCKETS) do
-      needsSocket = needsSocket or source:find(pattern) ~= nil
+    local source, isLeftOut = read(name), false
+    for _, pattern in ipairs(names and {} or LEFT_OUT) do
+      isLeftOut = isLeftOut or source:find(pattern) ~= nil
     end
-    if names or not needsSocket then
+    if not isLeftOut then
       local began = os.time()
-      local status, output = run(name, 300, searcher)
+      local status, output = run(name, 900, RECORD)
       assert(status == 0, ("%s fails before any change:\n%s"):format(name, output))
-      specs[#specs + 1] = { name = name, seconds = os.time() - began }
+      local spec = { name = name, seconds = os.time() - began, called = {} }
+      for _, key in ipairs(lines(read "called.txt")) do
+        spec.called[key] = true
+        files[key:match "^[^:]+"] = true
+      end
+      specs[#specs + 1] = spec
     end
-  end
-  for _, path in ipairs(lines(read(record))) do
-    files[(path:match "/(lua/qcimage.*)$")] = true
   end
   table.sort(specs, function(a, b)
     return a.seconds < b.seconds or a.seconds == b.seconds and a.name < b.name
@@ -119,47 +129,51 @@ local function equivalents()
   return known
 end
 
--- The spec that notices a change and how, or nil.
-local function noticing(mutant, specs)
+-- How a spec notices a change, or nil. The spec comes to the front: the next change may be its, too.
+local function noticed(mutant, specs)
   write(mutant.file, mutants.apply(mutant.source, mutant))
-  local by, how
-  for _, spec in ipairs(specs) do
-    local status = run(spec.name, math.max(LEAST, MULTIPLE * spec.seconds))
+  local how
+  for i, spec in ipairs(specs) do
+    local isAffected = spec.called[mutant.file .. ":" .. mutant.within]
+    local status = isAffected and run(spec.name, math.max(LEAST, MULTIPLE * spec.seconds)) or 0
     if status ~= 0 then
-      by, how = spec.name, status >= 124 and "over time" or "failed"
+      how = status >= 124 and "over time" or "failed"
+      table.insert(specs, 1, table.remove(specs, i))
       break
     end
   end
   write(mutant.file, mutant.source)
-  return by, how
+  return how
 end
 
 local function shown(mutant)
   return ("  %s:%d: %s\n    %s\n    %s"):format(mutant.file, mutant.line, mutant.what, mutant.old, mutant.new)
 end
 
-local function main(seed, count, ...)
-  assert(seed and count and count > 0, "usage: mutate.lua SEED N [SPEC…]")
+local function main(seed, wanted, ...)
+  assert(seed and wanted and wanted > 0, "usage: mutate.lua SEED N [SPEC…]")
+  io.stdout:setvbuf "line"
   local specs, files = specsAndFiles(... and { ... } or nil)
   local all, fileCount = allMutants(files)
   local known, random = equivalents(), mutants.random(seed)
   print(("%d specs; %d changes can be made to the %d files that they load"):format(#specs, #all, fileCount))
-  local noticed, overTime, equivalent, survivors = 0, 0, {}, {}
-  for _ = 1, math.min(count, #all) do
+  local count, equivalent, survivors = { failed = 0, ["over time"] = 0 }, {}, {}
+  for _ = 1, math.min(wanted, #all) do
     local mutant = table.remove(all, random(#all))
     if known[mutant.old .. "\n" .. mutant.new] then
       equivalent[#equivalent + 1] = shown(mutant)
     else
-      local by, how = noticing(mutant, specs)
-      if by then
-        noticed, overTime = noticed + 1, overTime + (how == "over time" and 1 or 0)
+      local how = noticed(mutant, specs)
+      if how then
+        count[how] = count[how] + 1
       else
         survivors[#survivors + 1] = shown(mutant)
         print("survived:\n" .. survivors[#survivors])
       end
     end
   end
-  local judged = noticed + #survivors
+  local seen = count.failed + count["over time"]
+  local judged = seen + #survivors
   if #equivalent > 0 then
     print("change nothing:\n" .. table.concat(equivalent, "\n"))
   end
@@ -167,13 +181,13 @@ local function main(seed, count, ...)
     seed,
     judged + #equivalent,
     #equivalent,
-    noticed,
+    seen,
     judged,
-    100 * noticed / math.max(judged, 1),
-    overTime,
+    100 * seen / math.max(judged, 1),
+    count["over time"],
     #survivors
   ))
-  return noticed >= WANTED * judged
+  return seen >= WANTED * judged
 end
 
 os.exit(main(tonumber(arg[1]), tonumber(arg[2]), table.unpack(arg, 3)) and 0 or 1)

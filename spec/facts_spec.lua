@@ -1,0 +1,178 @@
+--- Facts and judgements that stand once in the sources, written down here a second time: so that no slip in a table goes
+--- unseen. What client and emulator both have is held against each other by rules_spec.lua.
+
+local actions = require "qcimage.actions"
+local codes = require "qcimage.codes"
+local core = require "qcimage.core"
+local emulatorText = require "qcimage.emulator.text"
+local emulators = require "spec.support.emulator"
+local text = require "qcimage.text"
+
+describe("a code", function()
+  -- By what it means: reason (- where none is told), outcome, and what another try needs.
+  local MEANINGS = {
+    ["- rejected"] = [[4000 4600 5200 5300 6100 ActionOffline DryRunOperation FailedOperation.AccountAlreadyExists
+      FailedOperation.AccountIsYourSelf FailedOperation.BYOLImageShareFailed FailedOperation.IllegalTagKey
+      FailedOperation.NotMasterAccount InvalidAction.NotFound InvalidFilterValue.LimitExceeded MissingParameter
+      NoSuchProduct NoSuchVersion OperationDenied RegionAbilityLimit RequestSizeLimitExceeded ResourceInsufficient
+      ResourcesSoldOut UnknownParameter UnsupportedOperation UnsupportedProtocol UnsupportedRegion InvalidParameterValue]],
+    ["- rejected later"] = "6200 InvalidAction.ActionUnavailable",
+    ["signature rejected"] = [[4100 4104 AuthFailure AuthFailure.SecretIdNotFound AuthFailure.SignatureFailure
+      InvalidParameter.SecretIdNotFound InvalidParameter.SignatureFailure]],
+    ["signature rejected renew"] = [[4105 AuthFailure.TokenFailure InvalidRequest.TokenCheckFailed
+      UnauthorizedOperation.InvalidToken]],
+    ["permission rejected"] = [[4101 4102 4103 4106 4110 4300 5500 AuthFailure.CamRoleNameAuthenticateFailed
+      AuthFailure.MFAFailure AuthFailure.UnauthorizedOperation InternalError.CAMInnerError InvalidRequest.Forbidden
+      InvalidRequest.MFACheckFailed IpInBlacklist IpNotInWhitelist OperationDenied.InnerUserProhibitAction
+      UnauthorizedOperation UnauthorizedOperation.PermissionDenied]],
+    ["clock rejected clock"] = "4200 4500 AuthFailure.SignatureExpire InvalidRequest.ReplayAttack",
+    ["throttled rejected later"] = [[4400 InvalidRequest.LimitExceeded InvalidRequest.RequestConcurrencyExceeded
+      RequestLimitExceeded LimitExceeded.RequestLimit LimitExceeded.RateLimit LimitExceeded.FreqLimit
+      LimitExceeded.TooManyRequests FailedOperation.RequestLimitExceeded]],
+    ["notFound rejected"] = "5000 ResourceNotFound InvalidImageId.NotFound InvalidInstanceId.NotFound",
+    ["imageState rejected"] = [[FailedOperation.InvalidImageState InvalidImageId.IncorrectState
+      InvalidParameterValue.InvalidImageState]],
+    ["sharedImage rejected"] = [[InvalidImageId.InShared InvalidParameterValue.InvalidImageIdIsShared
+      UnsupportedOperation.SharedImageExportUnsupported UnsupportedOperation.SharedImageModifyUnsupported]],
+    ["nameTaken rejected"] = "InvalidImageName.Duplicate",
+    ["quota rejected"] = [[ImageQuotaLimitExceeded LimitExceeded OverQuota LimitExceeded.OverQuota
+      LimitExceeded.QuotaLimitExceeded LimitExceeded.OutOfQuota]],
+    ["busy rejected"] = [[MutexOperation ResourceInUse ResourceUnavailable OperationDenied.InstanceOperationInProgress
+      UnsupportedOperation.MutexOperation LimitExceeded.ExportImageTaskLimitExceeded
+      UnsupportedOperation.InstanceStateRunning]],
+    ["internal unknown"] = "5100 5400 FailedOperation InternalError.ResourceOpFailed",
+    ["internal unknown again"] = "6000 InternalError InternalServerError ServiceUnavailable",
+    ["- unknown"] = "4700 7000 Unheard Unheard.NotFound",
+  }
+
+  it("has the one meaning that is written here", function()
+    for meaning, list in pairs(MEANINGS) do
+      for word in list:gmatch "%S+" do
+        local reason, outcome, again = codes.meaning(tonumber(word) or word)
+        local told = (reason or "-") .. " " .. outcome .. (again and " " .. again or "")
+        assert.equal(word .. ": " .. meaning, word .. ": " .. told)
+      end
+    end
+  end)
+
+  it("says that a version or an action is gone, or that a nonce was seen, or nothing of the kind", function()
+    local expected = { [6100] = "gone", [4500] = "replay", ["InvalidRequest.ReplayAttack"] = "replay" }
+    for _, word in ipairs { "NoSuchVersion", "ActionOffline", "InvalidAction", "InvalidAction.NotFound" } do
+      expected[word] = "gone"
+    end
+    for _, list in pairs(MEANINGS) do
+      for word in list:gmatch "%S+" do
+        local code = tonumber(word) or word
+        assert.equal(expected[code] == "gone", codes.isGone(code), word)
+        assert.equal(expected[code] == "replay", codes.isReplay(code), word)
+        assert.equal(word == "DryRunOperation", codes.isDryRun(code), word)
+      end
+    end
+  end)
+end)
+
+describe("the actions", function()
+  local REPEATABLE = {
+    ["2.0"] = "CancelShareImage ModifyImageAttributes ShareImage",
+    ["3.0"] = "ModifyImageAttribute ModifyImageSharePermission",
+  }
+  local READING = {
+    ["2.0"] = "DescribeImages DescribeInstanceImageInfo GetImageShareUinInfo",
+    ["3.0"] = "DescribeImageFromFamily DescribeImageQuota DescribeImageSharePermission DescribeImages "
+      .. "DescribeImportImageOs",
+  }
+  local WAITING = { -- where the images stand that waitForState looks at
+    ["2.0"] = "CancelShareImage:imageId DeleteImages:imageIds ModifyImageAttributes:imageId ShareImage:imageId "
+      .. "SyncCvmImage:imgIdList@srcRegion",
+    ["3.0"] = "DeleteImages:imageIds ExportImages:imageIds ModifyImageAttribute:imageId "
+      .. "ModifyImageSharePermission:imageId SyncImages:imageIds",
+  }
+
+  it("that may be repeated, that change nothing, and that wait for images are these", function()
+    for version in pairs(REPEATABLE) do
+      local repeatable, reading, waiting = {}, {}, {}
+      for _, name in ipairs(text.keys(actions[version])) do
+        local action = actions[version][name]
+        if action.reads then
+          assert.is_true(action.repeatable, name)
+          reading[#reading + 1] = name
+        elseif action.repeatable then
+          repeatable[#repeatable + 1] = name
+        end
+        local changes = action.changes
+        if changes then
+          waiting[#waiting + 1] = name .. ":" .. changes.images .. (changes.region and "@" .. changes.region or "")
+        end
+      end
+      assert.equal(REPEATABLE[version], table.concat(repeatable, " "))
+      assert.equal(READING[version], table.concat(reading, " "))
+      assert.equal(WAITING[version], table.concat(waiting, " "))
+    end
+  end)
+end)
+
+describe("UTF-8", function()
+  it("is the same to the client and to the emulator, whose code is its own", function()
+    local last = { 0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF }
+    local count = 0
+    local function same(...)
+      local value = string.char(...)
+      count = count + 1
+      if core.utf8len(value) ~= emulatorText.utf8len(value) then
+        error(("%s: %s and %s"):format(
+          value:gsub(".", function(byte)
+            return ("%02X "):format(byte:byte())
+          end),
+          tostring(core.utf8len(value)),
+          tostring(emulatorText.utf8len(value))
+        ))
+      end
+    end
+    for first = 0x7E, 0xFF do
+      same(first)
+      for _, second in ipairs(last) do
+        same(first, second)
+        for _, third in ipairs(last) do
+          same(first, second, third)
+          if first >= 0xE0 then
+            for _, fourth in ipairs(last) do
+              same(first, second, third, fourth)
+              same(0x41, first, second, third, fourth, 0x41)
+            end
+          end
+        end
+      end
+    end
+    assert.is_true(count > 30000)
+  end)
+end)
+
+describe("the systems that can be imported", function()
+  local SYSTEMS = {
+    "Windows Server 2008: 9",
+    "Windows Server 2012: 9",
+    "Windows Server 2016: 9",
+    "Windows Server 2019: 9",
+    "CentOS: 5 6 7 8",
+    "CoreOS: 7",
+    "Debian: 6 7 8 9 10 11",
+    "FreeBSD: 10",
+    "Redhat: 5 6 7",
+    "OpenSUSE: 11 12",
+    "SUSE: 10 11 12 13",
+    "Ubuntu: 10 12 14 16 18 20 22",
+    "Other Linux: 8",
+  }
+
+  it("are these", function()
+    local _, _, call = emulators.new()
+    local answer, listed = call("DescribeImportImageOs", "{}"), {}
+    for i, system in ipairs(answer.ImportImageOsVersionSet) do
+      listed[i] = system.OsName .. ": " .. table.concat(system.OsVersions, " ")
+      assert.same({ "x86_64", "i386", "arm_64" }, system.Architecture)
+    end
+    assert.same(SYSTEMS, listed)
+    assert.equal(4, #answer.ImportImageOsListSupported.Windows)
+    assert.equal(9, #answer.ImportImageOsListSupported.Linux)
+  end)
+end)
