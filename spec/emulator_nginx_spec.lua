@@ -440,7 +440,7 @@ describe("emulator command", function()
     for arguments, words in pairs {
       [""] = "no command",
       ["emulate"] = "unknown command emulate",
-      ["emulator --porty 1"] = "unknown option --porty",
+      ["emulator --porty 1"] = "unknown option --porty, did you mean --port?",
       ["emulator --port"] = "--port needs a value",
       ["emulator --port 70000"] = "--port must be a number from 0 to 65535",
       ["emulator --port 1.5"] = "--port must be",

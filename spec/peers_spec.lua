@@ -157,6 +157,20 @@ describe("where the cloud's names lead to the emulator", function()
     assert.is_true(answers.node.paged.result.TotalCount > 1)
   end)
 
+  it("Tencent's client uses GET and forms, with each signature", function()
+    local list = answers.node.forms
+    assert.equal(15, #list)
+    for i = 1, #list, 3 do
+      assert.is_string(list[i].result and list[i].result.RequestId, list[i].message)
+      assert.equal(2, list[i + 1].result.TotalCount)
+      assert.equal(1, #list[i + 1].result.ImageSet)
+      assert.equal("InvalidImageName.Duplicate", list[i + 2].code)
+      assert.is_string(list[i + 2].requestId)
+    end
+    local image = answers.node.byForms.result.ImageSet[1]
+    assert.same({ "POST HmacSHA256", "a b+c 名" }, { image.ImageName, image.ImageDescription })
+  end)
+
   it("both are refused with the same codes", function()
     for name, code in pairs {
       duplicate = "InvalidImageName.Duplicate",

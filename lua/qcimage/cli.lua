@@ -78,7 +78,7 @@ local function parse(args, known)
     name = name or args[i]
     local option = known[name]
     if not option then
-      return nil, "unknown option " .. name
+      return nil, "unknown option " .. name .. require("qcimage.emulator.text").suggestion(name, known)
     end
     local values = { joined }
     while #values < option[1] do

@@ -16,23 +16,28 @@ local function peer(script, input)
   local output = pipe:read "*a"
   pipe:close()
   os.remove(name)
-  return cjson.decode(output)[1]
+  return cjson.decode(output)
 end
 
-local function node(action, params, options)
+-- Answers of Tencent's client for API 3.0 to a list of calls.
+local function nodes(calls, options)
   local input = { secretId = ID, secretKey = KEY, region = "ap-guangzhou", endpoint = "cvm.tencentcloudapi.com" }
   for key, value in pairs(options or {}) do
     input[key] = value
   end
-  input.calls = { { action = action, params = params } }
+  input.calls = calls
   return peer("v3.js", input)
+end
+
+local function node(action, params, options)
+  return nodes({ { action = action, params = params } }, options)[1]
 end
 
 local function oldNode(data)
   return peer("v2.js", {
     defaults = { SecretId = ID, SecretKey = KEY, Region = "gz", serviceType = "image", signatureMethod = "sha256" },
     calls = { { data = data } },
-  })
+  })[1]
 end
 
 local function ours(options)
@@ -67,6 +72,30 @@ answers.node.filtered = node("DescribeImages", {
   Filters = { { Name = "image-type", Values = { "PRIVATE_IMAGE" } }, { Name = "image-name", Values = { "db-01" } } },
 })
 answers.node.paged = node("DescribeImages", { Offset = 1, Limit = 1 })
+
+-- The forms that API 3.0 has beside JSON, each with a change, a list by filters and a refusal.
+local forms = {}
+for _, form in ipairs {
+  { "GET", "TC3-HMAC-SHA256" },
+  { "GET", "HmacSHA1" },
+  { "GET", "HmacSHA256" },
+  { "POST", "HmacSHA1" },
+  { "POST", "HmacSHA256" },
+} do
+  for _, call in ipairs {
+    { action = "ModifyImageAttribute", params = { ImageId = target, ImageName = table.concat(form, " "), ImageDescription = "a b+c 名" } },
+    {
+      action = "DescribeImages",
+      params = { Filters = { { Name = "image-id", Values = { "img-0abc12de", target } } }, Limit = 1, Offset = 0 },
+    },
+    { action = "ModifyImageAttribute", params = { ImageId = target, ImageName = "db-01" } },
+  } do
+    call.reqMethod, call.signMethod = form[1], form[2]
+    forms[#forms + 1] = call
+  end
+end
+answers.node.forms = nodes(forms)
+answers.node.byForms = node("DescribeImages", { ImageIds = { target } })
 
 local taken = { ImageId = target, ImageName = "db-01" }
 answers.node.duplicate = node("ModifyImageAttribute", taken)
