@@ -34,7 +34,7 @@ describe("an installed tree", function()
 
   setup(function()
     scratch = run("mktemp -d"):gsub("\n", "")
-    local sources = "CMakeLists.txt qcimage-scm-1.rockspec src lua"
+    local sources = "CMakeLists.txt *.rockspec src lua"
     assert.equal(0, select(2, run(("mkdir %s/source && cp -r %s %s/source"):format(scratch, sources, scratch))))
     server = emulator.start()
   end)
@@ -56,6 +56,13 @@ describe("an installed tree", function()
     assert.equal(0, status)
   end
 
+  -- The command, without a path set, and with what would print into its results.
+  local function saysItsVersion(tree)
+    local output, status = run(("cd / && env -u LUA_PATH -u LUA_CPATH LUA_INIT='print(1)' %s/bin/qcimage --version"):format(tree))
+    assert.equal(0, status)
+    assert.matches("^qcimage %d+%.%d+%.%d+\n$", output)
+  end
+
   it("made by CMake runs the five-line program", function()
     local tree = scratch .. "/tree"
     local output, status = run(
@@ -64,21 +71,37 @@ describe("an installed tree", function()
     )
     assert.equal(0, status, output)
     works(tree, "5.4", "lua5.4")
-    output = run(
-      ("cd / && LUA_PATH='%s/share/lua/5.4/?.lua;;' LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s/bin/qcimage --version"):format(
-        tree,
-        tree,
-        tree
-      )
-    )
-    assert.matches("^qcimage %d+%.%d+%.%d+", output)
+    saysItsVersion(tree)
+    -- a name for it in another folder
+    assert.equal(0, select(2, run(("mkdir '%s/a b' && ln -s %s/bin/qcimage '%s/a b'"):format(scratch, tree, scratch))))
+    output = run(("cd '%s/a b' && PATH=\"$PWD:$PATH\" qcimage --version"):format(scratch))
+    assert.matches("^qcimage %d", output)
+  end)
+
+  it("made by CMake runs the interpreter that was named, or one that is of the version", function()
+    local other = scratch .. "/other"
+    run(("mkdir %s && ln -s $(command -v lua5.3) %s/lua5.1"):format(other, other))
+    for options, interpreter in pairs {
+      ["-DQCIMAGE_LUA=5.3"] = "/lua5.3'",
+      ["-DQCIMAGE_LUA=luajit"] = "/luajit'",
+      ["-DQCIMAGE_LUA=5.1 -DLUA=/opt/lua/bin/lua"] = "'/opt/lua/bin/lua'",
+      -- lua5.1 is none
+      ["-DQCIMAGE_LUA=5.1"] = "/luajit'",
+    } do
+      run(("rm -rf %s/source/named"):format(scratch))
+      local output, status = run(("cd %s/source && PATH=%s:$PATH cmake -S . -B named %s"):format(scratch, other, options))
+      assert.equal(0, status, output)
+      output = run(("grep ^exec %s/source/named/bin/qcimage"):format(scratch))
+      assert.matches(interpreter, output, 1, true)
+    end
   end)
 
   describe("made by LuaRocks", function()
     local trees = {}
+    local config
 
     setup(function()
-      local config = scratch .. "/config.lua"
+      config = scratch .. "/config.lua"
       -- packages of the system in place of rocks
       local file = assert(io.open(config, "w"))
       file:write 'rocks_provided = { ["lua-cjson"] = "2.1.0-1" }\n'
@@ -86,7 +109,7 @@ describe("an installed tree", function()
       for _, version in ipairs { "5.4", "5.1" } do -- one after the other in one checkout, as users do
         trees[version] = scratch .. "/rocks" .. version
         local output, status = run(
-          ("cd %s/source && LUAROCKS_CONFIG=%s luarocks --lua-version %s make --tree %s qcimage-scm-1.rockspec"):format(
+          ("cd %s/source && LUAROCKS_CONFIG=%s luarocks --lua-version %s make --tree %s"):format(
             scratch,
             config,
             version,
@@ -102,9 +125,24 @@ describe("an installed tree", function()
       works(trees["5.4"], "5.4", "lua5.4")
       works(trees["5.1"], "5.1", "lua5.1")
       works(trees["5.1"], "5.1", "luajit")
-      local output, status = run("cd / && env -u LUA_PATH -u LUA_CPATH " .. trees["5.4"] .. "/bin/qcimage --version")
-      assert.equal(0, status)
-      assert.matches("^qcimage %d+%.%d+%.%d+", output)
+      saysItsVersion(trees["5.4"])
+      saysItsVersion(trees["5.1"])
+    end)
+
+    it("is also made by luarocks build, and from a rock of the sources", function()
+      local tree = scratch .. "/built"
+      local luarocks = ("LUAROCKS_CONFIG=%s luarocks --lua-version 5.4 --tree %s"):format(config, tree)
+      local output, status = run(("cd %s/source && %s build *.rockspec"):format(scratch, luarocks))
+      assert.equal(0, status, output)
+      saysItsVersion(tree)
+      run("rm -rf " .. tree)
+      local checkout = scratch .. "/checkout"
+      output, status = run(([[
+        git clone --quiet . %s && cd %s && LUAROCKS_CONFIG=%s ./scripts/rock --lua-version 5.4
+        mv build/rock/*.src.rock %s && rm -rf %s && cd / && %s install %s/*.src.rock
+      ]]):format(checkout, checkout, config, scratch, checkout, luarocks, scratch))
+      assert.equal(0, status, output)
+      saysItsVersion(tree)
     end)
 
     it("starts the emulator, with no module for nginx's own Lua around", function()

@@ -463,5 +463,7 @@ QC_EXPORT int luaopen_qcimage_core(lua_State *L)
   qc_newtype(L, SIGNER, signer_methods, signer_meta);
   lua_newtable(L);
   qc_setfuncs(L, functions);
+  lua_pushliteral(L, QC_VERSION);
+  lua_setfield(L, -2, "_VERSION");
   return 1;
 }

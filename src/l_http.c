@@ -326,5 +326,7 @@ QC_EXPORT int luaopen_qcimage_http(lua_State *L)
   qc_newtype(L, HTTP, connection_methods, connection_meta);
   lua_newtable(L);
   qc_setfuncs(L, functions);
+  lua_pushliteral(L, QC_VERSION);
+  lua_setfield(L, -2, "_VERSION");
   return 1;
 }

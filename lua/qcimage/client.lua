@@ -2,9 +2,11 @@
 --- What calls share (the signer, the clock's offset, the store of retries) no wait divides: light threads may
 --- share a client. Part of qcimage, see LICENSE.
 
+local version = require "qcimage.version"
+local core = version.native "qcimage.core" -- before those that use it
+
 local actions = require "qcimage.actions"
 local calls = require "qcimage.call"
-local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local errors = require "qcimage.errors"
 local flights = require "qcimage.credentials.flight"
@@ -23,7 +25,7 @@ local lightthread = isNginx and require "qcimage.transport.lightthread"
 
 local M = {}
 
-M.VERSION = "0.1.0"
+M.VERSION = version.NUMBER
 
 -- What a snapshot of the environment holds. Proxies are there so that their passwords can be kept
 -- out of messages; libcurl reads them itself.

@@ -27,13 +27,19 @@ static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
 static int handles; /* that were made, and set up */
 static long idle_max, idle_put; /* as given; another to put in its place */
 
+/* By number, since a libcurl of that age has no names for them: 312 and 313,
+   PREREQFUNCTION and PREREQDATA of 7.80, are the first. */
+static int is_newer(CURLoption option)
+{
+  return (int)option % 10000 >= 312;
+}
+
 /* Stands before libcurl's. */
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
   va_list list;
   void *value;
-  if (is_old && (option == CURLOPT_PREREQFUNCTION ||
-                 option == CURLOPT_PREREQDATA || option == CURLOPT_QUICK_EXIT))
+  if (is_old && is_newer(option))
     return CURLE_UNKNOWN_OPTION;
   va_start(list, option);
   value = va_arg(list, void *);

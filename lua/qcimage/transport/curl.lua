@@ -3,7 +3,7 @@
 
 local endpoints = require "qcimage.endpoint"
 local errors = require "qcimage.errors"
-local http = require "qcimage.http"
+local http = require("qcimage.version").native "qcimage.http"
 local text = require "qcimage.text"
 
 local M = {}

@@ -1,8 +1,12 @@
 rockspec_format = "3.0"
 package = "qcimage"
-version = "scm-1"
+version = "0.1.0-1"
+-- The checkout around this file: the folder that url names is there, and dir is where it lies. (file says that
+-- there is nothing to unpack.) scripts/rock packs the sources.
 source = {
-  url = "git+file://.",
+  url = "file://lua",
+  file = "qcimage.lua",
+  dir = ".",
 }
 description = {
   summary = "Tencent Cloud's image API for Lua: rename and describe images, see them listed",
@@ -27,13 +31,22 @@ build = {
   variables = {
     CMAKE_BUILD_TYPE = "RelWithDebInfo",
     CMAKE_INSTALL_PREFIX = "$(PREFIX)",
+    LUA = "$(LUA)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
     BINDIR = "$(BINDIR)",
     CURL_DIR = "$(CURL_DIR)",
+    CURL_INCDIR = "$(CURL_INCDIR)",
+    CURL_LIBDIR = "$(CURL_LIBDIR)",
     OPENSSL_DIR = "$(OPENSSL_DIR)",
+    OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
+    OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",
   },
+}
+-- Its own: LuaRocks' would leave LUA_INIT set, which may print into results.
+deploy = {
+  wrap_bin_scripts = false,
 }
 test_dependencies = {
   "busted",

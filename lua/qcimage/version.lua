@@ -1,0 +1,30 @@
+--- version.lua - the version of these files, and their C modules, which must be of the same.
+--- Part of qcimage, see LICENSE.
+
+local M = {}
+
+M.NUMBER = "0.1.0"
+
+--- Loads a C module. Raises when it is of another version: an older one that comes first on package.cpath would
+--- otherwise fail later, far from the cause.
+---@param name string "qcimage.core" or "qcimage.http"
+---@return table
+function M.native(name)
+  local module = require(name)
+  local found = module._VERSION
+  if found ~= M.NUMBER then
+    local path = package.searchpath and package.searchpath(name, package.cpath)
+    error(
+      ("qcimage: the Lua files are of version %s, but %s is of %s%s: install them together"):format(
+        M.NUMBER,
+        name,
+        found and "version " .. tostring(found) or "an older one",
+        path and (" (%s)"):format(path) or ""
+      ),
+      0
+    )
+  end
+  return module
+end
+
+return M
