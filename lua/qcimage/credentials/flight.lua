@@ -5,7 +5,9 @@ local keys = require "qcimage.credentials.keys"
 
 local M = {}
 
-local PAUSE = 0.005 -- seconds between two looks of who waits
+-- Seconds between two looks of who waits: the first, and the most. A thousand that wait must not keep a worker of nginx
+-- busy.
+local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 --- Makes a function that asks.
 ---@param ask fun(context: qcimage.CredentialsContext): any, qcimage.Error|nil
@@ -20,16 +22,16 @@ function M.new(ask, longest)
     -- who asks for credentials in order to get them would wait for itself
     while context.canWait and current and current.thread ~= thread do
       local flight = current
-      local looks = longest / PAUSE -- a sleep that takes no time, as tests have it, must not turn for ever
-      while current == flight and looks > 0 and monotonic() < flight.deadline do
+      local waited, pause = 0, PAUSE -- counted, since a sleep that takes no time, as tests have it, must not turn for ever
+      while current == flight and waited < longest and monotonic() < flight.deadline do
         if monotonic() >= limit then
           return keys.none("no time was left to wait for an answer that another call has asked for", true)
         end
-        local _, problem = context.sleep(PAUSE)
+        local _, problem = context.sleep(pause)
         if problem then
           return keys.none(problem, true)
         end
-        looks = looks - 1
+        waited, pause = waited + pause, math.min(LONGEST_PAUSE, pause * 2)
       end
       if flight.isDone then
         return flight.answer, flight.err
