@@ -232,6 +232,23 @@ describe("an option", function()
   end)
 end)
 
+describe("credentials", function()
+  it("may have 1024 bytes of id and key and 4096 of token", function()
+    local function signs(field, bytes)
+      local all = { secretId = "AKIDx", secretKey = "keykey", token = "token" }
+      all[field] = ("x"):rep(bytes)
+      all.region = "gz"
+      return image.new(all):sign("DescribeImages")
+    end
+    for field, most in pairs { secretId = 1024, secretKey = 1024, token = 4096 } do
+      assert.is_truthy(signs(field, most), field)
+      local _, message, err = signs(field, most + 1)
+      assert.equal("credentials", err.kind)
+      assert.matches("too long", message)
+    end
+  end)
+end)
+
 describe("a transport's failure", function()
   it("has a sentence that says what happened and with whom", function()
     for reason, pattern in pairs {
