@@ -395,13 +395,15 @@ static long number_of(const qc_http *http, CURLINFO info)
   return number;
 }
 
-/* Whether a byte of the request may have left. */
-static int may_have_left(const qc_http *http)
+/* Whether a byte of the request may have left. An older libcurl tells so when
+   the request's head was sent; not when that failed. */
+static int may_have_left(const qc_http *http, CURLcode code)
 {
   double seconds = 0;
   if (http->is_guarded)
     return http->requests_begun > 0;
-  return curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME, &seconds) !=
+  return code == CURLE_SEND_ERROR ||
+         curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME, &seconds) !=
              CURLE_OK ||
          seconds > 0;
 }
@@ -470,7 +472,7 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     code = set_request(http, request);
   if (code == CURLE_OK) {
     code = curl_easy_perform(http->easy);
-    result->sent = may_have_left(http);
+    result->sent = may_have_left(http, code);
   }
   qc_unguard_host(&guard);
   /* libcurl (before 8.6) says so of a line without end, too */
