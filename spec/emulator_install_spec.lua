@@ -76,6 +76,12 @@ describe("an installed emulator", function()
     raises("the emulator has no option iamges, did you mean images?", function()
       emulator.install { iamges = {} }
     end)
+    raises("the emulator's options must be a table", function()
+      emulator.install "3.0"
+    end)
+    raises("and client in them", function()
+      emulator.install { client = "3.0" }
+    end)
     raises("unknown option", function()
       emulator.install { client = { apiversion = "3.0" } }
     end)

@@ -257,6 +257,9 @@ end
 --- `images` gave is taken back.
 ---@param images table[]
 function Emulator:setImages(images)
+  if type(images) ~= "table" then
+    error("the images must be a list", 2)
+  end
   local starting = {}
   for name, value in pairs(self.starting) do
     starting[name] = value
@@ -435,6 +438,8 @@ local before -- what `install` put aside: the default client, or false where the
 function M.install(options)
   if before ~= nil then
     error("the emulator is installed already; call uninstall first", 2)
+  elseif options ~= nil and type(options) ~= "table" or options and type(options.client or {}) ~= "table" then
+    error("the emulator's options must be a table, and client in them", 2)
   end
   local own = {}
   for name, value in pairs(options or {}) do
