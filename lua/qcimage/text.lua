@@ -60,6 +60,9 @@ end
 ---@param word string
 ---@return string
 function M.lower(word)
+  if not word:find("[A-Z]") then
+    return word
+  end
   return (word:gsub("[A-Z]", function(letter)
     return string.char(letter:byte() + 32)
   end))
