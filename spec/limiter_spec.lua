@@ -1,5 +1,5 @@
---- The limiters' common part, the one in memory, and what stands in for an engine that fails, on a clock of the
---- spec's. No socket.
+--- The limiters' common part, the one in memory, the shared one beside it, and what stands in for an engine that
+--- fails, on a clock of the spec's. No socket.
 
 local core = require "qcimage.core"
 local limiter = require "qcimage.limiter"
@@ -12,6 +12,31 @@ local function new(options)
     return now.seconds
   end
   return limiter.memory(options), now
+end
+
+-- One over a stand-in for nginx's dictionary (limiter_nginx_spec.lua has the real one).
+local function newShared(options)
+  local now, values, ends = { seconds = 1000 }, {}, {}
+  options.dict = "places"
+  options.clock = function()
+    return now.seconds
+  end
+  local dict = {}
+  function dict.get(_, key)
+    return ends[key] and ends[key] > now.seconds and values[key] or nil
+  end
+  function dict.safe_add(_, key, value, seconds)
+    if dict:get(key) ~= nil then
+      return false, "exists"
+    end
+    values[key], ends[key] = value, now.seconds + seconds
+    return true
+  end
+  local outside = rawget(_G, "ngx")
+  rawset(_G, "ngx", { shared = { places = dict } })
+  local places = limiter.shared(options)
+  rawset(_G, "ngx", outside)
+  return places, now
 end
 
 -- Numbers as a reader compares them: seconds with six decimals.
@@ -59,15 +84,34 @@ describe("places in memory", function()
   }
   for title, lines in pairs(TABLES) do
     it("are given " .. title .. " as worked out by hand", function()
-      local places, now = new { rate = lines.rate, burst = lines.burst }
-      for i, line in ipairs(lines) do
-        now.seconds = 1000 + line[1]
-        local wait = places:acquire("A", "gz", line[2])
-        local due = line[3] == "refused" and line[3] or shown(line[3])
-        assert.equal(due, shown(wait), ("line %d, at %.2f"):format(i, line[1]))
+      for _, make in ipairs { new, newShared } do
+        local places, now = make { rate = lines.rate, burst = lines.burst }
+        for i, line in ipairs(lines) do
+          now.seconds = 1000 + line[1]
+          local wait = places:acquire("A", "gz", line[2])
+          local due = line[3] == "refused" and line[3] or shown(line[3])
+          assert.equal(due, shown(wait), ("line %d, at %.2f"):format(i, line[1]))
+        end
       end
     end)
   end
+
+  it("are the same in a shared dictionary, at any moments", function()
+    for _, case in ipairs { { 4, 1 }, { 9.7, 1 }, { 97 / 60, 1 }, { 3, 5 }, { 1000, 20 }, { 0.3, 2 } } do
+      local options = { rate = case[1], burst = case[2] }
+      local places, now = new(options)
+      local others, later = newShared(options)
+      local random = 1
+      for i = 1, 3000 do
+        random = random * 16807 % 2147483647
+        now.seconds = now.seconds + math.floor(random / 2147483647 * 1.9e6 / case[1]) / 1e6
+        later.seconds = now.seconds
+        local longest = random % 7 * 0.4
+        local expected, got = places:acquire("A", "gz", longest), others:acquire("A", "gz", longest)
+        assert.equal(shown(expected), shown(got), ("rate %g, burst %d, step %d"):format(case[1], case[2], i))
+      end
+    end
+  end)
 
   it("are counted by action and region, and by action alone in API 2.0", function()
     local places = new { rate = 1 }
