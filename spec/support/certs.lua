@@ -13,7 +13,7 @@ local KINDS = {
   good = { ca = "ca", names = "DNS:localhost,DNS:api.test,IP:127.0.0.1,IP:::1", days = 2 },
   cloud = { ca = "ca", names = "DNS:cvm.tencentcloudapi.com,DNS:image.api.qcloud.com,DNS:cvm.api.qcloud.com", days = 2 },
   wrongHost = { ca = "ca", names = "DNS:elsewhere.example", days = 2 },
-  expired = { ca = "ca", names = "DNS:localhost,IP:127.0.0.1,IP:::1", days = -1 },
+  expired = { ca = "ca", names = "DNS:localhost,IP:127.0.0.1,IP:::1" },
   unknown = { ca = "other", names = "DNS:localhost,IP:127.0.0.1,IP:::1", days = 2 },
 }
 
@@ -42,15 +42,28 @@ local function make()
   for kind, is in pairs(KINDS) do
     run("openssl req %s -keyout %s.key -out %s.csr -subj /CN=%s", KEY, kind, kind, kind)
     run("echo 'subjectAltName=%s' >%s.ext", is.names, kind)
-    run(
-      "openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem",
-      kind,
-      is.ca,
-      is.ca,
-      is.days,
-      kind,
-      kind
-    )
+    if is.days then
+      run(
+        "openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem",
+        kind,
+        is.ca,
+        is.ca,
+        is.days,
+        kind,
+        kind
+      )
+    else -- only this command takes dates with every OpenSSL
+      run("printf '[ca]\\ndatabase=index\\nserial=serial\\nnew_certs_dir=.\\ndefault_md=sha256\\npolicy=any\\n[any]\\ncommonName=optional\\n' >ca.conf; : >index")
+      run(
+        "openssl ca -batch -config ca.conf -name ca -rand_serial -notext -startdate 20200101000000Z -enddate 20200102000000Z"
+          .. " -cert %s.pem -keyfile %s.key -in %s.csr -extfile %s.ext -out %s.pem",
+        is.ca,
+        is.ca,
+        kind,
+        kind,
+        kind
+      )
+    end
   end
 end
 
