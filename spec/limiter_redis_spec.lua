@@ -193,7 +193,7 @@ describe("places of a Redis", function()
     finally(function()
       node:stop()
     end)
-    node:cli "cluster addslotsrange 0 16383"
+    node:cli "cluster addslots $(seq 0 16383)"
     repeat
       socket.sleep(0.05)
     until node:cli("cluster info"):find "cluster_state:ok"
@@ -241,7 +241,7 @@ describe("when Redis", function()
     expect("READONLY You can't write against a read only replica", new { processes = 4 })
     server:cli "replicaof no one"
     server:cli "acl setuser default -time"
-    expect("The user executing the script can't run this command", new { processes = 4 })
+    expect("run th.- command", new { processes = 4 }) -- each release of Redis has words of its own
     server:cli "acl setuser default +time"
     local places, key = new { processes = 4 }
     server:cli(("rpush %s a"):format(key))

@@ -114,7 +114,9 @@ function Failover:take(request)
     if wait then
       self.failed = nil
       state.asked, state.queue = asked, wait
-      self.own:hold(request.key, wait <= request.longest and asked + wait or asked)
+      if wait <= request.longest then
+        self.own:hold(request.key, asked + wait)
+      end
       return wait
     end
     self:fail(problem)
