@@ -63,8 +63,14 @@ end
 
 -- Notes each function of ours that a spec calls, in a file: its source and line, 0 for a file as a whole.
 local RECORD = [[-e 'local seen, file = {}, io.open("called.txt", "w")
+  local known = setmetatable({}, { __mode = "k" })
   debug.sethook(function()
-    local called = debug.getinfo(2, "S")
+    local called = debug.getinfo(2, "f").func
+    if known[called] then
+      return
+    end
+    known[called] = true
+    called = debug.getinfo(2, "S")
     local key = called.source:match "/(lua/qcimage.*)$"
     key = key and key .. ":" .. called.linedefined
     if key and not seen[key] then
