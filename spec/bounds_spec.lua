@@ -2,10 +2,10 @@
 
 local emulators = require "spec.support.emulator"
 local errors = require "qcimage.errors"
-local httpdate = require "qcimage.httpdate"
+local httpdate = require "qcimage.call.httpdate"
 local image = require "qcimage"
 local limits = require "qcimage.limits"
-local retry = require "qcimage.retry"
+local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
 
 local OK = '{"code":0,"message":""}'

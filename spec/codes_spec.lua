@@ -1,6 +1,6 @@
 --- What the service's codes mean: covers codes.lua, through the answers of a call.
 
-local codes = require "qcimage.codes"
+local codes = require "qcimage.api.codes"
 local stub = require "spec.support.stub"
 
 local REJECTED, UNKNOWN = "rejected", "unknown"

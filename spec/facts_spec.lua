@@ -1,8 +1,8 @@
 --- Facts and judgements that stand once in the sources, written down here a second time: so that no slip in a table goes
 --- unseen. What client and emulator both have is held against each other by rules_spec.lua.
 
-local actions = require "qcimage.actions"
-local codes = require "qcimage.codes"
+local actions = require "qcimage.api.actions"
+local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local emulatorText = require "qcimage.emulator.text"
 local emulators = require "spec.support.emulator"

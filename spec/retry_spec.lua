@@ -1,5 +1,5 @@
 local errors = require "qcimage.errors"
-local retry = require "qcimage.retry"
+local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
 
 local OK = '{"code":0,"message":""}'

@@ -1,14 +1,14 @@
 --- The facts of the service stand twice, written apart: as the client's data and as the emulator's. Here each is held
 --- against the other, and the limits of C, of Lua and of the emulator; so that a slip in either shows.
 
-local actions = require "qcimage.actions"
-local codes = require "qcimage.codes"
+local actions = require "qcimage.api.actions"
+local codes = require "qcimage.api.codes"
 local emulated = {
   ["2.0"] = require "qcimage.emulator.api2.actions",
   ["3.0"] = require "qcimage.emulator.api3.actions",
 }
 local emulatedRegions = require "qcimage.emulator.regions"
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local form = require "qcimage.emulator.form"
 local limits = require "qcimage.limits"
 local process = require "spec.support.process"

@@ -1,5 +1,5 @@
 --- What of an answer reaches the caller: long texts, lists that came as null, numbers beyond 2^53, what a raw call
---- knows of its action. Covers read.lua, json.lua, params.lua, late loading of libcurl.
+--- knows of its action. Covers read.lua, json.lua, parameters.lua, late loading of libcurl.
 
 local cjson = require "cjson"
 local process = require "spec.support.process"
@@ -126,7 +126,7 @@ describe("a raw call", function()
     local mark = rawget(cjson, "array_mt") or {}
     local had = rawget(cjson, "array_mt")
     cjson.array_mt = mark
-    local own = require("qcimage.params").own({ Ids = setmetatable({}, mark), Plain = setmetatable({}, {}) }, {})
+    local own = require("qcimage.call.parameters").own({ Ids = setmetatable({}, mark), Plain = setmetatable({}, {}) }, {})
     cjson.array_mt = had
     assert.equal(mark, getmetatable(own.Ids))
     assert.is_nil(getmetatable(own.Plain))

@@ -1,6 +1,6 @@
 --- A call and its client's limiter: when it is asked, what becomes of its answers, and that nothing is lost by it.
 
-local calls = require "qcimage.call"
+local calls = require "qcimage.call.attempts"
 local core = require "qcimage.core"
 local image = require "qcimage"
 local limiters = require "qcimage.limiter"

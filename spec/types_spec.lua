@@ -1,6 +1,6 @@
 --- The LuaCATS comments, by which editors complete and check, against the live tables.
 
-local actions = require "qcimage.actions"
+local actions = require "qcimage.api.actions"
 local errors = require "qcimage.errors"
 local image = require "qcimage"
 local options = require "qcimage.options"

@@ -1,4 +1,4 @@
---- waitForState: covers look.lua.
+--- waitForState: covers imagestate.lua.
 
 local cjson = require "cjson"
 local emulator = require "qcimage.emulator"

@@ -5,17 +5,17 @@
 local version = require "qcimage.version"
 local core = version.native "qcimage.core" -- before those that use it
 
-local actions = require "qcimage.actions"
-local calls = require "qcimage.call"
+local actions = require "qcimage.api.actions"
+local calls = require "qcimage.call.attempts"
 local credentials = require "qcimage.credentials"
 local errors = require "qcimage.errors"
 local flights = require "qcimage.credentials.flight"
 local limits = require "qcimage.limits"
 local foreign = require "qcimage.transport.foreign"
 local optionsOf = require "qcimage.options"
-local pages = require "qcimage.pages"
+local pages = require "qcimage.call.pages"
 local protect = require "qcimage.protect"
-local retry = require "qcimage.retry"
+local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.

@@ -2,7 +2,7 @@
 --- with them is a mistake of the program and is raised.
 --- Pure. Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 

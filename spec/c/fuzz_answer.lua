@@ -4,9 +4,9 @@
 --- Input: a line with a letter for the action and a status, a line with a header's value, the body.
 
 local cjson = require "cjson"
-local actions = require "qcimage.actions"
+local actions = require "qcimage.api.actions"
 local core = require "qcimage.core"
-local read = require "qcimage.read"
+local read = require "qcimage.call.read"
 
 local ACTIONS = {
   actions["2.0"].ModifyImageAttributes,

@@ -2,7 +2,7 @@
 --- could print of them. Runs in plain Lua and in a worker of nginx; used by canary_spec.lua.
 --- Part of qcimage, see LICENSE.
 
-local build = require "qcimage.build"
+local build = require "qcimage.call.build"
 local image = require "qcimage"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- Sends nothing itself: the context's `call` signs, sends and tries again as any call of the client's does.
 --- Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local keys = require "qcimage.credentials.keys"
 local text = require "qcimage.text"

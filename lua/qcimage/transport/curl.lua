@@ -1,7 +1,7 @@
 --- curl.lua - the transport for plain Lua: one kept connection over libcurl.
 --- Blocks while it waits, so it is never used inside nginx. Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local http = require("qcimage.version").native "qcimage.http"
 local text = require "qcimage.text"

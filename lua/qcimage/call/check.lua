@@ -3,7 +3,7 @@
 --- Pure: no clock, no environment, no sockets. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local text = require "qcimage.text"
 
 local M = {}

@@ -1,8 +1,8 @@
 --- clock.lua - what a refused clock teaches: how far it is from the service's, and whether another try can help.
 --- Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.codes"
-local httpdate = require "qcimage.httpdate"
+local codes = require "qcimage.api.codes"
+local httpdate = require "qcimage.call.httpdate"
 local limits = require "qcimage.limits"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- request's fate. Both envelopes are looked for on both paths.
 --- Pure. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.codes"
+local codes = require "qcimage.api.codes"
 local errors = require "qcimage.errors"
 local json = require "qcimage.json"
 local text = require "qcimage.text"

@@ -1,10 +1,10 @@
 --- pages.lua - all images of a list, page by page, each once.
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
-local actions = require "qcimage.actions"
+local actions = require "qcimage.api.actions"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
-local parameters = require "qcimage.params"
+local parameters = require "qcimage.call.parameters"
 
 local M = {}
 
@@ -71,7 +71,7 @@ end
 ---@param client table
 ---@param params table
 ---@param options table checked
----@param run function run of call.lua
+---@param run function run of attempts.lua
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
   local name = actions.describe[client.version]

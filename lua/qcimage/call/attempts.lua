@@ -1,22 +1,22 @@
---- call.lua - one call: attempts, each built and signed afresh, until one settles it.
+--- attempts.lua - one call: attempts, each built and signed afresh, until one settles it.
 --- Reaches the outside only through what the client holds: limiter, credentials, transport, clock, sleep, nonce.
 --- Part of qcimage, see LICENSE.
 
-local build = require "qcimage.build"
-local clock = require "qcimage.clock"
-local codes = require "qcimage.codes"
+local build = require "qcimage.call.build"
+local clock = require "qcimage.call.clock"
+local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.errors"
-local httpdate = require "qcimage.httpdate"
+local httpdate = require "qcimage.call.httpdate"
 local limits = require "qcimage.limits"
-local look = require "qcimage.look"
-local prepare = require "qcimage.prepare"
+local look = require "qcimage.call.imagestate"
+local prepare = require "qcimage.call.prepare"
 local protect = require "qcimage.protect"
-local read = require "qcimage.read"
+local read = require "qcimage.call.read"
 local redact = require "qcimage.redact"
-local retry = require "qcimage.retry"
+local retry = require "qcimage.call.retry"
 local text = require "qcimage.text"
-local turn = require "qcimage.turn"
+local turn = require "qcimage.call.turn"
 
 local M = {}
 

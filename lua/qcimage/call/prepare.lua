@@ -2,14 +2,14 @@
 --- endpoint, the region, the limits. Waits for nothing.
 --- Part of qcimage, see LICENSE.
 
-local actions = require "qcimage.actions"
-local build = require "qcimage.build"
-local check = require "qcimage.check"
+local actions = require "qcimage.api.actions"
+local build = require "qcimage.call.build"
+local check = require "qcimage.call.check"
 local core = require "qcimage.core"
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
-local parameters = require "qcimage.params"
+local parameters = require "qcimage.call.parameters"
 local text = require "qcimage.text"
 
 local M = {}
@@ -32,7 +32,7 @@ local M = {}
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried
 ---@field hookError string|nil what onAttempt threw first
---- Of each attempt, set by build in call.lua:
+--- Of each attempt, set by build in attempts.lua:
 ---@field credentials table
 ---@field signer userdata
 ---@field now number the client's clock
@@ -40,7 +40,7 @@ local M = {}
 ---@field time integer what was signed
 ---@field nonce string|nil
 ---@field redact fun(foreign: string): string
---- What the attempts so far tell, set in call.lua and clock.lua:
+--- What the attempts so far tell, set in attempts.lua and clock.lua:
 ---@field mayHaveHappened boolean|nil an attempt's fate is unknown
 ---@field wasRefused boolean|nil an attempt was sent, and refused
 ---@field fresh table|nil credentials that the next attempt takes

@@ -1,4 +1,4 @@
---- endpoint.lua - hosts, paths and regions of both API versions, and URLs of other endpoints.
+--- endpoints.lua - hosts, paths and regions of both API versions, and URLs of other endpoints.
 --- Pure. Part of qcimage, see LICENSE.
 
 local text = require "qcimage.text"

@@ -1,4 +1,4 @@
---- params.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
+--- parameters.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
 --- Part of qcimage, see LICENSE.
 
 local json = require "qcimage.json"

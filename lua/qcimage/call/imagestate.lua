@@ -1,11 +1,11 @@
---- look.lua - what a call learns by looking at the image itself: whether a change is there after its
+--- imagestate.lua - what a call learns by looking at the image itself: whether a change is there after its
 --- answer was lost, and whether an image is ready.
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
-local actions = require "qcimage.actions"
-local codes = require "qcimage.codes"
+local actions = require "qcimage.api.actions"
+local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
@@ -37,7 +37,7 @@ end
 --- Gives the result of that change, or nil. The last attempt's record says that it was settled so.
 ---@param call qcimage.Call
 ---@param changes table from changesOf
----@param run function run of call.lua
+---@param run function run of attempts.lua
 ---@return qcimage.Result|nil without attempts
 function M.readBack(call, changes, run)
   local id = call.wanted.imageId
@@ -134,7 +134,7 @@ end
 --- Waits until the images of a call are ready.
 ---@param call qcimage.Call
 ---@param options table with waitForState, seconds
----@param run function run of call.lua
+---@param run function run of attempts.lua
 ---@return qcimage.Error|nil err when they are not ready in time; nothing was sent of the call itself
 function M.awaitState(call, options, run)
   local client, name = call.client, call.action.name

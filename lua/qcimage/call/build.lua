@@ -1,7 +1,7 @@
 --- build.lua - makes the signed request of one attempt.
 --- Pure: the time and the nonce are given. Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.endpoint"
+local endpoints = require "qcimage.api.endpoints"
 local json = require "qcimage.json"
 local limits = require "qcimage.limits"
 
