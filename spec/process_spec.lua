@@ -143,9 +143,12 @@ describe("in its process", function()
     end
     assert.equal(5, #lines, output)
     for i, line in ipairs(lines) do
-      if i == 2 or i == 3 then
+      if i == 2 then
         assert.truthy(line:find "^notSent\tconnect\t", output)
         assert.truthy(line:find "Too many open files", output)
+      elseif i == 3 then -- libcurl 8.23 wants descriptors for itself first
+        assert.truthy(line:find "^notSent\t", output)
+        assert.truthy(line:find "Too many open files" or line:find "of free descriptors", output)
       else
         assert.truthy(line:find "^unknown\tformat\t", output) -- it is no answer of the service
       end

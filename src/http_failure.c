@@ -150,8 +150,8 @@ void qc_failure_describe(const qc_failure *failure, const char *reason)
   if (failure->code == CURLE_ABORTED_BY_CALLBACK)
     (void)snprintf(text, size,
                    "the kept connection was closed before an answer came");
-  else if (failure->code == CURLE_OUT_OF_MEMORY)
-    (void)snprintf(text, size, "out of memory");
+  else if (failure->code == CURLE_OUT_OF_MEMORY) /* 8.23: of either */
+    (void)snprintf(text, size, "out of memory, or of free descriptors");
   else if (failure->code == CURLE_COULDNT_CONNECT &&
            failure->socket_error != 0)
     (void)snprintf(text, size, "no socket could be opened: %s",

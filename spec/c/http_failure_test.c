@@ -206,7 +206,7 @@ static void test_texts(void)
   failure = failed(CURLE_ABORTED_BY_CALLBACK, 1);
   CHECK(strstr(described(&failure, "aborted"), "kept connection") != NULL);
   failure = failed(CURLE_OUT_OF_MEMORY, 0);
-  CHECK(strcmp(described(&failure, ""), "out of memory") == 0);
+  CHECK(strstr(described(&failure, ""), "out of memory") != NULL);
 }
 
 int main(void)
