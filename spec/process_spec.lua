@@ -126,9 +126,10 @@ describe("in its process", function()
         end
         try(used) -- so that all is loaded
         local files = {}
-        repeat
-          files[#files + 1] = io.open "/dev/null"
-        until #files > 64 or not io.open "/dev/null"
+        repeat -- each is held, or the collector would free it again
+          local file = io.open "/dev/null"
+          files[#files + 1] = file
+        until not file
         try(used)
         try(fresh)
         for _, file in ipairs(files) do file:close() end
