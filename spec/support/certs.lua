@@ -53,7 +53,8 @@ local function make()
         kind
       )
     else -- only this command takes dates with every OpenSSL
-      run("printf '[ca]\\ndatabase=index\\nserial=serial\\nnew_certs_dir=.\\ndefault_md=sha256\\npolicy=any\\n[any]\\ncommonName=optional\\n' >ca.conf; : >index")
+      run("printf '[ca]\\ndatabase=index\\nserial=serial\\nnew_certs_dir=.\\ndefault_md=sha256\\n' >ca.conf")
+      run("printf 'policy=any\\n[any]\\ncommonName=optional\\n' >>ca.conf; : >index")
       run(
         "openssl ca -batch -config ca.conf -name ca -rand_serial -notext -startdate 20200101000000Z -enddate 20200102000000Z"
           .. " -cert %s.pem -keyfile %s.key -in %s.csr -extfile %s.ext -out %s.pem",
