@@ -1,6 +1,7 @@
 -- Covers credentials in files: ~/.tencentcloud/credentials and tccli's, in every state that people have them.
 
 local cloud = require "spec.support.cloud"
+local core = require "qcimage.core"
 local file = require "qcimage.credentials.file"
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"
@@ -123,6 +124,32 @@ describe("a credentials file", function()
       assert.equal("~/file may not be read by this user", at(home .. "/file"))
     end
     assert.equal("~/.tencentcloud/credentials: HOME is not set", select(2, ask(file.new {})))
+  end)
+
+  it("that others may read or change is warned of, once", function()
+    write("credentials", "[default]\n" .. KEYS)
+    for mode, isOpen in pairs { ["600"] = false, ["400"] = false, ["640"] = false, ["644"] = true, ["620"] = true, ["602"] = true } do
+      os.execute(("chmod %s %s/credentials"):format(mode, home))
+      local output = process.lua(([[
+        local file = require "qcimage.credentials.file"
+        for _ = 1, 2 do
+          assert(file.new { path = %q .. "/credentials", home = %q } { now = os.time })
+        end
+      ]]):format(home, home))
+      local expected = ("qcimage: ~/credentials is open to others than its owner (mode 0%s): chmod 600 ~/credentials\n"):format(mode)
+      assert.equal(isOpen and expected or "", output)
+    end
+  end)
+
+  it("has permissions that can be asked for", function()
+    write("credentials", "x")
+    os.execute("chmod 751 " .. home .. "/credentials")
+    assert.equal(tonumber("751", 8), core.permissions(home .. "/credentials"))
+    assert.is_nil(core.permissions(home .. "/nowhere"))
+    assert.is_nil(core.permissions(home .. "/credentials\0x"))
+    for _, path in ipairs { 12, {}, false } do
+      assert.is_false((pcall(core.permissions, path)))
+    end
   end)
 
   it("has sections for profiles; one that is there and broken is final", function()

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/crypto.h>
@@ -402,6 +404,21 @@ static int core_utf8len(lua_State *L)
   return 1;
 }
 
+/* core.permissions(path) -> permission bits of a file (octal 644 is 420), or
+   nil when they cannot be had. Lua has no other way to ask for them, and a
+   file of keys that others may read deserves a word. */
+static int core_permissions(lua_State *L)
+{
+  size_t len;
+  const char *path = check_text(L, 1, &len);
+  struct stat status;
+  if (len != strlen(path) || stat(path, &status) != 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)(status.st_mode & 0777));
+  return 1;
+}
+
 #if LUA_VERSION_NUM == 501
 /* LuaJIT has it, PUC 5.1 has not. */
 extern int lua_isyieldable(lua_State *L) __attribute__((weak));
@@ -451,6 +468,7 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"monotonic", core_monotonic},
                                      {"sleep", core_sleep},
                                      {"utf8len", core_utf8len},
+                                     {"permissions", core_permissions},
                                      {"version", core_version},
                                      {"isyieldable", core_isyieldable},
                                      {NULL, NULL}};

@@ -3,8 +3,16 @@
 
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"
+local warning = require "qcimage.warning"
 
 local M = {}
+
+--- What was warned of; the files of a test are open to others.
+M.warnings = {}
+
+function warning.once(message)
+  M.warnings[#M.warnings + 1] = message
+end
 
 M.NOW = 1700000000
 M.ARN = "qcs::cam::uin/100000000001:roleName/image-ops"

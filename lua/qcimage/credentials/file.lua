@@ -64,6 +64,7 @@ local function load(settings)
   local contents, problem = textfile.read(settings.path)
   local fields, isMissing
   if contents then
+    textfile.warn(settings.path, shown)
     fields, problem, isMissing = ini.section(contents, section)
     shown = fields and ("%s [%s]"):format(shown, section) or shown
   end

@@ -191,6 +191,7 @@ local function load(profile, name)
   if not login then
     return failing(("%s %s"):format(shown, problem), not isMissing and profile.isNamed)
   end
+  textfile.warn(path, shown)
   local settings
   settings, problem = readSettings(settingsPath, textfile.shown(settingsPath, profile.home), profile.pause)
   if not settings then

@@ -1,5 +1,8 @@
---- textfile.lua - reads a small file whole, and says why when it cannot. Opens for reading only.
+--- textfile.lua - reads a small file of keys whole, and says why when it cannot. Opens for reading only.
 --- Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local warning = require "qcimage.warning"
 
 local M = {}
 
@@ -20,6 +23,19 @@ local PROBLEMS = {
 
 local function problemOf(message, code)
   return PROBLEMS[code] or "cannot be read: " .. (tostring(message):gsub("^.*: ", ""))
+end
+
+-- Rights that only the owner of keys should have: those of others, and writing for the group.
+local OTHERS, GROUP_WRITES = 7, 16
+
+--- Warns, once for a file, when others may read its keys or change them.
+---@param path string
+---@param shown string the path as messages show it
+function M.warn(path, shown)
+  local bits = core.permissions(path)
+  if bits and (bits % (OTHERS + 1) > 0 or bits % (2 * GROUP_WRITES) >= GROUP_WRITES) then
+    warning.once(("%s is open to others than its owner (mode %04o): chmod 600 %s"):format(shown, bits, shown))
+  end
 end
 
 --- Reads a file. A byte order mark at its beginning is no part of it.

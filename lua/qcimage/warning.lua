@@ -1,0 +1,22 @@
+--- warning.lua - what a person should know, though no call fails of it: on stderr, inside nginx in its error log.
+--- Part of qcimage, see LICENSE.
+
+local M = {}
+
+local said = {}
+
+--- Says something once in the life of a process.
+---@param message string one line, without secrets
+function M.once(message)
+  if said[message] then
+    return
+  end
+  said[message] = true
+  if type(ngx) == "table" and ngx.log then
+    ngx.log(ngx.WARN, "qcimage: ", message)
+  else
+    io.stderr:write("qcimage: ", message, "\n")
+  end
+end
+
+return M
