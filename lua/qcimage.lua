@@ -44,7 +44,7 @@ local client = require "qcimage.client"
 ---@field close fun()
 local image = { _VERSION = client.VERSION }
 
---- Makes a client. No network, no files. Options that are wrong are raised.
+--- Makes a client. No network; inside nginx it reads files of keys. Options that are wrong are raised.
 ---@param options qcimage.Options|nil
 ---@return qcimage.Client
 function image.new(options)

@@ -1,6 +1,7 @@
 -- Covers which source of credentials counts: their order, what is named and what is passed over, what the error lists.
 
 local chain = require "qcimage.credentials.chain"
+local sources = require "qcimage.credentials"
 local cloud = require "spec.support.cloud"
 local cvm = require "qcimage.credentials.cvm"
 local environments = require "qcimage.credentials.environment"
@@ -117,7 +118,7 @@ describe("the chain of credentials", function()
 
   it("stops at half a pair in the environment", function()
     write(".tencentcloud/credentials", file "AKIDfile")
-    local only = "the environment: TENCENTCLOUD_SECRET_KEY is not set"
+    local only = "the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set"
     assertFinal(only, { TENCENTCLOUD_SECRET_ID = "AKIDx" }, nil, role())
     assertFinal("TENCENTCLOUD_SECRET_ID is not set", { TENCENTCLOUD_SECRET_KEY = "secretkey" }, nil, role())
     assertFinal(
@@ -128,7 +129,7 @@ describe("the chain of credentials", function()
     )
     assertFinal("TENCENTCLOUD_SECRET_KEY has white space", with(PAIR, { TENCENTCLOUD_SECRET_KEY = "secretkey\n" }), nil, role())
     assertFinal("TENCENTCLOUD_TOKEN has white space", with(PAIR, { TENCENTCLOUD_TOKEN = "a b" }), nil, role())
-    assertFinal("but TENCENTCLOUD_ROLE_ARN is set", { TENCENTCLOUD_ROLE_ARN = cloud.ARN }, nil, role())
+    assertFinal("though TENCENTCLOUD_ROLE_ARN is set", { TENCENTCLOUD_ROLE_ARN = cloud.ARN }, nil, role())
     -- neither is set, or a name that looks alike
     assert.equal("AKIDfile", ask({ TENCENTCLOUD_SECRET_ID = "", TENCENTCLOUD_SECRET_KEY = "" }).secretId)
     assert.equal("AKIDfile", ask({ TENCENTCLOUD_API_SECRET_ID = "AKIDx", TENCENTCLOUD_TOKEN = "thetoken" }).secretId)
@@ -209,7 +210,7 @@ describe("the chain of credentials", function()
 
   it("takes sources of the caller's, in the caller's order", function()
     local context = cloud.context(role())
-    local source = chain.new {
+    local source = sources.chain {
       environments.new {},
       function()
         return nil, "the vault is shut"
@@ -217,7 +218,7 @@ describe("the chain of credentials", function()
       cvm.new(),
     }
     assert.equal("AKIDrole", source(context).secretId)
-    source = chain.new {
+    source = sources.chain {
       function()
         return nil, "the vault is shut"
       end,
@@ -226,7 +227,7 @@ describe("the chain of credentials", function()
     }
     local _, err = source(context)
     assert.equal("secretKey has white space in it", err.message)
-    source = chain.new {
+    source = sources.chain {
       function()
         return { secretId = "AKIDplain", secretKey = "secretkey", token = "" }
       end,
@@ -245,7 +246,7 @@ describe("keys in the environment", function()
       TENCENTCLOUD_ROLE_SESSION_NAME = "ci",
     })
     assert.equal("AKIDassumed1", environments.new(environment)(context).secretId)
-    assert.same({ RoleArn = cloud.ARN, RoleSessionName = "ci" }, context.calls[1].params)
+    assert.same({ roleArn = cloud.ARN, roleSessionName = "ci" }, context.calls[1].params)
     environment.TENCENTCLOUD_ROLE_SESSION_NAME = "c i"
     local _, err = environments.new(environment)(context)
     assert.matches("^TENCENTCLOUD_ROLE_SESSION_NAME must be 2 to 128", err.message)

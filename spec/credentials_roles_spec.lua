@@ -6,6 +6,7 @@ local cvm = require "qcimage.credentials.cvm"
 local errors = require "qcimage.errors"
 local explicit = require "qcimage.credentials.explicit"
 local expiry = require "qcimage.credentials.expiry"
+local flights = require "qcimage.credentials.flight"
 local oidc = require "qcimage.credentials.oidc"
 local process = require "spec.support.process"
 local refresh = require "qcimage.credentials.refresh"
@@ -380,11 +381,11 @@ describe("a role that keys assume", function()
     assert.equal(1, #context.calls)
     assert.equal("AssumeRole", context.calls[1].action)
     assert.same({
-      RoleArn = cloud.ARN,
-      RoleSessionName = "build_7@ci",
-      DurationSeconds = 3600,
-      ExternalId = "theirs",
-      Policy = "{}",
+      roleArn = cloud.ARN,
+      roleSessionName = "build_7@ci",
+      durationSeconds = 3600,
+      externalId = "theirs",
+      policy = "{}",
     }, context.calls[1].params)
     assert.equal("ap-guangzhou", context.calls[1].how.region)
     context.time = context.time + 6900
@@ -394,7 +395,7 @@ describe("a role that keys assume", function()
   it("has a session name that the rule allows, made of nothing but time and chance", function()
     local context = cloud.context { sts = cloud.sts() }
     ask(assumerole.over(BASE, { roleArn = cloud.ARN }), context)
-    local name = context.calls[1].params.RoleSessionName
+    local name = context.calls[1].params.roleSessionName
     assert.equal("qcimage-1700000000-500000", name)
     assert.matches("^[A-Za-z0-9+=,.@-]+$", name)
     assert.is_true(#name >= 2 and #name <= 128)
@@ -447,9 +448,12 @@ describe("a role that keys assume", function()
     assert.equal("AKIDassumed2", ask(second, context).secretId)
     assert.equal("AKIDassumed2", ask(second, context).secretId)
     assert.equal(2, #context.calls)
-    local source = assumerole.over(function()
-      return nil, "the vault is shut"
-    end, { roleArn = cloud.ARN })
+    local source = assumerole.over(
+      flights.shared(function()
+        return nil, "the vault is shut"
+      end),
+      { roleArn = cloud.ARN }
+    )
     assert.equal("the credentials provider gave none: the vault is shut", select(2, ask(source, context)))
   end)
 end)
@@ -488,20 +492,19 @@ describe("a pod's web identity", function()
     local call = context.calls[1]
     assert.equal("AssumeRoleWithWebIdentity", call.action)
     assert.same({
-      ProviderId = "cls-example",
-      WebIdentityToken = "eyJhbGciOiEXAMPLE.payload.signature",
-      RoleArn = cloud.ARN,
-      RoleSessionName = "qcimage-1700000000-500000",
+      providerId = "cls-example",
+      webIdentityToken = "eyJhbGciOiEXAMPLE.payload.signature",
+      roleArn = cloud.ARN,
+      roleSessionName = "qcimage-1700000000-500000",
     }, call.params)
     assert.is_nil(call.how.source) -- it is not signed
     assert.equal("ap-tokyo", call.how.region)
-    assert.equal("eyJhbGciOiEXAMPLE.payload.signature", call.how.secret)
     ask(source, context)
     assert.equal(1, #context.calls)
     write("token", "another.EXAMPLE.token")
     context.time = NOW + 7000
     assert.equal("AKIDassumed2", ask(source, context).secretId)
-    assert.equal("another.EXAMPLE.token", context.calls[2].params.WebIdentityToken)
+    assert.equal("another.EXAMPLE.token", context.calls[2].params.webIdentityToken)
   end)
 
   it("that lacks a variable or a token is final; without any variable it is none", function()

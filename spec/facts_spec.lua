@@ -78,8 +78,8 @@ describe("the actions", function()
   }
   local READING = {
     ["2.0"] = "DescribeImages DescribeInstanceImageInfo GetImageShareUinInfo",
-    ["3.0"] = "DescribeImageFromFamily DescribeImageQuota DescribeImageSharePermission DescribeImages "
-      .. "DescribeImportImageOs",
+    ["3.0"] = "AssumeRole AssumeRoleWithWebIdentity DescribeImageFromFamily DescribeImageQuota "
+      .. "DescribeImageSharePermission DescribeImages DescribeImportImageOs GetCallerIdentity",
   }
   local WAITING = { -- where the images stand that waitForState looks at
     ["2.0"] = "CancelShareImage:imageId DeleteImages:imageIds ModifyImageAttributes:imageId ShareImage:imageId "

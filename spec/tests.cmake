@@ -75,7 +75,7 @@ function(qcimage_spec name command version spec)
     COMMAND ${command} spec/support/run.lua ${spec}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 180 ENVIRONMENT
-    "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;${CMAKE_SOURCE_DIR}/?.lua\;\;;LUA_CPATH=${CMAKE_BINARY_DIR}/lib/${version}/?.so\;\;;QCIMAGE_BUILD=${CMAKE_BINARY_DIR}")
+    "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;${CMAKE_SOURCE_DIR}/?.lua\;\;;LUA_CPATH=${CMAKE_BINARY_DIR}/lib/${version}/?.so\;\;;QCIMAGE_BUILD=${CMAKE_BINARY_DIR};QCIMAGE_METADATA=off")
 endfunction()
 
 foreach(interpreter IN LISTS interpreters)

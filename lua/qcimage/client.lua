@@ -7,9 +7,10 @@ local core = version.native "qcimage.core" -- before those that use it
 
 local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
+local contexts = require "qcimage.credentials.context"
 local credentials = require "qcimage.credentials"
+local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
-local flights = require "qcimage.credentials.flight"
 local limits = require "qcimage.limits"
 local foreign = require "qcimage.transport.foreign"
 local optionsOf = require "qcimage.options"
@@ -17,6 +18,7 @@ local pages = require "qcimage.call.pages"
 local protect = require "qcimage.protect"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
+local warning = require "qcimage.warning"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local isNginx = type(ngx) == "table" and ngx.socket ~= nil
@@ -85,18 +87,19 @@ local function overCurl(settings)
   end
 end
 
-local warned = false
-
-local function warnUnverified()
-  if not warned then
-    warned = true
-    local message = "qcimage: verify = false: the server's certificate is not checked"
-    if isNginx then
-      ngx.log(ngx.WARN, message)
-    else
-      io.stderr:write(message, "\n")
-    end
+-- The transport to the metadata service, and what closes it: never through a proxy, and soon at its end.
+local function toMetadata()
+  local settings = {
+    connectTimeout = limits.metadataConnectTimeout,
+    maxResponseBytes = limits.metadataBytes,
+    poolIdle = limits.poolIdle,
+    poolSize = 1,
+    proxy = "",
+  }
+  if cosocket then
+    return cosocket.new(settings)
   end
+  return overCurl(settings)
 end
 
 local function plainSleep(seconds)
@@ -105,22 +108,6 @@ local function plainSleep(seconds)
     core.sleep(math.max(0, finish - core.monotonic()))
   until core.monotonic() >= finish
   return true
-end
-
--- A provider that is asked once by all calls that come while it is.
-local function shared(provider, sleep, canWait)
-  local ask = flights.new(function()
-    local given, message, field = provider()
-    return given, not given and { message = message, field = field } or nil
-  end, limits.credentialsWait)
-  return function(secondsLeft)
-    local given, err =
-      ask { monotonic = core.monotonic, sleep = sleep, canWait = canWait, secondsLeft = math.max(0, secondsLeft) }
-    if given then
-      return given
-    end
-    return nil, err.message, err.field
-  end
 end
 
 ---@class qcimage.Client
@@ -134,8 +121,8 @@ local Client = {}
 Client.__index = Client
 Client.__name = "qcimage.Client"
 
---- Makes a client. No network, no files; the environment is read now and not again. Options that
---- are wrong are raised; see the README for all of them.
+--- Makes a client. No network; the environment is read now and not again, files only inside nginx. Options
+--- that are wrong are raised; see the README for all of them.
 ---@param given qcimage.Options|nil
 ---@param level integer where mistakes are raised, as error takes it
 ---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
@@ -149,6 +136,11 @@ function M.new(given, level, isCalled)
   end
   local environment = snapshot()
   local target, problem, variable = optionsOf.target(options, environment)
+  local services
+  if target then
+    services, problem, variable = optionsOf.services(options, environment)
+    target = services and target
+  end
   local region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil
   if target and region and not optionsOf.call.region(region) then -- an option was checked before
     target, variable = nil, "TENCENTCLOUD_REGION"
@@ -158,9 +150,14 @@ function M.new(given, level, isCalled)
     error(problem, level)
   end
   if options.verify == false then
-    warnUnverified()
+    warning.once "verify = false: the server's certificate is not checked"
   end
-  local provider = credentials.provider(options, environment)
+  services = services or {}
+  local metadata = { address = services.metadata }
+  local provider, isFixed = credentials.provider(options, environment, {
+    metadata = metadata,
+    stsEndpoint = services.sts,
+  })
   local signerOf, closeSigner = signers.new()
   local transport, closeTransport = options.transport and foreign.wrap(options.transport), nil
   if not transport then
@@ -185,16 +182,16 @@ function M.new(given, level, isCalled)
   elseif lightthread then
     transport = lightthread.bounded(transport)
   end
-  local sleep = options.sleep and sleepBy("the option sleep", options.sleep)
-    or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
-    or plainSleep
-  local asksForCredentials = type(options.credentials) == "function"
-  if asksForCredentials then -- a sleep of ours in plain Lua lets nobody else run
-    provider = shared(provider, sleep, sleep ~= plainSleep)
+  local metadataTransport, closeMetadata = transport, nil -- one of the caller's carries all
+  if not options.transport then
+    metadataTransport, closeMetadata = toMetadata()
   end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
+  local sleep = options.sleep and sleepBy("the option sleep", options.sleep)
+    or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
+    or plainSleep
   local self = {
     version = target and target.version or "2.0",
     endpoint = target and target.endpoint,
@@ -202,7 +199,8 @@ function M.new(given, level, isCalled)
     region = region,
     options = options,
     provider = provider,
-    asksForCredentials = asksForCredentials,
+    asksForCredentials = not isFixed,
+    stsEndpoint = services.sts and endpoints.parse(services.sts),
     signerOf = signerOf,
     transport = transport,
     clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
@@ -216,10 +214,18 @@ function M.new(given, level, isCalled)
     offset = 0, -- of the service's clock, learned from its refusals
     tokens = retry.CAPACITY,
   }
+  self.world = contexts.new(self, {
+    metadata = metadataTransport,
+    canWait = isNginx or options.sleep ~= nil,
+    run = calls.run,
+  })
+  if not region then
+    self.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
+  end
   function self.release()
     closeSigner()
-    if closeTransport then
-      closeTransport()
+    for _, close in pairs { closeTransport, closeMetadata } do
+      close()
     end
   end
   return setmetatable(self, Client)

@@ -1,149 +1,209 @@
---- credentials.lua - where a call's SecretId, SecretKey and token come from.
---- A provider is a function that returns {secretId, secretKey, token}, or nil and a message.
+--- credentials.lua - where a call's SecretId, SecretKey and token come from: sources for programs that choose one, and
+--- the one that a client's options and environment make.
+---
+---     local credentials = require "qcimage.credentials"
+---     local client = require("qcimage").new {
+---       credentials = credentials.assumeRole { roleArn = "qcs::cam::uin/100000000001:roleName/image-ops" },
+---     }
+---
+--- A source is a function that gives {secretId, secretKey, token}, or nil and a message; those made here can be shared by
+--- clients, and be put into each other. Options that are wrong are raised.
 --- Part of qcimage, see LICENSE.
 
-local protect = require "qcimage.protect"
+local explicit = require "qcimage.credentials.explicit"
+local flights = require "qcimage.credentials.flight"
+local keys = require "qcimage.credentials.keys"
+local settings = require "qcimage.options"
+local text = require "qcimage.text"
 
 local M = {}
 
-local VARIABLES = { secretId = "TENCENTCLOUD_SECRET_ID", secretKey = "TENCENTCLOUD_SECRET_KEY" }
-local TOKENS = {
-  "TENCENTCLOUD_TOKEN",
-  "TENCENTCLOUD_SESSION_TOKEN",
-  "TENCENTCLOUD_SECURITY_TOKEN",
-}
-
--- So that no caller prints a secret by accident.
-local Credentials = {
-  __name = "qcimage.Credentials",
-  __tostring = function(self)
-    local id = self.secretId
-    return ("qcimage.Credentials (%s)"):format(#id > 12 and id:sub(1, 4) .. "..." .. id:sub(-4) or "...")
-  end,
-}
-
--- Bytes: those of temporary ids and keys (src/limits.h) and tokens (data type Credentials of STS).
-local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
-
-local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
-
--- Says what is wrong with a secret, never what it is.
-local function fault(value, field)
-  if value == nil then
-    return "is not given"
-  elseif type(value) ~= "string" then
-    return "is not text"
-  elseif value == "" then
-    return "is empty"
-  elseif #value > LONGEST[field] then
-    return "is too long"
-  elseif value:find("^[ \t\r\n]") or value:find("[ \t\r\n]$") then
-    return "has white space at an end (pasted with a line break?)"
-  elseif value:find("[ \t\r\n]") then
-    return "has white space in it"
-  elseif value:find("[^\33-\126]") then
-    return "has a character that no key has"
-  end
-  return nil
-end
-
---- Checks what a provider gave. An empty token is no token.
----@param given table {secretId, secretKey, token}
----@param names table<string, string> how messages call the fields
----@return table|nil credentials with a safe tostring
----@return string|nil message
----@return string|nil field
-function M.check(given, names)
-  local token = given.token
-  if token == "" or type(token) == "userdata" then -- JSON null
-    token = nil
-  end
-  for _, other in ipairs(OTHER_NAMES) do -- as other clouds call it; without it the service would refuse the key
-    if token == nil and given[other] ~= nil then
-      return nil, ("token is not given, but %s is; name it token"):format(other), "token"
-    end
-  end
-  for _, field in ipairs { "secretId", "secretKey", "token" } do
-    local value = given[field]
-    if field == "token" then
-      value = token
-    end
-    if value ~= nil or field ~= "token" then
-      local problem = fault(value, field)
-      if problem then
-        return nil, ("%s %s"):format(names[field] or field, problem), names[field] or field
-      end
-    end
-  end
-  return setmetatable(
-    { secretId = given.secretId, secretKey = given.secretKey, token = token },
-    Credentials
-  )
-end
-
---- A provider of fixed values.
----@param given table {secretId, secretKey, token}
----@param names table<string, string>
----@return function
-function M.fixed(given, names)
-  local credentials, message, field = M.check(given, names)
-  return function()
-    return credentials, message, field
-  end
-end
-
---- A provider of the environment's variables, from a snapshot.
----@param environment table<string, string>
----@return function
-function M.environment(environment)
-  local names = { secretId = VARIABLES.secretId, secretKey = VARIABLES.secretKey }
-  local given = { secretId = environment[names.secretId], secretKey = environment[names.secretKey] }
-  for _, name in ipairs(TOKENS) do
-    if environment[name] and environment[name] ~= "" then
-      given.token, names.token = environment[name], name
-      break
-    end
-  end
-  local missing = {}
-  for _, field in ipairs { "secretId", "secretKey" } do
-    if not given[field] or given[field] == "" then
-      missing[#missing + 1] = ("%s is %s"):format(names[field], given[field] and "empty" or "not set")
-    end
-  end
-  if #missing > 0 then
-    local message = ("no credentials: looked at the options secretId, secretKey and credentials (not given)"
-      .. " and at the environment (%s)"):format(table.concat(missing, ", "))
-    return function()
-      return nil, message
-    end
-  end
-  return M.fixed(given, names)
-end
-
---- A provider made of a client's options.
----@param options table
----@param environment table<string, string>
----@return function
-function M.provider(options, environment)
-  local source = options.credentials
-  if source then
-    if type(source) == "table" then
-      return M.fixed(source, {})
-    end
-    return protect.wrap("the credentials provider", function()
-      local given, message = source()
-      if type(given) ~= "table" then
-        return nil, "the credentials provider gave none: " .. protect.message(message or "no message")
-      end
-      return M.check(given, {})
-    end)
-  elseif options.secretId or options.secretKey or options.token then
-    return M.fixed(options, {})
-  end
-  return M.environment(environment)
-end
-
 --- Names of the variables that a snapshot of the environment must hold.
-M.VARIABLES = { VARIABLES.secretId, VARIABLES.secretKey, TOKENS[1], TOKENS[2], TOKENS[3] }
+M.VARIABLES = {
+  "HOME",
+  "QCIMAGE_METADATA",
+  "QCIMAGE_STS_ENDPOINT",
+  "TCCLI_PROFILE",
+  "TENCENTCLOUD_CREDENTIALS_FILE",
+  "TENCENTCLOUD_ROLE_ARN",
+  "TENCENTCLOUD_ROLE_SESSION_NAME",
+  "TENCENTCLOUD_SECRET_ID",
+  "TENCENTCLOUD_SECRET_KEY",
+  "TENCENTCLOUD_SECURITY_TOKEN",
+  "TENCENTCLOUD_SESSION_TOKEN",
+  "TENCENTCLOUD_TOKEN",
+  "TKE_PROVIDER_ID",
+  "TKE_REGION",
+  "TKE_ROLE_ARN",
+  "TKE_WEB_IDENTITY_TOKEN_FILE",
+}
+
+-- Inside nginx files are read when a source is made: to read them in a request would hold up the worker.
+local isEager = type(ngx) == "table" and ngx.socket ~= nil
+
+-- Between two looks at a file that is being written.
+local function pause(seconds)
+  require("qcimage.core").sleep(seconds)
+end
+
+local function snapshot()
+  local environment = {}
+  for _, name in ipairs(M.VARIABLES) do
+    environment[name] = os.getenv(name)
+  end
+  return environment
+end
+
+-- Checks the options of a source: names with their types; true: text.
+local function check(given, known, level)
+  given = given or {}
+  if type(given) ~= "table" then
+    error(("options must be a table, not a %s"):format(type(given)), level + 1)
+  end
+  for name, value in pairs(given) do
+    local wanted = known[name]
+    if not wanted then
+      error(text.unknown("option", name, known), level + 1)
+    elseif not wanted[type(value)] then
+      error(("option %s must be %s"):format(name, table.concat(text.keys(wanted), " or a ")), level + 1)
+    end
+  end
+  return given
+end
+
+local TEXT, NUMBER, SOURCE = { string = true }, { number = true }, { ["function"] = true, table = true }
+
+--- A source of the environment's variables.
+---@return function
+function M.environment()
+  return keys.own((require("qcimage.credentials.environment").new(snapshot())))
+end
+
+--- A source of a file such as ~/.tencentcloud/credentials.
+---@param options {path: string|nil, section: string|nil}|nil ~/.tencentcloud/credentials and "default"
+---@return function
+function M.file(options)
+  options = check(options, { path = TEXT, section = TEXT }, 2)
+  local file = require "qcimage.credentials.file"
+  local home = os.getenv "HOME"
+  return keys.own(file.new {
+    path = options.path or home and home .. file.IN_HOME,
+    home = home,
+    section = options.section,
+    isNamed = options.path ~= nil,
+    isProfile = options.section ~= nil,
+    isEager = isEager,
+  })
+end
+
+--- A source of a profile of tccli's.
+---@param options {profile: string|nil}|nil "default"
+---@return function
+function M.tccli(options)
+  options = check(options, { profile = TEXT }, 2)
+  return keys.own(require("qcimage.credentials.tccli").new {
+    home = os.getenv "HOME",
+    profile = options.profile,
+    isNamed = options.profile ~= nil,
+    isEager = isEager,
+    pause = pause,
+  })
+end
+
+--- A source of a TKE pod's web identity, from the variables that the cluster sets.
+---@return function
+function M.oidc()
+  return keys.own(require("qcimage.credentials.oidc").new(snapshot()))
+end
+
+--- A source of the role of the CVM instance that this runs on.
+---@param options {roleName: string|nil, address: string|nil}|nil the instance's only role; URL of the metadata service,
+--- or else what QCIMAGE_METADATA says
+---@return function
+function M.cvm(options)
+  options = check(options, { roleName = TEXT, address = TEXT }, 2)
+  local services, problem = settings.services({ metadata = options.address }, snapshot())
+  if not services then
+    error(problem, 2)
+  end
+  return keys.own(require("qcimage.credentials.cvm").new { roleName = options.roleName, address = services.metadata })
+end
+
+--- A source of temporary keys for a role that other keys may assume. They are asked for once while they live, by all
+--- clients that share the source.
+---@param options table roleArn; credentials (what may assume it: a source, or {secretId, secretKey, token}; the
+--- environment's by default); roleSessionName, durationSeconds, policy, externalId as STS has them; endpoint (URL of
+--- another STS)
+---@return function
+function M.assumeRole(options)
+  options = check(options, {
+    credentials = SOURCE,
+    roleArn = TEXT,
+    roleSessionName = TEXT,
+    durationSeconds = NUMBER,
+    policy = TEXT,
+    externalId = TEXT,
+    endpoint = TEXT,
+  }, 2)
+  local sts = require "qcimage.credentials.sts"
+  local role = {}
+  for name, value in pairs(options) do
+    role[name] = value
+  end
+  local name, problem = sts.fault(role)
+  if not problem and role.endpoint then
+    name = "endpoint"
+    role.endpoint, problem = sts.endpoint(role.endpoint)
+  end
+  if problem then
+    error(("option %s %s"):format(name, problem), 2)
+  end
+  local source = options.credentials or M.environment()
+  if type(source) == "table" then
+    source = explicit.new(source)
+  else
+    source = flights.shared(source)
+  end
+  return keys.own(require("qcimage.credentials.assumerole").over(source, role))
+end
+
+--- A source of others: the first that has keys is kept to.
+---@param sources function[]
+---@return function
+function M.chain(sources)
+  if type(sources) ~= "table" or #sources == 0 then
+    error("the sources must be a list of functions", 2)
+  end
+  local copy = {}
+  for i, source in ipairs(sources) do
+    if type(source) ~= "function" then
+      error(("source %d of the chain must be a function, not a %s"):format(i, type(source)), 2)
+    end
+    copy[i] = flights.shared(source)
+  end
+  return keys.own(require("qcimage.credentials.chain").new(copy))
+end
+
+--- A client's source, made of its options and environment.
+---@param options table checked
+---@param environment table<string, string>
+---@param services {metadata: qcimage.Metadata|nil, stsEndpoint: string|nil}
+---@return fun(context: table|nil): qcimage.Credentials|nil, qcimage.Error|nil
+---@return boolean|nil isFixed it gives the same at each question, and needs no context
+function M.provider(options, environment, services)
+  local source = options.credentials
+  if type(source) == "function" then
+    return flights.shared(source)
+  elseif source or options.secretId or options.secretKey or options.token then
+    return explicit.new(source or options), true
+  end
+  return require("qcimage.credentials.chain").default(environment, {
+    profile = options.profile,
+    isEager = isEager,
+    metadata = services.metadata,
+    stsEndpoint = services.stsEndpoint,
+    pause = pause,
+  })
+end
 
 return M

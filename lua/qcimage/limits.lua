@@ -45,6 +45,10 @@ return {
   poolIdle = 30,
   longestPoolIdle = 60,
 
+  -- Of the metadata service, which is near or not there at all: seconds, and bytes of an answer.
+  metadataConnectTimeout = 1,
+  metadataBytes = 64 * 1024,
+
   maxAttempts = 3,
   -- More attempts than this are a mistake, whatever the wait between them.
   mostAttempts = 100,

@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
+local files = require "qcimage.credentials.textfile"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
@@ -12,6 +13,9 @@ local text = require "qcimage.text"
 ---@field secretKey string|nil
 ---@field token string|nil of temporary keys
 ---@field credentials table|function|nil secretId, secretKey and token, or what returns them at each call
+---@field profile string|nil a profile of tccli's, or a section of ~/.tencentcloud/credentials
+---@field metadata string|false|nil URL of the metadata service; false: it is not asked
+---@field stsEndpoint string|nil URL of another Security Token Service
 ---@field region string|nil
 ---@field apiVersion "2.0"|"3.0"|nil
 ---@field endpoint string|nil URL of another host
@@ -81,6 +85,25 @@ local function proxy(value) -- "" is none
   return type(value) == "string" and not value:find(text.CONTROL), "must be a URL without control characters"
 end
 
+local function profileName(value)
+  if type(value) ~= "string" then
+    return false, "must be text"
+  end
+  return files.isName(value), "must be a name: not empty, no path, no control characters"
+end
+
+local function isUrl(value)
+  local parsed, problem = endpoints.parse(type(value) == "string" and value or "")
+  return parsed ~= nil and parsed.version == nil, problem or "must have no path"
+end
+
+local function urlOrFalse(value)
+  if value == false then
+    return true
+  end
+  return isUrl(value)
+end
+
 local function secret(value) -- the credentials' own check says more, without raising
   return type(value) == "string", "must be text"
 end
@@ -132,6 +155,9 @@ M.client = {
   secretKey = secret,
   token = secret,
   credentials = provider,
+  profile = profileName,
+  metadata = urlOrFalse,
+  stsEndpoint = isUrl,
   region = plainText,
   apiVersion = oneOf("2.0", "3.0"),
   endpoint = plainText,
@@ -169,7 +195,8 @@ M.call = {
 
 -- Options of a client that another one leaves without effect.
 local BESIDE = {
-  credentials = { "secretId", "secretKey", "token" },
+  credentials = { "secretId", "secretKey", "token", "profile" },
+  secretId = { "profile" },
   transport = { "caFile", "connectTimeout", "maxResponseBytes", "poolIdle", "poolSize", "proxy", "verify" },
 }
 
@@ -244,6 +271,43 @@ local ONLY = {
   { "language", nil, "3.0", "API 2.0 has no language parameter" },
 }
 
+-- An option, or else what the environment says: the value, how messages call it, and the variable where it is one.
+local function setting(options, environment, option, variable)
+  if options[option] ~= nil then
+    return options[option], "option " .. option
+  elseif environment[variable] and environment[variable] ~= "" then
+    return environment[variable], variable, variable
+  end
+end
+
+local PLAIN = " is plain http to another machine; use https, or set the option allowPlainHttp"
+
+local function isTooPlain(endpoint, options)
+  return endpoint.scheme == "http" and not endpoints.isLoopback(endpoint.host) and not options.allowPlainHttp
+end
+
+--- Settles where the services are that give keys.
+---@param options table checked
+---@param environment table<string, string>
+---@return {metadata: string|false|nil, sts: string|nil}|nil URLs; false: the metadata service is not asked
+---@return string|nil problem with the option's or variable's name in front
+---@return string|nil variable the environment's variable at fault, nil where an option is
+function M.services(options, environment)
+  local metadata, metadataName, metadataVariable = setting(options, environment, "metadata", "QCIMAGE_METADATA")
+  local sts, name, variable = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
+  if metadata == "off" then
+    metadata = false
+  end
+  if metadata and not isUrl(metadata) then
+    return nil, metadataName .. ' must be a URL without a path, or "off"', metadataVariable
+  elseif sts and not isUrl(sts) then
+    return nil, name .. " must be a URL without a path", variable
+  elseif sts and isTooPlain(endpoints.parse(sts), options) then
+    return nil, name .. PLAIN, variable
+  end
+  return { metadata = metadata and metadata:gsub("/$", "") or metadata, sts = sts }
+end
+
 --- Settles version and endpoint from options and environment.
 ---@param options table checked
 ---@param environment table<string, string>
@@ -252,11 +316,7 @@ local ONLY = {
 ---@return string|nil variable the environment's variable at fault, nil where an option is
 function M.target(options, environment)
   local function source(option, variable)
-    if options[option] ~= nil then
-      return options[option], "option " .. option
-    elseif environment[variable] and environment[variable] ~= "" then
-      return environment[variable], variable, variable
-    end
+    return setting(options, environment, option, variable)
   end
 
   local version, versionName, versionVariable = source("apiVersion", "QCIMAGE_API_VERSION")
@@ -271,10 +331,8 @@ function M.target(options, environment)
     if not endpoint then
       return nil, urlName .. " " .. problem, urlVariable
     end
-    if endpoint.scheme == "http" and not endpoints.isLoopback(endpoint.host) and not options.allowPlainHttp then
-      return nil,
-        urlName .. " is plain http to another machine; use https, or set the option allowPlainHttp",
-        urlVariable
+    if isTooPlain(endpoint, options) then
+      return nil, urlName .. PLAIN, urlVariable
     end
     if endpoint.version and version and endpoint.version ~= version then
       return nil,

@@ -80,6 +80,7 @@ function M.context(world)
     if world.sleep then
       world.sleep(seconds)
     end
+    return true
   end
   local times = {}
   function context.metadata(request, seconds)

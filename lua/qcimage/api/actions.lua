@@ -5,6 +5,8 @@
 --- Fields of an action:
 ---   name        the API's name, set below from its key
 ---   host        API 2.0 only: first label of the host (HOST.api.qcloud.com), "image" by default
+---   service     API 3.0 only: "sts", or absent for CVM
+---   unsigned    name on the wire of the parameter that stands in place of a signature
 ---   params      parameters by their camelCase name
 ---   repeatable  true: the same call twice leaves what one leaves; absent means no
 ---   reads       true: changes nothing
@@ -298,6 +300,44 @@ M["3.0"] = {
       dryRun = BOOLEAN,
       roleName = TEXT,
     },
+  },
+}
+
+--------------------------------------------------------------------------------
+-- API 3.0, sts, version 2018-08-13: who one is, and keys of other identities.
+-- cloud.tencent.com/document/api/1312/48197, /73068 and /61556
+
+local SESSION = with(ID, { max = 128 })
+local DURATION = { type = "integer", min = 0, max = 43200 }
+
+M["3.0"].GetCallerIdentity = { service = "sts", repeatable = true, reads = true, params = {} }
+M["3.0"].AssumeRole = {
+  service = "sts",
+  repeatable = true,
+  reads = true,
+  params = {
+    roleArn = ID,
+    roleSessionName = SESSION,
+    durationSeconds = DURATION,
+    policy = TEXT,
+    externalId = TEXT,
+    tags = { type = "objects", fields = { key = TEXT, value = TEXT } },
+    sourceIdentity = TEXT,
+    serialNumber = TEXT,
+    tokenCode = TEXT,
+  },
+}
+M["3.0"].AssumeRoleWithWebIdentity = {
+  service = "sts",
+  unsigned = "WebIdentityToken",
+  repeatable = true,
+  reads = true,
+  params = {
+    providerId = ID,
+    webIdentityToken = ID,
+    roleArn = ID,
+    roleSessionName = SESSION,
+    durationSeconds = DURATION,
   },
 }
 

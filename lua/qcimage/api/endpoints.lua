@@ -101,7 +101,7 @@ end
 ---@param action table from actions.lua
 ---@return qcimage.Endpoint
 function M.default(version, action)
-  local host = version == "3.0" and "cvm.tencentcloudapi.com"
+  local host = version == "3.0" and (action.service or "cvm") .. ".tencentcloudapi.com"
     or (action.host or "image") .. ".api.qcloud.com"
   return { scheme = "https", host = host, authority = host, hostHeader = host, isDefault = true }
 end

@@ -8,6 +8,7 @@ local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.call.httpdate"
+local identity = require "qcimage.call.identity"
 local limits = require "qcimage.limits"
 local look = require "qcimage.call.imagestate"
 local prepare = require "qcimage.call.prepare"
@@ -26,24 +27,6 @@ local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\
 -- What a function of the caller's says, without the secrets that are known by then.
 local function without(call, said)
   return call.credentials and redact.call(said, call.credentials) or said
-end
-
--- The credentials of the next attempt, which may be others than the last one had. Returns nil, or an error.
-local function authenticate(call)
-  local client, name = call.client, call.action.name
-  local given, problem, field = call.fresh, nil, nil
-  call.fresh = nil
-  if not given then
-    given, problem, field = client.provider(call.deadline - core.monotonic())
-  end
-  if not given then
-    return errors.notSent("credentials", ("%s: %s"):format(name, without(call, problem)), field)
-  end
-  local signer, fault = client.signerOf(given)
-  if not signer then
-    return errors.notSent("unsupported", ("%s: %s"):format(name, fault))
-  end
-  call.credentials, call.signer = given, signer
 end
 
 -- The time and, in API 2.0, the nonce of the next attempt. Returns nil, or an error.
@@ -79,7 +62,7 @@ end
 ---@return qcimage.Error|nil err
 function M.build(call)
   local client = call.client
-  local err = not client.closed and (authenticate(call) or stamp(call))
+  local err = not client.closed and (identity.authenticate(call) or stamp(call))
   if client.closed then -- before, or by what was asked
     err = errors.notSent("unsupported", call.action.name .. ": the client is closed")
   end
@@ -215,20 +198,6 @@ local function finish(call, err)
   return nil, message, err
 end
 
--- Whether the credentials function gives others after a token was refused; the next attempt takes those.
-local function renew(call)
-  if call.renewed or not call.client.asksForCredentials then
-    return false
-  end
-  call.renewed = true
-  local last, given = call.credentials, call.client.provider(call.deadline - core.monotonic())
-  if not given then
-    return false
-  end
-  call.fresh = given
-  return given.secretId ~= last.secretId or given.secretKey ~= last.secretKey or given.token ~= last.token
-end
-
 -- Seconds to wait before another attempt; or nil, and what to add to the message.
 local function decide(call, err, clockCorrected)
   local client = call.client
@@ -241,7 +210,7 @@ local function decide(call, err, clockCorrected)
     random = client.random(),
     retryAfter = err.retryAfter,
     clockCorrected = clockCorrected,
-    renewed = err.retry == "renew" and #call.attempts < call.maxAttempts and renew(call),
+    renewed = err.retry == "renew" and #call.attempts < call.maxAttempts and identity.renew(call),
   })
   if wait then
     client.tokens, call.cost = client.tokens - cost, cost
@@ -285,7 +254,7 @@ function M.attempt(call)
   local client = call.client
   while true do
     local request
-    local err = turn.await(call)
+    local err = client.options.limiter and identity.locate(call) or turn.await(call) -- places are a region's
     if not err then
       request, err = M.build(call)
     end
@@ -338,7 +307,7 @@ function M.run(client, name, params, options)
   if not call then
     return errors.fail(err)
   elseif options.waitForState then
-    err = look.awaitState(call, options, M.run)
+    err = identity.locate(call) or look.awaitState(call, options, M.run)
     if err then
       return errors.fail(err)
     end

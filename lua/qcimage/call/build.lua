@@ -9,8 +9,13 @@ local M = {}
 
 local FORM = "application/x-www-form-urlencoded"
 local JSON = "application/json; charset=utf-8"
-local SERVICE = "cvm" -- whatever the host is called
-local VERSION = "2017-03-12"
+-- Names in the signature's scope, whatever the host is called, and versions.
+local CVM, CVM_VERSION = "cvm", "2017-03-12"
+local VERSIONS = { sts = "2018-08-13" }
+
+-- What stands for a signature where none is due.
+local UNSIGNED = "SKIP"
+
 local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
 local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
@@ -134,18 +139,21 @@ local function build3(call)
   if not payload then
     return nil, "the parameters cannot be written as JSON: " .. problem
   end
-  local endpoint = call.endpoint
-  local authorization, stages = call.signer:tc3(
-    call.time,
-    SERVICE,
-    "POST",
-    endpoint.hostHeader,
-    "",
-    JSON,
-    payload,
-    nil,
-    call.stages
-  )
+  local endpoint, service = call.endpoint, call.action.service
+  local authorization, stages = UNSIGNED, {}
+  if not call.action.unsigned then
+    authorization, stages = call.signer:tc3(
+      call.time,
+      service or CVM,
+      "POST",
+      endpoint.hostHeader,
+      "",
+      JSON,
+      payload,
+      nil,
+      call.stages
+    )
+  end
   if not authorization then
     return nil, stages, nil, "unsupported"
   end
@@ -157,7 +165,7 @@ local function build3(call)
       ["Content-Type"] = JSON,
       Authorization = authorization,
       ["X-TC-Action"] = call.action.name,
-      ["X-TC-Version"] = VERSION,
+      ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
       ["X-TC-Timestamp"] = ("%d"):format(call.time),
       ["X-TC-Region"] = call.region,
       ["X-TC-Token"] = call.credentials.token,
@@ -186,7 +194,7 @@ end
 ---@field endpoint qcimage.Endpoint
 ---@field region string
 ---@field credentials {secretId: string, token: string|nil}
----@field signer userdata
+---@field signer userdata|nil nil: the action is not signed
 ---@field signatureMethod "HmacSHA256"|"HmacSHA1"
 ---@field language string|nil
 ---@field userAgent string
@@ -233,9 +241,9 @@ end
 
 --- The signature in a text that ends with it, so that it can be kept out of messages.
 ---@param carrier string an Authorization header, a form or a URL
----@return string
+---@return string "" where there is none
 function M.signature(carrier)
-  return (carrier:match("Signature=([^&]*)$"):gsub("%%(%x%x)", function(digits)
+  return ((carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
   end))
 end

@@ -10,8 +10,9 @@ local MONTHS = {
 
 local SECONDS_PER_YEAR = 31556952 -- on average
 
--- Year, month, day as Unix time, by arithmetic: os.time knows only the host's time zone.
-local function timeOf(year, month, day, hour, minute, second)
+--- A time in UTC as Unix time, by arithmetic: os.time knows only the host's time zone.
+---@return integer seconds
+function M.timeOf(year, month, day, hour, minute, second)
   -- Years begin in March here, so that a leap day ends one.
   if month <= 2 then
     year, month = year - 1, month + 12
@@ -57,7 +58,7 @@ function M.parse(value, now)
         end
       end
       local hour, minute, second = tonumber(parts[clock]), tonumber(parts[clock + 1]), tonumber(parts[clock + 2])
-      return timeOf(year, month, tonumber(parts[form.day]), hour, minute, second)
+      return M.timeOf(year, month, tonumber(parts[form.day]), hour, minute, second)
     end
   end
   return nil

@@ -22,7 +22,7 @@ local M = {}
 ---@field values table the parameters as they travel
 ---@field method "GET"|"POST"
 ---@field endpoint qcimage.Endpoint
----@field region string as it travels
+---@field region string as it travels; where nothing named it, set in identity.lua
 ---@field signatureMethod "HmacSHA256"|"HmacSHA1"
 ---@field language string|nil
 ---@field userAgent string
@@ -32,15 +32,16 @@ local M = {}
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried
 ---@field hookError string|nil what onAttempt threw first
+--- Of each attempt, set in identity.lua:
+---@field credentials qcimage.Credentials
+---@field signer userdata|nil
 --- Of each attempt, set by build in attempts.lua:
----@field credentials table
----@field signer userdata
 ---@field now number the client's clock
 ---@field offset number what was added to it
 ---@field time integer what was signed
 ---@field nonce string|nil
 ---@field redact fun(foreign: string): string
---- What the attempts so far tell, set in attempts.lua and clock.lua:
+--- What the attempts so far tell, set in attempts.lua, identity.lua and clock.lua:
 ---@field mayHaveHappened boolean|nil an attempt's fate is unknown
 ---@field wasRefused boolean|nil an attempt was sent, and refused
 ---@field fresh table|nil credentials that the next attempt takes
@@ -107,12 +108,6 @@ function M.call(client, name, params, options)
     return nil, wanted
   end
   local region = options.region or client.region
-  if not region then
-    local message = name
-      .. ": no region: looked at the option region (not given)"
-      .. " and at the environment (TENCENTCLOUD_REGION is not set)"
-    return nil, errors.notSent("parameter", message, "region")
-  end
   return {
     client = client,
     version = version,
@@ -120,8 +115,9 @@ function M.call(client, name, params, options)
     wanted = wanted,
     values = values,
     method = client.options.method or "POST",
-    endpoint = client.endpoint or endpoints.default(version, action),
-    region = endpoints.region(region, version),
+    endpoint = (action.service and client.stsEndpoint or not action.service and client.endpoint)
+      or endpoints.default(version, action),
+    region = region and endpoints.region(region, version),
     signatureMethod = client.options.signatureMethod or "HmacSHA256",
     language = client.options.language,
     userAgent = client.userAgent,

@@ -4,6 +4,7 @@
 local keys = require "qcimage.credentials.keys"
 local refresh = require "qcimage.credentials.refresh"
 local sts = require "qcimage.credentials.sts"
+local text = require "qcimage.text"
 
 local M = {}
 
@@ -18,39 +19,27 @@ local M = {}
 ---@field serviceEndpoint string|nil the keys' `endpoint`
 ---@field names table<string, string>|nil how messages call the fields
 
--- The first that is wrong with a role, as an error.
-local function fault(role)
-  local names = role.names or {}
-  local problem = sts.refusal(role.roleArn, sts.arnProblem(role.roleArn), names.roleArn or "roleArn")
-  if not problem and role.roleSessionName ~= nil then
-    local name = role.roleSessionName
-    problem = sts.refusal(name, sts.sessionProblem(name), names.roleSessionName or "roleSessionName")
-  end
-  return problem
-end
-
 --- A source that assumes a role.
 ---@param source qcimage.CredentialsSource gives the keys that sign the question
 ---@param role qcimage.Role
 ---@return qcimage.CredentialsSource
 function M.over(source, role)
-  local err = fault(role)
-  if err then
+  local field, fault = sts.fault(role)
+  if fault then
+    local name = role.names and role.names[field] or field
     return function()
-      return nil, err
+      return keys.none(("%s %s; it is %s"):format(name, fault, text.show(role[field])), true, name)
     end
   end
   return refresh.new(function(context)
     local credentials, problem = sts.ask(context, "AssumeRole", {
-      RoleArn = role.roleArn,
-      RoleSessionName = role.roleSessionName or sts.sessionName(context),
-      DurationSeconds = role.durationSeconds,
-      Policy = role.policy,
-      ExternalId = role.externalId,
+      roleArn = role.roleArn,
+      roleSessionName = role.roleSessionName or sts.sessionName(context),
+      durationSeconds = role.durationSeconds,
+      policy = role.policy,
+      externalId = role.externalId,
     }, {
-      source = function(inner)
-        return keys.ask(source, inner)
-      end,
+      source = source,
       endpoint = role.endpoint,
     }, role.region)
     if credentials then

@@ -12,32 +12,25 @@
 --- TKE's) must be usable, else that is the error; what nobody named is passed over, and its reason kept.
 --- Part of qcimage, see LICENSE.
 
-local cvm = require "qcimage.credentials.cvm"
 local environments = require "qcimage.credentials.environment"
-local file = require "qcimage.credentials.file"
 local keys = require "qcimage.credentials.keys"
-local oidc = require "qcimage.credentials.oidc"
-local tccli = require "qcimage.credentials.tccli"
 
 local M = {}
 
---- Names of the variables that a snapshot of the environment must hold, beside those of the sources.
-M.VARIABLES = { "HOME", "TCCLI_PROFILE", "TENCENTCLOUD_CREDENTIALS_FILE" }
-
 --- Makes a source of others, in their order. Once one has given keys, only that one is asked: a failure of it must not
 --- become another identity.
----@param sources function[] sources of ours, or functions of the caller's that give keys, or nil and a text
+---@param sources qcimage.CredentialsSource[]
 ---@param prefix string|nil begins the error that lists why none had keys
 ---@return qcimage.CredentialsSource
 function M.new(sources, prefix)
   local settled
   return function(context)
     if settled then
-      return keys.ask(settled, context)
+      return settled(context)
     end
     local reasons = {}
     for _, source in ipairs(sources) do
-      local credentials, err = keys.ask(source, context)
+      local credentials, err = source(context)
       if credentials then
         settled = source
         return credentials
@@ -54,7 +47,7 @@ end
 ---@field profile string|nil option of that name
 ---@field isEager boolean|nil read files now, and not again
 ---@field metadata qcimage.Metadata|nil
----@field stsEndpoint string|nil
+---@field stsEndpoint string|nil URL; it goes before what a profile names
 ---@field pause fun(seconds: number)|nil between two looks at a file that is being written
 
 local function nonEmpty(value)
@@ -63,6 +56,7 @@ end
 
 -- The sources of files: with a profile its section and its files of tccli's, else the defaults.
 local function addFiles(sources, environment, settings, profile, nameOf)
+  local file, tccli = require "qcimage.credentials.file", require "qcimage.credentials.tccli"
   local home = nonEmpty(environment.HOME)
   local named = environment.TENCENTCLOUD_CREDENTIALS_FILE
   local function add(path, isNamed)
@@ -73,7 +67,6 @@ local function addFiles(sources, environment, settings, profile, nameOf)
       isNamed = isNamed,
       isProfile = profile ~= nil,
       isEager = settings.isEager,
-      stsEndpoint = settings.stsEndpoint,
     }
   end
   if named == "" then
@@ -102,6 +95,7 @@ end
 ---@param environment table<string, string> a snapshot
 ---@param settings qcimage.ChainSettings
 ---@return qcimage.CredentialsSource
+---@return boolean|nil isFixed it gives the same at each question, and needs no context
 function M.default(environment, settings)
   local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
   local profile = settings.profile or nonEmpty(environment.TCCLI_PROFILE)
@@ -110,17 +104,14 @@ function M.default(environment, settings)
     addFiles(sources, environment, settings, profile, nameOf)
     return M.new(sources, ("no credentials for the profile %s (%s): "):format(profile, nameOf))
   end
-  sources[1] = environments.new(environment, settings)
-  if environments.isNamed(environment) then -- it has keys, or the error
-    return sources[1]
+  if environments.isNamed(environment) then -- it has keys, or the error; the others are not even loaded
+    return environments.new(environment)
   end
+  sources[1] = environments.new(environment)
   addFiles(sources, environment, settings)
-  sources[#sources + 1] = oidc.new(environment, settings)
-  sources[#sources + 1] = cvm.new(settings.metadata)
-  return M.new(
-    sources,
-    "no credentials: the options secretId, secretKey and credentials are not given; "
-  )
+  sources[#sources + 1] = require("qcimage.credentials.oidc").new(environment)
+  sources[#sources + 1] = require("qcimage.credentials.cvm").new(settings.metadata)
+  return M.new(sources, "no credentials: the options secretId, secretKey and credentials are not given; ")
 end
 
 return M

@@ -11,9 +11,6 @@ local ROLE, SESSION = "TENCENTCLOUD_ROLE_ARN", "TENCENTCLOUD_ROLE_SESSION_NAME"
 -- Names that others use: tccli; the Node SDK; the Terraform provider.
 local TOKENS = { "TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN" }
 
---- Names of the variables that a snapshot must hold.
-M.VARIABLES = { ID, KEY, TOKENS[1], TOKENS[2], TOKENS[3], ROLE, SESSION }
-
 local function nonEmpty(value)
   return value ~= "" and value or nil
 end
@@ -25,22 +22,33 @@ function M.isNamed(environment)
   return (nonEmpty(environment[ID]) or nonEmpty(environment[KEY]) or nonEmpty(environment[ROLE])) ~= nil
 end
 
+-- What the environment lacks of a pair of keys, and the first name that it lacks; or nothing.
 local function missing(environment)
-  local list = {}
+  local lacks, has = {}, {}
   for _, name in ipairs { ID, KEY } do
-    if not nonEmpty(environment[name]) then
-      list[#list + 1] = ("%s is %s"):format(name, environment[name] and "empty" or "not set")
+    if nonEmpty(environment[name]) then
+      has[#has + 1] = name
+    else
+      lacks[#lacks + 1] = ("%s is %s"):format(name, environment[name] and "empty" or "not set")
     end
   end
-  return #list > 0 and table.concat(list, ", ") or nil
+  for _, name in ipairs { ROLE, TOKENS[1], TOKENS[2], TOKENS[3] } do
+    if nonEmpty(environment[name]) then
+      has[#has + 1] = name
+    end
+  end
+  if #lacks > 0 then
+    local message = "the environment: " .. table.concat(lacks, ", ")
+    return #has > 0 and ("%s, though %s is set"):format(message, has[1]) or message, lacks[1]:match "^%S+"
+  end
 end
 
 --- A source of the variables. With TENCENTCLOUD_ROLE_ARN (tccli's, as is TENCENTCLOUD_ROLE_SESSION_NAME) the keys
 --- assume that role.
 ---@param environment table<string, string>
----@param settings {stsEndpoint: string|nil}|nil
 ---@return qcimage.CredentialsSource
-function M.new(environment, settings)
+---@return boolean|nil isFixed it gives the same at each question, and needs no context
+function M.new(environment)
   local names = { secretId = ID, secretKey = KEY }
   local given = { secretId = environment[ID], secretKey = environment[KEY] }
   for _, name in ipairs(TOKENS) do
@@ -50,12 +58,9 @@ function M.new(environment, settings)
     end
   end
   local credentials, err
-  local absent = missing(environment)
+  local absent, name = missing(environment)
   if absent then
-    local also = nonEmpty(environment[ROLE]) and ROLE or names.token
-    local message = ("the environment: %s%s"):format(absent, also and (", but %s is set"):format(also) or "")
-    local half = given.secretKey and nonEmpty(given.secretId) and KEY or ID
-    credentials, err = keys.none(message, M.isNamed(environment), half)
+    credentials, err = keys.none(absent, M.isNamed(environment), name)
   else
     credentials, err = keys.check(given, names, true)
   end
@@ -63,13 +68,12 @@ function M.new(environment, settings)
     return credentials, err
   end
   if not credentials or not nonEmpty(environment[ROLE]) then
-    return fixed
+    return fixed, true
   end
   -- loaded for those who need it
   return require("qcimage.credentials.assumerole").over(fixed, {
     roleArn = environment[ROLE],
     roleSessionName = nonEmpty(environment[SESSION]),
-    endpoint = settings and settings.stsEndpoint,
     names = { roleArn = ROLE, roleSessionName = SESSION },
   })
 end

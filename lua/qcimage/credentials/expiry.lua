@@ -1,22 +1,9 @@
 --- expiry.lua - when temporary keys end, from the two fields that answers have for it.
 --- Pure. Part of qcimage, see LICENSE.
 
-local M = {}
+local httpdate = require "qcimage.call.httpdate"
 
--- Days from 1970-01-01, by arithmetic: os.time knows only the host's time zone. Years begin in March here, so that a
--- leap day ends one.
-local function days(year, month, day)
-  if month <= 2 then
-    year, month = year - 1, month + 12
-  end
-  return 365 * year
-    + math.floor(year / 4)
-    - math.floor(year / 100)
-    + math.floor(year / 400)
-    + math.floor((153 * (month - 3) + 2) / 5)
-    + day
-    - 719469
-end
+local M = {}
 
 -- "2023-11-14T22:13:20Z", which is UTC.
 local function parse(value)
@@ -24,10 +11,14 @@ local function parse(value)
   if not year or tonumber(month) < 1 or tonumber(month) > 12 then
     return nil
   end
-  return days(tonumber(year), tonumber(month), tonumber(day)) * 86400
-    + tonumber(hour) * 3600
-    + tonumber(minute) * 60
-    + tonumber(second)
+  return httpdate.timeOf(
+    tonumber(year),
+    tonumber(month),
+    tonumber(day),
+    tonumber(hour),
+    tonumber(minute),
+    tonumber(second)
+  )
 end
 
 --- The end of temporary keys. ExpiredTime counts where both are there: it leaves no question of zone.

@@ -24,14 +24,13 @@ M.IN_HOME, M.FOR_ALL = "/.tencentcloud/credentials", "/etc/tencentcloud/credenti
 ---@field isNamed boolean|nil somebody named the file
 ---@field isProfile boolean|nil somebody named the section: once it is there, no other source may stand in for it
 ---@field isEager boolean|nil read the file now, and not again
----@field stsEndpoint string|nil
 
 local function nonEmpty(value)
   return value ~= "" and value or nil
 end
 
 -- What the section says, as a source; and whether that holds the keys itself.
-local function sourceOf(fields, shown, settings, final)
+local function sourceOf(fields, shown, final)
   local names = {}
   for field, key in pairs { secretId = "secret_id", secretKey = "secret_key", token = "token" } do
     names[field] = ("%s: %s"):format(shown, key)
@@ -51,7 +50,6 @@ local function sourceOf(fields, shown, settings, final)
   return require("qcimage.credentials.assumerole").over(fixed, {
     roleArn = fields.role_arn,
     roleSessionName = nonEmpty(fields.role_session_name),
-    endpoint = settings.stsEndpoint,
     region = credentials.region,
     names = { roleArn = shown .. ": role_arn", roleSessionName = shown .. ": role_session_name" },
   }),
@@ -75,7 +73,7 @@ local function load(settings)
       return keys.none(("%s %s"):format(shown, problem), final)
     end, true
   end
-  return sourceOf(fields, shown, settings, final)
+  return sourceOf(fields, shown, final)
 end
 
 --- A source of a file's section.

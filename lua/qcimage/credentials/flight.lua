@@ -2,6 +2,7 @@
 --- Waits only by the context's sleep. Part of qcimage, see LICENSE.
 
 local keys = require "qcimage.credentials.keys"
+local limits = require "qcimage.limits"
 
 local M = {}
 
@@ -48,6 +49,18 @@ function M.new(ask, longest)
     end
     return flight.answer, flight.err
   end
+end
+
+--- A source as its users ask it: a function of the caller's once by all that come while it is asked.
+---@param source function ours, or the caller's
+---@return qcimage.CredentialsSource
+function M.shared(source)
+  if keys.isOwn(source) then
+    return source
+  end
+  return M.new(function(context)
+    return keys.ask(source, context)
+  end, limits.credentialsWait)
 end
 
 return M

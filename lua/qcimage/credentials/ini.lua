@@ -5,18 +5,14 @@
 --- turns a key of digits into a number, passes over indented lines, "\r" and remarks behind a section's name stay in
 --- the way, of two keys the last wins without a word, a line before the first section throws, and no fault has a line.
 
+local lower = require("qcimage.text").lower
+
 local M = {}
 
 -- In a time that grows with the length alone, which "^[ \t]*(.-)[ \t]*$" does not.
 local function trim(value)
   local first = value:find "[^ \t]"
   return first and value:match("^.*[^ \t]", first) or ""
-end
-
-local function lower(word) -- by bytes, whatever the locale
-  return (word:gsub("[A-Z]", function(letter)
-    return string.char(letter:byte() + 32)
-  end))
 end
 
 -- The value without what surrounds it: quotes, or a remark behind white space, which no key has in it. Nil: a quote

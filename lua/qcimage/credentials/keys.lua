@@ -3,7 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.errors"
-local text = require "qcimage.text"
+local protect = require "qcimage.protect"
 
 local M = {}
 
@@ -18,7 +18,7 @@ local M = {}
 ---@class qcimage.CredentialsContext what a client tells a source with each question
 ---@field now fun(): number Unix seconds, as the service counts them
 ---@field monotonic fun(): number seconds
----@field sleep fun(seconds: number)
+---@field sleep fun(seconds: number): boolean|nil, string|nil nil and a message where nothing can wait
 ---@field random fun(): number from 0 to below 1
 ---@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
 ---@field secondsLeft number of the call that asks
@@ -41,6 +41,9 @@ local Credentials = {
 
 -- Bytes: the largest that STS documents (cloud.tencent.com/document/api/1312/48195, "Credentials").
 local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
+
+-- As other clouds call the token: without it the service would refuse the key.
+local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
 
 -- Says what is wrong with a secret, never what it is.
 local function fault(value, field)
@@ -85,6 +88,11 @@ function M.check(given, names, final)
   if token == "" or type(token) == "userdata" then
     token = nil
   end
+  for _, other in ipairs(OTHER_NAMES) do
+    if token == nil and given[other] ~= nil then
+      return M.none(("token is not given, but %s is; name it token"):format(other), final, "token")
+    end
+  end
   local values = { secretId = given.secretId, secretKey = given.secretKey, token = token }
   for _, field in ipairs { "secretId", "secretKey", "token" } do
     local problem = (field ~= "token" or token ~= nil) and fault(values[field], field)
@@ -98,13 +106,15 @@ function M.check(given, names, final)
 end
 
 --- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
----@param source function
+---@param source function it may throw, and yield
 ---@param context qcimage.CredentialsContext
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.ask(source, context)
-  local given, problem = source(context)
-  if type(given) == "table" then
+  local ok, given, problem = protect.call(source, context)
+  if not ok then
+    return M.none("the credentials provider threw: " .. protect.message(given))
+  elseif type(given) == "table" then
     if getmetatable(given) == Credentials then
       return given
     end
@@ -112,7 +122,23 @@ function M.ask(source, context)
   elseif type(problem) == "table" and problem.kind == "credentials" then
     return nil, problem
   end
-  return M.none("the credentials provider gave none: " .. text.clean(tostring(problem or "no message")))
+  return M.none("the credentials provider gave none: " .. protect.message(problem or "no message"))
+end
+
+local ours = setmetatable({}, { __mode = "k" })
+
+--- Marks a source as one of ours, which shares its own questions and checks what it gives.
+---@param source qcimage.CredentialsSource
+---@return qcimage.CredentialsSource
+function M.own(source)
+  ours[source] = true
+  return source
+end
+
+---@param source function
+---@return boolean
+function M.isOwn(source)
+  return ours[source] == true
 end
 
 --- Whether two are the same keys.

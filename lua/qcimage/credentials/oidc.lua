@@ -13,8 +13,8 @@ local M = {}
 local REGION, PROVIDER = "TKE_REGION", "TKE_PROVIDER_ID"
 local FILE, ROLE = "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN"
 
---- Names of the variables that a snapshot of the environment must hold. The cluster sets all of them.
-M.VARIABLES = { REGION, PROVIDER, FILE, ROLE }
+-- The cluster sets all of them.
+local VARIABLES = { REGION, PROVIDER, FILE, ROLE }
 
 local LONGEST_TOKEN = 16 * 1024 -- bytes
 
@@ -34,25 +34,25 @@ end
 -- What the variables lack, as an error; final when one of them is there.
 local function fault(environment)
   local missing = {}
-  for _, name in ipairs(M.VARIABLES) do
+  for _, name in ipairs(VARIABLES) do
     if environment[name] == nil or environment[name] == "" then
       missing[#missing + 1] = name
     end
   end
-  if #missing == #M.VARIABLES then
+  if #missing == #VARIABLES then
     return select(2, keys.none("TKE: no variable of it is set (TKE_ROLE_ARN, ...)"))
   elseif #missing > 0 then
     local message = ("TKE: %s not set, though others of its variables are"):format(table.concat(missing, ", "))
     return select(2, keys.none(message, true, missing[1]))
   end
-  return sts.refusal(environment[ROLE], sts.arnProblem(environment[ROLE]), ROLE)
+  local problem = sts.arnProblem(environment[ROLE])
+  return problem and select(2, keys.none(("%s %s"):format(ROLE, problem), true, ROLE))
 end
 
 --- A source of what a pod's environment names.
 ---@param environment table<string, string>
----@param settings {stsEndpoint: string|nil}|nil
 ---@return qcimage.CredentialsSource
-function M.new(environment, settings)
+function M.new(environment)
   local err = fault(environment)
   if err then
     return function()
@@ -65,14 +65,12 @@ function M.new(environment, settings)
       return nil, problem
     end
     return sts.ask(context, "AssumeRoleWithWebIdentity", {
-      ProviderId = environment[PROVIDER],
-      WebIdentityToken = token,
-      RoleArn = environment[ROLE],
-      RoleSessionName = sts.sessionName(context),
+      providerId = environment[PROVIDER],
+      webIdentityToken = token,
+      roleArn = environment[ROLE],
+      roleSessionName = sts.sessionName(context),
     }, {
-      endpoint = settings and settings.stsEndpoint,
       region = environment[REGION],
-      secret = token,
     }, environment[REGION])
   end, { name = "AssumeRoleWithWebIdentity", longest = sts.LONGEST, final = true })
 end

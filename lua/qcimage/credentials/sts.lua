@@ -1,11 +1,10 @@
 --- sts.lua - what the two sources share that ask the Security Token Service: its rules, its answer.
---- Sends nothing itself: the context's `call` signs, sends and tries again as any call of the client's does.
+--- Sends nothing itself: the context's `call` does, see caller.lua.
 --- Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local keys = require "qcimage.credentials.keys"
-local text = require "qcimage.text"
 
 local M = {}
 
@@ -13,7 +12,7 @@ local M = {}
 ---@field source qcimage.CredentialsSource|nil whose keys sign it; nil: not signed
 ---@field endpoint string|nil URL of another STS
 ---@field region string|nil
----@field secret string|nil a value among the parameters that no message may show
+---@field secondsLeft number|nil set below
 
 --- Seconds that a call may take, with its retries.
 M.LONGEST = 10
@@ -43,6 +42,19 @@ function M.sessionProblem(name)
   end
 end
 
+--- The first that is wrong with a role, if anything is.
+---@param role {roleArn: any, roleSessionName: any}
+---@return string|nil name of the field
+---@return string|nil problem
+function M.fault(role)
+  local problem = M.arnProblem(role.roleArn)
+  if problem then
+    return "roleArn", problem
+  end
+  problem = role.roleSessionName ~= nil and M.sessionProblem(role.roleSessionName) or nil
+  return problem and "roleSessionName", problem
+end
+
 --- A session's name where none is given. It tells nothing of the host or its user, whose names the rule may refuse.
 ---@param context qcimage.CredentialsContext
 ---@return string
@@ -68,13 +80,14 @@ end
 --- Asks for temporary keys.
 ---@param context qcimage.CredentialsContext
 ---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
----@param params table<string, any> by their names on the wire
+---@param params table<string, any> as actions.lua has them
 ---@param how qcimage.StsCall
 ---@param region string|nil region of the keys, where their source names one
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.ask(context, action, params, how, region)
   how.region = how.region or REGION
+  how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
   local result, err = context.call(action, params, how)
   if not result then
     if err.kind == "credentials" then
@@ -100,18 +113,6 @@ function M.ask(context, action, params, how, region)
     expires = expires,
     region = region,
   }, names, true)
-end
-
---- A name or an ARN of the caller's, checked.
----@param value any
----@param problem string|nil from arnProblem or sessionProblem
----@param name string how messages call it
----@return qcimage.Error|nil
-function M.refusal(value, problem, name)
-  if problem then
-    local _, err = keys.none(("%s %s; it is %s"):format(name, problem, text.show(value)), true, name)
-    return err
-  end
 end
 
 return M

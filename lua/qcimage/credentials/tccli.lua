@@ -21,12 +21,12 @@ local M = {}
 ---@field nameOf string|nil how messages call what named it
 ---@field isEager boolean|nil read the files now, and not again
 ---@field metadata qcimage.Metadata|nil for the login "cvm-role"
----@field stsEndpoint string|nil before what the profile names
+---@field stsEndpoint string|nil URL; it goes before what the profile names
 ---@field pause fun(seconds: number)|nil between two looks at a file that is being written
 
 -- tccli writes its files in place, without a lock (TencentCloud/tencentcloud-cli#109), so half of one may be seen: looks,
 -- and seconds between two.
-local LOOKS, PAUSE = 5, 0.05
+local LOOKS, PAUSE = 21, 0.01
 
 -- Logins whose keys stand in the file, and what renews those that end.
 local KINDS = { default = "", oauth = "tccli auth login", sso = "tccli sso login" }
@@ -58,13 +58,6 @@ end
 
 local function nonEmpty(value)
   return type(value) == "string" and value ~= "" and value or nil
-end
-
---- Whether a profile's name can be the name of a file.
----@param name string
----@return boolean
-function M.isProfileName(name)
-  return #name > 0 and #name <= 200 and not name:find "[/\\%z\1-\31\127]" and name ~= "." and name ~= ".."
 end
 
 -- An endpoint of the settings as a URL. Those that tccli writes for everybody say nothing.
@@ -206,7 +199,7 @@ end
 ---@return qcimage.CredentialsSource
 function M.new(profile)
   local name = profile.profile or "default"
-  if not M.isProfileName(name) then
+  if not textfile.isName(name) then
     local what = ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.show(name))
     return (failing(what, true))
   elseif not profile.home then

@@ -29,7 +29,6 @@ local SESSION = {
 local ARN = { type = "string", required = true }
 local SECONDS = { type = "integer", least = 0, most = M.LONGEST, code = "InvalidParameter.OverTimeError" }
 local TEXT = { type = "string" }
-local POLICY = { type = "string", most = 4096, code = "InvalidParameter.PolicyTooLong" }
 
 -- The name of a role of this account, in the three forms of its ARN.
 local function roleName(emulator, arn)
@@ -66,7 +65,7 @@ M.AssumeRole = {
     RoleArn = ARN,
     RoleSessionName = SESSION,
     DurationSeconds = SECONDS,
-    Policy = POLICY,
+    Policy = TEXT,
     ExternalId = TEXT,
     Tags = { type = "objects", fields = { Key = TEXT, Value = TEXT } },
     SourceIdentity = TEXT,
@@ -81,7 +80,7 @@ M.AssumeRoleWithWebIdentity = {
   secret = "WebIdentityToken",
   params = {
     ProviderId = { type = "string", required = true },
-    WebIdentityToken = { type = "string", required = true, most = 16384 },
+    WebIdentityToken = { type = "string", required = true },
     RoleArn = ARN,
     RoleSessionName = SESSION,
     DurationSeconds = SECONDS,

@@ -1,0 +1,61 @@
+--- context.lua - what a client lets its sources of credentials see of the world: clocks, waiting, the metadata service,
+--- calls of STS. Those are made as any call of the client's is: signed, sent and tried again by the same means, with other
+--- keys and to another host.
+--- Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local endpoints = require "qcimage.api.endpoints"
+local retry = require "qcimage.call.retry"
+
+local M = {}
+
+-- Options of the client's that its calls of STS have, too.
+local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt" }
+
+-- A time that an option may be.
+local SHORTEST = 0.001
+
+-- The `call` of a context.
+local function caller(client, run)
+  local options = {}
+  for _, name in ipairs(SHARED) do
+    options[name] = client.options[name]
+  end
+  return function(action, params, how)
+    local other = setmetatable({
+      version = "3.0",
+      provider = how.source,
+      asksForCredentials = true,
+      region = how.region,
+      stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
+      options = options,
+      tokens = retry.CAPACITY, -- what the service lacks, STS may have
+    }, { __index = client })
+    local result, _, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
+    client.offset = other.offset -- both services have the same clock
+    return result, err
+  end
+end
+
+--- Makes what the contexts of a client's calls have in common, as their metatable; see qcimage.CredentialsContext.
+---@param client table
+---@param parts {metadata: function, canWait: boolean, run: function} run: that of attempts.lua
+---@return table
+function M.new(client, parts)
+  local world = {
+    monotonic = core.monotonic,
+    sleep = client.sleep,
+    random = client.random,
+    canWait = parts.canWait,
+    metadata = parts.metadata,
+    call = caller(client, parts.run),
+  }
+  function world.now()
+    local now = client.clock()
+    return (type(now) == "number" and now or core.time()) + client.offset -- a clock that fails is told by the call
+  end
+  world.__index = world
+  return world
+end
+
+return M
