@@ -57,7 +57,13 @@ end)
 -- An nginx whose code makes the limiter `places`.
 local function start(options)
   server = nginx.start {
-    conf = CONF:format(options.workers or 1, redis.PATH, options.size or "1m", options.init, nginx.LUA),
+    conf = CONF:format(
+      options.workers or 1,
+      redis.PATH,
+      options.size or "1m",
+      options.init,
+      nginx.LUA .. (options.more or "")
+    ),
   }
 end
 
@@ -267,6 +273,29 @@ describe("places of Redis, in nginx,", function()
     assert.equal("", server:complaints())
   end)
 
+  it("are not missed by others because one asked where nginx cannot wait", function()
+    start {
+      init = code(1),
+      more = [[
+        location = /barred {
+          content_by_lua_block { ngx.say "content" }
+          header_filter_by_lua_block { package.loaded.barred = { place(60) } }
+        }
+      ]],
+    }
+    assert.equal(0, server:lua "return place(60)")
+    server:request "/barred"
+    local wait, message = server:lua "local barred = package.loaded.barred return barred[1], barred[2]"
+    assert.is_nil(wait)
+    assert.matches("^Redis: nginx cannot wait here %(phase header_filter, or a C function%)$", message)
+    wait, message = server:lua "local it table.sort({ 1, 2 }, function() it = { place(60) } end) return it[1], it[2]"
+    assert.is_nil(wait)
+    assert.matches("^Redis: nginx cannot wait here %(phase content, or a C function%)$", message)
+    local last = server:lua "return place(60)" -- the second place of Redis
+    assert.is_true(last > 0 and last <= 1, last .. " s")
+    assert.equal("", server:complaints())
+  end)
+
   it("cost its time-out once when it hangs, though many ask at once", function()
     start { init = code(1000) }
     assert.equal(0, server:lua "return place(60)")
@@ -295,6 +324,31 @@ describe("places of Redis, in nginx,", function()
       return "coming back"
     end)
     assert.is_string(isBack)
+  end)
+end)
+
+describe("a call where nginx cannot wait", function()
+  it("takes no place, and is told so", function()
+    start {
+      init = [[
+        places = limiter.shared { dict = "places", rate = 1, clock = clock }
+        client = require("qcimage").new { apiVersion = "3.0", region = "ap-guangzhou", limiter = places,
+          secretId = "AKIDqcimageEXAMPLE000000000000000001", secretKey = "qcimageEXAMPLEsecret0000000000001",
+          endpoint = "http://127.0.0.1:1" }
+      ]],
+    }
+    local kind, message = server:lua [[
+      local err
+      table.sort({ 1, 2 }, function()
+        err = select(3, client:describe())
+      end)
+      return err.kind, err.message
+    ]]
+    assert.equal("unsupported", kind)
+    assert.matches("nginx cannot wait here", message)
+    assert.equal(0, server:lua "return #ngx.shared.places:get_keys()")
+    assert.equal("network", server:lua "return select(3, client:describe({}, { maxAttempts = 1 })).kind")
+    assert.equal(1, server:lua "return #ngx.shared.places:get_keys()")
   end)
 end)
 

@@ -9,6 +9,8 @@ local text = require "qcimage.text"
 
 local M = {}
 
+local isNginx = type(ngx) == "table" and ngx.socket ~= nil
+
 -- Calls the limiter's function, if it has it. A limiter that is a function is its own acquire.
 local function ask(limiter, name, ...)
   if type(limiter) == "function" then
@@ -48,6 +50,8 @@ function M.await(call)
   local client = call.client
   if not client.options.limiter then
     return nil
+  elseif isNginx and core.isyieldable() == false and not client.options.transport then
+    return nil -- nothing can be sent from here, which the attempt tells: no place is taken for it
   end
   local began = core.monotonic()
   local left = call.deadline - began

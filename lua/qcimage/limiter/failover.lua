@@ -102,7 +102,7 @@ end
 --- Takes a place, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest; action, region, apiVersion
 ---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
----@return string|nil message where onFailure refused
+---@return string|nil message where onFailure refused, or the engine cannot be asked
 function Failover:take(request)
   local state = self.own:state(request.key)
   if self.failed ~= period() then
@@ -110,7 +110,7 @@ function Failover:take(request)
       self.failed = period()
     end
     local asked = self.clock()
-    local wait, problem = self.engine:take(request, state, math.max(0, state.free - asked))
+    local wait, problem, isBarred = self.engine:take(request, state, math.max(0, state.free - asked))
     if wait then
       self.failed = nil
       state.asked, state.queue = asked, wait
@@ -118,6 +118,9 @@ function Failover:take(request)
         self.own:hold(request.key, asked + wait)
       end
       return wait
+    end
+    if isBarred then
+      return nil, problem
     end
     self:fail(problem)
   end

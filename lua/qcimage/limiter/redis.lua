@@ -46,6 +46,8 @@ function M.new(eval, key)
   return setmetatable({ eval = eval, prefix = ("{%s}:"):format(key) }, Redis)
 end
 
+local isNginx = type(ngx) == "table" and ngx.socket ~= nil
+
 local function whole(number)
   return ("%.0f"):format(number)
 end
@@ -56,7 +58,11 @@ end
 ---@param least number microseconds before which this process may have no place
 ---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
 ---@return string|nil problem
+---@return boolean|nil isBarred it is where this was asked that is at fault, not Redis
 function Redis:take(request, _, least)
+  if isNginx and core.isyieldable() == false then -- it might be sent, but its answer not be read
+    return nil, ("Redis: nginx cannot wait here (phase %s, or a C function)"):format(ngx.get_phase()), true
+  end
   local ahead = (request.burst - 1) * request.interval
   local token = core.nonce()
   local ok, reply, problem = protect.call(
