@@ -177,7 +177,7 @@ describe("places in a shared dictionary", function()
     assert.is_true(#moments > 1000)
     assert.is_true(#moments <= 2 * 500 * 7 + 100) -- two workers, half the rate, 2 s and 5 s of waiting, and what fitted
     assert.matches(
-      "%[warn%].-qcimage.limiter: nginx's dictionary places: no memory; until that passes, this process keeps to its"
+      "%[warn%].-qcimage: limiter: nginx's dictionary places: no memory; until that passes, this process keeps to its"
         .. " share of the rate",
       server:complaints()
     )
@@ -315,7 +315,7 @@ describe("places of Redis, in nginx,", function()
       return core.monotonic() - began
     ]]
     assert.is_true(took >= 0.19 and took < 0.8, took .. " s") -- a new period may have begun, with another time-out
-    assert.equal(1, select(2, server:complaints():gsub("qcimage.limiter: Redis: timeout;", "")))
+    assert.equal(1, select(2, server:complaints():gsub("qcimage: limiter: Redis: timeout;", "")))
     other:signal "CONT"
     local isBack = nginx.eventually(function()
       server:lua "place(60)"

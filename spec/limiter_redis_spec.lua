@@ -253,20 +253,20 @@ describe("when Redis", function()
     finally(function()
       other:stop()
     end)
-    local places, key = new { port = other.port, processes = 2 }
+    local places, key = new { port = other.port, processes = 2, rate = 0.2 }
     local began = place(places)
-    for i = 1, 4 do
-      near(began + i, place(places))
+    for i = 1, 2 do
+      near(began + 5 * i, place(places))
     end
     other:kill()
-    near(began + 6, place(places)) -- behind its own places, at half the rate
-    near(began + 8, place(places))
+    near(began + 20, place(places)) -- behind its own places, at half the rate
+    near(began + 30, place(places))
     other:restart()
-    near(began + 10, place(places))
+    near(began + 40, place(places))
     nextPeriod()
-    near(began + 12, place(places)) -- of Redis again, behind those
+    near(began + 50, place(places)) -- of Redis again, behind those
     assert.equal("1", other:cli("exists " .. key))
-    near(began + 13, place(places))
+    near(began + 55, place(places))
     assert.equal(1, #told)
   end)
 

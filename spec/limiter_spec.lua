@@ -322,7 +322,7 @@ describe("while Redis fails", function()
     assert.is_nil(places:acquire("A", "gz", 1))
     assert.equal(0, places:acquire("B", "gz", 10))
     assert.same({
-      "qcimage.limiter: Redis: connection refused; until that passes, this process keeps to its share of the rate\n",
+      "qcimage: limiter: Redis: connection refused; until that passes, this process keeps to its share of the rate\n",
     }, told)
   end)
 
@@ -387,7 +387,7 @@ describe("while Redis fails", function()
       end
       assert.equal(0, places:acquire("A", "gz", 0))
       assert.is_nil(places:acquire("A", "gz", 0))
-      assert.matches("^qcimage.limiter: " .. reply.says, told[1])
+      assert.matches("^qcimage: limiter: " .. reply.says, told[1])
     end
   end)
 

@@ -1,9 +1,12 @@
 --- A call and its client's limiter: when it is asked, what becomes of its answers, and that nothing is lost by it.
 
 local calls = require "qcimage.call.attempts"
+local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
+local credentials = require "qcimage.credentials"
 local image = require "qcimage"
 local limiters = require "qcimage.limiter"
+local service = require "qcimage.emulator"
 local stub = require "spec.support.stub"
 
 local OK = '{"code":0,"message":""}'
@@ -101,6 +104,38 @@ describe("the limiter of a client", function()
     order = {}
     assert(client:sign("ModifyImageAttributes", RENAME))
     assert.equal("credentials clock nonce", table.concat(order, " "))
+  end)
+
+  it("gives calls of STS places of their own, and each call those of its region", function()
+    local transport, emulator = service.transport { metadata = true, instanceRegion = "ap-shanghai" }
+    emulator:fault { kind = "throttle", action = "AssumeRole", count = 1 }
+    local notes = {}
+    local client = image.new {
+      apiVersion = "3.0",
+      transport = transport,
+      metadata = "http://metadata.test",
+      credentials = credentials.assumeRole {
+        roleArn = cloud.ARN,
+        credentials = credentials.cvm { address = "http://metadata.test" },
+      },
+      sleep = function() end,
+      limiter = {
+        acquire = function(_, action, region, _, version)
+          notes[#notes + 1] = { action, region, version }
+          return 0
+        end,
+        throttled = function(_, action, region)
+          notes[#notes + 1] = { "throttled " .. action, region }
+        end,
+      },
+    }
+    assert(client:describe())
+    assert.same({
+      { "AssumeRole", "ap-guangzhou", "3.0" },
+      { "throttled AssumeRole", "ap-guangzhou" },
+      { "AssumeRole", "ap-guangzhou", "3.0" },
+      { "DescribeImages", "ap-shanghai", "3.0" },
+    }, notes)
   end)
 
   it("may be a function; its wait is waited", function()
@@ -291,7 +326,10 @@ describe("the limiter of a client", function()
     for _ = 1, 20 do
       local _, message, err = client:modify(RENAME, { timeout = 2 })
       assert.equal("throttled", err.reason)
-      assert.matches("the limiter refused: no place is free within %S+ s %(the next one in 3 s%); nothing was sent$", message)
+      assert.matches(
+        "the limiter refused: no place is free within %S+ s %(the next one in 3 s%); nothing was sent$",
+        message
+      )
     end
     assert(client:modify(RENAME))
     assert.same({ { "sleep", 1 }, { "sleep", 2 }, { "sleep", 3 } }, notes)

@@ -5,17 +5,22 @@ local M = {}
 
 local said = {}
 
---- Says something once in the life of a process.
+--- Says something.
 ---@param message string one line, without secrets
-function M.once(message)
-  if said[message] then
-    return
-  end
-  said[message] = true
+function M.say(message)
   if type(ngx) == "table" and ngx.log then
     ngx.log(ngx.WARN, "qcimage: ", message)
   else
     io.stderr:write("qcimage: ", message, "\n")
+  end
+end
+
+--- Says something once in the life of a process.
+---@param message string one line, without secrets
+function M.once(message)
+  if not said[message] then
+    said[message] = true
+    M.say(message)
   end
 end
 

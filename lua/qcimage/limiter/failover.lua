@@ -6,6 +6,7 @@
 local core = require "qcimage.core"
 local memory = require "qcimage.limiter.memory"
 local text = require "qcimage.text"
+local warning = require "qcimage.warning"
 
 local M = {}
 
@@ -19,14 +20,6 @@ local SHOWN = 400
 
 local function period()
   return math.floor(core.time() / PERIOD)
-end
-
-local function log(message)
-  if type(ngx) == "table" and ngx.log then
-    ngx.log(ngx.WARN, message)
-  else
-    io.stderr:write(message, "\n")
-  end
 end
 
 local Failover = {}
@@ -50,8 +43,8 @@ end
 -- The engine has failed. One line tells of it, however long that lasts.
 function Failover:fail(problem)
   if not self.failed then
-    log(
-      ("qcimage.limiter: %s; until that passes, %s"):format(
+    warning.say(
+      ("limiter: %s; until that passes, %s"):format(
         text.clean(problem, SHOWN),
         self.other and "onFailure is asked" or "this process keeps to its share of the rate"
       )
