@@ -67,14 +67,21 @@ foreach(version IN LISTS QCIMAGE_SPEC_LUA)
   endif()
 endforeach()
 
-file(GLOB specs RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS spec/*_spec.lua)
+# They lie by what they need, which is their label, too: unit (no socket), wire (sockets), nginx, install (compilers).
+file(GLOB specs RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS
+  spec/unit/*_spec.lua spec/wire/*_spec.lua spec/nginx/*_spec.lua spec/install/*_spec.lua)
+file(GLOB astray RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS spec/*_spec.lua)
+if(astray)
+  message(FATAL_ERROR "${astray} belongs into a folder: spec/unit where it opens no socket, spec/nginx where it starts "
+    "an nginx (the emulator as a server is one), spec/install where it builds, otherwise spec/wire")
+endif()
 
 # A spec runs with the modules of the build and the Lua files of the source.
-function(qcimage_spec name command version spec)
+function(qcimage_spec name label command version spec)
   add_test(NAME ${name}
     COMMAND ${command} spec/support/run.lua ${spec}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 180 ENVIRONMENT
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 180 ENVIRONMENT
     "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;${CMAKE_SOURCE_DIR}/?.lua\;\;;LUA_CPATH=${CMAKE_BINARY_DIR}/lib/${version}/?.so\;\;;QCIMAGE_BUILD=${CMAKE_BINARY_DIR};QCIMAGE_METADATA=off")
 endfunction()
 
@@ -94,10 +101,12 @@ foreach(interpreter IN LISTS interpreters)
     string(REPLACE lua "" version ${interpreter})
   endif()
   foreach(spec IN LISTS specs)
-    string(REGEX REPLACE "^spec/(.*)_spec.lua$" "\\1" name ${spec})
+    string(REGEX REPLACE "^spec/(.*)/(.*)_spec.lua$" "\\1;\\2" name ${spec})
+    list(GET name 0 label)
+    list(GET name 1 name)
     list(FIND once ${name} index)
     if(index EQUAL -1 OR interpreter STREQUAL lua${last})
-      qcimage_spec(${name}/${interpreter} ${${interpreter}_program} ${version} ${spec})
+      qcimage_spec(${name}/${interpreter} ${label} ${${interpreter}_program} ${version} ${spec})
     endif()
   endforeach()
 endforeach()

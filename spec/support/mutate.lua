@@ -6,18 +6,8 @@ local process = require "spec.support.process"
 
 local EQUIVALENT = "spec/fixtures/equivalent.txt"
 
--- A spec that starts a server, or plays one, names one of these; or runs others again.
-local LEFT_OUT = {
-  "support/run%.lua",
-  '"socket"',
-  "%.start%f[%W]",
-  "support%.raw",
-  "support%.faultyserver",
-  "support%.constant",
-  "support%.dns",
-  "support%.certs",
-  "support%.canary",
-}
+-- A spec that runs others again notices nothing that they don't.
+local RUNS_OTHERS = "support/run%.lua"
 
 -- Seconds that a spec has, at least; and as a multiple of what it took on the sources as they are.
 local LEAST, MULTIPLE = 20, 10
@@ -83,12 +73,8 @@ local RECORD = [[-e 'local seen, file = {}, io.open("called.txt", "w")
 -- The specs that need no socket, the quickest first: {name, seconds, called}. And the files that they load.
 local function specsAndFiles(names)
   local specs, files = {}, {}
-  for _, name in ipairs(names or lines(process.run "ls spec/*_spec.lua")) do
-    local source, isLeftOut = read(name), false
-    for _, pattern in ipairs(names and {} or LEFT_OUT) do
-      isLeftOut = isLeftOut or source:find(pattern) ~= nil
-    end
-    if not isLeftOut then
+  for _, name in ipairs(names or lines(process.run "ls spec/unit/*_spec.lua")) do
+    if names or not read(name):find(RUNS_OTHERS) then
       local began = os.time()
       local status, output = run(name, 900, RECORD)
       assert(status == 0, ("%s fails before any change:\n%s"):format(name, output))

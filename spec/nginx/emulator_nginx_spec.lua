@@ -447,7 +447,7 @@ describe("emulator command", function()
       ["emulator --require-https=1"] = "takes no value",
       ["emulator --images /nonexistent"] = "/nonexistent: No such file",
       ["emulator --images spec/fixtures/vectors.json"] = "has no field",
-      ["emulator --images spec/emulator_spec.lua"] = "not a JSON list",
+      ["emulator --images spec/unit/emulator_spec.lua"] = "not a JSON list",
       ["emulator --images spec"] = "can't be read",
     } do
       local output, status = command(arguments .. " 2>&1 >/dev/null")
