@@ -378,6 +378,16 @@ describe("a program", function()
       actions[i] = entry.action
     end
     assert.same({ "AssumeRoleWithWebIdentity", "ModifyImageAttribute" }, actions)
+    server:fault {
+      kind = "status",
+      status = 200,
+      body = '{"Response":{"Error":{"Code":"AuthFailure.TokenFailure","Message":"no"},"RequestId":"r"}}',
+      action = "AssumeRoleWithWebIdentity",
+      count = 9,
+    }
+    assert.matches("^credentials\t.*AssumeRoleWithWebIdentity: AuthFailure.TokenFailure: no", run(pod))
+    assert.equal(3, #server:journal()) -- asked once, since there is nothing else to ask with
+    server:reset()
     server:fault { kind = "throttle", action = "AssumeRoleWithWebIdentity", count = 9 }
     local output = run(pod)
     assert.matches("^credentials\t.*AssumeRoleWithWebIdentity: RequestLimitExceeded", output)

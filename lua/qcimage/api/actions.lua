@@ -6,6 +6,7 @@
 ---   name        the API's name, set below from its key
 ---   host        API 2.0 only: first label of the host (HOST.api.qcloud.com), "image" by default
 ---   service     API 3.0 only: "sts", or absent for CVM
+---   givesKeys   API 3.0 only: true: its answer holds keys, so no error shows it
 ---   unsigned    name on the wire of the parameter that stands in place of a signature
 ---   params      parameters by their camelCase name
 ---   repeatable  true: the same call twice leaves what one leaves; absent means no
@@ -313,6 +314,7 @@ local DURATION = { type = "integer", min = 0, max = 43200 }
 M["3.0"].GetCallerIdentity = { service = "sts", repeatable = true, reads = true, params = {} }
 M["3.0"].AssumeRole = {
   service = "sts",
+  givesKeys = true,
   repeatable = true,
   reads = true,
   params = {
@@ -329,6 +331,7 @@ M["3.0"].AssumeRole = {
 }
 M["3.0"].AssumeRoleWithWebIdentity = {
   service = "sts",
+  givesKeys = true,
   unsigned = "WebIdentityToken",
   repeatable = true,
   reads = true,

@@ -102,7 +102,7 @@ end
 ---@param call qcimage.Call
 ---@return boolean
 function M.renew(call)
-  if call.renewed or not call.client.asksForCredentials then
+  if call.renewed or call.action.unsigned or not call.client.asksForCredentials then
     return false
   end
   call.renewed = true

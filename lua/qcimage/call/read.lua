@@ -45,7 +45,7 @@ local function unreadable(call, response, reason, problem)
     reason = reason,
     outcome = "unknown",
     httpStatus = response.status,
-    body = call.redact(response.body),
+    body = not call.action.givesKeys and call.redact(response.body) or nil,
     message = ("%s: %s"):format(call.action.name, problem),
   }
 end
@@ -55,6 +55,9 @@ local SHOWN_BODY = 120 -- bytes; enough to know a gateway's page by
 local SHOWN_MESSAGE = 1000 -- bytes; a refusal of rights names the action and the resource last
 
 local function quoted(call, body)
+  if call.action.givesKeys then
+    return "not shown, since it may hold keys"
+  end
   return ('"%s"'):format(text.clean(call.redact(body), SHOWN_BODY))
 end
 

@@ -24,7 +24,7 @@ local function caller(client, run)
   return function(action, params, how)
     local other = setmetatable({
       version = "3.0",
-      provider = how.source,
+      provider = how.source or false, -- never the client's own, which may be what asks
       asksForCredentials = true,
       region = how.region,
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),

@@ -13,8 +13,10 @@ local M = {}
 local ADVISORY, ADVISORY_PART = 300, 1 / 2
 local MANDATORY, MANDATORY_PART = 60, 1 / 10
 
--- Seconds until another question, after one that brought nothing better.
-local SHORTEST_PAUSE, LONGEST_PAUSE = 1, 30
+-- Seconds until another question, after one that brought nothing better than keys with so many seconds left.
+local function pauseFor(left)
+  return math.min(30, math.max(left / 10, math.min(1, left / 3)))
+end
 
 -- Asks for keys; for those that are past their end, once more.
 local function current(fetch, context, rule)
@@ -76,8 +78,9 @@ function M.new(fetch, rule)
     if not fresh and left > 0 and old.expires > context.now() then
       fresh = old
     end
-    if fresh and fresh.expires - context.now() <= advisory then
-      pausedUntil = context.monotonic() + math.max(SHORTEST_PAUSE, math.min(LONGEST_PAUSE, left / 10))
+    local rest = fresh and fresh.expires - context.now()
+    if rest and rest <= advisory then
+      pausedUntil = context.monotonic() + pauseFor(rest)
     end
     return fresh, err
   end
