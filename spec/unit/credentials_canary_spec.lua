@@ -129,6 +129,7 @@ describe("no secret of", function()
         region = "gz",
         metadata = METADATA,
         maxAttempts = 2,
+        timeout = 0.1, -- sources that fail and are not waited for turn until it is over
         transport = transportOf(case),
         sleep = function() end,
         onAttempt = note,

@@ -86,6 +86,8 @@ describe("the CVM role", function()
       return answered(request, seconds)
     end
     assert.equal(stub.SECRET_ID, ask(cvm.new(), context).secretId)
+    world.metadata["/image-ops"] = { status = 403, body = "" }
+    assert.equal("CVM role: metadata status 403", select(2, ask(cvm.new(), context)))
     assert.equal("http://169.254.0.23/latest/meta-data/cam/security-credentials/image-ops", context.requests[2].url)
   end)
 

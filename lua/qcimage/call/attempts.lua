@@ -216,7 +216,9 @@ local function decide(call, err, clockCorrected)
     client.tokens, call.cost = client.tokens - cost, cost
     return wait
   end
-  return nil, cost and "; not tried again, since the client's store of retries is used up"
+  return nil,
+    cost and "; not tried again, since the client's store of retries is used up"
+      or call.renewalProblem and ("; there are no other credentials: %s"):format(call.renewalProblem)
 end
 
 -- Seconds that an answer asks to wait; without a Date the own clock is what there is.

@@ -26,7 +26,7 @@ local function ask(call, refused)
     return given
   end
   local said = call.credentials and redact.call(err.message, call.credentials) or err.message -- by a function of the caller's
-  return nil, errors.notSent("credentials", ("%s: %s"):format(call.action.name, said), err.field)
+  return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field)
 end
 
 -- The region, where neither an option nor the environment names one. Returns nil, or an error.
@@ -36,7 +36,9 @@ local function findRegion(call, given)
   if not region then
     region, err = call.client.metadataRegion(contextOf(call))
   end
-  if not region then
+  if not region and err.kind == "unsupported" then
+    return errors.notSent("unsupported", ("%s: %s"):format(name, err.message))
+  elseif not region then
     local message = "%s: no region: looked at the option region (not given), at the environment"
       .. " (TENCENTCLOUD_REGION is not set), at the source of the credentials (it names none); %s"
     return errors.notSent("parameter", message:format(name, err.message), "region")
@@ -107,8 +109,9 @@ function M.renew(call)
   end
   call.renewed = true
   local last = call.credentials
-  local given = ask(call, last)
+  local given, err = ask(call, last)
   if not given then
+    call.renewalProblem = err.message:gsub("^[^:]*: ", "") -- the action's name
     return false
   end
   call.fresh = given

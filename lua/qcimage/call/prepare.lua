@@ -46,6 +46,7 @@ local M = {}
 ---@field wasRefused boolean|nil an attempt was sent, and refused
 ---@field fresh table|nil credentials that the next attempt takes
 ---@field renewed boolean|nil credentials were asked for again after a refused token
+---@field renewalProblem string|nil why there were none
 ---@field clockCorrected boolean|nil a clock was refused before
 ---@field clockOff number|nil seconds that the clock was found to be ahead of the service's
 

@@ -24,13 +24,15 @@ local LONGEST = 2
 -- Seconds: the longest wait before the first retry, and before any.
 local FIRST_WAIT, LONGEST_WAIT = 0.1, 0.4
 
+local MOST_TRIES = 20 -- far more than there is time for, unless a sleep takes none, as tests have it
+
 local LONGEST_NAME = 128 -- bytes, of a role
 
--- One request, again while the service is overloaded. Returns the answer; or nil, the problem, and whether nothing was
--- sent.
+-- One request, again while the service is overloaded. Returns the answer; or nil, the problem, and where the transport
+-- failed what it knows of that.
 local function get(context, base, path, deadline)
-  local most = FIRST_WAIT
-  while true do
+  local most, status = FIRST_WAIT, nil
+  for _ = 1, MOST_TRIES do
     local left = deadline - context.monotonic()
     if left <= 0 then
       return nil, ("no answer within %d s"):format(LONGEST)
@@ -42,33 +44,40 @@ local function get(context, base, path, deadline)
     }
     local response, message, detail = context.metadata(request, left)
     if type(response) ~= "table" then
-      return nil, text.clean(tostring(message)), type(detail) == "table" and detail.sent == false
+      return nil, text.clean(tostring(message)), type(detail) == "table" and detail or {}
     elseif response.status ~= 429 and response.status < 500 then
       return response
     end
+    status = response.status
     local wait = context.random() * most
     if wait >= deadline - context.monotonic() then
-      return nil, ("metadata status %d"):format(response.status)
+      break
     end
-    context.sleep(wait)
+    local slept, fault = context.sleep(wait)
+    if not slept then
+      return nil, fault, { kind = "unsupported" }
+    end
     most = math.min(most * 2, LONGEST_WAIT)
   end
+  return nil, ("metadata status %d"):format(status)
 end
 
--- The text at a path of the service, by its name or its address.
-local function fetch(context, address, path, deadline)
-  local response, problem, isNotSent = get(context, address or M.BY_NAME, path, deadline)
-  if not response and isNotSent and not address and context.monotonic() < deadline then
+-- The text at a path of the service, by its name or its address; or nil and an error.
+local function fetch(context, address, path, deadline, name)
+  local response, problem, detail = get(context, address or M.BY_NAME, path, deadline)
+  if not response and detail and detail.kind == "unsupported" then
+    return keys.unable(("%s: %s"):format(name, problem))
+  elseif not response and detail and detail.sent == false and not address and context.monotonic() < deadline then
     local message
     response, message = get(context, M.BY_ADDRESS, path, deadline)
-    problem = ("%s; and at its address: %s"):format(problem, tostring(message))
+    problem = not response and ("%s; and at its address: %s"):format(problem, message) or nil
   end
-  if not response then
-    return nil, problem
-  elseif response.status ~= 200 then
-    return nil, ("metadata status %d"):format(response.status), response.status
+  if response and response.status == 200 then
+    return response.body
   end
-  return response.body
+  local _, err = keys.none(("%s: %s"):format(name, problem or ("metadata status %d"):format(response.status)))
+  err.httpStatus = response and response.status
+  return nil, err
 end
 
 local function encode(name)
@@ -87,8 +96,10 @@ local function roleName(body)
   return name
 end
 
+local CVM_ROLE, SERVICE = "CVM role", "the metadata service"
+
 local function fail(problem)
-  return keys.none("CVM role: " .. problem)
+  return keys.none(("%s: %s"):format(CVM_ROLE, problem))
 end
 
 -- The role's document, as keys.
@@ -132,28 +143,30 @@ function M.new(settings)
   local address = settings.address
   if address == false then
     return function()
-      return fail("the metadata service " .. SWITCHED_OFF)
+      return fail(("%s %s"):format(SERVICE, SWITCHED_OFF))
     end
   end
   return refresh.new(function(context)
     local deadline = context.monotonic() + math.min(LONGEST, context.secondsLeft)
     local role = settings.roleName
     if not role then
-      local list, problem, status = fetch(context, address, ROLES, deadline)
-      if not list then
-        return fail(status == 404 and "no role is bound to this instance" or problem)
+      local list, err = fetch(context, address, ROLES, deadline, CVM_ROLE)
+      if not list and err.httpStatus == 404 then
+        return fail "no role is bound to this instance"
+      elseif not list then
+        return nil, err
       end
       role = roleName(list)
       if not role then
         return fail(list == "" and "the list of roles is empty" or "the list of roles holds no name")
       end
     end
-    local body, problem = fetch(context, address, ROLES .. encode(role), deadline)
+    local body, err = fetch(context, address, ROLES .. encode(role), deadline, CVM_ROLE)
     if not body then
-      return fail(problem)
+      return nil, err
     end
     return read(body, role)
-  end, { name = "CVM role", longest = LONGEST })
+  end, { name = CVM_ROLE, longest = LONGEST })
 end
 
 --- Makes a function that tells the instance's region. It remembers what it learned.
@@ -164,17 +177,17 @@ function M.region(settings)
   local known
   local ask = flights.new(function(context)
     local deadline = context.monotonic() + math.min(LONGEST, context.secondsLeft)
-    local body, problem = fetch(context, address, REGION, deadline)
+    local body, err = fetch(context, address, REGION, deadline, SERVICE)
     local region = body and body:match "^%s*([a-z0-9-]+)%s*$"
     if not region then
-      return keys.none("the metadata service: " .. (problem or "the answer is no region"))
+      return nil, err or select(2, keys.none(SERVICE .. ": the answer is no region"))
     end
     known = region
     return region
   end, LONGEST)
   return function(context)
     if address == false then
-      return keys.none("the metadata service " .. SWITCHED_OFF)
+      return keys.none(("%s %s"):format(SERVICE, SWITCHED_OFF))
     elseif known then
       return known
     end

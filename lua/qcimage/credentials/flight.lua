@@ -30,7 +30,7 @@ function M.new(ask, longest)
         end
         local _, problem = context.sleep(pause)
         if problem then
-          return keys.none(problem, true)
+          return keys.unable(problem)
         end
         waited, pause = waited + pause, math.min(LONGEST_PAUSE, pause * 2)
       end

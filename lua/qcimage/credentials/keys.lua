@@ -26,8 +26,8 @@ local M = {}
 ---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
 ---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil a call of STS, see sts.lua
 
---- A source of credentials. Without any it gives nil and an error of kind "credentials"; with its field `final` set,
---- the source was named by somebody, and no other may stand in for it.
+--- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
+--- asked here); with its field `final` set, no other source may stand in for it, since somebody named it.
 ---@alias qcimage.CredentialsSource fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
 
 -- So that no caller prints a secret by accident.
@@ -76,6 +76,15 @@ function M.none(message, final, field)
   return nil, err
 end
 
+--- Makes the error of a source that could not even ask here: nginx has no sockets or waits in this phase.
+---@param message string
+---@return nil, qcimage.Error
+function M.unable(message)
+  local err = errors.notSent("unsupported", message)
+  err.final = true
+  return nil, err
+end
+
 --- Checks what a source found. An empty token is no token, and so is a null of JSON's.
 ---@param given table {secretId, secretKey, token, expires, region, endpoint}
 ---@param names table<string, string>|nil how messages call the fields
@@ -119,7 +128,7 @@ function M.ask(source, context)
       return given
     end
     return M.check(given)
-  elseif type(problem) == "table" and problem.kind == "credentials" then
+  elseif type(problem) == "table" and problem.outcome == "notSent" and problem.message then
     return nil, problem
   end
   return M.none("the credentials provider gave none: " .. protect.message(problem or "no message"))

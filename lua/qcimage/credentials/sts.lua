@@ -90,8 +90,8 @@ function M.ask(context, action, params, how, region)
   how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
   local result, err = context.call(action, params, how)
   if not result then
-    if err.kind == "credentials" then
-      return nil, err
+    if err.kind == "unsupported" then
+      return keys.unable(err.message)
     end
     return keys.none(err.message, true)
   end

@@ -137,7 +137,9 @@ local function roleSource(profile, found)
   local role = cvm.new(profile.metadata)
   return function(context)
     local given, err = role(context)
-    if not given then
+    if not given and err.kind == "unsupported" then
+      return nil, err
+    elseif not given then
       return keys.none(("%s names the instance's role: %s"):format(found.shown, err.message), true)
     end
     return keys.check {
