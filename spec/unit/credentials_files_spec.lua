@@ -332,6 +332,16 @@ describe("a profile of tccli's", function()
     assert.equal("~/.tccli/default.credential: the oauth login does not say when it ends", said)
   end)
 
+  it("is warned of when others may read its keys, and not when it has none", function()
+    local warnings = cloud.warnings
+    local before = #warnings
+    read '{"type": "cvm-role"}'
+    assert.equal(before, #warnings)
+    read(with {})
+    assert.equal(before + 1, #warnings)
+    assert.matches("~/.tccli/default.credential is open to others than its owner", warnings[#warnings], 1, true)
+  end)
+
   it("of an unknown kind is said, not used", function()
     local _, message, err = read(with { type = '"passkey"' })
     assert.equal('~/.tccli/default.credential: unknown type of login "passkey"', message)

@@ -186,7 +186,9 @@ local function load(profile, name)
   if not login then
     return failing(("%s %s"):format(shown, problem), not isMissing and profile.isNamed)
   end
-  textfile.warn(path, shown)
+  if nonEmpty(login.secretKey) then
+    textfile.warn(path, shown)
+  end
   local settings
   settings, problem = readSettings(settingsPath, textfile.shown(settingsPath, profile.home), profile.pause)
   if not settings then
