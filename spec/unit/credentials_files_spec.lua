@@ -346,6 +346,10 @@ describe("a profile of tccli's", function()
     local _, message, err = read(with { type = '"passkey"' })
     assert.equal('~/.tccli/default.credential: unknown type of login "passkey"', message)
     assert.is_nil(err.final)
+    assert.matches("unknown type of login a table", select(2, read(with { type = "{}" })), 1, true)
+    assert.matches("role-arn is not the ARN of a role", select(2, read(with { ["role-arn"] = "[]" })), 1, true)
+    local role = { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = "12" }
+    assert.matches("role-session-name must be 2 to 128", select(2, read(with(role))), 1, true)
   end)
 
   it("that is no whole JSON gives no half key, and is said", function()
@@ -378,6 +382,7 @@ describe("a profile of tccli's", function()
       assert.matches("^~/.tccli/default.configure ", message)
       assert.matches("it belongs to the keys in ~/.tccli/default.credential", message, 1, true)
       assert.is_true(err.final)
+      assert.is_nil(select(3, read('{"secretId": "", "secretKey": ""}', settings)).final)
     end
   end)
 

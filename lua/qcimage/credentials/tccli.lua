@@ -56,6 +56,11 @@ local function readJson(path, pause)
   return nil, problem
 end
 
+-- A value of a login; whether it is text, its user says.
+local function given(value)
+  return value ~= "" and value or nil
+end
+
 local function nonEmpty(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
@@ -136,17 +141,17 @@ end
 local function roleSource(profile, found)
   local role = cvm.new(profile.metadata)
   return function(context)
-    local given, err = role(context)
-    if not given and err.kind == "unsupported" then
+    local current, err = role(context)
+    if not current and err.kind == "unsupported" then
       return nil, err
-    elseif not given then
+    elseif not current then
       return keys.none(("%s names the instance's role: %s"):format(found.shown, err.message), true)
     end
     return keys.check {
-      secretId = given.secretId,
-      secretKey = given.secretKey,
-      token = given.token,
-      expires = given.expires,
+      secretId = current.secretId,
+      secretKey = current.secretKey,
+      token = current.token,
+      expires = current.expires,
       region = found.settings.region,
       endpoint = found.settings.endpoint,
     }
@@ -155,7 +160,7 @@ end
 
 -- What a profile's login says, as a source; and whether that holds the keys itself.
 local function sourceOf(login, profile, found)
-  local kind = nonEmpty(login.type) or "default"
+  local kind = given(login.type) or "default"
   local source, isFixed
   if kind == "cvm-role" then
     source, isFixed = roleSource(profile, found)
@@ -164,12 +169,12 @@ local function sourceOf(login, profile, found)
   else
     return failing(("%s: unknown type of login %s"):format(found.shown, text.show(kind)), found.final)
   end
-  if not nonEmpty(login["role-arn"]) then
+  if not given(login["role-arn"]) then
     return source, isFixed
   end
   return assumerole.over(source, {
     roleArn = login["role-arn"],
-    roleSessionName = nonEmpty(login["role-session-name"]),
+    roleSessionName = given(login["role-session-name"]),
     endpoint = profile.stsEndpoint or found.settings.stsEndpoint,
     region = found.settings.region,
     serviceEndpoint = found.settings.endpoint,
@@ -192,8 +197,9 @@ local function load(profile, name)
   local settings
   settings, problem = readSettings(settingsPath, textfile.shown(settingsPath, profile.home), profile.pause)
   if not settings then
-    -- There are keys: to pass over them would be to use others without a word.
-    return failing(("%s; it belongs to the keys in %s"):format(problem, shown), true)
+    -- To pass over keys that are there would be to use others without a word.
+    local hasKeys = given(login.secretKey) or login.type == "cvm-role"
+    return failing(("%s; it belongs to the keys in %s"):format(problem, shown), hasKeys and true or profile.isNamed)
   end
   return sourceOf(login, profile, { shown = shown, settings = settings, final = profile.isNamed })
 end
