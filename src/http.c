@@ -55,7 +55,8 @@ struct qc_http {
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
   char peer[64], peer_port[8]; /* connected to last, in digits; or "" */
-  int sockets_asked, socket_error, requests_begun, was_reused;
+  int sockets_asked, sockets_made, socket_error;
+  int requests_begun, was_reused;
   qc_reply reply;
 };
 
@@ -107,7 +108,9 @@ static curl_socket_t on_open(void *user, curlsocktype purpose,
     (void)close(fd);
     fd = -1;
   }
-  http->socket_error = fd < 0 ? errno : 0;
+  if (fd < 0)
+    http->socket_error = errno;
+  http->sockets_made += fd >= 0;
   if (getnameinfo(&address->addr, address->addrlen, http->peer,
                   sizeof(http->peer), http->peer_port, sizeof(http->peer_port),
                   NI_NUMERICHOST | NI_NUMERICSERV))
@@ -438,7 +441,8 @@ static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
   failure.proxy_error = number_of(http, CURLINFO_PROXY_ERROR);
 #endif
   failure.has_tried = http->sockets_asked > 0;
-  failure.socket_error = http->socket_error;
+  if (http->sockets_made == 0) /* of several addresses */
+    failure.socket_error = http->socket_error;
   failure.peer = http->peer;
   failure.peer_port = http->peer_port;
   failure.url = request->url;
@@ -463,7 +467,7 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
   CURLcode code;
   memset(result, 0, sizeof(*result));
   http->error[0] = http->peer[0] = '\0';
-  http->sockets_asked = http->socket_error = 0;
+  http->sockets_asked = http->sockets_made = http->socket_error = 0;
   http->requests_begun = http->was_reused = 0;
   qc_reply_start(reply);
   qc_guard_host(&guard);

@@ -16,7 +16,7 @@ typedef struct {
   long proxy_status; /* of the proxy's answer to CONNECT; 0: none came */
   long proxy_error;  /* CURLproxycode; 0: none */
   int has_tried;     /* 1: a socket was asked for */
-  int socket_error;  /* errno where that gave none, or 0 */
+  int socket_error;  /* errno where none could be made, or 0 */
   const char *peer;  /* address that was connected to last; "": none */
   const char *peer_port;
   const char *url; /* of the request */

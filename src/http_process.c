@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <curl/curl.h>
 #include <openssl/err.h>
@@ -77,14 +78,14 @@ void qc_guard_host(qc_host_guard *guard)
 
 void qc_unguard_host(const qc_host_guard *guard)
 {
+  static const struct timespec at_once = {0, 0};
   sigset_t set;
-  int number;
   (void)ERR_pop_to_mark(); /* 0: no mark, all are gone */
   if (!guard->is_blocked)
     return;
   if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
       sigaddset(&set, SIGPIPE) == 0)
-    (void)sigwait(&set, &number); /* takes it at once */
+    (void)sigtimedwait(&set, NULL, &at_once); /* unless another thread did */
   (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 

@@ -4,6 +4,9 @@
 ---     local server = constant.start()
 ---     server.url, server.tlsUrl   --> over TLS with the certificate "good" of certs.lua
 ---     server:stop()
+---
+--- A connection that asked for /brief is ended when it was idle for 0.05 s. The answer has its number, and "r"
+--- when it resumed a TLS session.
 
 local certs = require "spec.support.certs"
 local process = require "spec.support.process"
@@ -27,10 +30,15 @@ http {
   server {
     listen 127.0.0.1:PORT;
     listen 127.0.0.1:SECURE ssl;
-    ssl_certificate CERT.pem; ssl_certificate_key CERT.key;
+    ssl_certificate CERT.pem; ssl_certificate_key CERT.key; ssl_session_cache shared:sessions:1m;
     default_type application/json;
     add_header X-Twice 1; add_header X-Twice 2;
-    return 200 $answer;
+    location = /brief {
+      keepalive_timeout 50ms;
+      add_header X-Connection $connection; add_header X-Resumed $ssl_session_reused;
+      return 200 $answer;
+    }
+    location / { return 200 $answer; }
   }
 }
 ]]

@@ -1,11 +1,19 @@
 local certs = require "spec.support.certs"
+local constant = require "spec.support.constant"
 local curl = require "qcimage.transport.curl"
 local http = require "qcimage.http"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
+local socket = require "socket"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
+
+-- libcurl 7.87 and later keep what they have read.
+local function keepsCertificates()
+  local major, minor = http.version():match "running with libcurl/(%d+)%.(%d+)"
+  return tonumber(major) * 1000 + tonumber(minor) >= 7087
+end
 
 describe("TLS", function()
   local server, close
@@ -176,6 +184,23 @@ describe("TLS", function()
       assert.equal(2, #server:requests())
     end)
   end
+
+  it("that the server ended while idle is resumed, and reads no certificates again", function()
+    server = constant.start()
+    local file = certs.path "gone.pem"
+    process.run(("cp %s %s"):format(certs.path "ca.pem", file))
+    local send, last = transport { caFile = file }, nil
+    for i = 1, 3 do
+      local answer = assert(send(server.tlsUrl .. "/brief"))
+      assert.equal(i > 1 and "r" or ".", answer.headers["x-resumed"])
+      assert.not_equal(last, answer.headers["x-connection"])
+      last = answer.headers["x-connection"]
+      if i == 1 and keepsCertificates() then
+        os.remove(file)
+      end
+      socket.sleep(0.2)
+    end
+  end)
 
   it("that dies without an answer does not send again by itself", function()
     start("good", { { "recv" }, { "send", OK }, { "recv" }, { "close" } }, ANSWERING)
