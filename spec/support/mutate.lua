@@ -92,9 +92,14 @@ local function specsAndFiles(names)
   return specs, files
 end
 
--- All changes of all files, in an order that does not vary.
-local function allMutants(files)
-  local all, names = {}, {}
+-- All changes in what the specs call, in an order that does not vary; and how many there are in what none of them calls.
+local function allMutants(specs, files)
+  local all, names, called, others = {}, {}, {}, 0
+  for _, spec in ipairs(specs) do
+    for key in pairs(spec.called) do
+      called[key] = true
+    end
+  end
   for name in pairs(files) do
     names[#names + 1] = name
   end
@@ -103,11 +108,16 @@ local function allMutants(files)
     local source = read(name)
     for _, mutant in ipairs(mutants.of(source)) do
       mutant.file, mutant.source = name, source
-      mutant.old, mutant.new, mutant.line = mutants.lines(source, mutant)
-      all[#all + 1] = mutant
+      mutant.key = name .. ":" .. mutant.within
+      if called[mutant.key] then
+        mutant.old, mutant.new, mutant.line = mutants.lines(source, mutant)
+        all[#all + 1] = mutant
+      else
+        others = others + 1
+      end
     end
   end
-  return all, #names
+  return all, others
 end
 
 local function equivalents()
@@ -126,7 +136,7 @@ local function noticed(mutant, specs)
   write(mutant.file, mutants.apply(mutant.source, mutant))
   local how
   for i, spec in ipairs(specs) do
-    local isAffected = spec.called[mutant.file .. ":" .. mutant.within]
+    local isAffected = spec.called[mutant.key]
     local status = isAffected and run(spec.name, math.max(LEAST, MULTIPLE * spec.seconds)) or 0
     if status ~= 0 then
       how = status >= 124 and "over time" or "failed"
@@ -146,9 +156,13 @@ local function main(seed, wanted, ...)
   assert(seed and wanted and wanted > 0, "usage: mutate.lua SEED N [SPEC…]")
   io.stdout:setvbuf "line"
   local specs, files = specsAndFiles(... and { ... } or nil)
-  local all, fileCount = allMutants(files)
+  local all, others = allMutants(specs, files)
   local known, random = equivalents(), mutants.random(seed)
-  print(("%d specs; %d changes can be made to the %d files that they load"):format(#specs, #all, fileCount))
+  print(("%d specs; %d changes can be made to what they call, %d more to what is left to those with sockets"):format(
+    #specs,
+    #all,
+    others
+  ))
   local count, equivalent, survivors = { failed = 0, ["over time"] = 0 }, {}, {}
   for _ = 1, math.min(wanted, #all) do
     local mutant = table.remove(all, random(#all))
