@@ -4,9 +4,11 @@ local emulators = require "spec.support.emulator"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.call.httpdate"
 local image = require "qcimage"
+local json = require "qcimage.json"
 local limits = require "qcimage.limits"
 local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
+local text = require "qcimage.text"
 
 local OK = '{"code":0,"message":""}'
 local NOW = 1700000000
@@ -338,5 +340,52 @@ describe("the emulator", function()
     applied, response = renamed "late"
     assert.is_true(applied)
     assert.equal(1.5, response.delay)
+  end)
+end)
+
+describe("JSON", function()
+  it("may nest 64 levels, either way", function()
+    local function nested(levels)
+      return ("["):rep(levels) .. ("]"):rep(levels)
+    end
+    assert.is_table(json.decode(nested(64)))
+    assert.is_nil(json.decode(nested(65)))
+    local function lists(levels)
+      return levels == 0 and {} or { lists(levels - 1) }
+    end
+    assert.is_string(json.encode(lists(63)))
+    assert.is_nil(json.encode(lists(64)))
+  end)
+end)
+
+describe("what a message shows", function()
+  it("is cut at 200 bytes, or at its limit, never in a character", function()
+    assert.equal(("a"):rep(200), text.clean(("a"):rep(200)))
+    assert.equal(("a"):rep(200) .. "...", text.clean(("a"):rep(201)))
+    assert.equal("a...", text.clean("a中", 1))
+    assert.equal("a...", text.clean("a中", 2))
+    assert.equal("a...", text.clean("a中", 3))
+    assert.equal("a中", text.clean("a中", 4))
+    assert.equal("a b c?", text.clean "a \t\r\n b\nc\27")
+    assert.equal("??", text.clean "\255\254")
+    assert.equal('"' .. ("a"):rep(40) .. '..."', text.show(("a"):rep(41)))
+  end)
+
+  it("names the nearest of the known names, up to a third of its letters away", function()
+    local known = { imageName = 1, imageState = 1, region = 1 }
+    for name, nearest in pairs {
+      image_name = "imageName",
+      ImageName = "imageName",
+      imageNam = "imageName",
+      imageNames = "imageName",
+      imgName = "imageName",
+      regoin = "region",
+      ["re-gi on"] = "region",
+    } do
+      assert.equal(nearest, text.nearest(name, known), name)
+    end
+    for _, name in ipairs { "", "xyz", "regxxx", ("region"):rep(11), 5 } do
+      assert.is_nil(text.nearest(name, known))
+    end
   end)
 end)

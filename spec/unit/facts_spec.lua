@@ -6,6 +6,8 @@ local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local emulatorText = require "qcimage.emulator.text"
 local emulators = require "spec.support.emulator"
+local limits = require "qcimage.limits"
+local options = require "qcimage.options"
 local text = require "qcimage.text"
 
 describe("a code", function()
@@ -174,5 +176,93 @@ describe("the systems that can be imported", function()
     assert.same(SYSTEMS, listed)
     assert.equal(4, #answer.ImportImageOsListSupported.Windows)
     assert.equal(9, #answer.ImportImageOsListSupported.Linux)
+  end)
+end)
+
+describe("limits", function()
+  it("are these", function()
+    assert.same({
+      requestBytes = { ["2.0"] = { GET = 32768, POST = 1048576 }, ["3.0"] = { POST = 10485760 } },
+      formBytes = 4194304,
+      formParams = 1000,
+      responseBytes = 4194304,
+      nginxResponseBytes = 1048576,
+      headerBytes = 65536,
+      headerLines = 256,
+      timeout = 30,
+      attemptTimeout = 10,
+      connectTimeout = 5,
+      longestTimeout = 86400,
+      credentialsWait = 5,
+      poolSize = 30,
+      mostPoolSize = 1000,
+      poolIdle = 30,
+      longestPoolIdle = 60,
+      metadataConnectTimeout = 1,
+      metadataBytes = 65536,
+      maxAttempts = 3,
+      mostAttempts = 100,
+      limiterWait = 60,
+      afterTurn = 1,
+      pageSize = 100,
+      images = 100000,
+      latestTime = 1e11,
+    }, limits)
+  end)
+end)
+
+describe("options", function()
+  local VALUES = { -- one of each that another may leave without effect
+    credentials = { secretId = "id", secretKey = "key" },
+    secretId = "id",
+    secretKey = "key",
+    token = "token",
+    profile = "p",
+    transport = print,
+    caFile = "/ca",
+    connectTimeout = 1,
+    maxResponseBytes = 1,
+    poolIdle = 1,
+    poolSize = 1,
+    proxy = "http://127.0.0.1:1",
+    verify = false,
+  }
+
+  it("that leave each other without effect are these pairs, and no others", function()
+    local alone = {
+      credentials = { secretId = true, secretKey = true, token = true, profile = true },
+      secretId = { profile = true },
+      transport = {
+        caFile = true,
+        connectTimeout = true,
+        maxResponseBytes = true,
+        poolIdle = true,
+        poolSize = true,
+        proxy = true,
+        verify = true,
+      },
+    }
+    for one, value in pairs(VALUES) do
+      for other, second in pairs(VALUES) do
+        local excluded = (alone[one] or {})[other] or (alone[other] or {})[one] or false
+        local problem = options.conflict { [one] = value, [other] = second }
+        assert.equal(excluded, problem ~= nil, one .. " beside " .. other)
+      end
+    end
+  end)
+
+  it("of a call that have no effect in a function are these", function()
+    for name, without in pairs {
+      modify = "raw",
+      describe = "raw",
+      each = "raw",
+      sign = "maxAttempts timeout waitForState",
+      call = "",
+    } do
+      for option in pairs(options.call) do
+        local isWithout = (" " .. without .. " "):find(" " .. option .. " ", 1, true) ~= nil
+        assert.equal(isWithout, options.misplaced(name, { [option] = true }) ~= nil, name .. ": " .. option)
+      end
+    end
   end)
 end)

@@ -108,3 +108,30 @@ describe("redaction", function()
     end
   end)
 end)
+
+describe("several secrets in one text", function()
+  local function percent(text)
+    return SPELLINGS.wholePercent(text)
+  end
+
+  it("are all masked, in whatever order, and nothing else is lost", function()
+    for _, case in ipairs {
+      { percent(KEY) .. " x " .. percent(TOKEN), "*** x ***" },
+      { percent(TOKEN) .. " x " .. percent(KEY), "*** x ***" },
+      { "a%20" .. percent(SIGNATURE) .. "b" .. percent(TOKEN) .. "c" .. percent(KEY) .. "%20d", "a%20***b***c***%20d" },
+      { percent(KEY) .. percent(KEY), "******" },
+      { "%41" .. percent(KEY) .. " and a plain end", "%41*** and a plain end" },
+      { "a plain start %42%43 " .. KEY, "a plain start %42%43 ***" },
+      { "%41 nothing to hide %42, and an end", "%41 nothing to hide %42, and an end" },
+      { percent(percent(KEY)) .. "%2541" .. percent(TOKEN) .. "z", "***%2541***z" },
+    } do
+      assert.equal(case[2], redact.call(case[1], GIVEN, SIGNATURE))
+    end
+  end)
+
+  it("are found when their spellings are mixed within one", function()
+    local half = math.floor(#KEY / 2)
+    assert.equal("x***y", redact.call("x" .. percent(KEY:sub(1, half)) .. KEY:sub(half + 1) .. "y", GIVEN))
+    assert.equal("x***y", redact.call("x" .. KEY:sub(1, half) .. percent(KEY:sub(half + 1)) .. "y", GIVEN))
+  end)
+end)

@@ -1,0 +1,368 @@
+--- Details of the emulator that other specs touch in passing: the statuses of its own paths, ranges of faults, states,
+--- what its journal says was applied, its texts.
+
+local cjson = require "cjson"
+local emulators = require "spec.support.emulator"
+local faults = require "qcimage.emulator.faults"
+local guard = require "qcimage.emulator.guard"
+local httpdate = require "qcimage.call.httpdate"
+local json = require "qcimage.emulator.json"
+local regions = require "qcimage.emulator.regions"
+local text = require "qcimage.emulator.text"
+
+local function asked(emulator, method, path, body)
+  local response = emulator:handle {
+    method = method,
+    scheme = "http",
+    host = emulators.HOST,
+    path = path,
+    query = "",
+    headers = {},
+    body = body,
+  }
+  return response.status, response.body, response
+end
+
+describe("the path /_emulator/", function()
+  local function control(method, path, body)
+    local status, answer = asked(emulators.new(), method, "/_emulator/" .. path, body)
+    return status, cjson.decode(answer)
+  end
+
+  it("answers 200 and ok for what was done", function()
+    for _, case in ipairs {
+      { "DELETE", "journal" },
+      { "DELETE", "faults" },
+      { "DELETE", "keys" },
+      { "POST", "reset" },
+      { "POST", "settings", '{"clockOffset":5}' },
+      { "POST", "images", '[{"imageId":"img-12345678"}]' },
+      { "POST", "images", '{"images":[]}' },
+      { "POST", "faults", '{"kind":"dropAfter"}' },
+      { "POST", "faults", '[{"kind":"dropAfter"},{"kind":"throttle"}]' },
+    } do
+      local status, answer = control(case[1], case[2], case[3])
+      assert.same({ 200, { ok = true } }, { status, answer }, case[2])
+    end
+  end)
+
+  it("answers 200 and what was asked for", function()
+    for path, field in pairs { [""] = "apiVersions", journal = "entries", images = "images", faults = "faults" } do
+      local status, answer = control("GET", path)
+      assert.equal(200, status, path)
+      assert.is_table(answer[field], path)
+    end
+    assert.equal(0, select(2, control("GET", "journal")).forgotten)
+  end)
+
+  it("answers 400, 404 or 405 for what cannot be", function()
+    for _, case in ipairs {
+      { 400, "POST", "faults", '{"kind":"nonsense"}' },
+      { 400, "POST", "faults", '[{"kind":"dropAfter"},{"kind":"nonsense"}]' },
+      { 400, "POST", "faults", "" },
+      { 400, "POST", "images", '{"imageId":"img-12345678"}' },
+      { 400, "POST", "images", "7" },
+      { 400, "POST", "images", "{" },
+      { 400, "POST", "settings", '{"nonsense":1}' },
+      { 404, "GET", "imges" },
+      { 405, "PUT", "images", "[]" },
+      { 405, "GET", "reset" },
+    } do
+      local status, answer = control(case[2], case[3], case[4])
+      assert.equal(case[1], status, case[3])
+      assert.is_string(answer.error)
+    end
+  end)
+end)
+
+describe("the path of the metadata service", function()
+  local function metadata(path, fault, method)
+    local emulator = emulators.new { metadata = true }
+    if fault then
+      fault.action = "metadata"
+      emulator:fault(fault)
+    end
+    return asked(emulator, method or "GET", "/latest/meta-data/" .. path)
+  end
+
+  it("answers a status that fits", function()
+    for path, expected in pairs {
+      ["placement/region"] = 200,
+      ["cam/security-credentials/"] = 200,
+      ["cam/security-credentials"] = 404,
+      ["cam/security-credentialsx"] = 404,
+      ["cam/security-credentials/nobody"] = 404,
+      ["instance-id"] = 404,
+    } do
+      assert.equal(expected, (metadata(path)), path)
+    end
+    local _, role = metadata "cam/security-credentials/"
+    assert.equal(200, (metadata("cam/security-credentials/" .. role)))
+    assert.equal(405, (metadata("placement/region", nil, "PUT")))
+  end)
+
+  it("can be made to misbehave", function()
+    for kind, expected in pairs {
+      dropBefore = { 200, true },
+      dropAfter = { 200, true },
+      throttle = { 429 },
+      errorBefore = { 500 },
+      errorAfter = { 500 },
+    } do
+      local status, body, response = metadata("placement/region", { kind = kind })
+      assert.same({ kind, expected[1], expected[2], "" }, { kind, status, response.drop, body })
+    end
+    local status, body = metadata("placement/region", { kind = "status", status = 418, body = "tea" })
+    assert.same({ 418, "tea" }, { status, body })
+    local _, _, response = metadata("placement/region", { kind = "delay", delay = 2 })
+    assert.same({ 200, 2 }, { response.status, response.delay })
+  end)
+end)
+
+describe("a fault", function()
+  it("needs the field of its kind, in its range", function()
+    for kind, case in pairs {
+      delay = { "delay", 0, 1e9 - 1 },
+      status = { "status", 200, 599 },
+      lag = { "lag", 0, 1e9 - 1 },
+      trickle = { "pause", 0, 1e9 - 1 },
+    } do
+      local function problem(value)
+        return faults.problem { kind = kind, [case[1]] = value }
+      end
+      assert.is_nil(problem(case[2]))
+      assert.is_nil(problem(case[3]))
+      assert.matches("a fault of the kind " .. kind .. " needs the field " .. case[1], problem(nil))
+      assert.is_string(problem(case[2] - 1))
+      assert.is_string(problem(case[3] + 1))
+    end
+    for kind in pairs(faults.KINDS) do
+      local given = { kind = kind, delay = 1, status = 200, lag = 1, pause = 1 }
+      assert.is_nil(faults.problem(given), kind)
+      given.count, given.seconds = 1, 1
+      assert.matches("count or seconds", faults.problem(given))
+      for _, name in ipairs { "count", "seconds", "delay", "status", "lag", "pause" } do
+        assert.matches(name .. " of a fault must be a number", faults.problem { kind = kind, [name] = "1" })
+        assert.matches(name .. " of a fault is out of range", faults.problem { kind = kind, [name] = 1e9 })
+      end
+      for _, name in ipairs { "action", "body" } do
+        assert.matches(name .. " of a fault must be a string", faults.problem { kind = kind, [name] = 1 })
+      end
+    end
+    assert.matches("DescribeImages only", faults.problem { kind = "lag", lag = 1, action = "CreateImage" })
+    assert.is_nil(faults.problem { kind = "lag", lag = 1, action = "DescribeImages" })
+  end)
+
+  it("hits as many requests, or as long, as it says, and 100 wait at most", function()
+    local list = faults.new()
+    list:add({ kind = "throttle", count = 2, action = "A" }, 0)
+    list:add({ kind = "dropAfter", seconds = 10 }, 0)
+    assert.equal("throttle", list:take("A", 1).kind)
+    assert.equal("dropAfter", list:take("B", 1).kind)
+    assert.is_nil(list:take("B", 1, true)) -- it names no action
+    assert.equal("throttle", list:take("A", 1).kind)
+    assert.equal("dropAfter", list:take("A", 9.9).kind)
+    assert.is_nil(list:take("A", 10))
+    assert.same({}, list:list())
+    assert.is_nil(list:longestLag())
+    for i = 1, 100 do
+      assert.is_nil(list:add({ kind = "lag", lag = i % 7 }, 0))
+    end
+    assert.equal("100 faults are waiting, no more are taken", list:add({ kind = "throttle" }, 0))
+    assert.equal(6, list:longestLag())
+    assert.is_nil(list:take("A", 0)) -- they hit DescribeImages alone
+    assert.equal("lag", list:take("DescribeImages", 0).kind)
+  end)
+end)
+
+describe("a nonce", function()
+  it("is remembered while its timestamp is good, however many come in that second", function()
+    local seen = guard.new()
+    for _, nonce in ipairs { "1", "2", "3", "4" } do
+      assert.is_true(seen:takeNonce("id", nonce, 1000, 1000))
+    end
+    for _, nonce in ipairs { "1", "2", "3", "4" } do
+      assert.is_false(seen:takeNonce("id", nonce, 1000, 1000))
+      assert.is_false(seen:takeNonce("id", nonce, 1000, 1300))
+      assert.is_true(seen:takeNonce("id", nonce, 1001, 1000))
+      assert.is_true(seen:takeNonce("other", nonce, 1000, 1000))
+    end
+    assert.is_true(seen:takeNonce("id", "1", 1000, 1301))
+  end)
+
+  it("is one of 250,000 at most", function()
+    assert.equal(250000, guard.MAX_NONCES)
+  end)
+
+  it("comes in time up to 300 s off", function()
+    for _, off in ipairs { -300, 0, 300 } do
+      assert.is_true(guard.inTime(1000 + off, 1000))
+    end
+    assert.is_false(guard.inTime(1301, 1000))
+    assert.is_false(guard.inTime(699, 1000))
+  end)
+end)
+
+describe("a rate", function()
+  it("counts each action's calls of a second", function()
+    local seen = guard.new()
+    for _ = 1, 3 do
+      assert.is_true(seen:admit("A", 5.2, 3))
+    end
+    assert.is_false(seen:admit("A", 5.9, 3))
+    assert.is_true(seen:admit("B", 5.9, 3))
+    assert.is_true(seen:admit("A", 6, 3))
+    assert.is_true(seen:admit("A", 6, nil))
+  end)
+end)
+
+describe("an image's state", function()
+  local CODE = "InvalidImageId.IncorrectState"
+
+  it("decides whether it can be changed and deleted", function()
+    for state, expected in pairs {
+      NORMAL = {},
+      USING = { nil, CODE },
+      CREATING = { CODE, CODE },
+      SYNCING = { CODE, CODE },
+      COPYING = { CODE, CODE },
+      IMPORTING = { CODE, CODE },
+      CREATEFAILED = { CODE, nil },
+    } do
+      local _, _, v3 = emulators.new { images = { { imageId = "img-12345678", imageState = state } } }
+      local changed = v3("ModifyImageAttribute", { ImageId = "img-12345678", ImageName = "new" })
+      assert.equal(expected[1], changed.Error and changed.Error.Code, state)
+      local deleted = v3("DeleteImages", { ImageIds = { "img-12345678" } })
+      assert.equal(expected[2], deleted.Error and deleted.Error.Code, state)
+    end
+  end)
+end)
+
+describe("the journal", function()
+  local IMAGE = "img-12345678"
+  local ACCOUNTS = { "100000000002" }
+
+  it("says of each action whether it was applied", function()
+    for _, case in ipairs {
+      { 3, true, "ModifyImageAttribute", { ImageId = IMAGE, ImageName = "new" } },
+      { 3, true, "CreateImage", { ImageName = "made", InstanceId = "ins-stopped1" } },
+      { 3, true, "DeleteImages", { ImageIds = { IMAGE } } },
+      { 3, true, "SyncImages", { ImageIds = { IMAGE }, DestinationRegions = { "ap-beijing" } } },
+      { 3, true, "ModifyImageSharePermission", { ImageId = IMAGE, AccountIds = ACCOUNTS, Permission = "SHARE" } },
+      { 3, false, "DescribeImages", { ImageIds = { IMAGE } } },
+      { 3, false, "DescribeImageQuota", "{}" },
+      { 3, false, "DeleteImages", { ImageIds = { IMAGE }, DryRun = true } },
+      { 3, false, "ModifyImageAttribute", { ImageId = "img-nothere1", ImageName = "new" } },
+      { 2, true, "ModifyImageAttributes", { imageId = IMAGE, imageName = "new" } },
+      { 2, true, "CreateImage", { imageName = "made", instanceId = "ins-stopped1" } },
+      { 2, true, "DeleteImages", { ["imageIds.0"] = IMAGE } },
+      { 2, true, "SyncCvmImage", { srcRegion = "gz", ["imgIdList.0"] = IMAGE, ["dstRegion.0"] = "bj" } },
+      { 2, true, "ShareImage", { imageId = IMAGE, ["uinList.0"] = ACCOUNTS[1] } },
+      { 2, false, "DescribeImages", { imageType = 1 } },
+      { 2, false, "DeleteImages", { ["imageIds.0"] = "img-nothere1" } },
+    } do
+      local emulator, v2, v3 = emulators.new()
+      local call = case[1] == 3 and v3 or v2
+      call(case[3], case[4])
+      local entries = emulator:journal()
+      assert.equal(1, #entries)
+      assert.equal(case[2], entries[1].applied, ("%s of API %d.0"):format(case[3], case[1]))
+    end
+  end)
+end)
+
+describe("regions without a short code", function()
+  it("are known, too", function()
+    assert.same({ "ap-jakarta", "ap-nanjing", "eu-moscow", "sa-saopaulo" }, regions.LONG)
+    local known = regions.set()
+    for _, long in ipairs(regions.LONG) do
+      assert.is_true(known[long])
+      assert.equal(long, regions.long(long))
+    end
+    local count = 0
+    for _ in pairs(known) do
+      count = count + 1
+    end
+    assert.equal(22, count)
+    assert.same({ ["ap-guangzhou"] = true, ["ap-x"] = true }, regions.set { "gz", "ap-x" })
+  end)
+end)
+
+describe("a text of the emulator", function()
+  it("has its escapes in JSON", function()
+    assert.equal([["\"\\\n\r\t\u0000\u001f\u007f/"]], json.encode '"\\\n\r\t\0\31\127/')
+    assert.equal("[]", json.encode(json.list {}))
+    assert.equal('{"a":[1,2.500],"b":{},"c":true,"d":null}', json.encode {
+      a = { 1, 2.5 },
+      b = {},
+      c = true,
+      d = json.null,
+    })
+  end)
+
+  it("is cut where it is too long for a line", function()
+    assert.equal(("a"):rep(60), text.show(("a"):rep(60)))
+    assert.equal(("a"):rep(60) .. "...", text.show(("a"):rep(61)))
+    assert.equal("ab...", text.show("abc", 2))
+    assert.equal("a\\nb?", text.show "a\nb\27")
+    assert.equal("a number", text.show(5))
+  end)
+
+  it("hides the middle of an id", function()
+    assert.equal("AKID****6789", text.mask "AKID0123456789xx6789")
+    assert.equal("AKID****CDEF", text.mask "AKID456789ABCDEF")
+    assert.equal("A****", text.mask "AKID456789ABCDE")
+  end)
+
+  it("suggests the nearest of the known names, or names all", function()
+    local known = { imageName = 1, imageState = 1, region = 1 }
+    for name, nearest in pairs {
+      imageNam = "imageName",
+      imagName = "imageName",
+      iimageName = "imageName",
+      imageNome = "imageName",
+      imageStat = "imageState",
+      regoin = "region",
+      REGION = "region",
+    } do
+      assert.equal((", did you mean %s?"):format(nearest), text.suggestion(name, known), name)
+    end
+    for _, name in ipairs { "xyz", "regi", "r", ("region"):rep(7) } do
+      local expected = name == "regi" and ", did you mean region?" or ": there are imageName, imageState, region"
+      assert.equal(expected, text.suggestion(name, known))
+    end
+    assert.equal(": there are imageName, imageState, region", text.suggestion("reg", known))
+  end)
+end)
+
+describe("dates", function()
+  -- Each day of some years, among them those around leap days, at a different second.
+  local function each(body)
+    for day = 0, 365 * 60, 3 do
+      body(day * 86400 + day * 7919 % 86400)
+    end
+    for _, time in ipairs { 951782399, 951782400, 951868800, 4107542399, 4107542400, 253402300799 } do
+      body(time)
+    end
+  end
+
+  it("of the emulator are those of the C library, and the client reads them", function()
+    each(function(time)
+      local date = text.httpDate(time)
+      assert.equal(os.date("!%a, %d %b %Y %H:%M:%S GMT", time), date)
+      assert.equal(time, httpdate.parse(date, time))
+    end)
+  end)
+
+  it("are read by the client in all three forms", function()
+    each(function(time)
+      if time < 2e9 then
+        assert.equal(time, httpdate.parse(os.date("!%A, %d-%b-%y %H:%M:%S GMT", time), time))
+        assert.equal(time, httpdate.parse(os.date("!%a %b %d %H:%M:%S %Y", time), time))
+      end
+    end)
+    local now = 1700000000 -- in 2023: a year of two digits is at most 50 years ahead
+    assert.equal("2073", os.date("!%Y", httpdate.parse("Tuesday, 14-Nov-73 22:13:20 GMT", now)))
+    assert.equal("1974", os.date("!%Y", httpdate.parse("Tuesday, 14-Nov-74 22:13:20 GMT", now)))
+  end)
+end)
