@@ -5,6 +5,7 @@ local cjson = require "cjson"
 local emulators = require "spec.support.emulator"
 local faults = require "qcimage.emulator.faults"
 local guard = require "qcimage.emulator.guard"
+local journals = require "qcimage.emulator.journal"
 local httpdate = require "qcimage.call.httpdate"
 local json = require "qcimage.emulator.json"
 local regions = require "qcimage.emulator.regions"
@@ -216,6 +217,125 @@ describe("a rate", function()
   end)
 end)
 
+describe("a request of API 2.0", function()
+  local emulator
+
+  before_each(function()
+    emulator = emulators.new()
+  end)
+
+  -- The message that refuses a request, or nil.
+  local function refused(request)
+    local answer = cjson.decode(emulator:handle(request).body)
+    return answer.code ~= 0 and answer.message or nil
+  end
+
+  it("has a nonce and a timestamp of up to 20 digits", function()
+    local params = { Action = "DescribeImages", imageType = 1, Nonce = ("1"):rep(20) }
+    assert.is_nil(refused(emulators.v2(params)))
+    for _, nonce in ipairs { ("1"):rep(21), "-1", "1.5", "x" } do
+      params.Nonce = nonce
+      assert.matches("the parameter Nonce must be a whole number", refused(emulators.v2(params)))
+    end
+    params.Nonce, params.Timestamp = 5, "+1700000000"
+    assert.matches("the parameter Timestamp must be a whole number", refused(emulators.v2(params)))
+  end)
+
+  it("may have 32 KiB in its query and 1 MiB in its body, and not one more", function()
+    for method, most in pairs { GET = 32768, POST = 1048576 } do
+      local what = method == "GET" and "query" or "body"
+      for _, size in ipairs { most, most + 1 } do
+        -- what comes first is its length: what is in it need not be right
+        local request = emulators.v2({ Action = "DescribeImages" }, { method = method })
+        local source = ("a"):rep(size - 2) .. "=b"
+        request.query, request.body = method == "GET" and source or "", method == "POST" and source or nil
+        local message = refused(request)
+        if size == most then
+          assert.equal("the parameter Action is missing", message)
+        else
+          assert.equal(("the %s is longer than %d bytes"):format(what, most), message)
+        end
+      end
+    end
+  end)
+
+  it("has numbers of up to nine digits, and indices of up to four", function()
+    local function asking(name, value)
+      return refused(emulators.v2 { Action = "DescribeImages", imageType = 1, [name] = value })
+    end
+    assert.is_nil(asking("offset", "999999999"))
+    assert.matches("offset must be a number from 0 to 999999999", asking("offset", "1000000000"))
+    assert.matches("offset must be a number", asking("offset", "1x"))
+    assert.is_nil(asking("imageIds.0", "img-12345678"))
+    assert.is_nil(asking("imageIds.1", "img-12345678")) -- as some examples have it
+    assert.matches("numbered from 0 on without gaps", asking("imageIds.2", "img-12345678"))
+    assert.matches("without gaps", asking("imageIds.9999", "img-12345678"))
+    assert.matches("has an odd index", asking("imageIds.10000", "img-12345678"))
+    assert.matches("has an odd index", asking("imageIds.00", "img-12345678"))
+  end)
+end)
+
+describe("a host", function()
+  it("of the public cloud must be that of the service", function()
+    local _, v2, v3 = emulators.new()
+    for host, expected in pairs {
+      ["cvm.tencentcloudapi.com"] = true,
+      ["cvm.ap-guangzhou.tencentcloudapi.com"] = true,
+      ["CVM.tencentcloudapi.com:443"] = true,
+      ["cvm.tencentcloudapi.cn"] = true,
+      ["cvm.tencentcloudapi.com.cn"] = true,
+      ["image.api.example"] = true,
+      ["cbs.tencentcloudapi.com"] = false,
+      ["cbs.tencentcloudapi.cn"] = false,
+      ["cbs.ap-guangzhou.tencentcloudapi.com.cn"] = false,
+      ["image.api.qcloud.com"] = false,
+    } do
+      local answer = v3("DescribeImageQuota", "{}", { host = host })
+      assert.equal(not expected and "NoSuchProduct" or nil, answer.Error and answer.Error.Code, host)
+    end
+    for host, expected in pairs {
+      ["image.api.qcloud.com"] = 0,
+      ["image.api.qcloud.com:443"] = 0,
+      ["IMAGE.api.qcloud.com"] = 0,
+      ["cvm.api.qcloud.com"] = 0,
+      ["image.api.example"] = 0,
+      ["cbs.api.qcloud.com"] = 6100,
+      ["cvm.tencentcloudapi.com"] = 6100,
+    } do
+      assert.equal(expected, v2("DescribeImages", { imageType = 1 }, { host = host }).code, host)
+    end
+  end)
+end)
+
+describe("an action of STS", function()
+  it("has these parameters", function()
+    local sts = require "qcimage.emulator.api3.sts"
+    local ROLE = "RoleArn RoleSessionName DurationSeconds "
+    for action, names in pairs {
+      AssumeRole = ROLE .. "Policy ExternalId Tags SourceIdentity SerialNumber TokenCode",
+      AssumeRoleWithWebIdentity = ROLE .. "ProviderId WebIdentityToken",
+      GetCallerIdentity = "",
+    } do
+      local count = 0
+      for name in names:gmatch "%S+" do
+        count = count + 1
+        local rule = sts[action].params[name]
+        local kind = name == "DurationSeconds" and "integer" or name == "Tags" and "objects" or "string"
+        assert.equal(kind, rule.type, name)
+        local isRequired = name:find "^Role" or name == "ProviderId" or name == "WebIdentityToken"
+        assert.equal(isRequired and true or nil, rule.required, name)
+      end
+      for _ in pairs(sts[action].params) do
+        count = count - 1
+      end
+      assert.equal(0, count, action)
+    end
+    assert.same({ Key = { type = "string" }, Value = { type = "string" } }, sts.AssumeRole.params.Tags.fields)
+    assert.equal(0, sts.AssumeRole.params.DurationSeconds.least)
+    assert.equal(sts.LONGEST, sts.AssumeRole.params.DurationSeconds.most)
+  end)
+end)
+
 describe("an image's state", function()
   local CODE = "InvalidImageId.IncorrectState"
 
@@ -271,6 +391,45 @@ describe("the journal", function()
   end)
 end)
 
+describe("a journal", function()
+  it("keeps the last 2,000 entries, and counts those it forgot", function()
+    local journal = journals.new { "s3cret" }
+    for i = 1, 2003 do
+      journal:add { action = "a" .. i }
+    end
+    local list = journal:list()
+    assert.equal(2000, #list)
+    assert.equal(3, journal.forgotten)
+    assert.same({ "a4", "a2003" }, { list[1].action, list[2000].action })
+  end)
+
+  it("keeps of an entry what is bounded and no secret", function()
+    local journal = journals.new { "s3cret" }
+    local params = {}
+    for i = 1, 50 do
+      params["p" .. i] = "v"
+    end
+    journal:add {
+      params = params,
+      short = ("x"):rep(1100),
+      long = ("x"):rep(1101),
+      hidden = "a s3cret b",
+      deep = { { { { { { "too deep" } } } } } },
+      flag = true,
+    }
+    local entry, count = journal:list()[1], 0
+    for _ in pairs(entry.params) do
+      count = count + 1
+    end
+    assert.equal(40, count)
+    assert.equal(1100, #entry.short)
+    assert.equal(("x"):rep(1100) .. "...", entry.long)
+    assert.equal("***", entry.hidden)
+    assert.same({ { { { { "..." } } } } }, entry.deep)
+    assert.is_true(entry.flag)
+  end)
+end)
+
 describe("regions without a short code", function()
   it("are known, too", function()
     assert.same({ "ap-jakarta", "ap-nanjing", "eu-moscow", "sa-saopaulo" }, regions.LONG)
@@ -298,6 +457,13 @@ describe("a text of the emulator", function()
       c = true,
       d = json.null,
     })
+  end)
+
+  it("is mended byte by byte where it is not UTF-8", function()
+    assert.equal("a中b", text.repair "a中b")
+    assert.equal("a\239\191\189中\239\191\189\239\191\189b", text.repair "a\255中\228\184b")
+    assert.equal(5, text.utf8len "a中b𐍈c")
+    assert.is_nil(text.utf8len "\228\184")
   end)
 
   it("is cut where it is too long for a line", function()

@@ -186,6 +186,28 @@ describe("emulator, API 2.0", function()
         end))
       end,
     })
+    for instead, words in pairs {
+      ["cvm.api.qcloud.com"] = "cvm.api.qcloud.com was signed",
+      ["cvm.tencentcloudapi.com"] = "cvm.tencentcloudapi.com was signed",
+      ["http://127.0.0.1:8080"] = "signed with the scheme before it",
+    } do
+      slip(words, {
+        signed = function(s)
+          return (s:gsub("127.0.0.1:8080", instead))
+        end,
+      })
+    end
+    slip("the path: it was left out", {
+      signed = function(s)
+        return (s:gsub("/v2/index.php", ""))
+      end,
+    })
+    slip('sorted after "_" had become "."', { -- "." comes before "0" and "_" behind it
+      signed = function(s)
+        return (s:gsub("&x0=1&x%.y=2", "&x.y=2&x0=1"))
+      end,
+    }, { x0 = "1", x_y = "2" })
+    slip('"_" at the start of a name was signed as "."', nil, { _x = "1" }) -- as the signing here does
     slip("another key", { key = "wrong" })
     slip("percent-encoded twice", {
       encode = function(s)
