@@ -15,6 +15,9 @@ function M.quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- Assignments for env(1) by which a program finds the modules that this spec has.
+M.paths = ("LUA_PATH=%s LUA_CPATH=%s"):format(M.quote(package.path), M.quote(package.cpath))
+
 --- Runs a shell command.
 ---@param command string
 ---@return string output stdout and stderr
@@ -29,11 +32,12 @@ end
 
 --- Runs Lua code in a process of its own.
 ---@param code string
----@param environment string|nil assignments for env(1)
+---@param environment string|nil options and assignments for env(1)
 ---@return string output stdout and stderr
 ---@return integer status
 function M.lua(code, environment)
-  return M.run(("env %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(environment or "", M.interpreter, code))
+  local program = ("env %s %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(environment or "", M.paths, M.interpreter, code)
+  return M.run(program)
 end
 
 --- The command that runs another on a network and with mounts of its own: as root, or else as root of

@@ -4,12 +4,7 @@ local stub = require "spec.support.stub"
 
 -- Runs a program with nothing in its environment but what is given.
 local function with(environment, code)
-  local keep = ("-i PATH=%q LUA_PATH=%q LUA_CPATH=%q QCIMAGE_METADATA=off "):format(
-    os.getenv "PATH",
-    os.getenv "LUA_PATH",
-    os.getenv "LUA_CPATH"
-  )
-  return process.lua(code, keep .. environment)
+  return process.lua(code, ("-i PATH=%q QCIMAGE_METADATA=off %s"):format(os.getenv "PATH", environment))
 end
 
 local SIGN = [[

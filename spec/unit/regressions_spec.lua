@@ -1,4 +1,4 @@
---- Faults that were found by hunting for them, each by its own name.
+--- Covers faults that were found by hunting for them, each by its own name.
 
 local core = require "qcimage.core"
 local image = require "qcimage"
@@ -278,56 +278,4 @@ describe("a region with a line break", function()
     )
     assert.matches("^nil\tparameter\tTENCENTCLOUD_REGION\tTENCENTCLOUD_REGION holds control", output)
   end)
-end)
-
-describe("a locale of the host program", function()
-  local folder
-
-  -- Locales made here, since a bare system has none of these.
-  setup(function()
-    folder = process.run("mktemp -d"):gsub("\n", "")
-    for name, charset in pairs { de_DE = "UTF-8", tr_TR = "ISO-8859-9" } do
-      local made, status = process.run(("localedef -i %s -f %s %s/%s"):format(name, charset, folder, name))
-      assert(status <= 1, made)
-    end
-  end)
-
-  teardown(function()
-    process.run("rm -rf " .. folder)
-  end)
-
-  it("with a decimal comma, turned on later, changes neither answers nor requests", function()
-    local output = process.lua(
-      [[
-        local stub = require "spec.support.stub"
-        local client, requests = stub.answering({}, '{"code":0,"message":"","totalCount":10}')
-        assert(os.setlocale "de_DE", "no locale")
-        local result = assert(client:call("X", { A = 0.5, B = 20 }, { raw = true }))
-        print(result.code, result.totalCount, stub.form(requests[1].body).A, stub.form(requests[1].body).B)
-        client, requests = stub.answering({ apiVersion = "3.0" }, '{"Response":{"RequestId":"r"}}')
-        assert(client:call("X", { A = 0.5 }, { raw = true }))
-        print(requests[1].body)
-      ]],
-      "LOCPATH=" .. folder
-    )
-    assert.equal('0\t10\t0.5\t20\n{"A":0.5}\n', output)
-  end)
-
-  for _, name in ipairs { "de_DE", "tr_TR" } do
-    it("changes nothing that is signed or read: " .. name, function()
-      for _, spec in ipairs { "sign", "modify", "answers", "describe", "api3" } do
-        local output, status = process.run(
-          ("env LOCPATH=%s LC_ALL=%s %s -e 'assert(os.setlocale(\"\") == \"%s\")' spec/support/run.lua spec/unit/%s_spec.lua"):format(
-            folder,
-            name,
-            process.interpreter,
-            name,
-            spec
-          )
-        )
-        assert.equal(0, status, spec .. ": " .. output)
-        assert.matches("[1-9]%d* successes / 0 failures / 0 errors", output)
-      end
-    end)
-  end
 end)
