@@ -329,6 +329,6 @@ while socket.gettime() < born + LIFETIME do
     resume(task)
   end
   if readable[input] then -- last, since the connections' news is older
-    obey(io.read "l")
+    obey(io.read "*l")
   end
 end
