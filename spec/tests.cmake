@@ -41,7 +41,7 @@ endif()
 foreach(version IN LISTS QCIMAGE_LUA)
   add_library(testposix-${version} MODULE spec/c/testposix.c)
   qcimage_flags(testposix-${version})
-  target_link_libraries(testposix-${version} PRIVATE lua-${version})
+  target_link_libraries(testposix-${version} PRIVATE lua-${version} Threads::Threads)
   set_target_properties(testposix-${version} PROPERTIES PREFIX "" OUTPUT_NAME testposix
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/${version})
 endforeach()

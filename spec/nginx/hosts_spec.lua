@@ -53,6 +53,7 @@ describe("a host program", function()
     it("such as HAProxy " .. (isJailed and "in a chroot " or "") .. "calls it", function()
       local name = isJailed and "jailed" or "free"
       local port = nginx.freePort()
+      local version = process.run("haproxy -vv"):match "Built with Lua version : Lua (%d%.%d)"
       write("rename.lua", client(name) .. [[
         core.register_service("rename", "http", function(applet)
           local said = rename()
@@ -69,7 +70,7 @@ describe("a host program", function()
 global
   %s
   lua-prepend-path %s/lua/?.lua
-  lua-prepend-path %s/lib/5.3/?.so cpath
+  lua-prepend-path %s/lib/%s/?.so cpath
   lua-load %s/rename.lua
 defaults
   mode http
@@ -79,7 +80,7 @@ defaults
 frontend front
   bind 127.0.0.1:%d
   http-request use-service lua.rename
-]]):format(isJailed and "chroot " .. folder .. "/jail" or "", SOURCES, BUILD, folder, port)
+]]):format(isJailed and "chroot " .. folder .. "/jail" or "", SOURCES, BUILD, version, folder, port)
       )
       local asRoot = process.run "id -u" == "0\n" and "" or "unshare --map-root-user "
       local output = process.run(([[

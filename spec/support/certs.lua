@@ -5,12 +5,13 @@
 ---     certs.path "ca.pem"     --> the file of the authority that the specs trust
 ---     certs.path "good.pem"   --> certificate; its key is good.key
 ---
---- Kinds: good (localhost, api.test, 127.0.0.1, ::1), cloud (the service's own names), wrongHost, expired, unknown (by another authority).
+--- Kinds: good (localhost, api.test, 127.0.0.1, ::1, and 0x7f000001 for a libcurl that takes it for a name),
+--- cloud (the service's own names), wrongHost, expired, unknown (by another authority).
 
 local M = {}
 
 local KINDS = {
-  good = { ca = "ca", names = "DNS:localhost,DNS:api.test,IP:127.0.0.1,IP:::1", days = 2 },
+  good = { ca = "ca", names = "DNS:localhost,DNS:api.test,DNS:0x7f000001,IP:127.0.0.1,IP:::1", days = 2 },
   cloud = { ca = "ca", names = "DNS:cvm.tencentcloudapi.com,DNS:image.api.qcloud.com,DNS:cvm.api.qcloud.com", days = 2 },
   wrongHost = { ca = "ca", names = "DNS:elsewhere.example", days = 2 },
   expired = { ca = "ca", names = "DNS:localhost,IP:127.0.0.1,IP:::1" },

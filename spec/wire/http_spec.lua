@@ -1,4 +1,5 @@
 local http = require "qcimage.http"
+local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
@@ -24,6 +25,9 @@ local function count(text, part)
     n, at = n + 1, last + 1
   end
 end
+
+-- of what can only happen to a connection that was kept
+local itKept = libcurl.keeps and it or pending
 
 describe("qcimage.http", function()
   local server, connection
@@ -121,8 +125,8 @@ describe("qcimage.http", function()
       assert(send { url = server.url .. "/b/../c%7E?q=/../d" })
       assert(send { method = "POST", url = server.url .. "/c" })
       local requests = server:requests()
-      assert.equal(1, #requests) -- one connection
-      local first, second, third = requests[1]:match "^(POST /a .-first)(GET .-\r\n\r\n)(POST /c .*)$"
+      assert.equal(libcurl.keeps and 1 or 3, #requests) -- connections
+      local first, second, third = table.concat(requests):match "^(POST /a .-first)(GET .-\r\n\r\n)(POST /c .*)$"
       assert.truthy(first:find("\r\nX-First: 1\r\n", 1, true))
       assert.equal("GET /b/../c%7E?q=/../d HTTP/1.1", second:match "^[^\r]*")
       assert.is_nil(second:lower():find "content%-")
@@ -282,7 +286,6 @@ describe("qcimage.http", function()
       ["is HTTP/0.9"] = "<html>hello</html>",
       ["has a header without a colon"] = "HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 0\r\n\r\n",
       ["has a blank before a colon"] = "HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n",
-      ["has a folded header"] = "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n",
       ["has a control byte in a header"] = "HTTP/1.1 200 OK\r\nX-A: b\27[2Jc\r\nContent-Length: 0\r\n\r\n",
       ["has a zero byte in a header"] = "HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 0\r\n\r\n",
       ["switches protocols"] = "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n",
@@ -295,6 +298,16 @@ describe("qcimage.http", function()
         assertFails("format", true, outcome(bytes))
       end)
     end
+
+    -- RFC 9112, 5.2 lets a client do either; libcurl 8.23 joins the lines, 8.14 does not
+    it("that has a folded header is malformed, or has it in one line", function()
+      local answer, message, detail = outcome "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n"
+      if answer then
+        assert.equal("b c", answer.headers["x-a"])
+      else
+        assertFails("format", true, answer, message, detail)
+      end
+    end)
   end)
 
   describe("a limit", function()
@@ -330,9 +343,9 @@ describe("qcimage.http", function()
     end)
 
     for what, bytes in pairs {
-      ["headers that are long together"] = "HTTP/1.1 200 OK\r\n" .. ("X-A: " .. ("x"):rep(KB) .. "\r\n"):rep(64),
-      ["many headers"] = "HTTP/1.1 200 OK\r\n" .. ("A: b\r\n"):rep(256),
-      ["one long header"] = "HTTP/1.1 200 OK\r\nX-A: " .. ("x"):rep(64 * KB) .. "\r\n",
+      ["headers that are long together"] = "HTTP/1.1 200 OK\r\n" .. ("X-A: " .. ("x"):rep(KB) .. "\r\n"):rep(64) .. "\r\n",
+      ["many headers"] = "HTTP/1.1 200 OK\r\n" .. ("A: b\r\n"):rep(256) .. "\r\n",
+      ["one long header"] = "HTTP/1.1 200 OK\r\nX-A: " .. ("x"):rep(64 * KB) .. "\r\n\r\n",
       ["a header that does not end"] = "HTTP/1.1 200 OK\r\nX-A: " .. ("x"):rep(2 * KB * KB),
       ["a long trailer"] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
         .. ("X-A: " .. ("x"):rep(KB) .. "\r\n"):rep(64),
@@ -441,7 +454,7 @@ describe("qcimage.http", function()
         end
       end)
 
-      it("that dies without an answer does not send again by itself (" .. ending .. ")", function()
+      itKept("that dies without an answer does not send again by itself (" .. ending .. ")", function()
         start { { { "recv" }, { "send", reply "a" }, { "recv" }, { ending } }, answering() }
         assert(send { url = server.url .. "/first" })
         local answer, message, detail = send { method = "POST", url = server.url .. "/second", body = "x" }
