@@ -10,105 +10,19 @@ local calls = require "qcimage.call.attempts"
 local contexts = require "qcimage.credentials.context"
 local credentials = require "qcimage.credentials"
 local endpoints = require "qcimage.api.endpoints"
+local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
-local limits = require "qcimage.limits"
-local foreign = require "qcimage.transport.foreign"
 local optionsOf = require "qcimage.options"
 local pages = require "qcimage.call.pages"
 local protect = require "qcimage.protect"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
+local transports = require "qcimage.transport"
 local warning = require "qcimage.warning"
-
--- In nginx all that a call needs is loaded now, since to read files holds up the worker.
-local isNginx = type(ngx) == "table" and ngx.socket ~= nil
-local cosocket = isNginx and require "qcimage.transport.cosocket"
-local lightthread = isNginx and require "qcimage.transport.lightthread"
 
 local M = {}
 
 M.VERSION = version.NUMBER
-
--- What a snapshot of the environment holds. Proxies are there so that their passwords can be kept
--- out of messages; libcurl reads them itself.
-local VARIABLES = {
-  "TENCENTCLOUD_REGION",
-  "QCIMAGE_API_VERSION",
-  "QCIMAGE_ENDPOINT",
-  "CURL_CA_BUNDLE",
-  "SSL_CERT_FILE",
-  "http_proxy",
-  "https_proxy",
-  "HTTPS_PROXY",
-  "all_proxy",
-  "ALL_PROXY",
-}
-
-local function snapshot()
-  local environment = {}
-  for _, names in ipairs { VARIABLES, credentials.VARIABLES } do
-    for _, name in ipairs(names) do
-      environment[name] = os.getenv(name)
-    end
-  end
-  return environment
-end
-
--- Waits, and returns true; or nil and why it cannot wait.
-local function sleepBy(name, sleep)
-  return function(seconds)
-    local ok, thrown = protect.call(sleep, seconds)
-    if ok then
-      return true
-    end
-    return nil, ("%s threw: %s"):format(name, protect.message(thrown))
-  end
-end
-
-local LATE = 'libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client'
-  .. ' before, or require "qcimage.transport.curl" before): '
-
--- The transport of plain Lua, and what closes it. Connects, and has libcurl begin, when a call needs it.
-local function overCurl(settings)
-  local transport, close
-  return function(request, seconds)
-    if not transport then
-      local ok, curl = pcall(require, "qcimage.transport.curl")
-      if not ok then
-        return nil, LATE .. tostring(curl), { sent = false, kind = "unsupported" }
-      end
-      transport, close = curl.new(settings)
-    end
-    return transport(request, seconds)
-  end, function()
-    if close then
-      close()
-    end
-  end
-end
-
--- The transport to the metadata service, and what closes it: never through a proxy, and soon at its end.
-local function toMetadata()
-  local settings = {
-    connectTimeout = limits.metadataConnectTimeout,
-    maxResponseBytes = limits.metadataBytes,
-    poolIdle = limits.poolIdle,
-    poolSize = 1,
-    proxy = "",
-  }
-  if cosocket then
-    return cosocket.new(settings)
-  end
-  return overCurl(settings)
-end
-
-local function plainSleep(seconds)
-  local finish = core.monotonic() + seconds
-  repeat -- a signal ends a sleep early, so that the host's handler has its turn
-    core.sleep(math.max(0, finish - core.monotonic()))
-  until core.monotonic() >= finish
-  return true
-end
 
 ---@class qcimage.Client
 ---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
@@ -134,14 +48,14 @@ function M.new(given, level, isCalled)
   if conflict then
     error(conflict, level)
   end
-  local environment = snapshot()
+  local environment = environments.snapshot()
   local target, problem, variable = optionsOf.target(options, environment)
   local services
   if target then
     services, problem, variable = optionsOf.services(options, environment)
     target = services and target
   end
-  local region = options.region or environment.TENCENTCLOUD_REGION ~= "" and environment.TENCENTCLOUD_REGION or nil
+  local region = options.region or environments.value(environment, "TENCENTCLOUD_REGION")
   if target and region and not optionsOf.call.region(region) then -- an option was checked before
     target, variable = nil, "TENCENTCLOUD_REGION"
     problem = variable .. " holds control characters (a line break?)"
@@ -159,39 +73,14 @@ function M.new(given, level, isCalled)
     stsEndpoint = services.sts,
   })
   local signerOf, closeSigner = signers.new()
-  local transport, closeTransport = options.transport and foreign.wrap(options.transport), nil
-  if not transport then
-    local settings = {
-      caFile = options.caFile,
-      connectTimeout = options.connectTimeout or limits.connectTimeout,
-      environment = environment,
-      maxResponseBytes = options.maxResponseBytes or cosocket and limits.nginxResponseBytes or limits.responseBytes,
-      poolIdle = options.poolIdle or limits.poolIdle,
-      poolSize = options.poolSize or limits.poolSize,
-      proxy = options.proxy,
-      verify = options.verify,
-    }
-    if cosocket then
-      transport = cosocket.new(settings)
-    else
-      transport, closeTransport = overCurl(settings)
-      if not isCalled then -- as long as its files can be seen; a failure is told by the call that needs it
-        pcall(require, "qcimage.transport.curl")
-      end
-    end
-  elseif lightthread then
-    transport = lightthread.bounded(transport)
-  end
-  local metadataTransport, closeMetadata = transport, nil -- one of the caller's carries all
-  if not options.transport then
-    metadataTransport, closeMetadata = toMetadata()
+  local transport, closeTransport = transports.new(options, environment, isCalled)
+  local metadataTransport, closeMetadata = transport, closeTransport
+  if not options.transport then -- one of the caller's carries all
+    metadataTransport, closeMetadata = transports.toMetadata()
   end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
-  local sleep = options.sleep and sleepBy("the option sleep", options.sleep)
-    or cosocket and sleepBy("nginx's sleep", cosocket.sleep)
-    or plainSleep
   local self = {
     version = target and target.version or "2.0",
     endpoint = target and target.endpoint,
@@ -205,7 +94,7 @@ function M.new(given, level, isCalled)
     transport = transport,
     clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
     nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
-    sleep = sleep,
+    sleep = transports.sleep(options.sleep),
     random = function()
       local drawn = core.nonce()
       return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
@@ -216,7 +105,7 @@ function M.new(given, level, isCalled)
   }
   self.world = contexts.new(self, {
     metadata = metadataTransport,
-    canWait = isNginx or options.sleep ~= nil,
+    canWait = environments.isNginx or options.sleep ~= nil,
     run = calls.run,
   })
   if not region then
@@ -224,9 +113,8 @@ function M.new(given, level, isCalled)
   end
   function self.release()
     closeSigner()
-    for _, close in pairs { closeTransport, closeMetadata } do
-      close()
-    end
+    closeTransport()
+    closeMetadata()
   end
   return setmetatable(self, Client)
 end

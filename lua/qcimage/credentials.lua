@@ -10,6 +10,7 @@
 --- clients, and be put into each other. Options that are wrong are raised.
 --- Part of qcimage, see LICENSE.
 
+local environments = require "qcimage.environment"
 local explicit = require "qcimage.credentials.explicit"
 local flights = require "qcimage.credentials.flight"
 local keys = require "qcimage.credentials.keys"
@@ -18,40 +19,12 @@ local text = require "qcimage.text"
 
 local M = {}
 
---- Names of the variables that a snapshot of the environment must hold.
-M.VARIABLES = {
-  "HOME",
-  "QCIMAGE_METADATA",
-  "QCIMAGE_STS_ENDPOINT",
-  "TCCLI_PROFILE",
-  "TENCENTCLOUD_CREDENTIALS_FILE",
-  "TENCENTCLOUD_ROLE_ARN",
-  "TENCENTCLOUD_ROLE_SESSION_NAME",
-  "TENCENTCLOUD_SECRET_ID",
-  "TENCENTCLOUD_SECRET_KEY",
-  "TENCENTCLOUD_SECURITY_TOKEN",
-  "TENCENTCLOUD_SESSION_TOKEN",
-  "TENCENTCLOUD_TOKEN",
-  "TKE_PROVIDER_ID",
-  "TKE_REGION",
-  "TKE_ROLE_ARN",
-  "TKE_WEB_IDENTITY_TOKEN_FILE",
-}
-
 -- Inside nginx files are read when a source is made: to read them in a request would hold up the worker.
-local isEager = type(ngx) == "table" and ngx.socket ~= nil
+local isEager = environments.isNginx
 
 -- Between two looks at a file that is being written.
 local function pause(seconds)
   require("qcimage.core").sleep(seconds)
-end
-
-local function snapshot()
-  local environment = {}
-  for _, name in ipairs(M.VARIABLES) do
-    environment[name] = os.getenv(name)
-  end
-  return environment
 end
 
 -- Checks the options of a source: names with their types; true: text.
@@ -76,7 +49,7 @@ local TEXT, NUMBER, SOURCE = { string = true }, { number = true }, { ["function"
 --- A source of the environment's variables.
 ---@return function
 function M.environment()
-  return keys.own((require("qcimage.credentials.environment").new(snapshot())))
+  return keys.own((require("qcimage.credentials.environment").new(environments.snapshot())))
 end
 
 --- A source of a file such as ~/.tencentcloud/credentials.
@@ -85,7 +58,7 @@ end
 function M.file(options)
   options = check(options, { path = TEXT, section = TEXT }, 2)
   local file = require "qcimage.credentials.file"
-  local home = os.getenv "HOME"
+  local home = environments.snapshot().HOME
   return keys.own(file.new {
     path = options.path or home and home .. file.IN_HOME,
     home = home,
@@ -102,7 +75,7 @@ end
 function M.tccli(options)
   options = check(options, { profile = TEXT }, 2)
   return keys.own(require("qcimage.credentials.tccli").new {
-    home = os.getenv "HOME",
+    home = environments.snapshot().HOME,
     profile = options.profile,
     isNamed = options.profile ~= nil,
     isEager = isEager,
@@ -113,7 +86,7 @@ end
 --- A source of a TKE pod's web identity, from the variables that the cluster sets.
 ---@return function
 function M.oidc()
-  return keys.own(require("qcimage.credentials.oidc").new(snapshot()))
+  return keys.own(require("qcimage.credentials.oidc").new(environments.snapshot()))
 end
 
 --- A source of the role of the CVM instance that this runs on.
@@ -122,7 +95,7 @@ end
 ---@return function
 function M.cvm(options)
   options = check(options, { roleName = TEXT, address = TEXT }, 2)
-  local services, problem = settings.services({ metadata = options.address }, snapshot())
+  local services, problem = settings.services({ metadata = options.address }, environments.snapshot())
   if not services then
     error(problem, 2)
   end

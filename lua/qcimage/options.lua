@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
+local environments = require "qcimage.environment"
 local files = require "qcimage.credentials.textfile"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
@@ -275,8 +276,10 @@ local ONLY = {
 local function setting(options, environment, option, variable)
   if options[option] ~= nil then
     return options[option], "option " .. option
-  elseif environment[variable] and environment[variable] ~= "" then
-    return environment[variable], variable, variable
+  end
+  local value = environments.value(environment, variable)
+  if value then
+    return value, variable, variable
   end
 end
 

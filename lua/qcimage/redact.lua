@@ -1,7 +1,9 @@
---- redact.lua - takes a call's secrets out of foreign texts by their values, wherever they came from and in
---- whatever spelling: as they are, percent-encoded, escaped as in JSON or HTML, or twice over.
+--- redact.lua - takes secrets out of foreign texts by their values. Those of a call wherever they came from and in
+--- whatever spelling: as they are, percent-encoded, escaped as in JSON or HTML, or twice over; and the passwords of
+--- proxies.
 --- Pure. Part of qcimage, see LICENSE.
 
+local environments = require "qcimage.environment"
 local text = require "qcimage.text"
 
 local M = {}
@@ -167,6 +169,61 @@ function M.call(message, given, signature)
     message = unmasked(message, secrets)
   end
   return message
+end
+
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(bytes)
+  return (bytes:gsub("..?.?", function(group)
+    local first, second, third = group:byte(1, 3)
+    local number, digits = first * 65536 + (second or 0) * 256 + (third or 0), {}
+    for i = 4, 1, -1 do
+      digits[i] = i <= #group + 1 and ALPHABET:sub(number % 64 + 1, number % 64 + 1) or "="
+      number = math.floor(number / 64)
+    end
+    return table.concat(digits)
+  end))
+end
+
+-- Adds user and password of a proxy's URL, as they may stand in libcurl's messages or a proxy's page.
+local function addLogin(secrets, url)
+  local login = url and (url:match "^[%w+.-]+://(.*)@" or url:match "^(.*)@")
+  if not login or login == "" then
+    return
+  end
+  local bare = login:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end)
+  for _, form in ipairs { login, bare, base64(bare), login:match ":(.*)" or "", bare:match ":(.*)" or "" } do
+    if #form >= SHORTEST then
+      secrets[#secrets + 1] = form
+    end
+  end
+end
+
+--- The logins of the proxies that a client may use.
+---@param proxy string|nil URL of the option
+---@param environment table<string, string> a snapshot
+---@return string[] secrets for `proxies`
+function M.logins(proxy, environment)
+  local secrets = {}
+  addLogin(secrets, proxy)
+  for _, name in ipairs(environments.PROXIES) do
+    addLogin(secrets, environment[name])
+  end
+  return secrets
+end
+
+--- Puts "***" for each login of a proxy.
+---@param message string
+---@param secrets string[] from `logins`
+---@return string
+function M.proxies(message, secrets)
+  for _, secret in ipairs(secrets) do
+    message = text.replace(message, secret)
+  end
+  -- the pattern helps where the environment has changed since the secrets were noted
+  return (message:gsub("://[^/%s]*@", "://***@"))
 end
 
 return M

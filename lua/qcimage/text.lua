@@ -56,16 +56,16 @@ function M.replace(message, secret)
   return table.concat(kept, "***")
 end
 
+local SMALL = {}
+for byte = 65, 90 do
+  SMALL[string.char(byte)] = string.char(byte + 32)
+end
+
 --- Small letters, by bytes: string.lower follows the host's locale.
 ---@param word string
 ---@return string
 function M.lower(word)
-  if not word:find("[A-Z]") then
-    return word
-  end
-  return (word:gsub("[A-Z]", function(letter)
-    return string.char(letter:byte() + 32)
-  end))
+  return word:find("[A-Z]") and (word:gsub("[A-Z]", SMALL)) or word
 end
 
 --- A value as a message shows it.

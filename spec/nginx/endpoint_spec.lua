@@ -8,6 +8,41 @@ local function client(url)
   return image.new { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY, region = "gz", endpoint = url }
 end
 
+describe("a request", function()
+  it("says in parts where its URL goes", function()
+    for url, parts in pairs {
+      ["https://Cvm.test"] = { "https", "cvm.test", 443 },
+      ["https://cvm.test.:08443/"] = { "https", "cvm.test", 8443 },
+      ["http://127.0.0.1:8080"] = { "http", "127.0.0.1", 8080 },
+      ["http://[::1]"] = { "http", "[::1]", 80 },
+    } do
+      for _, method in ipairs { "POST", "GET" } do
+        local made = image.new {
+          secretId = stub.SECRET_ID,
+          secretKey = stub.SECRET_KEY,
+          region = "gz",
+          endpoint = url,
+          method = method,
+        }
+        local request = assert(made:sign("ModifyImageAttributes", { imageId = "img-12345678" }))
+        assert.same(parts, { request.scheme, request.host, request.port })
+        assert.equal(request.path, request.url:match "^%a+://[^/]+(.*)$")
+      end
+    end
+    local request = assert(
+      image
+        .new({ secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY, region = "gz", apiVersion = "3.0" })
+        :sign("ModifyImageAttribute", { imageId = "img-12345678" })
+    )
+    assert.same({ "https", "cvm.tencentcloudapi.com", 443, "/" }, {
+      request.scheme,
+      request.host,
+      request.port,
+      request.path,
+    })
+  end)
+end)
+
 describe("a host with a final dot", function()
   it("is looked up with it, and signed and sent without", function()
     for url, expected in pairs {

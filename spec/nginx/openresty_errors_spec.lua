@@ -223,8 +223,8 @@ describe("TLS in nginx", function()
       start(tlsServer(protocol, port))
       local answers = server:lua(
         [[
-          local cosocket, answers = require "qcimage.transport.cosocket", {}
-          local transport = cosocket.new { poolIdle = 0.001 }
+          local cosocket, answers = require("spec.support.transports").cosocket, {}
+          local transport = cosocket { poolIdle = 0.001 }
           local function get(name, transport)
             local answer = assert(transport({
               method = "GET", url = "https://" .. name .. ":$port/", headers = { Host = "h" },
@@ -236,7 +236,7 @@ describe("TLS in nginx", function()
             get("api.test", transport)
           end
           get("localhost", transport) -- another host, another session
-          get("api.test", cosocket.new { verify = false })
+          get("api.test", cosocket { verify = false })
           return answers
         ]],
         { port = port }
@@ -255,7 +255,7 @@ describe("TLS in nginx", function()
     local port = nginx.freePort()
     server:lua(
       [[
-        transport = require("qcimage.transport.cosocket").new { poolIdle = 0.001 }
+        transport = require("spec.support.transports").cosocket { poolIdle = 0.001 }
         function get()
           return transport({ method = "GET", url = "https://api.test:$port/", headers = { Host = "h" } }, 5)
         end

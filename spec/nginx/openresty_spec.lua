@@ -275,7 +275,7 @@ describe("in nginx", function()
     for _, name in ipairs { "api.test", "localhost" } do
       local answer, message = server:lua(
         [[
-          local transport = require("qcimage.transport.cosocket").new {}
+          local transport = require("spec.support.transports").cosocket {}
           return transport({ method = "GET", url = "https://$name:$port/", headers = { Host = "signed.test" } }, 5)
         ]],
         { name = name, port = port }

@@ -3,13 +3,13 @@
 
 local answers = require "spec.support.answers"
 local core = require "qcimage.core"
-local curl = require "qcimage.transport.curl"
 local dns = require "spec.support.dns"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
 local stub = require "spec.support.stub"
+local transports = require "spec.support.transports"
 
 local MOST = 1024 * 1024
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -19,10 +19,10 @@ local names, server
 
 -- Exchanges one after another, each over a connection of its own.
 local SEQUENCE = [[
-  local cosocket = require "qcimage.transport.cosocket"
+  local cosocket = require("spec.support.transports").cosocket
   local results = {}
   for i = 1, $count do
-    local transport = cosocket.new { maxResponseBytes = $most, poolSize = i } -- so the pool is another one
+    local transport = cosocket { maxResponseBytes = $most, poolSize = i } -- so the pool is another one
     local answer, message, detail = transport({ method = "GET", url = "$url/", headers = { Host = "h" } }, 5)
     results[i] = answer and { status = answer.status, body = answer.body } or detail
     results[i].message = message
@@ -37,7 +37,7 @@ local backends = {
   libcurl = function(url, count)
     local results = {}
     for i = 1, count do
-      local transport, close = curl.new { connectTimeout = 5, maxResponseBytes = MOST }
+      local transport, close = transports.curl { connectTimeout = 5, maxResponseBytes = MOST }
       local answer, message, detail = transport({ method = "GET", url = url .. "/", headers = { Host = "h" } }, 5)
       results[i] = answer and { status = answer.status, body = answer.body } or detail
       results[i].message = message
@@ -163,7 +163,7 @@ describe("the service's answer, cut at each byte,", function()
     local seconds, reasons, used = server:lua(
       [[
         local core = require "qcimage.core"
-        local transport = require("qcimage.transport.cosocket").new { poolSize = 1000 }
+        local transport = require("spec.support.transports").cosocket { poolSize = 1000 }
         local start, reasons, used, threads = core.monotonic(), {}, 0, {}
         for round = 1, 2 do
           for i = 1, $count do
@@ -203,7 +203,7 @@ local function send(url, options)
   local start = core.monotonic()
   local answer, message, detail = server:lua(
     [[
-      local transport = require("qcimage.transport.cosocket").new { $options }
+      local transport = require("spec.support.transports").cosocket { $options }
       local answer, message, detail = transport({
         method = "$method",
         url = "$url/",
@@ -329,7 +329,7 @@ describe("a connection in nginx", function()
       local service = raw.start { { { "recv" }, step } }
       local seen, open = server:lua(
         [[
-          local transport = require("qcimage.transport.cosocket").new { maxResponseBytes = 8 }
+          local transport = require("spec.support.transports").cosocket { maxResponseBytes = 8 }
           local _, _, detail = transport({ method = "GET", url = "$url/", headers = { Host = "h" } }, 0.2)
           local file = io.open "/proc/net/tcp"
           local _, open = file:read("*a"):gsub((" 0100007F:%04X 01 "):format($port), "")
@@ -354,7 +354,7 @@ describe("a kept connection in nginx", function()
         local results, reused = {}, false
         local options = { { $first }, { $second } }
         for i = 1, 2 do
-          local transport = require("qcimage.transport.cosocket").new(options[i])
+          local transport = require("spec.support.transports").cosocket(options[i])
           local answer, message, detail = transport({ method = "GET", url = "$url/" .. i, headers = { Host = "h" } }, 2)
           results[i] = answer and answer.body or detail.reason
           reused = detail and detail.reused or false
@@ -449,7 +449,7 @@ describe("a kept connection in nginx", function()
     local service = raw.start { { { "loop", { { "recv" }, { "sleep", 0.1 }, { "send", OK } } } } }
     server:lua(
       [[
-        local transport = require("qcimage.transport.cosocket").new { poolSize = 3 }
+        local transport = require("spec.support.transports").cosocket { poolSize = 3 }
         local threads = {}
         for i = 1, 10 do
           threads[i] = ngx.thread.spawn(transport, { method = "GET", url = "$url/", headers = { Host = "h" } }, 5)
@@ -489,7 +489,7 @@ describe("many light threads in nginx", function()
   it("share one transport, and each gets the answer to its own request", function()
     local got, echoed = server:lua [[
       local listener = "http://127.0.0.1:" .. ngx.var.server_port
-      local transport = require("qcimage.transport.cosocket").new { poolSize = 5 }
+      local transport = require("spec.support.transports").cosocket { poolSize = 5 }
       local threads, right = {}, 0
       for i = 1, 200 do
         threads[i] = ngx.thread.spawn(function()
@@ -524,7 +524,7 @@ describe("a light thread in nginx that is killed in a call", function()
     local start = core.monotonic()
     server:lua(
       [[
-        local transport = require("qcimage.transport.cosocket").new {}
+        local transport = require("spec.support.transports").cosocket {}
         local thread = ngx.thread.spawn(transport, { method = "GET", url = "$url/", headers = { Host = "h" } }, 30)
         ngx.sleep(0.1)
         assert(ngx.thread.kill(thread))

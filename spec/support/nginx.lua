@@ -143,8 +143,9 @@ function M.start(options)
     main = main .. " user root;"
   end
   local command = (
-    ("%s env -u LUA_INIT LUA_PATH='%s/lua/?.lua;;' LUA_CPATH='%s/lib/5.1/?.so;;' %s "):format(
+    ("%s env -u LUA_INIT LUA_PATH='%s/lua/?.lua;%s/?.lua;;' LUA_CPATH='%s/lib/5.1/?.so;;' %s "):format(
       options.wrap or "",
+      root,
       root,
       build,
       options.environment or ""

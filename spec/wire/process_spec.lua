@@ -215,7 +215,7 @@ describe("on a host of its own", function()
 
   local SEND = [[
     local socket = require "socket"
-    local send, close = require "qcimage.transport.curl".new { connectTimeout = 5 }
+    local send, close = require("spec.support.transports").curl { connectTimeout = 5 }
     local function try(url, seconds)
       local before = socket.gettime()
       local answer, message, detail = send({ method = "GET", url = url, headers = {} }, seconds)
@@ -340,7 +340,7 @@ describe("on a host of its own", function()
         mount --bind system /etc/ssl/certs
       ]=]):format(certs.path ""))
       for _, name in ipairs { "other.pem", "ca.pem" } do
-        local send = require "qcimage.transport.curl".new { connectTimeout = 5, caFile = certs.path(name) }
+        local send = require("spec.support.transports").curl { connectTimeout = 5, caFile = certs.path(name) }
         local answer, _, detail = send({ method = "GET", url = server.url, headers = {} }, 5)
         print(answer and answer.status or detail.reason)
       end

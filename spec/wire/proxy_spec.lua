@@ -1,9 +1,9 @@
 local certs = require "spec.support.certs"
-local curl = require "qcimage.transport.curl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
 local stub = require "spec.support.stub"
+local transports = require "spec.support.transports"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
@@ -32,7 +32,7 @@ describe("a proxy", function()
       all[name] = value
     end
     local transport
-    transport, close = curl.new(all)
+    transport, close = transports.curl(all)
     local answer, message, detail = transport({
       method = "POST",
       url = url or "https://api.test/v2",
@@ -50,7 +50,7 @@ describe("a proxy", function()
         for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
           environment[name] = os.getenv(name)
         end
-        local send = require "qcimage.transport.curl".new {
+        local send = require("spec.support.transports").curl {
           connectTimeout = 5, caFile = %q, environment = environment,
         }
         local answer, message, detail = send({ method = "GET", url = %q, headers = {} }, 5)
@@ -177,7 +177,7 @@ describe("a proxy", function()
     start(tunnel())
     local output = process.lua(
       ([[
-        local send = require "qcimage.transport.curl".new {
+        local send = require("spec.support.transports").curl {
           connectTimeout = 5, caFile = %q, proxy = "http://127.0.0.1:%d",
         }
         print(assert(send({ method = "GET", url = %q, headers = {} }, 5)).status)
@@ -192,7 +192,7 @@ describe("a proxy", function()
     start(tunnel())
     local output = process.lua(
       ([[
-        local send = require "qcimage.transport.curl".new { connectTimeout = 5, caFile = %q, proxy = "" }
+        local send = require("spec.support.transports").curl { connectTimeout = 5, caFile = %q, proxy = "" }
         print(assert(send({ method = "GET", url = %q, headers = {} }, 5)).status)
       ]]):format(certs.path "ca.pem", disguised()),
       "https_proxy=http://127.0.0.1:" .. proxy.port
@@ -282,7 +282,7 @@ describe("a proxy", function()
       for _, wrong in ipairs { url, "http://user:se\ncret@127.0.0.1:x", "user:se\tcret" .. ("x"):rep(300) .. "@:x" } do
         local output = process.lua(
           [[
-            local send = require "qcimage.transport.curl".new { connectTimeout = 5, environment = {} }
+            local send = require("spec.support.transports").curl { connectTimeout = 5, environment = {} }
             print(select(2, send({ method = "GET", url = "https://api.test/", headers = {} }, 5)))
           ]],
           "-u no_proxy -u NO_PROXY https_proxy=" .. process.quote(wrong)
@@ -318,7 +318,7 @@ describe("a proxy", function()
     it("of an environment that has changed since shows no password either", function()
       local output = process.lua(
         [[
-          local send = require "qcimage.transport.curl".new { connectTimeout = 5, environment = {} }
+          local send = require("spec.support.transports").curl { connectTimeout = 5, environment = {} }
           print(select(2, send({ method = "GET", url = "https://api.test/", headers = {} }, 5)))
         ]],
         ("-u no_proxy -u NO_PROXY https_proxy=ftp://%s@127.0.0.1:21"):format(LOGIN)

@@ -1,11 +1,11 @@
 local certs = require "spec.support.certs"
 local constant = require "spec.support.constant"
-local curl = require "qcimage.transport.curl"
 local http = require "qcimage.http"
 local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw"
 local socket = require "socket"
+local transports = require "spec.support.transports"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 local ANSWERING = { { "loop", { { "recv" }, { "send", OK } } } }
@@ -27,7 +27,7 @@ describe("TLS", function()
     end
     all.verify = options and options.verify
     local send
-    send, close = curl.new(all)
+    send, close = transports.curl(all)
     return function(url)
       local answer, message, detail = send({ method = "GET", url = url or server.url, headers = {} }, 5)
       return answer, message, detail
@@ -126,7 +126,7 @@ describe("TLS", function()
     start("expired", ANSWERING)
     local output = process.lua(
       ([[
-        local send = require "qcimage.transport.curl".new { connectTimeout = 5, caFile = %q }
+        local send = require("spec.support.transports").curl { connectTimeout = 5, caFile = %q }
         local answer, _, detail = send({ method = "GET", url = %q, headers = {} }, 5)
         print(answer, detail.reason, detail.sent)
       ]]):format(certs.path "ca.pem", server.url),

@@ -1,4 +1,5 @@
---- endpoints.lua - hosts, paths and regions of both API versions, and URLs of other endpoints.
+--- endpoints.lua - hosts, paths and regions of both API versions; other endpoints by their URLs, which are taken apart
+--- here alone; and requests to them.
 --- Pure. Part of qcimage, see LICENSE.
 
 local text = require "qcimage.text"
@@ -8,7 +9,7 @@ local M = {}
 --- Path of a request, by API version. It is part of what API 2.0 signs.
 M.PATHS = { ["2.0"] = "/v2/index.php", ["3.0"] = "/" }
 
-local DEFAULT_PORTS = { http = "80", https = "443" }
+local DEFAULT_PORTS = { http = 80, https = 443 }
 
 --- Short region codes of API 2.0 and their names in API 3.0
 --- (cloud.tencent.com/document/api/213/6976; names of today where that page has none).
@@ -45,11 +46,13 @@ end
 
 ---@class qcimage.Endpoint
 ---@field scheme "http"|"https"
----@field host string without port
----@field authority string host and port as a URL has them; a final dot keeps a name from being looked up
---- among search domains
+---@field host string without a final dot, which belongs into no certificate; an IPv6 address in brackets
+---@field port integer
+---@field origin string a URL without its path: as given, with a final dot of the name, which keeps it from being
+--- looked up among search domains
 ---@field hostHeader string as sent and signed: without a final dot, with the port where it is not the scheme's own
 ---@field version "2.0"|nil where the path decides it
+---@field isDefault boolean|nil the public cloud's
 
 --- Reads an endpoint's URL.
 ---@param url string
@@ -71,8 +74,8 @@ function M.parse(url)
   if not host or not (port == "" or port:find("^:%d%d?%d?%d?%d?$")) then
     return nil, ("has no valid host and port: %s"):format(text.show(authority))
   end
-  port = port ~= "" and port:sub(2):gsub("^0+", "") or DEFAULT_PORTS[scheme]
-  if not (tonumber(port) and tonumber(port) >= 1 and tonumber(port) <= 65535) then
+  port = port == "" and DEFAULT_PORTS[scheme] or tonumber(port:sub(2), 10)
+  if port < 1 or port > 65535 then
     return nil, "has a port that is not from 1 to 65535"
   end
   local version
@@ -86,12 +89,13 @@ function M.parse(url)
   if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
     host = signed
   end
-  port = port ~= DEFAULT_PORTS[scheme] and ":" .. port or ""
+  local suffix = port ~= DEFAULT_PORTS[scheme] and (":%d"):format(port) or ""
   return {
     scheme = scheme,
-    host = host,
-    authority = host .. port,
-    hostHeader = signed .. port,
+    host = signed,
+    port = port,
+    origin = ("%s://%s%s"):format(scheme, host, suffix),
+    hostHeader = signed .. suffix,
     version = version,
   }
 end
@@ -103,7 +107,47 @@ end
 function M.default(version, action)
   local host = version == "3.0" and (action.service or "cvm") .. ".tencentcloudapi.com"
     or (action.host or "image") .. ".api.qcloud.com"
-  return { scheme = "https", host = host, authority = host, hostHeader = host, isDefault = true }
+  return {
+    scheme = "https",
+    host = host,
+    port = DEFAULT_PORTS.https,
+    origin = "https://" .. host,
+    hostHeader = host,
+    isDefault = true,
+  }
+end
+
+---@class qcimage.Request
+---@field method "GET"|"POST"
+---@field url string where it goes; the next four say the same in parts, so that no transport takes it apart
+---@field scheme "http"|"https"
+---@field host string to connect to, and in the certificate; an IPv6 address in brackets
+---@field port integer
+---@field path string with the query
+---@field headers table<string, string>
+---@field body string|nil
+---@field stringToSign string|nil of `sign` alone, as the next two
+---@field signature string|nil
+---@field canonicalRequest string|nil API 3.0
+
+--- A request to an endpoint.
+---@param endpoint qcimage.Endpoint
+---@param method "GET"|"POST"
+---@param path string with the query, encoded
+---@param headers table<string, string>
+---@param body string|nil
+---@return qcimage.Request
+function M.request(endpoint, method, path, headers, body)
+  return {
+    method = method,
+    url = endpoint.origin .. path,
+    scheme = endpoint.scheme,
+    host = endpoint.host,
+    port = endpoint.port,
+    path = path,
+    headers = headers,
+    body = body,
+  }
 end
 
 --- A region as an API version names it. Unknown ones pass: new ones appear over time.

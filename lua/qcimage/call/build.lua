@@ -120,16 +120,13 @@ local function build2(call)
   if not wire then
     return nil, stages, nil, "unsupported"
   end
-  local request = {
-    method = call.method,
-    url = ("%s://%s%s"):format(endpoint.scheme, endpoint.authority, path),
-    headers = { Host = endpoint.hostHeader },
-  }
+  local headers = { Host = endpoint.hostHeader }
+  local request
   if call.method == "POST" then
-    request.headers["Content-Type"] = FORM
-    request.body = wire
+    headers["Content-Type"] = FORM
+    request = endpoints.request(endpoint, "POST", path, headers, wire)
   else
-    request.url = request.url .. "?" .. wire
+    request = endpoints.request(endpoint, "GET", path .. "?" .. wire, headers)
   end
   return request, stages, #wire
 end
@@ -157,34 +154,19 @@ local function build3(call)
   if not authorization then
     return nil, stages, nil, "unsupported"
   end
-  return {
-    method = "POST",
-    url = ("%s://%s/"):format(endpoint.scheme, endpoint.authority),
-    headers = {
-      Host = endpoint.hostHeader,
-      ["Content-Type"] = JSON,
-      Authorization = authorization,
-      ["X-TC-Action"] = call.action.name,
-      ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
-      ["X-TC-Timestamp"] = ("%d"):format(call.time),
-      ["X-TC-Region"] = call.region,
-      ["X-TC-Token"] = call.credentials.token,
-      ["X-TC-Language"] = call.language,
-    },
-    body = payload,
-  },
-    stages,
-    #payload
+  local headers = {
+    Host = endpoint.hostHeader,
+    ["Content-Type"] = JSON,
+    Authorization = authorization,
+    ["X-TC-Action"] = call.action.name,
+    ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
+    ["X-TC-Timestamp"] = ("%d"):format(call.time),
+    ["X-TC-Region"] = call.region,
+    ["X-TC-Token"] = call.credentials.token,
+    ["X-TC-Language"] = call.language,
+  }
+  return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages, #payload
 end
-
----@class qcimage.Request
----@field method "GET"|"POST"
----@field url string
----@field headers table<string, string>
----@field body string|nil
----@field stringToSign string|nil of `sign` alone, as the next two
----@field signature string|nil
----@field canonicalRequest string|nil API 3.0
 
 ---@class qcimage.Build
 ---@field version "2.0"|"3.0"

@@ -12,7 +12,8 @@
 --- TKE's) must be usable, else that is the error; what nobody named is passed over, and its reason kept.
 --- Part of qcimage, see LICENSE.
 
-local environments = require "qcimage.credentials.environment"
+local variables = require "qcimage.credentials.environment"
+local environments = require "qcimage.environment"
 local keys = require "qcimage.credentials.keys"
 
 local M = {}
@@ -50,14 +51,10 @@ end
 ---@field stsEndpoint string|nil URL; it goes before what a profile names
 ---@field pause fun(seconds: number)|nil between two looks at a file that is being written
 
-local function nonEmpty(value)
-  return value ~= "" and value or nil
-end
-
 -- The sources of files: with a profile its section and its files of tccli's, else the defaults.
 local function addFiles(sources, environment, settings, profile, nameOf)
   local file, tccli = require "qcimage.credentials.file", require "qcimage.credentials.tccli"
-  local home = nonEmpty(environment.HOME)
+  local home = environments.value(environment, "HOME")
   local named = environment.TENCENTCLOUD_CREDENTIALS_FILE
   local function add(path, isNamed)
     sources[#sources + 1] = file.new {
@@ -98,16 +95,16 @@ end
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
 function M.default(environment, settings)
   local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
-  local profile = settings.profile or nonEmpty(environment.TCCLI_PROFILE)
+  local profile = settings.profile or environments.value(environment, "TCCLI_PROFILE")
   local sources = {}
   if profile then
     addFiles(sources, environment, settings, profile, nameOf)
     return M.new(sources, ("no credentials for the profile %s (%s): "):format(profile, nameOf))
   end
-  if environments.isNamed(environment) then -- it has keys, or the error; the others are not even loaded
-    return environments.new(environment)
+  if variables.isNamed(environment) then -- it has keys, or the error; the others are not even loaded
+    return variables.new(environment)
   end
-  sources[1] = environments.new(environment)
+  sources[1] = variables.new(environment)
   addFiles(sources, environment, settings)
   sources[#sources + 1] = require("qcimage.credentials.oidc").new(environment)
   sources[#sources + 1] = require("qcimage.credentials.cvm").new(settings.metadata)

@@ -3,6 +3,7 @@
 --- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
 --- Part of qcimage, see LICENSE.
 
+local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local flights = require "qcimage.credentials.flight"
 local json = require "qcimage.json"
@@ -31,18 +32,15 @@ local LONGEST_NAME = 128 -- bytes, of a role
 -- One request, again while the service is overloaded. Returns the answer; or nil, the problem, and where the transport
 -- failed what it knows of that.
 local function get(context, base, path, deadline)
+  local endpoint = endpoints.parse(base)
   local most, status = FIRST_WAIT, nil
   for _ = 1, MOST_TRIES do
     local left = deadline - context.monotonic()
     if left <= 0 then
       return nil, ("no answer within %d s"):format(LONGEST)
     end
-    local request = {
-      method = "GET",
-      url = base .. path,
-      headers = { Host = base:match "^%a+://(.*)$", ["Accept-Encoding"] = "identity" },
-    }
-    local response, message, detail = context.metadata(request, left)
+    local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
+    local response, message, detail = context.metadata(endpoints.request(endpoint, "GET", path, headers), left)
     if type(response) ~= "table" then
       return nil, text.clean(tostring(message)), type(detail) == "table" and detail or {}
     elseif response.status ~= 429 and response.status < 500 then

@@ -1,6 +1,7 @@
 --- environment.lua - credentials in variables of the environment, from a snapshot of it.
 --- Pure. Part of qcimage, see LICENSE.
 
+local environments = require "qcimage.environment"
 local keys = require "qcimage.credentials.keys"
 
 local M = {}
@@ -11,29 +12,27 @@ local ROLE, SESSION = "TENCENTCLOUD_ROLE_ARN", "TENCENTCLOUD_ROLE_SESSION_NAME"
 -- Names that others use: tccli; the Node SDK; the Terraform provider.
 local TOKENS = { "TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN" }
 
-local function nonEmpty(value)
-  return value ~= "" and value or nil
-end
+local value = environments.value
 
 --- Whether the environment names credentials, be they whole or not.
 ---@param environment table<string, string>
 ---@return boolean
 function M.isNamed(environment)
-  return (nonEmpty(environment[ID]) or nonEmpty(environment[KEY]) or nonEmpty(environment[ROLE])) ~= nil
+  return (value(environment, ID) or value(environment, KEY) or value(environment, ROLE)) ~= nil
 end
 
 -- What the environment lacks of a pair of keys, and the first name that it lacks; or nothing.
 local function missing(environment)
   local lacks, has = {}, {}
   for _, name in ipairs { ID, KEY } do
-    if nonEmpty(environment[name]) then
+    if value(environment, name) then
       has[#has + 1] = name
     else
       lacks[#lacks + 1] = ("%s is %s"):format(name, environment[name] and "empty" or "not set")
     end
   end
   for _, name in ipairs { ROLE, TOKENS[1], TOKENS[2], TOKENS[3] } do
-    if nonEmpty(environment[name]) then
+    if value(environment, name) then
       has[#has + 1] = name
     end
   end
@@ -52,7 +51,7 @@ function M.new(environment)
   local names = { secretId = ID, secretKey = KEY }
   local given = { secretId = environment[ID], secretKey = environment[KEY] }
   for _, name in ipairs(TOKENS) do
-    if nonEmpty(environment[name]) then
+    if value(environment, name) then
       given.token, names.token = environment[name], name
       break
     end
@@ -67,13 +66,13 @@ function M.new(environment)
   local function fixed()
     return credentials, err
   end
-  if not credentials or not nonEmpty(environment[ROLE]) then
+  if not credentials or not value(environment, ROLE) then
     return fixed, true
   end
   -- loaded for those who need it
   return require("qcimage.credentials.assumerole").over(fixed, {
     roleArn = environment[ROLE],
-    roleSessionName = nonEmpty(environment[SESSION]),
+    roleSessionName = value(environment, SESSION),
     names = { roleArn = ROLE, roleSessionName = SESSION },
   })
 end

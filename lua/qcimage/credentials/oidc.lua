@@ -3,6 +3,7 @@
 --- Reads the token's file at each question, since the cluster replaces it: inside nginx, too, where it is the one file
 --- that a worker reads (a few KB in memory, some times a day). Part of qcimage, see LICENSE.
 
+local environments = require "qcimage.environment"
 local keys = require "qcimage.credentials.keys"
 local refresh = require "qcimage.credentials.refresh"
 local sts = require "qcimage.credentials.sts"
@@ -35,7 +36,7 @@ end
 local function fault(environment)
   local missing = {}
   for _, name in ipairs(VARIABLES) do
-    if environment[name] == nil or environment[name] == "" then
+    if not environments.value(environment, name) then
       missing[#missing + 1] = name
     end
   end

@@ -6,7 +6,6 @@ local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local http1 = require "qcimage.transport.http1"
 local lightthread = require "qcimage.transport.lightthread"
-local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
 local M = {}
@@ -71,12 +70,12 @@ local function hint(reason, problem, host)
   return ""
 end
 
-local function failure(target, reason, problem, sent)
-  local where = ("%s:%d"):format(target.host, target.port)
+local function failure(request, reason, problem, sent)
+  local where = ("%s:%d"):format(request.host, request.port)
   local message = ("%s: %s%s"):format(
     errors.TRANSPORT[reason]:format(where),
     text.clean(problem),
-    hint(reason, problem, target.host)
+    hint(reason, problem, request.host)
   )
   -- what somebody has to mend is not tried again; a name server that did not answer is
   local lasting = (problem:find(NO_RESOLVER, 1, true) or reason == "dns" and problem:find(NO_NAME, 1, true)) and true
@@ -112,19 +111,19 @@ local function newSocket()
   return sock
 end
 
--- An exchange: target, pieces to send, pool, deadline, stage ("connect", "tls", "send"), limit (of the
+-- An exchange: request, pieces to send, pool, deadline, stage ("connect", "tls", "send"), limit (of the
 -- stage), isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
-local function begin(exchange, sock, options, session)
-  local target = exchange.target
+local function begin(exchange, sock, settings, session)
+  local request = exchange.request
   local ok, problem =
-    sock:connect(target.host, target.port, { pool = exchange.pool, pool_size = options.poolSize })
+    sock:connect(request.host, request.port, { pool = exchange.pool, pool_size = settings.poolSize })
   if not ok then
     return nil, problem
   end
   local isNew = sock:getreusedtimes() == 0
-  if target.scheme == "https" and isNew then
+  if request.scheme == "https" and isNew then
     exchange.stage = "tls"
-    ok, problem = sock:sslhandshake(session, target.host, options.verify)
+    ok, problem = sock:sslhandshake(session, request.host, settings.verify)
     if not ok then
       return nil, problem
     elseif not sock:getreusedtimes() then
@@ -151,7 +150,7 @@ local function stopped(exchange, problem)
     return problem == "timeout" and problem or "closed", "the request could not be sent: " .. problem
   elseif problem == "timeout" then
     return problem,
-      isName(exchange.target.host) and "no address (by nginx's resolver) or no connection" or "no connection"
+      isName(exchange.request.host) and "no address (by nginx's resolver) or no connection" or "no connection"
   elseif exchange.stage == "connect" and problem:find("resolve", 1, true) then
     return "dns", problem
   end
@@ -182,109 +181,109 @@ end
 
 -- The TLS session of a connection that has served, or nil. With TLS 1.3 one that can be resumed comes
 -- after the handshake. nginx, asked again, gives it without another one.
-local function sessionAfter(sock, target, options)
-  local ok, session = pcall(sock.sslhandshake, sock, nil, target.host, options.verify)
+local function sessionAfter(sock, request, settings)
+  local ok, session = pcall(sock.sslhandshake, sock, nil, request.host, settings.verify)
   return ok and session ~= nil and session or nil -- a null pointer is true, and equals nil
 end
 
 -- All that tells one connection from another.
-local function poolName(target, options)
+local function poolName(request, settings)
   return ("qcimage %s://%s:%d verify=%s size=%d"):format(
-    target.scheme,
-    target.host,
-    target.port,
-    tostring(options.verify),
-    options.poolSize
+    request.scheme,
+    request.host,
+    request.port,
+    tostring(settings.verify),
+    settings.poolSize
   )
 end
 
----@class qcimage.CosocketOptions
----@field connectTimeout number seconds until a request can leave
----@field maxResponseBytes integer|nil of an answer's body
----@field poolSize integer|nil idle connections that a worker keeps for an endpoint
----@field poolIdle number|nil seconds that one is kept
----@field verify boolean|nil false: takes any certificate
----@field caFile string|nil refused: nginx has a directive for it
----@field proxy string|nil refused unless ""
-
---- Makes a transport. Opens nothing, in whatever phase.
----@param given qcimage.CosocketOptions
----@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
-function M.new(given)
-  local options = {
-    connectTimeout = given.connectTimeout or limits.connectTimeout,
-    maxResponseBytes = given.maxResponseBytes or limits.nginxResponseBytes,
-    poolSize = given.poolSize or limits.poolSize,
-    idle = milliseconds(given.poolIdle or limits.poolIdle),
-    verify = given.verify ~= false,
-  }
-  local refusal
-  if given.caFile then
-    refusal = "the option caFile is not for nginx: set the directives lua_ssl_trusted_certificate"
+-- Why nothing is sent with these settings, or nil.
+local function refusalOf(settings)
+  if settings.caFile then
+    return "the option caFile is not for nginx: set the directives lua_ssl_trusted_certificate"
       .. " and lua_ssl_verify_depth"
-  elseif given.proxy and given.proxy ~= "" then
-    refusal = "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
+  elseif settings.proxy and settings.proxy ~= "" then
+    return "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
       .. " set the option transport to one that goes there, such as lua-resty-http"
   end
+end
 
+-- Sends and reads. Returns the reader of the answer, complete; or nil and a failure as a transport gives it.
+local function run(exchange, sock, settings, session)
+  local ok, problem = lightthread.within(exchange.limit, function()
+    return begin(exchange, sock, settings, session)
+  end)
+  local reason
+  local reader = http1.reader(settings.maxResponseBytes)
+  if ok then
+    ok, reason, problem = receive(sock, reader, exchange.deadline)
+  else
+    reason, problem = stopped(exchange, problem)
+  end
+  if ok then
+    return reader
+  end
+  sock:close()
+  local _, message, detail = failure(exchange.request, reason, problem, exchange.stage == "send")
+  -- a kept connection that had died
+  detail.reused = exchange.isKept and reason == "closed" and not reader.started or nil
+  return nil, message, detail
+end
+
+-- Opens the exchange of a request, and a socket for it; or nil and a failure.
+local function open(request, secondsLeft, settings)
+  local sock, barred = newSocket()
+  if not sock then
+    return unsupported(barred)
+  end
+  local pieces, wrong = http1.write(request)
+  if not pieces then
+    return unsupported(wrong)
+  end
+  local now, limit = core.monotonic(), math.min(secondsLeft, settings.connectTimeout)
+  sock:settimeout(milliseconds(limit))
+  return {
+    request = request,
+    pieces = pieces,
+    pool = poolName(request, settings),
+    deadline = now + secondsLeft,
+    stage = "connect",
+    limit = { at = now + limit },
+  },
+    sock
+end
+
+--- Makes a transport. Opens nothing, in whatever phase.
+---@param settings qcimage.TransportSettings
+---@return qcimage.Transport
+function M.new(settings)
+  local refusal = refusalOf(settings)
+  local idle = milliseconds(settings.poolIdle)
   -- The TLS session of the connection made last; a client's calls go to one host, or to few.
   local session, sessionOf
 
   return function(request, secondsLeft)
     if refusal then
       return unsupported(refusal)
+    elseif secondsLeft <= 0 then
+      return failure(request, "timeout", "no time was left", false)
     end
-    local sock, barred = newSocket()
-    if not sock then
-      return unsupported(barred)
+    local exchange, sock, detail = open(request, secondsLeft, settings)
+    if not exchange then
+      return nil, sock, detail
     end
-    local target = http1.parseUrl(request.url)
-    if not target then
-      return unsupported "the request's URL is not one"
-    end
-    local pieces, wrong = http1.write(request, target.path)
-    if not pieces then
-      return unsupported(wrong)
-    end
-    if secondsLeft <= 0 then
-      return failure(target, "timeout", "no time was left", false)
-    end
-
-    local now = core.monotonic()
-    local limit = math.min(secondsLeft, options.connectTimeout)
-    local exchange = {
-      target = target,
-      pieces = pieces,
-      pool = poolName(target, options),
-      deadline = now + secondsLeft,
-      stage = "connect",
-      limit = { at = now + limit },
-    }
-    sock:settimeout(milliseconds(limit))
-    local ok, problem = lightthread.within(exchange.limit, function()
-      return begin(exchange, sock, options, sessionOf == exchange.pool and session or false)
-    end)
-    local reason
-    local reader = http1.reader(options.maxResponseBytes)
-    if ok then
-      ok, reason, problem = receive(sock, reader, exchange.deadline)
-    else
-      reason, problem = stopped(exchange, problem)
-    end
-    if not ok then
-      sock:close()
+    local reader, message
+    reader, message, detail = run(exchange, sock, settings, sessionOf == exchange.pool and session or false)
+    if not reader then
       if exchange.stage == "tls" then
         session, sessionOf = nil, nil
       end
-      local _, message, detail = failure(target, reason, problem, exchange.stage == "send")
-      -- a kept connection that had died
-      detail.reused = exchange.isKept and reason == "closed" and not reader.started or nil
       return nil, message, detail
     end
-    if target.scheme == "https" and not exchange.isKept then
-      session, sessionOf = sessionAfter(sock, target, options), exchange.pool
+    if request.scheme == "https" and not exchange.isKept then
+      session, sessionOf = sessionAfter(sock, request, settings), exchange.pool
     end
-    if not (reader.keep and sock:setkeepalive(options.idle)) then
+    if not (reader.keep and sock:setkeepalive(idle)) then
       sock:close()
     end
     return reader.response

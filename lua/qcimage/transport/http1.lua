@@ -13,14 +13,7 @@ local FIELD = "^(" .. NAME .. "):(.*)$"
 local VALUE_CONTROL = "[%z\1-\8\10-\31\127]" -- all but the tab
 local DIGITS_MOST = 15 -- a number that is exact on every Lua
 
-local SMALL = {}
-for byte = 65, 90 do
-  SMALL[string.char(byte)] = string.char(byte + 32)
-end
-
-local function lower(word)
-  return (word:gsub("[A-Z]", SMALL))
-end
+local lower = text.lower
 
 -- Takes blanks off both ends, in a time that grows with the length alone: a pattern such as
 -- "^[ \t]*(.-)[ \t]*$" takes the square of it, which a hostile answer can make seconds.
@@ -33,38 +26,12 @@ local function items(list) -- of a header's value
   return (list .. ","):gmatch "([^,]*),"
 end
 
---- Takes a URL apart.
----@param url string complete, without fragment
----@return {scheme: string, host: string, port: integer, path: string}|nil an IPv6 host in brackets, a
---- name without a final dot: none belongs into SNI (RFC 6066, 3) or a certificate
-function M.parseUrl(url)
-  local scheme, authority, path = url:match "^([a-z]+)://([^/?]+)(.*)$"
-  local default = scheme == "https" and 443 or scheme == "http" and 80
-  if not default or path:find "[%z\1-\32\127]" then
-    return nil
-  end
-  local host, port = authority:match "^(%[[0-9A-Fa-f:.]+%])(.*)$"
-  if not host then
-    host, port = authority:match "^([0-9A-Za-z._-]*[0-9A-Za-z_-])%.?(.*)$"
-  end
-  if not host or not port:find "^:?[0-9]*$" then
-    return nil
-  end
-  return {
-    scheme = scheme,
-    host = host,
-    port = tonumber(port:match "[0-9]+") or default,
-    path = path:find "^/" and path or "/" .. path,
-  }
-end
-
 --- Writes a request.
----@param request {method: string, headers: table<string, string>, body: string|nil}
----@param path string
+---@param request qcimage.Request
 ---@return string[]|nil pieces to send one after another
 ---@return string|nil problem
-function M.write(request, path)
-  local lines = { request.method .. " " .. path .. " HTTP/1.1", "Host: " .. request.headers.Host }
+function M.write(request)
+  local lines = { request.method .. " " .. request.path .. " HTTP/1.1", "Host: " .. request.headers.Host }
   for name, value in pairs(request.headers) do
     if not name:find("^" .. NAME .. "$") or value:find(VALUE_CONTROL) then
       return nil, ("the header %s cannot be sent as it is"):format(text.show(name))

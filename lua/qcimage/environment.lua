@@ -1,0 +1,62 @@
+--- environment.lua - where a client finds itself: the variables of the environment that it knows, an empty one as good
+--- as none; and whether it runs in nginx. No other file of the client asks for these.
+--- Part of qcimage, see LICENSE.
+
+local M = {}
+
+--- Whether this is nginx, whose workers no wait and no read may hold up.
+M.isNginx = type(ngx) == "table" and ngx.socket ~= nil
+
+--- Those that name a proxy. libcurl reads them itself; they are known so that their passwords can be kept out of
+--- messages. HTTP_PROXY is not among them: a CGI program gets it from anyone, and libcurl leaves it alone.
+M.PROXIES = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
+
+local NAMES = {
+  -- the service
+  "QCIMAGE_API_VERSION",
+  "QCIMAGE_ENDPOINT",
+  "TENCENTCLOUD_REGION",
+  -- files of certificates
+  "CURL_CA_BUNDLE",
+  "SSL_CERT_FILE",
+  -- credentials
+  "HOME",
+  "QCIMAGE_METADATA",
+  "QCIMAGE_STS_ENDPOINT",
+  "TCCLI_PROFILE",
+  "TENCENTCLOUD_CREDENTIALS_FILE",
+  "TENCENTCLOUD_ROLE_ARN",
+  "TENCENTCLOUD_ROLE_SESSION_NAME",
+  "TENCENTCLOUD_SECRET_ID",
+  "TENCENTCLOUD_SECRET_KEY",
+  "TENCENTCLOUD_SECURITY_TOKEN",
+  "TENCENTCLOUD_SESSION_TOKEN",
+  "TENCENTCLOUD_TOKEN",
+  "TKE_PROVIDER_ID",
+  "TKE_REGION",
+  "TKE_ROLE_ARN",
+  "TKE_WEB_IDENTITY_TOKEN_FILE",
+}
+
+--- The variables as they are now. A client keeps them, so that one made in nginx's master works in its workers.
+---@return table<string, string> environment
+function M.snapshot()
+  local environment = {}
+  for _, names in ipairs { NAMES, M.PROXIES } do
+    for _, name in ipairs(names) do
+      environment[name] = os.getenv(name)
+    end
+  end
+  return environment
+end
+
+--- A variable of a snapshot, or nil where it is not set, or empty.
+---@param environment table<string, string>
+---@param name string
+---@return string|nil
+function M.value(environment, name)
+  local value = environment[name]
+  return value ~= "" and value or nil
+end
+
+return M
