@@ -9,6 +9,7 @@
 --- `nil, message, err`.
 
 local client = require "qcimage.client"
+local errors = require "qcimage.errors"
 
 ---@class qcimage.ModifyParams
 ---@field imageId string
@@ -81,14 +82,14 @@ for name, call in pairs(client.functions) do
       return -- who set it closes it, and the next call must not go elsewhere
     end
     default = default or client.new(nil, 3, true)
-    local result, message, err = call(default, 3, ...)
+    local result, err = call(default, 3, ...)
     if name == "close" then
       default = nil
     end
-    if message == nil then
-      return result
+    if err then
+      return errors.fail(err)
     end
-    return result, message, err
+    return result
   end
 end
 

@@ -35,6 +35,46 @@ local Client = {}
 Client.__index = Client
 Client.__name = "qcimage.Client"
 
+-- From 0 to below 1.
+local function random()
+  local drawn = core.nonce()
+  return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
+end
+
+-- Options that go together, and where they lead; a fault of the environment is not raised, but told by each call.
+local function settle(given, environment, level)
+  local options = optionsOf.check(optionsOf.client, given, level)
+  local conflict = optionsOf.conflict(options)
+  if conflict then
+    error(conflict, level)
+  end
+  local target, err = optionsOf.target(options, environment)
+  if err and not err.field then
+    error(err.message, level)
+  end
+  if options.verify == false then
+    warning.once "verify = false: the server's certificate is not checked"
+  end
+  return options, target or { version = "2.0" }, err
+end
+
+-- Adds what sources of credentials may see and ask. Returns what closes it.
+local function addWorld(client, metadata)
+  local transport, close = client.transport, nil
+  if not client.options.transport then -- one of the caller's carries all
+    transport, close = transports.toMetadata()
+  end
+  client.world = contexts.new(client, {
+    metadata = transport,
+    canWait = environments.isNginx or client.options.sleep ~= nil,
+    run = calls.run,
+  })
+  if not client.region then
+    client.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
+  end
+  return close
+end
+
 --- Makes a client. No network; the environment is read now and not again, files only inside nginx. Options
 --- that are wrong are raised; see the README for all of them.
 ---@param given qcimage.Options|nil
@@ -42,79 +82,44 @@ Client.__name = "qcimage.Client"
 ---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
 ---@return qcimage.Client
 function M.new(given, level, isCalled)
-  level = level or 2
-  local options = optionsOf.check(optionsOf.client, given, level)
-  local conflict = optionsOf.conflict(options)
-  if conflict then
-    error(conflict, level)
-  end
   local environment = environments.snapshot()
-  local target, problem, variable = optionsOf.target(options, environment)
-  local services
-  if target then
-    services, problem, variable = optionsOf.services(options, environment)
-    target = services and target
-  end
-  local region = options.region or environments.value(environment, "TENCENTCLOUD_REGION")
-  if target and region and not optionsOf.call.region(region) then -- an option was checked before
-    target, variable = nil, "TENCENTCLOUD_REGION"
-    problem = variable .. " holds control characters (a line break?)"
-  end
-  if not target and not variable then
-    error(problem, level)
-  end
-  if options.verify == false then
-    warning.once "verify = false: the server's certificate is not checked"
-  end
-  services = services or {}
-  local metadata = { address = services.metadata }
+  local options, target, fault = settle(given, environment, (level or 2) + 1) -- no tail call: it counts as a level
+  local metadata = { address = target.metadata }
   local provider, isFixed = credentials.provider(options, environment, {
     metadata = metadata,
-    stsEndpoint = services.sts,
+    stsEndpoint = target.sts,
   })
   local signerOf, closeSigner = signers.new()
   local transport, closeTransport = transports.new(options, environment, isCalled)
-  local metadataTransport, closeMetadata = transport, closeTransport
-  if not options.transport then -- one of the caller's carries all
-    metadataTransport, closeMetadata = transports.toMetadata()
-  end
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
   local self = {
-    version = target and target.version or "2.0",
-    endpoint = target and target.endpoint,
-    fault = not target and { message = problem, variable = variable } or nil,
-    region = region,
+    version = target.version,
+    endpoint = target.endpoint,
+    fault = fault,
+    region = target.region,
     options = options,
     provider = provider,
     asksForCredentials = not isFixed,
-    stsEndpoint = services.sts and endpoints.parse(services.sts),
+    stsEndpoint = target.sts and endpoints.parse(target.sts),
     signerOf = signerOf,
     transport = transport,
     clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
     nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
     sleep = transports.sleep(options.sleep),
-    random = function()
-      local drawn = core.nonce()
-      return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
-    end,
+    random = random,
     userAgent = options.userAgent or "qcimage/" .. M.VERSION,
     offset = 0, -- of the service's clock, learned from its refusals
     tokens = retry.CAPACITY,
   }
-  self.world = contexts.new(self, {
-    metadata = metadataTransport,
-    canWait = environments.isNginx or options.sleep ~= nil,
-    run = calls.run,
-  })
-  if not region then
-    self.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
-  end
+  local closeMetadata = addWorld(self, metadata)
   function self.release()
     closeSigner()
     closeTransport()
-    closeMetadata()
+    if closeMetadata then
+      closeMetadata()
+    end
   end
   return setmetatable(self, Client)
 end
@@ -149,7 +154,8 @@ local function checkAction(action, level)
   end
 end
 
--- The calls, as functions of a client and the level at which misuse is raised.
+-- The calls, as functions of a client and the level at which misuse is raised. They give a result, or nil and an error,
+-- which the doors, here and in qcimage.lua, turn into nil, message and error.
 local functions = {}
 
 function functions.modify(client, level, params, options)
@@ -171,16 +177,7 @@ end
 function functions.sign(client, level, action, params, options)
   checkAction(action, level + 1)
   options, params = arguments(client, "sign", params, options, level + 1, true)
-  local call, err = calls.prepare(client, action, params, options)
-  local request
-  if call then
-    call.stages = true
-    request, err = calls.build(call)
-  end
-  if not request then
-    return errors.fail(err)
-  end
-  return request
+  return calls.sign(client, action, params, options)
 end
 
 function functions.each(client, level, params, options)
@@ -202,11 +199,11 @@ for name, call in pairs(functions) do
     if getmetatable(self) ~= Client then
       error(("call client:%s(...) with a colon"):format(name), 2)
     end
-    local result, message, err = call(self, 3, ...)
-    if message == nil then -- one value, as the functions of the io library
-      return result
+    local result, err = call(self, 3, ...)
+    if err then
+      return errors.fail(err)
     end
-    return result, message, err
+    return result -- one value, as the functions of the io library
   end
 end
 

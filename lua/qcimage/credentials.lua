@@ -95,9 +95,9 @@ end
 ---@return function
 function M.cvm(options)
   options = check(options, { roleName = TEXT, address = TEXT }, 2)
-  local services, problem = settings.services({ metadata = options.address }, environments.snapshot())
+  local services, err = settings.services({ metadata = options.address }, environments.snapshot())
   if not services then
-    error(problem, 2)
+    error(err.message, 2)
   end
   return keys.own(require("qcimage.credentials.cvm").new { roleName = options.roleName, address = services.metadata })
 end

@@ -4,6 +4,7 @@
 
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
+local errors = require "qcimage.errors"
 local files = require "qcimage.credentials.textfile"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
@@ -272,15 +273,18 @@ local ONLY = {
   { "language", nil, "3.0", "API 2.0 has no language parameter" },
 }
 
--- An option, or else what the environment says: the value, how messages call it, and the variable where it is one.
+-- An option, or else what the environment says: {value, name in messages, variable}; empty where neither says anything.
 local function setting(options, environment, option, variable)
   if options[option] ~= nil then
-    return options[option], "option " .. option
+    return { value = options[option], name = "option " .. option }
   end
   local value = environments.value(environment, variable)
-  if value then
-    return value, variable, variable
-  end
+  return value and { value = value, name = variable, variable = variable } or {}
+end
+
+-- Nil and the error of a setting; its field is the variable at fault, nil where an option is.
+local function refuse(problem, variable)
+  return nil, errors.notSent("parameter", problem, variable)
 end
 
 local PLAIN = " is plain http to another machine; use https, or set the option allowPlainHttp"
@@ -293,64 +297,105 @@ end
 ---@param options table checked
 ---@param environment table<string, string>
 ---@return {metadata: string|false|nil, sts: string|nil}|nil URLs; false: the metadata service is not asked
----@return string|nil problem with the option's or variable's name in front
----@return string|nil variable the environment's variable at fault, nil where an option is
+---@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
 function M.services(options, environment)
-  local metadata, metadataName, metadataVariable = setting(options, environment, "metadata", "QCIMAGE_METADATA")
-  local sts, name, variable = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
-  if metadata == "off" then
-    metadata = false
+  local metadata = setting(options, environment, "metadata", "QCIMAGE_METADATA")
+  local sts = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
+  local address = metadata.value
+  if address == "off" then
+    address = false
   end
-  if metadata and not isUrl(metadata) then
-    return nil, metadataName .. ' must be a URL without a path, or "off"', metadataVariable
-  elseif sts and not isUrl(sts) then
-    return nil, name .. " must be a URL without a path", variable
-  elseif sts and isTooPlain(endpoints.parse(sts), options) then
-    return nil, name .. PLAIN, variable
+  if address and not isUrl(address) then
+    return refuse(metadata.name .. ' must be a URL without a path, or "off"', metadata.variable)
+  elseif sts.value and not isUrl(sts.value) then
+    return refuse(sts.name .. " must be a URL without a path", sts.variable)
+  elseif sts.value and isTooPlain(endpoints.parse(sts.value), options) then
+    return refuse(sts.name .. PLAIN, sts.variable)
   end
-  return { metadata = metadata and metadata:gsub("/$", "") or metadata, sts = sts }
+  return { metadata = address and address:gsub("/$", "") or address, sts = sts.value }
 end
 
---- Settles version and endpoint from options and environment.
----@param options table checked
----@param environment table<string, string>
----@return {version: string, endpoint: qcimage.Endpoint|nil}|nil
----@return string|nil problem with the option's or variable's name in front
----@return string|nil variable the environment's variable at fault, nil where an option is
-function M.target(options, environment)
-  local function source(option, variable)
-    return setting(options, environment, option, variable)
+-- The endpoint of a setting, or nil and an error.
+local function endpointOf(url, version, options)
+  local endpoint, problem = endpoints.parse(url.value)
+  if not endpoint then
+    return refuse(url.name .. " " .. problem, url.variable)
+  elseif isTooPlain(endpoint, options) then
+    return refuse(url.name .. PLAIN, url.variable)
+  elseif endpoint.version and version.value and endpoint.version ~= version.value then
+    problem = "%s has the path of API %s, but %s is %s"
+    return refuse(
+      problem:format(url.name, endpoint.version, version.name, version.value),
+      url.variable or version.variable
+    )
   end
+  return endpoint
+end
 
-  local version, versionName, versionVariable = source("apiVersion", "QCIMAGE_API_VERSION")
-  if version and version ~= "2.0" and version ~= "3.0" then
-    return nil, ('%s must be "2.0" or "3.0", not %s'):format(versionName, text.show(version)), versionVariable
-  end
-  local url, urlName, urlVariable = source("endpoint", "QCIMAGE_ENDPOINT")
-  local endpoint
-  if url then
-    local problem
-    endpoint, problem = endpoints.parse(url)
-    if not endpoint then
-      return nil, urlName .. " " .. problem, urlVariable
-    end
-    if isTooPlain(endpoint, options) then
-      return nil, urlName .. PLAIN, urlVariable
-    end
-    if endpoint.version and version and endpoint.version ~= version then
-      return nil,
-        ("%s has the path of API %s, but %s is %s"):format(urlName, endpoint.version, versionName, version),
-        urlVariable or versionVariable
-    end
-  end
-  version = version or endpoint and endpoint.version or "2.0"
+-- What is wrong with options beside an API version, or nil.
+local function misfit(options, version)
   for _, only in ipairs(ONLY) do
     local name, value, where, why = only[1], only[2], only[3], only[4]
     if version ~= where and options[name] ~= nil and (value == nil or options[name] == value) then
-      return nil, ("option %s does not go with API %s: %s"):format(name, version, why)
+      return ("option %s does not go with API %s: %s"):format(name, version, why)
     end
   end
-  return { version = version, endpoint = endpoint }
+end
+
+-- Settles version and endpoint, or gives nil and an error.
+local function targetOf(options, environment)
+  local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
+  if version.value and version.value ~= "2.0" and version.value ~= "3.0" then
+    return refuse(
+      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.show(version.value)),
+      version.variable
+    )
+  end
+  local url = setting(options, environment, "endpoint", "QCIMAGE_ENDPOINT")
+  local endpoint, err
+  if url.value then
+    endpoint, err = endpointOf(url, version, options)
+    if not endpoint then
+      return nil, err
+    end
+  end
+  local settled = version.value or endpoint and endpoint.version or "2.0"
+  local problem = misfit(options, settled)
+  if problem then
+    return refuse(problem)
+  end
+  return { version = settled, endpoint = endpoint }
+end
+
+---@class qcimage.Target
+---@field version "2.0"|"3.0"
+---@field endpoint qcimage.Endpoint|nil nil: the public cloud's
+---@field region string|nil
+---@field metadata string|false|nil URL of the metadata service; false: it is not asked
+---@field sts string|nil URL of another STS
+
+--- Settles where a client's calls go, from options and environment.
+---@param options table checked
+---@param environment table<string, string>
+---@return qcimage.Target|nil
+---@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
+function M.target(options, environment)
+  local target, err = targetOf(options, environment)
+  if not target then
+    return nil, err
+  end
+  local services
+  services, err = M.services(options, environment)
+  if not services then
+    return nil, err
+  end
+  target.metadata, target.sts = services.metadata, services.sts
+  local region = setting(options, environment, "region", "TENCENTCLOUD_REGION")
+  if region.value and not M.call.region(region.value) then
+    return refuse(region.name .. " holds control characters (a line break?)", region.variable)
+  end
+  target.region = region.value
+  return target
 end
 
 return M

@@ -15,7 +15,7 @@ local lightthread = environments.isNginx and require "qcimage.transport.lightthr
 local M = {}
 
 --- A transport carries one request, and raises nothing. Nil: the third value says what is known of the failure.
----@alias qcimage.Transport fun(request: qcimage.Request, secondsLeft: number): qcimage.Response|nil, string|nil, qcimage.TransportFailure|nil
+---@alias qcimage.Transport fun(request: qcimage.Request, seconds: number): qcimage.Response?, string?, qcimage.TransportFailure?
 
 ---@class qcimage.Response
 ---@field status integer

@@ -24,7 +24,7 @@
 ---   min, max    code points of a text (min is only told: a blank is a matter of `blank`), range of an integer
 ---   items       the most items of a list
 ---   pattern     Lua pattern of the allowed characters; `chars` says it in words
----   blank       true: an empty text is legal and sent; "omit": legal, left out
+---   blank       an empty text is legal: true: sent; "keep": sent, and leaves what is there; "omit": left out
 ---   words       allowed texts: a map to what travels
 ---   default     value when absent
 ---   filter      API 3.0: the value travels as a filter of this name
@@ -64,7 +64,7 @@ local V2_NAME = {
   max = 16,
   pattern = "^[A-Za-z0-9%-]*$",
   chars = "A-Z a-z 0-9 -",
-  blank = true,
+  blank = "keep",
   source = V2_MODIFY,
 }
 local V2_DESCRIPTION = {
@@ -72,7 +72,7 @@ local V2_DESCRIPTION = {
   max = 64,
   pattern = "^[A-Za-z0-9_%-]*$",
   chars = "A-Z a-z 0-9 - _",
-  blank = true,
+  blank = "keep",
   source = "the English page of ModifyImageAttributes",
 }
 local ID = { type = "text", required = true }

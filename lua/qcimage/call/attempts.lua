@@ -16,6 +16,7 @@ local protect = require "qcimage.protect"
 local read = require "qcimage.call.read"
 local redact = require "qcimage.redact"
 local retry = require "qcimage.call.retry"
+local state = require "qcimage.call.state"
 local text = require "qcimage.text"
 local turn = require "qcimage.call.turn"
 
@@ -24,61 +25,56 @@ local M = {}
 local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\" "
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
--- What a function of the caller's says, without the secrets that are known by then.
-local function without(call, said)
-  return call.credentials and redact.call(said, call.credentials) or said
+local function closed(call)
+  return nil, errors.notSent("unsupported", call.action.name .. ": the client is closed")
 end
 
--- The time and, in API 2.0, the nonce of the next attempt. Returns nil, or an error.
-local function stamp(call)
-  local client, name = call.client, call.action.name
-  local now, problem = client.clock()
-  if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
-    problem = now == nil and problem
-      or ("the option clock gave %s; Unix time in seconds is due"):format(text.show(now))
-    return errors.notSent("parameter", ("%s: %s"):format(name, without(call, problem)), "clock")
-  end
-  call.now = now
-  call.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
-  call.time = math.floor(now + call.offset)
-  if call.version == "3.0" then -- which has no nonce
-    return nil
-  end
-  local nonce, fault = client.nonce()
-  if nonce == nil and not client.options.nonce then
-    return errors.notSent("unsupported", ("%s: %s"):format(name, fault))
-  end
-  nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
-  if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then
-    fault = nonce == nil and fault or "the option nonce must give decimal digits"
-    return errors.notSent("parameter", ("%s: %s"):format(name, without(call, fault)), "nonce")
-  end
-  call.nonce = nonce
-end
-
---- Builds and signs the request of the next attempt: credentials asked for again, new time, new nonce.
+--- Begins an attempt: builds and signs its request, with credentials asked for again, a new time, a new nonce.
 ---@param call qcimage.Call
----@return table|nil request
+---@param withStages boolean|nil also give what was signed
+---@return qcimage.Request|nil
 ---@return qcimage.Error|nil err
-function M.build(call)
-  local client = call.client
-  local err = not client.closed and (identity.authenticate(call) or stamp(call))
-  if client.closed then -- before, or by what was asked
-    err = errors.notSent("unsupported", call.action.name .. ": the client is closed")
+function M.build(call, withStages)
+  if call.client.closed then
+    return closed(call)
   end
-  if err then
+  local attempt, err = identity.begin(call)
+  local isStamped
+  if attempt then
+    call.attempt = attempt
+    isStamped, err = clock.stamp(call, attempt)
+  end
+  if call.client.closed then -- by what was asked
+    return closed(call)
+  elseif not isStamped then
     return nil, err
   end
-  local request, message, field, kind = build.request(call)
+  local request
+  request, err = build.request(call, attempt, withStages)
   if not request then
-    return nil, errors.notSent(kind, message, field)
+    return nil, err
   end
   -- kept apart from the request, which a transport may change
-  local carrier, given = request.headers.Authorization or request.body or request.url, call.credentials
-  function call.redact(foreign)
-    return redact.call(foreign, given, build.signature(carrier))
+  local carrier = request.headers.Authorization or request.body or request.path
+  function attempt.redact(foreign)
+    return redact.call(foreign, attempt.credentials, build.signature(carrier))
   end
   return request
+end
+
+-- The request of the next attempt when its turn has come; or nil and an error.
+local function nextRequest(call)
+  local isTurn, err = true, nil
+  if call.client.options.limiter then -- places are a region's
+    isTurn, err = identity.locate(call)
+  end
+  if isTurn then
+    isTurn, err = turn.await(call)
+  end
+  if not isTurn then
+    return nil, err
+  end
+  return M.build(call)
 end
 
 -- What a transport that failed says, as an error.
@@ -91,14 +87,14 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(call.action.name, text.clean(call.redact(message), 500)),
+    message = ("%s: %s"):format(call.action.name, text.clean(call.attempt.redact(message), 500)),
   }
 end
 
 -- One attempt: returns a result, or nil and an error; and the answer where there was one.
 local function try(call, request)
   local client = call.client
-  local left = call.deadline - core.monotonic()
+  local left = state.left(call)
   if left <= 0 then
     return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
   end
@@ -126,17 +122,18 @@ local function tell(call, entry)
     requestId = entry.requestId,
   })
   if not ok then
-    call.hookError = call.hookError or ("onAttempt threw: %s"):format(call.redact(protect.message(thrown)))
+    state.noteHook(call, ("onAttempt threw: %s"):format(call.attempt.redact(protect.message(thrown))))
   end
 end
 
 local function record(call, elapsed, result, err)
+  local told = result or err
   local entry = {
     duration = elapsed,
     outcome = result and "success" or err.outcome,
-    code = (result or err).code,
+    code = told.code,
     reason = err and err.reason,
-    requestId = (result or err).requestId,
+    requestId = told.requestId,
   }
   call.attempts[#call.attempts + 1] = entry
   if call.client.options.onAttempt then
@@ -195,7 +192,7 @@ local function finish(call, err)
   err.attempts = call.attempts
   err.hookError = call.hookError
   err.retry, err.reused, err.lasting = nil, nil, nil
-  return nil, message, err
+  return nil, err
 end
 
 -- Seconds to wait before another attempt; or nil, and what to add to the message.
@@ -204,7 +201,7 @@ local function decide(call, err, clockCorrected)
   local wait, cost = retry.decide(err, {
     attempt = #call.attempts,
     maxAttempts = call.maxAttempts,
-    left = call.deadline - core.monotonic(),
+    left = state.left(call),
     repeatable = call.action.repeatable,
     tokens = client.tokens,
     random = client.random(),
@@ -223,11 +220,11 @@ end
 
 -- Seconds that an answer asks to wait; without a Date the own clock is what there is.
 local function retryAfter(call, response, elapsed)
-  local asked = response and response.headers["retry-after"]
+  local attempt, asked = call.attempt, response and response.headers["retry-after"]
   return asked
     and httpdate.retryAfter(
       asked,
-      httpdate.parse(response.headers.date, call.now) or call.now + call.offset + elapsed
+      httpdate.parse(response.headers.date, attempt.now) or attempt.now + attempt.offset + elapsed
     )
 end
 
@@ -247,47 +244,42 @@ local function settle(call, err)
   return nil
 end
 
---- Makes the attempts of a prepared call.
----@param call qcimage.Call
----@return qcimage.Result|nil
----@return string|nil message
----@return qcimage.Error|nil err
-function M.attempt(call)
+-- What a failed attempt teaches. Returns the seconds to wait before another one; or nil, and what to add to the message.
+local function learn(call, err, response, elapsed)
+  local clockCorrected = err.retry == "clock" and clock.correct(call, err, response, elapsed)
+  err.retryAfter = retryAfter(call, response, elapsed)
+  record(call, elapsed, nil, err)
+  turn.report(call, err)
+  return decide(call, err, clockCorrected)
+end
+
+-- Makes the attempts of a prepared call.
+local function attempt(call)
   local client = call.client
   while true do
-    local request
-    local err = client.options.limiter and identity.locate(call) or turn.await(call) -- places are a region's
-    if not err then
-      request, err = M.build(call)
-    end
-    if err then
+    local request, err = nextRequest(call)
+    if not request then
       return finish(call, err)
     end
     local started = core.monotonic()
     local result, response
     result, err, response = try(call, request)
+    local elapsed = core.monotonic() - started
     if result then
       client.tokens = retry.refill(client.tokens, call.cost)
-      record(call, core.monotonic() - started, result)
+      record(call, elapsed, result)
       return succeed(call, result)
     end
-    local elapsed = core.monotonic() - started
-    local clockCorrected = err.retry == "clock" and clock.correct(call, err, response, elapsed)
-    err.retryAfter = retryAfter(call, response, elapsed)
-    record(call, elapsed, nil, err)
-    turn.report(call, err)
-    local wait, note = decide(call, err, clockCorrected)
-    if not wait then
-      result = settle(call, err)
-      if result then
-        return succeed(call, result)
-      end
+    local wait, note = learn(call, err, response, elapsed)
+    result = not wait and settle(call, err)
+    if result then
+      return succeed(call, result)
     end
     call.mayHaveHappened = call.mayHaveHappened or err.outcome == "unknown"
     call.wasRefused = call.wasRefused or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
-      note = not slept and ("; not tried again, since " .. without(call, problem)) or nil
+      note = not slept and "; not tried again, since " .. call.attempt.redact(problem) or nil
     end
     if not wait or note then
       err.message = err.message .. (note or "")
@@ -302,22 +294,38 @@ end
 ---@param params table
 ---@param options table checked
 ---@return qcimage.Result|nil
----@return string|nil message
 ---@return qcimage.Error|nil err
 function M.run(client, name, params, options)
   local call, err = prepare.call(client, name, params, options)
   if not call then
-    return errors.fail(err)
+    return nil, err
   elseif options.waitForState then
-    err = identity.locate(call) or look.awaitState(call, options, M.run)
-    if err then
-      return errors.fail(err)
+    local isReady
+    isReady, err = identity.locate(call)
+    if isReady then
+      isReady, err = look.awaitState(call, options, M.run)
     end
-    call.deadline = core.monotonic() + call.timeout
+    if not isReady then
+      return nil, err
+    end
+    state.start(call)
   end
-  return M.attempt(call)
+  return attempt(call)
 end
 
-M.prepare = prepare.call
+--- The signed request of a call, not sent.
+---@param client table
+---@param name string the action
+---@param params table
+---@param options table checked
+---@return qcimage.Request|nil with what was signed
+---@return qcimage.Error|nil err
+function M.sign(client, name, params, options)
+  local call, err = prepare.call(client, name, params, options)
+  if not call then
+    return nil, err
+  end
+  return M.build(call, true)
+end
 
 return M

@@ -2,6 +2,7 @@
 --- Pure: the time and the nonce are given. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
+local errors = require "qcimage.errors"
 local json = require "qcimage.json"
 local limits = require "qcimage.limits"
 
@@ -67,80 +68,103 @@ local PUBLIC = {
   Signature = true,
 }
 
-local function formParams(call)
+-- Nil and the error of a request that cannot be built.
+local function refuse(call, problem, field, kind)
+  local message = ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem)
+  return nil, errors.notSent(kind or "parameter", message, field)
+end
+
+-- The parameters of an action as a form has them; or nil and an error.
+local function flattened(call)
   local params = {}
   for name, value in pairs(call.values) do
     local at, problem = flatten(params, name, value, 0)
     if at then
-      return nil, at, problem
+      return refuse(call, problem, at)
     end
   end
   local bytes, count = 0, 0
   for name, value in pairs(params) do
     if PUBLIC[name] then
-      return nil, name, "is a public parameter, which the client sets"
+      return refuse(call, "is a public parameter, which the client sets", name)
     elseif call.method == "POST" and value:byte() == 64 then
       -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
       -- the service does is not documented.
-      return nil, name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
+      return refuse(call, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"', name)
     end
     bytes, count = bytes + #name + #value, count + 1
   end
   -- before libcrypto sees them
   if bytes > limits.formBytes then
-    return nil, nil, ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes)
+    return refuse(call, ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes))
   elseif count > limits.formParams then
-    return nil, nil, ("the request has %d parameters; it may have %d"):format(count, limits.formParams)
+    return refuse(call, ("the request has %d parameters; it may have %d"):format(count, limits.formParams))
   end
-  params.Action = call.action.name
-  params.Region = call.region
-  params.Timestamp = ("%d"):format(call.time)
-  params.Nonce = call.nonce
-  params.SecretId = call.credentials.secretId
-  params.SignatureMethod = call.signatureMethod
-  params.Token = call.credentials.token
   return params
 end
 
-local function build2(call)
-  local params, field, problem = formParams(call)
-  if not params then
-    return nil, problem, field
+local function tooLong(call, size)
+  local most = limits.requestBytes[call.version][call.method]
+  if size <= most then
+    return nil
   end
-  local endpoint = call.endpoint
-  local path = endpoints.PATHS["2.0"]
-  local wire, stages = call.signer:v2(
+  local problem = "the request has %d bytes; a %s may have %d (API %s)"
+  local _, err = refuse(call, problem:format(size, call.method, most, call.version))
+  return err
+end
+
+-- Each returns the request, without the headers that both have, and what was signed; or nil and an error.
+
+local function build2(call, attempt, withStages)
+  local params, err = flattened(call)
+  if not params then
+    return nil, err
+  end
+  params.Action = call.action.name
+  params.Region = call.region
+  params.Timestamp = ("%d"):format(attempt.time)
+  params.Nonce = attempt.nonce
+  params.SecretId = attempt.credentials.secretId
+  params.SignatureMethod = call.signatureMethod
+  params.Token = attempt.credentials.token
+  local endpoint, path = call.endpoint, endpoints.PATHS["2.0"]
+  local wire, stages = attempt.signer:v2(
     DIGESTS[call.signatureMethod],
     call.method,
     endpoint.hostHeader,
     path,
     params,
-    call.stages
+    withStages
   )
   if not wire then
-    return nil, stages, nil, "unsupported"
+    return refuse(call, stages, nil, "unsupported")
+  end
+  err = tooLong(call, #wire)
+  if err then
+    return nil, err
   end
   local headers = { Host = endpoint.hostHeader }
-  local request
-  if call.method == "POST" then
-    headers["Content-Type"] = FORM
-    request = endpoints.request(endpoint, "POST", path, headers, wire)
-  else
-    request = endpoints.request(endpoint, "GET", path .. "?" .. wire, headers)
+  if call.method == "GET" then
+    return endpoints.request(endpoint, "GET", path .. "?" .. wire, headers), stages
   end
-  return request, stages, #wire
+  headers["Content-Type"] = FORM
+  return endpoints.request(endpoint, "POST", path, headers, wire), stages
 end
 
-local function build3(call)
+local function build3(call, attempt, withStages)
   local payload, problem = json.encode(call.values)
   if not payload then
-    return nil, "the parameters cannot be written as JSON: " .. problem
+    return refuse(call, "the parameters cannot be written as JSON: " .. problem)
+  end
+  local err = tooLong(call, #payload)
+  if err then
+    return nil, err
   end
   local endpoint, service = call.endpoint, call.action.service
   local authorization, stages = UNSIGNED, {}
-  if not call.action.unsigned then
-    authorization, stages = call.signer:tc3(
-      call.time,
+  if attempt.signer then
+    authorization, stages = attempt.signer:tc3(
+      attempt.time,
       service or CVM,
       "POST",
       endpoint.hostHeader,
@@ -148,11 +172,11 @@ local function build3(call)
       JSON,
       payload,
       nil,
-      call.stages
+      withStages
     )
   end
   if not authorization then
-    return nil, stages, nil, "unsupported"
+    return refuse(call, stages, nil, "unsupported")
   end
   local headers = {
     Host = endpoint.hostHeader,
@@ -160,60 +184,29 @@ local function build3(call)
     Authorization = authorization,
     ["X-TC-Action"] = call.action.name,
     ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
-    ["X-TC-Timestamp"] = ("%d"):format(call.time),
+    ["X-TC-Timestamp"] = ("%d"):format(attempt.time),
     ["X-TC-Region"] = call.region,
-    ["X-TC-Token"] = call.credentials.token,
+    ["X-TC-Token"] = attempt.credentials.token,
     ["X-TC-Language"] = call.language,
   }
-  return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages, #payload
+  return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages
 end
 
----@class qcimage.Build
----@field version "2.0"|"3.0"
----@field action table from actions.lua
----@field values table as check.params gives them
----@field method "GET"|"POST"
----@field endpoint qcimage.Endpoint
----@field region string
----@field credentials {secretId: string, token: string|nil}
----@field signer userdata|nil nil: the action is not signed
----@field signatureMethod "HmacSHA256"|"HmacSHA1"
----@field language string|nil
----@field userAgent string
----@field time integer Unix seconds
----@field nonce string|nil decimal digits, in API 2.0
----@field stages boolean|nil also give what was signed
-
 --- Makes a signed request.
----@param call qcimage.Build
+---@param call qcimage.Call
+---@param attempt qcimage.Attempt with credentials, signer, time and nonce
+---@param withStages boolean|nil also give what was signed
 ---@return qcimage.Request|nil
----@return string|nil message
----@return string|nil field
----@return string|nil kind of the error: "parameter", or "unsupported" where libcrypto refused
-function M.request(call)
+---@return qcimage.Error|nil err
+function M.request(call, attempt, withStages)
   local build = call.version == "3.0" and build3 or build2
-  local request, stages, size, kind = build(call)
+  local request, stages = build(call, attempt, withStages)
   if not request then
-    local problem, field = stages, size
-    return nil, ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem), field, kind or "parameter"
+    return nil, stages
   end
-  local most = limits.requestBytes[call.version][call.method]
-  if size > most then
-    return nil,
-      ("%s: the request has %d bytes; a %s may have %d (API %s)"):format(
-        call.action.name,
-        size,
-        call.method,
-        most,
-        call.version
-      ),
-      nil,
-      "parameter"
-  end
-  -- Coded answers are refused, so none are asked for.
-  request.headers["Accept-Encoding"] = "identity"
+  request.headers["Accept-Encoding"] = "identity" -- coded answers are refused, so none are asked for
   request.headers["User-Agent"] = call.userAgent
-  if call.stages then
+  if withStages then
     for name, value in pairs(stages) do
       request[name] = value
     end

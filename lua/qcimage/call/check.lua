@@ -4,6 +4,7 @@
 
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
+local errors = require "qcimage.errors"
 local text = require "qcimage.text"
 
 local M = {}
@@ -145,35 +146,31 @@ function checkers.texts(param, value, context)
   end)
 end
 
+local fields
+
+-- A fault, the name of a value and what is wrong with it, in words; an unknown name stands in its problem already.
+local function named(fault)
+  if fault.problem:find("^unknown ") then
+    return fault.problem
+  end
+  return fault.name .. (fault.problem:find("^%[") and "" or " ") .. fault.problem
+end
+
 function checkers.objects(param, value, context)
   return each(param, value, context, function(item)
     if type(item) ~= "table" then
       return nil, ("must be a table, not %s"):format(text.show(item))
     end
-    local fields, problem, name = M.fields(param.fields, item, context)
-    return fields, problem and M.named(name, problem)
+    local values, fault = fields(param.fields, item, context)
+    return values, fault and named(fault)
   end)
 end
 
--- What is wrong with what; an unknown name stands in its problem already.
-function M.named(name, problem)
-  if problem:find("^unknown ") then
-    return problem
-  end
-  return name .. (problem:find("^%[") and "" or " ") .. problem
-end
-
---- Checks a table of named values.
----@param params table<string, table> the data
----@param given table<string, any>
----@param context {version: string, skipRules: boolean}
----@return table|nil values by their names on the wire
----@return string|nil problem
----@return string|nil name of the value at fault
-function M.fields(params, given, context)
+-- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault.
+function fields(params, given, context)
   for name in pairs(given) do
     if not params[name] then
-      return nil, text.unknown("parameter", name, params), text.clean(tostring(name), 40)
+      return nil, { name = text.clean(tostring(name), 40), problem = text.unknown("parameter", name, params) }
     end
   end
   local values = {}
@@ -200,7 +197,7 @@ function M.fields(params, given, context)
     end
   end
   if worst then
-    return nil, fault, worst
+    return nil, { name = worst, problem = fault }
   end
   return values
 end
@@ -222,18 +219,27 @@ local function toFilters(params, values, context)
     if values.ImageIds then
       if #values.ImageIds > FILTER_VALUES and not context.skipRules then
         local problem = ("takes at most %d items together with other filters"):format(FILTER_VALUES)
-        return nil, against(params.imageIds, context, problem), "imageIds"
+        return nil, { name = "imageIds", problem = against(params.imageIds, context, problem) }
       end
       filters[#filters + 1] = { Name = params.imageIds.filter, Values = values.ImageIds }
       values.ImageIds = nil
     end
     if #filters > params.filters.items and not context.skipRules then
       local problem = ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items)
-      return nil, against(params.filters, context, problem), "filters"
+      return nil, { name = "filters", problem = against(params.filters, context, problem) }
     end
     values.Filters = filters
   end
   return values
+end
+
+-- Whether one of two parameters is given that exclude each other, as a fault.
+local function oneOf(action, given, context)
+  local first, second = action.oneOf[1], action.oneOf[2]
+  if (given[first] == nil) ~= (given[second] == nil) then
+    return nil
+  end
+  return { name = first, problem = against({}, context, ("or %s is required, and not both"):format(second)) }
 end
 
 --- Checks the parameters of a call.
@@ -241,24 +247,19 @@ end
 ---@param given table<string, any>
 ---@param context {version: string, skipRules: boolean}
 ---@return table|nil values by their names on the wire
----@return string|nil message
----@return string|nil field name of the parameter at fault
+---@return qcimage.Error|nil err names the parameter at fault
 function M.params(action, given, context)
-  local values, problem, field = M.fields(action.params, given, context)
+  local values, fault = fields(action.params, given, context)
   if values and action.oneOf and not context.skipRules then
-    local first, second = action.oneOf[1], action.oneOf[2]
-    if (given[first] == nil) == (given[second] == nil) then
-      values, problem, field =
-        nil, against({}, context, ("or %s is required, and not both"):format(second)), first
-    end
+    fault = oneOf(action, given, context)
   end
-  if values and action.params.filters then
-    values, problem, field = toFilters(action.params, values, context)
+  if not fault and action.params.filters then
+    values, fault = toFilters(action.params, values, context)
   end
-  if values then
-    return values
+  if fault then
+    return nil, errors.notSent("parameter", ("%s: %s"):format(action.name, named(fault)), fault.name)
   end
-  return nil, ("%s: %s"):format(action.name, M.named(field, problem)), field
+  return values
 end
 
 return M

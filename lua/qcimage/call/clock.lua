@@ -1,24 +1,72 @@
---- clock.lua - what a refused clock teaches: how far it is from the service's, and whether another try can help.
+--- clock.lua - the time and the nonce of an attempt; and what a refused clock teaches: how far it is from the service's,
+--- and whether another try can help.
 --- Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.codes"
+local errors = require "qcimage.errors"
 local httpdate = require "qcimage.call.httpdate"
 local limits = require "qcimage.limits"
+local redact = require "qcimage.redact"
+local text = require "qcimage.text"
 
 local M = {}
 
 -- Seconds that a clock may be off before the service minds (300), less some for the way.
 local TOLERATED = 240
 
+-- An error of what the caller's clock or nonce gave, which may say a secret.
+local function fault(call, attempt, problem, field)
+  local said = redact.call(problem, attempt.credentials)
+  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, said), field)
+end
+
+-- A nonce; or nil and an error.
+local function nonceOf(call, attempt)
+  local nonce, problem = call.client.nonce()
+  if nonce == nil and not call.client.options.nonce then
+    return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem))
+  end
+  nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
+  if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then
+    problem = nonce == nil and problem or "the option nonce must give decimal digits"
+    return fault(call, attempt, problem, "nonce")
+  end
+  return nonce
+end
+
+--- Sets the time and, in API 2.0, the nonce of an attempt.
+---@param call qcimage.Call
+---@param attempt qcimage.Attempt
+---@return boolean|nil isSet
+---@return qcimage.Error|nil err
+function M.stamp(call, attempt)
+  local client = call.client
+  local now, problem = client.clock()
+  if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
+    problem = now == nil and problem
+      or ("the option clock gave %s; a Unix time in seconds is wanted"):format(text.show(now))
+    return fault(call, attempt, problem, "clock")
+  end
+  attempt.now = now
+  attempt.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
+  attempt.time = math.floor(now + attempt.offset)
+  if call.version == "3.0" then -- which has no nonce
+    return true
+  end
+  local err
+  attempt.nonce, err = nonceOf(call, attempt)
+  return attempt.nonce and true, err
+end
+
 local function told(seconds)
   return ("%d s %s the service's"):format(math.abs(seconds), seconds < 0 and "behind" or "ahead of")
 end
 
 -- Seconds from our clock to the service's by an answer's Date; nil without one, or where no time is that late.
-local function offsetBy(call, response, elapsed)
-  local date = response and httpdate.parse(response.headers.date, call.now)
+local function offsetBy(attempt, response, elapsed)
+  local date = response and httpdate.parse(response.headers.date, attempt.now)
   if date and date >= 0 and date <= limits.latestTime then
-    return math.floor(date - (call.now + elapsed) + 0.5) -- a Date has whole seconds
+    return math.floor(date - (attempt.now + elapsed) + 0.5) -- a Date has whole seconds
   end
   return nil
 end
@@ -30,8 +78,8 @@ end
 ---@param elapsed number seconds that the attempt took
 ---@return boolean differs whether the next attempt would have another time or nonce, and none had before
 function M.correct(call, err, response, elapsed)
-  local offset = offsetBy(call, response, elapsed)
-  local off = offset and call.offset - offset or 0 -- of the clock that signed, from the service's
+  local offset = offsetBy(call.attempt, response, elapsed)
+  local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
   if math.abs(off) >= 1 then
     err.message = ("%s; the clock that signed is %s"):format(err.message, told(off))
     call.clockOff = call.clockOff or off

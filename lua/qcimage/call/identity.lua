@@ -1,21 +1,18 @@
---- identity.lua - whose a call is, attempt by attempt: its credentials and their signer; and the region and the endpoint
---- that come with credentials, where nothing else names them.
+--- identity.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, since region
+--- and endpoint may come with credentials, too.
 --- Reaches the outside only through what the client holds. Part of qcimage, see LICENSE.
 
-local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local redact = require "qcimage.redact"
+local state = require "qcimage.call.state"
 local text = require "qcimage.text"
 
 local M = {}
 
 -- What a source of credentials is told; see credentials/keys.lua.
 local function contextOf(call, refused)
-  return setmetatable(
-    { secondsLeft = math.max(0, call.deadline - core.monotonic()), refused = refused },
-    call.client.world
-  )
+  return setmetatable({ secondsLeft = math.max(0, state.left(call)), refused = refused }, call.client.world)
 end
 
 -- Credentials for the call; or nil, and an error of its own.
@@ -25,11 +22,26 @@ local function ask(call, refused)
   if given then
     return given
   end
-  local said = call.credentials and redact.call(err.message, call.credentials) or err.message -- by a function of the caller's
+  local last = call.attempt
+  local said = last and redact.call(err.message, last.credentials) or err.message -- by a function of the caller's
   return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field)
 end
 
--- The region, where neither an option nor the environment names one. Returns nil, or an error.
+--- Sets where a call goes, as far as options and environment name it.
+---@param call qcimage.Call
+---@param region string|nil option of the call
+function M.place(call, region)
+  local client, action = call.client, call.action
+  local given = client.endpoint
+  if action.service then -- another one than the client's
+    given = client.stsEndpoint
+  end
+  region = region or client.region
+  call.endpoint = given or endpoints.default(call.version, action)
+  call.region = region and endpoints.region(region, call.version)
+end
+
+-- Sets the region, where neither an option nor the environment names one. Returns true, or nil and an error.
 local function findRegion(call, given)
   local name = call.action.name
   local region, err = given.region, nil
@@ -37,67 +49,74 @@ local function findRegion(call, given)
     region, err = call.client.metadataRegion(contextOf(call))
   end
   if not region and err.kind == "unsupported" then
-    return errors.notSent("unsupported", ("%s: %s"):format(name, err.message))
+    return nil, errors.notSent("unsupported", ("%s: %s"):format(name, err.message))
   elseif not region then
     local message = "%s: no region: looked at the option region (not given), at the environment"
       .. " (TENCENTCLOUD_REGION is not set), at the source of the credentials (it names none); %s"
-    return errors.notSent("parameter", message:format(name, err.message), "region")
+    return nil, errors.notSent("parameter", message:format(name, err.message), "region")
   elseif region:find(text.CONTROL) then
     local message = name .. ": the region that came with the credentials holds control characters (a line break?)"
-    return errors.notSent("parameter", message, "region")
+    return nil, errors.notSent("parameter", message, "region")
   end
   call.region = endpoints.region(region, call.version)
+  return true
 end
 
--- Takes what comes with credentials beside the keys. Returns nil, or an error.
+-- Takes what comes with credentials beside the keys. Returns true, or nil and an error.
 local function take(call, given)
   if given.endpoint and call.endpoint.isDefault and call.version == "3.0" and not call.action.service then
     call.endpoint = endpoints.parse(given.endpoint) or call.endpoint -- its source has checked it
   end
-  if not call.region then
-    return findRegion(call, given)
+  if call.region then
+    return true
   end
+  return findRegion(call, given)
 end
 
 --- Finds the call's region before its first attempt, for those that have to wait for something there.
 ---@param call qcimage.Call
+---@return boolean|nil isFound
 ---@return qcimage.Error|nil err
 function M.locate(call)
   if call.region then
-    return nil
+    return true
   end
   local given, err = ask(call)
   if not given then
-    return err
+    return nil, err
   end
   call.fresh = given
   return take(call, given)
 end
 
---- Gives the next attempt its credentials, which may be others than the last one had, and their signer.
+--- Begins an attempt, with credentials, which may be others than the last one had, and their signer.
 ---@param call qcimage.Call
+---@return qcimage.Attempt|nil
 ---@return qcimage.Error|nil err
-function M.authenticate(call)
+function M.begin(call)
   local action = call.action
   if action.unsigned then
     -- the parameter that stands for a key is kept out of messages as a key is
-    call.credentials, call.signer = { secretKey = call.values[action.unsigned] or "" }, nil
-    return nil
+    return { credentials = { secretKey = call.values[action.unsigned] or "" } }
   end
   local given, err = call.fresh, nil
   call.fresh = nil
   if not given then
     given, err = ask(call)
   end
-  err = err or take(call, given)
-  if err then
-    return err
+  if not given then
+    return nil, err
+  end
+  local isPlaced
+  isPlaced, err = take(call, given)
+  if not isPlaced then
+    return nil, err
   end
   local signer, fault = call.client.signerOf(given)
   if not signer then
-    return errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
+    return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
   end
-  call.credentials, call.signer = given, signer
+  return { credentials = given, signer = signer }
 end
 
 --- Whether the source of the credentials gives others after a token was refused; the next attempt takes those.
@@ -108,7 +127,7 @@ function M.renew(call)
     return false
   end
   call.renewed = true
-  local last = call.credentials
+  local last = call.attempt.credentials
   local given, err = ask(call, last)
   if not given then
     call.renewalProblem = err.message:gsub("^[^:]*: ", "") -- the action's name

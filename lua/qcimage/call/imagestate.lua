@@ -8,6 +8,7 @@ local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
+local state = require "qcimage.call.state"
 local text = require "qcimage.text"
 
 local M = {}
@@ -15,18 +16,21 @@ local M = {}
 -- Seconds that a look is given at least, so that it has a time that an option may be.
 local SHORTEST_LOOK = 0.001
 
+-- What an empty text says that leaves the image as it is; see actions.lua.
+local KEEPING = { keep = true, omit = true }
+
 --- What a look at the image could know a change by: the values that it sets.
 ---@param call qcimage.Call
 ---@return table<string, any>|nil changes nil where there is none, or no time to look
 function M.changesOf(call)
   local wanted = call.wanted
-  if call.action.name ~= actions.modify[call.version] or not wanted or call.deadline <= core.monotonic() then
+  if call.action.name ~= actions.modify[call.version] or not wanted or state.left(call) <= 0 then
     return nil
   end
   local changes = {}
   for name, value in pairs(wanted) do
-    local isBlank = value == "" and (call.version == "2.0" or name == "imageName")
-    if name ~= "imageId" and not isBlank then
+    local isKept = value == "" and KEEPING[call.action.params[name].blank]
+    if name ~= "imageId" and not isKept then
       changes[name] = value
     end
   end
@@ -41,12 +45,12 @@ end
 ---@return qcimage.Result|nil without attempts
 function M.readBack(call, changes, run)
   local id = call.wanted.imageId
-  local seen, _, err = run(call.client, actions.describe[call.version], { imageIds = { id } }, {
+  local seen, err = run(call.client, actions.describe[call.version], { imageIds = { id } }, {
     region = call.region,
-    timeout = math.max(call.deadline - core.monotonic(), SHORTEST_LOOK),
+    timeout = math.max(state.left(call), SHORTEST_LOOK),
     maxAttempts = 1, -- the call had its attempts
   })
-  call.hookError = call.hookError or (seen or err).hookError
+  state.noteHook(call, (seen or err).hookError)
   local image = seen and type(seen.imageSet) == "table" and seen.imageSet[1]
   if type(image) ~= "table" or image.imageId ~= id then
     return nil
@@ -83,11 +87,11 @@ local function states(call, ids, region, limit, run)
     for i = first, math.min(first + most - 1, #ids) do
       some[#some + 1] = ids[i]
     end
-    local page, _, err = run(call.client, describe.name, { imageIds = some, limit = #some }, {
+    local page, err = run(call.client, describe.name, { imageIds = some, limit = #some }, {
       region = region,
       timeout = math.max(limit - core.monotonic(), FIRST_LOOK),
     })
-    call.hookError = call.hookError or (page or err).hookError
+    state.noteHook(call, (page or err).hookError)
     if page then
       for _, image in ipairs(page.imageSet) do
         if type(image) == "table" and image.imageId then
@@ -111,8 +115,8 @@ local function unready(ids, seen)
     if not image then
       missing = missing or id
     elseif readiness ~= "ready" then
-      local state = text.clean(tostring(image.imageState), 40)
-      local problem = ("image %s is %s (waited for NORMAL)"):format(text.clean(id, 40), state)
+      local shown = text.clean(tostring(image.imageState), 40)
+      local problem = ("image %s is %s (waited for NORMAL)"):format(text.clean(id, 40), shown)
       return problem, "imageState", readiness == "failed"
     end
   end
@@ -135,13 +139,14 @@ end
 ---@param call qcimage.Call
 ---@param options table with waitForState, seconds
 ---@param run function run of attempts.lua
----@return qcimage.Error|nil err when they are not ready in time; nothing was sent of the call itself
+---@return boolean|nil areReady
+---@return qcimage.Error|nil err when they are not in time; nothing was sent of the call itself
 function M.awaitState(call, options, run)
   local client, name = call.client, call.action.name
   local ids, region = imagesOf(call)
   if not ids then
     local message = name .. ": waitForState goes with actions that change images which they name, and not with raw"
-    return errors.notSent("parameter", message, "waitForState")
+    return nil, errors.notSent("parameter", message, "waitForState")
   end
   local limit = core.monotonic() + options.waitForState
   local pause = FIRST_LOOK
@@ -149,11 +154,11 @@ function M.awaitState(call, options, run)
     local seen, err = states(call, ids, region, limit, run)
     if not seen then
       err.outcome = "notSent" -- of the call that waits
-      return err
+      return nil, err
     end
     local problem, reason, isFinal = unready(ids, seen)
     if not problem then
-      return nil
+      return true
     end
     local left = limit - core.monotonic()
     local slept, fault = left > 0 and not isFinal, nil
@@ -165,7 +170,7 @@ function M.awaitState(call, options, run)
       local why = fault and ("; not looked at again, since " .. fault) or ""
       err = errors.notSent("service", ("%s: %s%s%s; nothing was changed"):format(name, problem, where, why))
       err.reason, err.hookError = reason, call.hookError
-      return err
+      return nil, err
     end
     pause = math.min(pause * 1.5, LONGEST_LOOK)
   end

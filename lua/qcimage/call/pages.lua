@@ -19,7 +19,7 @@ local function readOnce(images, page, ask)
   local offset = first
   repeat
     page.offset = offset
-    local result, _, err = ask(page)
+    local result, err = ask(page)
     if not result then
       return nil, err
     end

@@ -45,7 +45,7 @@ local function unreadable(call, response, reason, problem)
     reason = reason,
     outcome = "unknown",
     httpStatus = response.status,
-    body = not call.action.givesKeys and call.redact(response.body) or nil,
+    body = not call.action.givesKeys and call.attempt.redact(response.body) or nil,
     message = ("%s: %s"):format(call.action.name, problem),
   }
 end
@@ -58,7 +58,7 @@ local function quoted(call, body)
   if call.action.givesKeys then
     return "not shown, since it may hold keys"
   end
-  return ('"%s"'):format(text.clean(call.redact(body), SHOWN_BODY))
+  return ('"%s"'):format(text.clean(call.attempt.redact(body), SHOWN_BODY))
 end
 
 local function unexpected(call, response, what)
@@ -68,7 +68,7 @@ end
 
 local function serviceError(call, response, fields)
   for name, value in pairs(fields) do
-    fields[name] = type(value) == "string" and call.redact(value) or value
+    fields[name] = type(value) == "string" and call.attempt.redact(value) or value
   end
   local reason, outcome, retry = codes.meaning(fields.code)
   -- a gateway that speaks for a service which may have done its work
@@ -87,7 +87,7 @@ local function serviceError(call, response, fields)
     serviceMessage = fields.serviceMessage,
     requestId = fields.requestId,
     httpStatus = response.status,
-    body = call.redact(response.body),
+    body = call.attempt.redact(response.body),
     retry = retry,
     message = ("%s: %s%s%s"):format(
       call.action.name,
@@ -229,7 +229,7 @@ local function read2(call, response, answer)
 end
 
 --- Reads an answer.
----@param call {version: string, action: table, values: table, redact: fun(text: string): string}
+---@param call qcimage.Call
 ---@param response {status: integer, headers: table<string, string>, body: string}
 ---@return qcimage.Result|nil result without attempts
 ---@return qcimage.Error|nil err
@@ -242,7 +242,7 @@ function M.response(call, response)
         response,
         "format",
         ("the answer is coded (content-encoding: %s), which was not asked for"):format(
-          text.clean(call.redact(coding), 40)
+          text.clean(call.attempt.redact(coding), 40)
         )
       )
   end

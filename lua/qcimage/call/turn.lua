@@ -2,14 +2,14 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
+local state = require "qcimage.call.state"
 local text = require "qcimage.text"
 
 local M = {}
-
-local isNginx = type(ngx) == "table" and ngx.socket ~= nil
 
 -- Calls the limiter's function, if it has it. A limiter that is a function is its own acquire.
 local function ask(limiter, name, ...)
@@ -45,31 +45,33 @@ end
 
 --- Waits until it is the turn of a call's next attempt.
 ---@param call qcimage.Call
----@return qcimage.Error|nil err why it is not: no attempt is made
+---@return boolean|nil isTurn nil: no attempt is made
+---@return qcimage.Error|nil err
 function M.await(call)
   local client = call.client
   if not client.options.limiter then
-    return nil
-  elseif isNginx and core.isyieldable() == false and not client.options.transport then
-    return nil -- nothing can be sent from here, which the attempt tells: no place is taken for it
+    return true
+  elseif environments.isNginx and core.isyieldable() == false and not client.options.transport then
+    return true -- nothing can be sent from here, which the attempt tells: no place is taken for it
   end
   local began = core.monotonic()
   local left = call.deadline - began
   if left <= 0 then -- which the attempt tells
-    return nil
+    return true
   end
   local longest = call.turnIsExtra and limits.limiterWait or left - math.min(limits.afterTurn, left / 2)
   local wait, err = acquire(call, longest)
   if wait and wait > 0 then
     local slept, problem = client.sleep(wait)
     if not slept then
-      err = errors.notSent("unsupported", ("%s: no wait for the limiter: %s"):format(call.action.name, problem))
+      local message = ("%s: no wait for the limiter: %s"):format(call.action.name, problem)
+      wait, err = nil, errors.notSent("unsupported", message)
     end
   end
   if call.turnIsExtra then
-    call.deadline = call.deadline + core.monotonic() - began
+    state.extend(call, core.monotonic() - began)
   end
-  return err
+  return wait and true, err
 end
 
 --- Tells the limiter that an attempt was throttled, if it was. What it throws is kept as a hook's error.
@@ -83,7 +85,7 @@ function M.report(call, err)
   local ok, thrown =
     protect.call(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
   if not ok then
-    call.hookError = call.hookError or ("the limiter's throttled threw: %s"):format(protect.message(thrown))
+    state.noteHook(call, ("the limiter's throttled threw: %s"):format(protect.message(thrown)))
   end
 end
 

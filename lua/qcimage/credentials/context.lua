@@ -31,7 +31,7 @@ local function caller(client, run)
       options = options,
       tokens = retry.CAPACITY, -- what the service lacks, STS may have
     }, { __index = client })
-    local result, _, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
+    local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
     return result, err
   end

@@ -1,0 +1,82 @@
+--- state.lua - what stands for a call while it is under way, and for its attempts: the fields, with the one file that
+--- writes each; and what several files add to a call: time, and what a hook threw.
+--- Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+
+local M = {}
+
+---@class qcimage.Call
+--- Set in prepare.lua:
+---@field client qcimage.Client
+---@field version "2.0"|"3.0"
+---@field action table from actions.lua
+---@field wanted table|nil the parameters by their own names; nil where they are raw
+---@field values table the parameters as they travel
+---@field method "GET"|"POST"
+---@field signatureMethod "HmacSHA256"|"HmacSHA1"
+---@field language string|nil
+---@field userAgent string
+---@field timeout number seconds for the whole call
+---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
+---@field maxAttempts integer
+---@field attempts table[] records of what was tried; attempts.lua adds them
+--- In identity.lua:
+---@field region string|nil as it travels; nil until credentials or the metadata service name one
+---@field endpoint qcimage.Endpoint
+---@field fresh qcimage.Credentials|nil what the next attempt takes
+---@field renewed boolean|nil credentials were asked for again after a refused token
+---@field renewalProblem string|nil why there were none
+--- In attempts.lua:
+---@field attempt qcimage.Attempt|nil the last that was begun
+---@field mayHaveHappened boolean|nil an attempt's fate is unknown
+---@field wasRefused boolean|nil an attempt was sent, and refused
+---@field cost number|nil what the last retry took from the client's store
+--- In clock.lua:
+---@field clockCorrected boolean|nil a clock was refused before
+---@field clockOff number|nil seconds that the clock was found to be ahead of the service's
+--- Here:
+---@field deadline number of core.monotonic
+---@field hookError string|nil what a hook threw first
+
+---@class qcimage.Attempt made afresh for each
+--- Set in identity.lua:
+---@field credentials qcimage.Credentials
+---@field signer userdata|nil nil: the action is not signed
+--- In clock.lua:
+---@field now number the client's clock
+---@field offset number what was added to it
+---@field time integer Unix seconds, which are signed
+---@field nonce string|nil decimal digits, in API 2.0
+--- In attempts.lua:
+---@field redact fun(foreign: string): string takes its secrets out of a text
+
+--- Begins a call's time, or begins it anew.
+---@param call qcimage.Call
+---@param now number|nil by default core.monotonic
+function M.start(call, now)
+  call.deadline = (now or core.monotonic()) + call.timeout
+end
+
+--- Gives a call more time.
+---@param call qcimage.Call
+---@param seconds number
+function M.extend(call, seconds)
+  call.deadline = call.deadline + seconds
+end
+
+--- Seconds that a call has left; 0 or less: none.
+---@param call qcimage.Call
+---@return number
+function M.left(call)
+  return call.deadline - core.monotonic()
+end
+
+--- Keeps what a function of the caller's threw that changes nothing: the first is told with the result.
+---@param call qcimage.Call
+---@param message string|nil nil: it threw nothing
+function M.noteHook(call, message)
+  call.hookError = call.hookError or message
+end
+
+return M
