@@ -1,0 +1,390 @@
+-- The command over an emulator in nginx: what it prints where, byte for byte, and its exit codes.
+local cjson = require "cjson"
+local process = require "spec.support.process"
+local support = require "spec.support.emulator"
+
+local quote, run = process.quote, process.run
+
+local KEYS = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s TENCENTCLOUD_REGION=ap-guangzhou"):format(
+  support.SECRET_ID,
+  support.SECRET_KEY
+)
+local CLEAN = "env -u NO_COLOR -u COLUMNS -u QCIMAGE_API_VERSION -u https_proxy -u http_proxy HOME=/nonexistent"
+local COMMAND = process.interpreter .. " spec/support/qcimage.lua"
+
+local IMAGES = {
+  { imageId = "img-00000001", imageName = "web\27[2K\rimg-FAKE", imageDescription = "line1\nline2" },
+  { imageId = "img-00000002", imageName = "\194\15531m", imageDescription = "abc\226\128\174gnp.exe" },
+  { imageId = "img-00000003", imageName = "back\\slash \\x1b", imageDescription = "tab\there\127" },
+  { imageId = "img-00000004", imageName = "网页服务器", imageDescription = "e\204\129 combining, \240\159\154\128 emoji" },
+  { imageId = "img-00000005", imageName = "a-long-name-for-a-web-server-2026", imageDescription = "nightly build" },
+}
+
+describe("The command", function()
+  local server, environment, scratch
+
+  setup(function()
+    scratch = run("mktemp -d"):gsub("\n", "")
+    server = support.start { env = "TMPDIR=" .. scratch, lua = process.interpreter }
+    environment = ("%s %s QCIMAGE_ENDPOINT=%s"):format(CLEAN, KEYS, server.url)
+  end)
+
+  teardown(function()
+    server:stop()
+    run("rm -rf " .. scratch)
+  end)
+
+  before_each(function()
+    server:reset()
+  end)
+
+  -- Runs a line of shell where qcimage is the command. Times and ids, which vary, are replaced by others as long.
+  local function shell(line, more)
+    local out, err = scratch .. "/out", scratch .. "/err"
+    local script = ("qcimage() { %s %s %s \"$@\"; }; %s"):format(environment, more or "", COMMAND, line)
+    local _, status = run(("bash -c %s >%s 2>%s </dev/null"):format(quote(script), out, err))
+    local function content(name)
+      local file = assert(io.open(name, "rb"))
+      local text = file:read "*a"
+      file:close()
+      return (
+        text
+          :gsub("%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ", "2023-11-14T22:13:20Z")
+          :gsub("%x%x%x%x%x%x%x%x%-0000%-4000%-8000%-%d+", "REQUEST-ID")
+          :gsub("127%.0%.0%.1:%d%d%d+", "HOST")
+      )
+    end
+    return content(out), content(err), status
+  end
+
+  local function gives(line, out, err, status, more)
+    local foundOut, foundErr, foundStatus = shell(line, more)
+    assert.same({ out, err, status }, { foundOut, foundErr, foundStatus }, line)
+  end
+
+  local function fails(line, status, err, more)
+    gives(line, "", err, status, more)
+  end
+
+  local function usage(line, problem, command)
+    fails(
+      "qcimage " .. line,
+      2,
+      ("qcimage: %s\nqcimage: see qcimage %s--help\n"):format(problem, command and command .. " " or "")
+    )
+  end
+
+  it("shows the help that stands in a file", function()
+    for _, command in ipairs { "", "modify", "describe", "call", "emulator" } do
+      local name = ("spec/fixtures/cli/help%s%s.txt"):format(command == "" and "" or "-", command)
+      local file = assert(io.open(name, "rb"))
+      local expected = file:read "*a"
+      file:close()
+      gives(("qcimage %s --help"):format(command), expected, "", 0)
+      for line in expected:gmatch "[^\n]*" do
+        assert.is_true(#line <= 110, line)
+      end
+    end
+    assert.equal((shell "qcimage --help"), (shell "qcimage -h"))
+    assert.equal((shell "qcimage --help"), (shell "qcimage help"))
+    assert.equal((shell "qcimage modify --help"), (shell "qcimage modify img-1 -h"))
+  end)
+
+  it("tells the versions of what is in use", function()
+    local out, err, status = shell "qcimage --version"
+    assert.matches("^qcimage %d+%.%d+%.%d+\nLua[^\n]*\nlibcrypto [^\n]*OpenSSL[^\n]*\nlibcurl [^\n]*libcurl/[^\n]*\n", out)
+    assert.matches("\nlua%-cjson [^\n]*\nlua%-argparse [^\n]*\n$", out)
+    assert.same({ "", 0 }, { err, status })
+  end)
+
+  it("lists images as a table", function()
+    gives(
+      "qcimage describe",
+      [[
+IMAGE ID      NAME        STATE     TYPE           CREATED               DESCRIPTION
+img-12345678  web-01      NORMAL    PRIVATE_IMAGE  2023-11-14T22:13:20Z  sample
+img-0abc12de  db-01       NORMAL    PRIVATE_IMAGE  2023-11-14T22:13:20Z  -
+img-making01  making      CREATING  PRIVATE_IMAGE  2023-11-14T22:13:20Z  -
+img-foreign1  theirs      NORMAL    SHARED_IMAGE   2023-11-14T22:13:20Z  -
+img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
+]],
+      "",
+      0
+    )
+  end)
+
+  it("lists those that were asked for, and as text for pipes", function()
+    local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
+    local db = "img-0abc12de\tdb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\t\n"
+    gives("qcimage describe img-12345678 --output text", web, "", 0)
+    gives("qcimage --output=text describe --filters image-name=web-01 --filters image-name=db-01", web .. db, "", 0)
+    gives("qcimage describe --state NORMAL --type PRIVATE_IMAGE --output text", web .. db, "", 0)
+    gives("qcimage describe --filters image-name=none --output text", "", "", 0)
+    gives("qcimage describe --limit 1 --output text", web, "qcimage: 1 of 5 images; --all lists all\n", 0)
+    gives("qcimage describe --offset 1 --limit 1 --output text", db, "qcimage: 1 of 5 images; --all lists all\n", 0)
+    local out, err, status = shell "qcimage describe --all --limit 2 --output text | wc -l"
+    assert.same({ "5\n", "", 0 }, { out, err, status })
+  end)
+
+  it("gives one JSON document", function()
+    gives(
+      "qcimage call DescribeImageQuota --output json",
+      '{\n  "code": 0,\n  "imageNumQuota": 500,\n  "message": "",\n  "requestId": "REQUEST-ID"\n}\n',
+      "",
+      0
+    )
+    local out, err = shell "qcimage describe --all --output json"
+    local document = cjson.decode(out)
+    assert.same({ 5, 5, "" }, { #document.imageSet, document.totalCount, err })
+    assert.truthy(out:find('"tags": []', 1, true))
+    assert.equal("", (shell "qcimage describe --output json --nonsense"))
+    assert.equal("", (shell "qcimage modify img-12345678 --name db-01 --output json"))
+  end)
+
+  it("changes an image", function()
+    gives(
+      "qcimage modify img-12345678 --name 'web 02' --description=--",
+      "IMAGE ID      REQUEST ID\nimg-12345678  REQUEST-ID\n",
+      "",
+      0
+    )
+    assert.equal("web 02", server:images()[1].imageName)
+    assert.equal("--", server:images()[1].imageDescription)
+    gives("qcimage modify img-12345678 --name -x --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    assert.equal("-x", server:images()[1].imageName)
+    gives("qcimage modify --description '' -- img-12345678 >/dev/null", "", "", 0)
+    assert.equal("", server:images()[1].imageDescription)
+  end)
+
+  it("leaves standard input alone", function()
+    local out = shell "printf '%s\\n' img-12345678 img-0abc12de | while read id; do qcimage modify $id --name x-$id --output text; done"
+    assert.equal("img-12345678\tREQUEST-ID\nimg-0abc12de\tREQUEST-ID\n", out)
+    gives("qcimage describe img-12345678 --output text <&- | cut -f 1", "img-12345678\n", "", 0)
+  end)
+
+  it("calls any action, with the types of its data", function()
+    gives("qcimage call DescribeImageQuota", "FIELD          VALUE\nimageNumQuota  500\nrequestId      REQUEST-ID\n", "", 0)
+    local one = "qcimage call DescribeImages --output json "
+    for line, ids in pairs {
+      ["--ImageIds img-12345678"] = "img-12345678",
+      ["--imageIds=img-12345678 --ImageIds img-0abc12de"] = "img-12345678 img-0abc12de",
+      ["--ImageIds '[\"img-12345678\"]'"] = "img-12345678",
+      ["--Limit 1 --Offset 1"] = "img-0abc12de",
+      ['--Filters \'{"Name": "image-name", "Values": ["db-01"]}\''] = "img-0abc12de",
+      ['--Filters \'[{"Name": "image-name", "Values": ["db-01"]}]\''] = "img-0abc12de",
+      ["--raw --ImageIds img-0abc12de"] = "img-0abc12de",
+      ['--raw --Filters \'{"Name": "image-name", "Values": ["db-01"]}\''] = "img-0abc12de",
+    } do
+      local found = {}
+      local out, err = shell(one .. line)
+      assert.equal("", err, line)
+      for i, image in ipairs(cjson.decode(out).imageSet) do
+        found[i] = image.imageId
+      end
+      assert.equal(ids, table.concat(found, " "), line)
+    end
+    gives("qcimage call DeleteImages --ImageIds img-12345678 --DryRun --output json | grep -c code", "1\n", "", 0)
+    assert.equal("img-12345678", server:images()[1].imageId)
+    assert.is_true(server:journal()[#server:journal()].params.DryRun)
+  end)
+
+  it("speaks API 3.0, unless something says otherwise", function()
+    local function version(line, more)
+      shell(line, more)
+      return server:journal()[#server:journal()].api
+    end
+    local spoken = version "qcimage describe"
+    assert.equal("3.0", spoken)
+    assert.equal("2.0", version "qcimage describe --api-version 2.0")
+    assert.equal("2.0", version("qcimage describe", "QCIMAGE_API_VERSION=2.0"))
+    assert.equal("2.0", version(("qcimage describe --endpoint %s/v2/index.php"):format(server.url)))
+    assert.equal("3.0", version("qcimage describe --api-version 3.0", "QCIMAGE_API_VERSION=2.0"))
+  end)
+
+  it("says what is wrong with its usage", function()
+    usage("", "no command given")
+    usage("descibe", "unknown command descibe, did you mean describe?")
+    usage("modify img-12345678 --na x", "unknown option --na, did you mean --name?", "modify")
+    usage("modify img-12345678 --nam=x", "unknown option --nam, did you mean --name?", "modify")
+    usage("modify img-12345678 --name", "--name needs a value", "modify")
+    usage("modify img-12345678 --name --description x", "--name needs a value", "modify")
+    usage("modify img-12345678 --name a --name b", "--name is given twice", "modify")
+    usage("--region x modify img-12345678 --name a --region y", "--region is given twice", "modify")
+    usage("modify img-12345678 img-2 --name a", "too many arguments", "modify")
+    usage("modify --name a", "IMAGE_ID is missing", "modify")
+    usage("modify img-12345678", "nothing to change: --name, --description, --family or --deprecated is needed", "modify")
+    usage("modify img-12345678 --deprecated yes", "--deprecated must be one of true, false", "modify")
+    usage("describe --all=1", "--all takes no value", "describe")
+    usage("describe --limit 101", "--limit must be a number from 1 to 100", "describe")
+    usage("describe --timeout 0", "--timeout must be a number from 0.001 to 86400", "describe")
+    usage("describe --filters web", "--filters must be NAME=VALUE", "describe")
+    usage("describe --output xml", "--output must be one of table, text, json", "describe")
+    usage("describe --endpoint ftp://x",
+      "--endpoint must be a URL such as https://HOST or http://127.0.0.1:PORT, without query", "describe")
+    usage("describe --endpoint http://192.0.2.1",
+      "--endpoint is plain http to another machine; use https, or set --allow-plain-http", "describe")
+    usage("describe --profile ''", "--profile must be a name: not empty, no path, no control characters", "describe")
+    usage("describe --secret-id x --secret-key y --profile b 2>&1 >/dev/null | tail -n 2 >&2; (exit 2)",
+      "--profile has no effect beside --secret-id", "describe")
+    usage("call DescribeImages --Filter x", "DescribeImages has no parameter --Filter, did you mean --Filters?", "call")
+    usage("call DescribeImages --Filters '{'", "--Filters is no JSON: Expected object key string but found T_END at character 2", "call")
+    usage("call DescribeImages --Limit 1 --Limit 2", "--Limit is given twice", "call")
+    usage("call DescribeImages --Limit", "--Limit needs a value", "call")
+    usage("emulator --porty 1", "unknown option --porty, did you mean --port?", "emulator")
+    usage("emulator --region x", "unknown option --region, did you mean --version?", "emulator")
+  end)
+
+  it("tells failures apart by its exit code", function()
+    fails("qcimage modify img-12345678 --name 'a\nb'", 3,
+      "qcimage: ModifyImageAttribute: imageName has a control character (a line break or a NUL, for example)\n")
+    local long = ("x"):rep(61)
+    fails("qcimage modify img-12345678 --name " .. long, 3, "qcimage: ModifyImageAttribute: imageName must be at most 60 "
+      .. "characters; this has 61 (API 3.0, tencentcloud.com/document/product/213/33269)\n")
+    fails("qcimage describe >/dev/null", 4, "qcimage: DescribeImages: the environment: TENCENTCLOUD_SECRET_KEY is empty, "
+      .. "though TENCENTCLOUD_SECRET_ID is set\n", "TENCENTCLOUD_SECRET_KEY=")
+    fails("qcimage modify img-12345678 --name x --endpoint http://127.0.0.1:1"
+      .. " 2>&1 >/dev/null | cut -d: -f 1-3 >&2; exit ${PIPESTATUS[0]}", 5,
+      "qcimage: ModifyImageAttribute: cannot connect to 127.0.0.1\n")
+    fails("qcimage modify img-nope1234 --name x", 6, "qcimage: ModifyImageAttribute: InvalidImageId.NotFound: the image does "
+      .. "not exist (in ap-guangzhou) [requestId REQUEST-ID]; nothing was changed\n")
+    server:fault { kind = "throttle", count = 3 }
+    local _, err, status = shell "qcimage modify img-12345678 --name x --timeout 0.5"
+    assert.same(7, status, err)
+    server:reset()
+    server:fault { kind = "dropAfter", count = 9 }
+    _, err, status = shell "qcimage call CreateImage --ImageName new --InstanceId ins-12345678"
+    assert.equal(8, status)
+    assert.matches("the change may have been made", err, 1, true)
+    server:reset()
+    server:fault { kind = "dropAfter", count = 9 }
+    _, err, status = shell "qcimage describe"
+    assert.equal(5, status, err)
+    assert.not_matches("may have been made", err, 1, true)
+  end)
+
+  it("shows no secret, and warns of keys on the command line", function()
+    local warning = "qcimage: others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that\n"
+    gives(("qcimage describe img-12345678 --secretId %s --secretKey=%s --output text | cut -f 1"):format(
+      support.SECRET_ID, support.SECRET_KEY), "img-12345678\n", warning, 0)
+    for _, line in ipairs {
+      "modify img-12345678 --name x --secret-id AKIDMARKED0000 --secret-key -oopsMARKED",
+      "modify img-12345678 --name x --secret-id AKIDMARKED0000 --secret-key --oopsMARKED --token toMARKEDken",
+      "modify img-12345678 --secret-key secretMARKED",
+      "describe --secret-key secretMARKED --nonsense",
+      "describe --secret-key secretMARKED extra --output xml",
+      "describe --proxy http://user:paMARKED@127.0.0.1:1 --endpoint https://192.0.2.1 --timeout 2",
+      "describe --proxy user:paMARKED --timeout nonsense",
+    } do
+      local out, err, status = shell("qcimage " .. line)
+      assert.not_matches("MARKED", (out .. err):gsub("AKIDMARKED", ""), 1, true, line)
+      assert.is_true(status ~= 0, line)
+    end
+  end)
+
+  it("sends no control character to a terminal", function()
+    server:control("POST", "images", IMAGES)
+    gives(
+      "qcimage describe",
+      [[
+IMAGE ID      NAME                               STATE   TYPE           CREATED               DESCRIPTION
+img-00000001  web\x1b[2K\x0dimg-FAKE             NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  line1\x0aline2
+img-00000002  \x9b31m                            NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  abc\u202egnp.exe
+img-00000003  back\\slash \\x1b                  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  tab\x09here\x7f
+img-00000004  网页服务器                         NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  e]]
+      .. "\204\129 combining, \240\159\154\128" .. [[ emoji
+img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  nightly build
+]],
+      "",
+      0
+    )
+    gives("qcimage describe img-00000002 img-00000003 --output text | cut -f 2,6",
+      "\\x9b31m\tabc\\u202egnp.exe\nback\\\\slash \\\\x1b\ttab\\x09here\\x7f\n", "", 0)
+    local out = shell "qcimage describe --output json"
+    assert.not_matches("[%z\1-\9\11-\31\127]", out)
+    assert.falsy(out:find("\194\155", 1, true) or out:find("\226\128\174", 1, true))
+    for i, image in ipairs(cjson.decode(out).imageSet) do
+      assert.same({ IMAGES[i].imageName, IMAGES[i].imageDescription }, { image.imageName, image.imageDescription })
+    end
+  end)
+
+  describe("on a terminal", function()
+    local function terminal(columns, line, more)
+      local script = ("stty cols %d -onlcr; %s"):format(columns, line)
+      local out, err = shell(("export -f qcimage; script -qec %s /dev/null"):format(quote(("bash -c %s"):format(quote(script)))), more)
+      return out .. err
+    end
+
+    before_each(function()
+      server:control("POST", "images", IMAGES)
+    end)
+
+    it("fits the width, and shows that something was cut", function()
+      assert.equal(
+        [[
+qcimage: too narrow for TYPE, CREATED, DESCRIPTION; --output text or json has all
+IMAGE ID      NAME                STATE
+img-00000001  web\x1b[2K\x0dimg…  NORMAL
+img-00000002  \x9b31m             NORMAL
+img-00000003  back\\slash \\x1b   NORMAL
+img-00000004  网页服务器          NORMAL
+img-00000005  a-long-name-for-a…  NORMAL
+]],
+        terminal(40, "qcimage describe", "TERM=dumb")
+      )
+      assert.equal(
+        [[
+qcimage: too narrow for TYPE; --output text or json has all
+IMAGE ID      NAME                 STATE   CREATED               DESCRIPTION
+img-00000001  web\x1b[2K\x0dimg-…  NORMAL  2023-11-14T22:13:20Z  line1\x0aline2
+]],
+        terminal(79, "qcimage describe img-00000001 img-00000005 | cat; qcimage describe img-00000001", "TERM=dumb")
+          :match "\n(qcimage: too.*)$"
+      )
+      assert.equal((shell "qcimage describe"), terminal(200, "qcimage describe", "TERM=dumb"))
+      assert.equal((shell "qcimage describe"), terminal(0, "qcimage describe", "TERM=dumb"))
+      assert.equal("IMAGE ID\nimg-00000005\n", terminal(10, "qcimage describe img-00000005 2>/dev/null", "TERM=dumb"))
+      assert.equal((shell "qcimage describe"), terminal(40, "qcimage describe | cat", "COLUMNS=40"))
+    end)
+
+    it("has colours, on each stream by itself", function()
+      local plain, bold = "IMAGE ID      NAME", "\27[1mIMAGE ID\27[0m      \27[1mNAME\27[0m"
+      for more, expected in pairs {
+        ["TERM=xterm"] = bold,
+        ["TERM=xterm NO_COLOR="] = bold,
+        ["TERM=xterm NO_COLOR=0"] = plain,
+        ["TERM=dumb"] = plain,
+        ["env -u TERM"] = plain,
+      } do
+        assert.truthy(terminal(200, "qcimage describe", more):find(expected, 1, true), more)
+      end
+      assert.truthy(terminal(200, "qcimage describe --no-color", "TERM=xterm"):find(plain, 1, true))
+      assert.falsy(terminal(200, "qcimage describe | cat", "TERM=xterm"):find("\27", 1, true))
+      local failing = "qcimage modify img-12345678"
+      assert.truthy(terminal(200, failing .. " | cat", "TERM=xterm"):find("\27[31mqcimage:\27[0m nothing", 1, true))
+      assert.falsy(terminal(200, failing .. " 2>&1 | cat", "TERM=xterm"):find("\27", 1, true))
+    end)
+  end)
+
+  it("tells that a result could not be written", function()
+    local full = "No space left on device\n"
+    for _, line in ipairs { "--help", "--version", "describe", "call DescribeImageQuota", "describe --output json" } do
+      fails(("qcimage %s >/dev/full"):format(line), 74, "qcimage: cannot write: " .. full)
+      fails(("qcimage %s >&-"):format(line), 74, "qcimage: cannot write: Bad file descriptor\n")
+    end
+    local made = "qcimage: the change was made, but its result could not be written: "
+    fails("qcimage modify img-12345678 --name n1 >/dev/full", 74, made .. full)
+    fails("qcimage modify img-12345678 --name n2 >&-", 74, made .. "Bad file descriptor\n")
+    fails("qcimage modify img-12345678 --name n3 2>&1 >/dev/full | cat >/dev/null; exit ${PIPESTATUS[0]}", 74, "")
+    fails("qcimage modify img-12345678 --name n4 >/dev/full 2>/dev/full", 74, "")
+    fails("qcimage modify img-12345678 --name n5 | sleep 0; exit ${PIPESTATUS[0]}", 74, made .. "Broken pipe\n")
+    assert.equal("n5", server:images()[1].imageName)
+  end)
+
+  it("ends quietly where nobody reads on", function()
+    gives("qcimage describe | head -c1", "I", "", 0)
+    local out, err, status = shell "qcimage describe | true; exit ${PIPESTATUS[0]}"
+    assert.same({ "", "" }, { out, err })
+    assert.is_true(status == 141 or status == 74) -- by the signal, unless who called had it ignored
+    fails("(trap '' PIPE; qcimage describe | true; exit ${PIPESTATUS[0]})", 74, "")
+  end)
+end)

@@ -1,0 +1,37 @@
+/*
+ * process.h - what a command asks of its process: its standard streams, its
+ * signals, its terminal. For the command alone: the library leaves the host's
+ * signals and descriptors as they are.
+ * Knows no Lua. Part of qcimage, see LICENSE.
+ */
+#ifndef QCIMAGE_PROCESS_H
+#define QCIMAGE_PROCESS_H
+
+/*
+ * Makes sure that the descriptors 0, 1 and 2 are taken, so that no file or
+ * socket that is opened later is written to as if it were a standard stream.
+ * One that was closed fails at reads and writes as before. Returns 0, or an
+ * errno.
+ */
+int qc_hold_streams(void);
+
+/*
+ * Gives SIGINT its default action: Ctrl-C then ends the process at once, in a
+ * call, too, by the signal, so that a shell's loop stops. (lua's own handler
+ * waits for the next instruction of Lua.) Returns 0, or an errno.
+ */
+int qc_end_on_interrupt(void);
+
+/*
+ * Ignores SIGPIPE: a write to a closed pipe then fails, and can be told.
+ * Returns 0, or an errno.
+ */
+int qc_outlive_pipes(void);
+
+/*
+ * Columns of the terminal behind a descriptor; 0 where the terminal does not
+ * know; -1 where there is no terminal.
+ */
+int qc_terminal_columns(int descriptor);
+
+#endif
