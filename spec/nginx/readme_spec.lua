@@ -77,6 +77,31 @@ describe("the README's first program", function()
   end)
 end)
 
+describe("the README's lines for the command", function()
+  it("list, rename and show an image as printed", function()
+    local emulator = emulators.start()
+    finally(function()
+      emulator:stop()
+    end)
+    emulator:control("POST", "images", {
+      { imageId = "img-12345678", imageName = "web-01", sharedWith = { "100000000001" } },
+    })
+    local lines = readme.block("qcimage modify", { ["TENCENTCLOUD_SECRET_ID=… TENCENTCLOUD_SECRET_KEY=…"] = KEYS })
+    local output, status = process.run(
+      ('set -e; export QCIMAGE_ENDPOINT=%s; qcimage() { %s spec/support/qcimage.lua "$@"; }\n%s'):format(
+        emulator.url,
+        process.interpreter,
+        lines
+      )
+    )
+    assert.equal(0, status, output)
+    assert.matches("img%-12345678  web%-01", output)
+    assert.matches("100000000001", output)
+    assert.equal("testName", emulator:images()[1].imageName)
+    assert.equal("descrip", emulator:images()[1].imageDescription)
+  end)
+end)
+
 describe("the README's test with the emulator in-process", function()
   it("passes", function()
     local output, status = process.lua(readme.block "service:fault")

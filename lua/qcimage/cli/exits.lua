@@ -19,7 +19,7 @@ local M = {
 M.HELP = [[
 Exit codes:
   0   it worked
-  1   the emulator could not start, or doctor found what keeps calls from working
+  1   the emulator could not start
   2   wrong usage
   3   a parameter is wrong; nothing was sent
   4   no usable credentials; nothing was sent
