@@ -4,6 +4,7 @@
 local cjson = require "cjson"
 local http = require "socket.http"
 local ltn12 = require "ltn12"
+local process = require "spec.support.process"
 
 local M = {}
 
@@ -260,8 +261,8 @@ function Server:stop()
 end
 
 --- Starts an emulator on a free port. It ends with this process, too.
----@param options table|nil args (list of arguments for `qcimage emulator`), lua (interpreter, lua5.4
---- by default), env (text before the command, "NAME=value …")
+---@param options table|nil args (list of arguments for `qcimage emulator`), lua (interpreter, by default
+--- the spec's own), env (text before the command, "NAME=value …")
 ---@return table server url, host ("127.0.0.1:PORT"), port, pid, greeting (what it printed)
 function M.start(options)
   options = options or {}
@@ -273,7 +274,7 @@ function M.start(options)
   local pipe = assert(io.popen(
     ("echo $$; %s exec %s spec/support/qcimage.lua emulator --stop-with $PPID %s 2>&1"):format(
       options.env and "export " .. options.env .. ";" or "",
-      options.lua or "lua5.4",
+      options.lua or process.interpreter,
       table.concat(words, " ")
     ),
     "r"
