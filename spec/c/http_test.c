@@ -42,6 +42,11 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   if (is_old && is_newer(option))
     return CURLE_UNKNOWN_OPTION;
   va_start(list, option);
+  if ((int)option / 10000 == 3) { /* wider than a pointer, on 32 bit */
+    curl_off_t wide = va_arg(list, curl_off_t);
+    va_end(list);
+    return original(easy, option, wide);
+  }
   value = va_arg(list, void *);
   va_end(list);
   if (option == CURLOPT_ERRORBUFFER)
