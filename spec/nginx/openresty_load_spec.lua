@@ -252,7 +252,7 @@ describe("a worker of nginx", function()
     idle()
     local master, worker = descriptors(server.pid), descriptors(server:workers()[1])
     local reloads, last = 0, 0
-    local requests, errors = wrk(1e9, 8, 'wrk.headers["Connection"] = "close"', function()
+    local requests, errors = wrk(1e9, 14, 'wrk.headers["Connection"] = "close"', function()
       if reloads < RELOADS and socket.gettime() > last + 0.25 then
         server:reload()
         reloads, last = reloads + 1, socket.gettime()
