@@ -102,6 +102,16 @@ describe("the path of the metadata service", function()
     assert.equal(405, (metadata("placement/region", nil, "PUT")))
   end)
 
+  it("is in the journal, with 0 for a success and the status otherwise", function()
+    local emulator = emulators.new { metadata = true }
+    for path, code in pairs { ["placement/region"] = 0, ["instance-id"] = 404 } do
+      emulator:clearJournal()
+      asked(emulator, "GET", "/latest/meta-data/" .. path)
+      local entries = emulator:journal()
+      assert.same({ "metadata", code, false }, { entries[1].action, entries[1].code, entries[1].applied })
+    end
+  end)
+
   it("can be made to misbehave", function()
     for kind, expected in pairs {
       dropBefore = { 200, true },

@@ -179,6 +179,41 @@ describe("the systems that can be imported", function()
   end)
 end)
 
+describe("the emulator's own codes", function()
+  it("are these", function()
+    assert.same({
+      success = 0,
+      parameter = 4000,
+      signature = 4100,
+      secretId = 4104,
+      token = 4105,
+      throttled = 4400,
+      replay = 4500,
+      protocol = 4600,
+      notFound = 5000,
+      failed = 5100,
+      partial = 5400,
+      internal = 6000,
+      action = 6100,
+      assumed = { nameTaken = 4000, shared = 4102, notOwn = 4102, state = 5100, inShared = 5100, quota = 5100, status = 0 },
+      assumed3 = {
+        body = "InvalidParameter",
+        contentType = "UnsupportedOperation",
+        replay = "InvalidRequest.ReplayAttack",
+        null = "InvalidParameter",
+        control = "InvalidParameterValue",
+        blank = "InvalidParameterValue",
+        offset = "InvalidParameterValue.InvalidParameterValueLimit",
+        filters = "InvalidParameterValue.LimitExceeded",
+        notOwn = "InvalidImageId.NotFound",
+        blankNameStays = true,
+        blankDescriptionClears = true,
+      },
+      codeDesc = { [0] = "Success", [4000] = "InvalidParameter", [4100] = "AuthFailure" },
+    }, require "qcimage.emulator.codes")
+  end)
+end)
+
 describe("limits", function()
   it("are these", function()
     assert.same({
