@@ -358,6 +358,19 @@ describe("JSON", function()
   end)
 end)
 
+describe("a whole number in JSON", function()
+  it("has up to 14 digits, wherever it stands", function()
+    for _, number in ipairs { 99999999999999, -99999999999999, 0, 1e13 + 1 } do
+      assert.is_string(json.encode { { n = number } })
+    end
+    for _, number in ipairs { 1e14, -1e14, 2 ^ 53 } do
+      assert.is_nil(json.encode { { n = number } })
+      assert.is_nil(json.encode { number })
+    end
+    assert.is_string(json.encode { 1e14 + 0.5 })
+  end)
+end)
+
 describe("what a message shows", function()
   it("is cut at 200 bytes, or at its limit, never in a character", function()
     assert.equal(("a"):rep(200), text.clean(("a"):rep(200)))

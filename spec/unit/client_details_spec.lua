@@ -62,6 +62,22 @@ describe("raw parameters of API 2.0", function()
   end)
 end)
 
+describe("the items of a list", function()
+  it("are texts that are not empty", function()
+    local client = stub.answering({ apiVersion = "3.0" }, '{"Response":{"RequestId":"r"}}')
+    for _, item in ipairs { "", 5, {}, true } do
+      for _, case in ipairs {
+        { "imageIds", { imageIds = { item }, destinationRegions = { "bj" } } },
+        { "destinationRegions", { imageIds = { "img-1" }, destinationRegions = { "gz", item } } },
+      } do
+        local _, message, err = client:call("SyncImages", case[2])
+        assert.equal(case[1], err and err.field, message)
+      end
+    end
+    assert(client:call("SyncImages", { imageIds = { "img-1" }, destinationRegions = { "gz", "bj" } }))
+  end)
+end)
+
 describe("an endpoint", function()
   it("has a port from 1 to 65535", function()
     for port, expected in pairs { ["1"] = 1, ["65535"] = 65535, ["0443"] = 443, ["00001"] = 1 } do
@@ -109,6 +125,16 @@ describe("a status", function()
     for _, status in ipairs { 200, 400, 407, 409, 428, 430, 499 } do
       assert.equal("rejected", failed(status, '{"code":4000}').outcome, status)
       assert.is_nil(failed(status, '{"code":4000}').reason, status)
+    end
+  end)
+end)
+
+describe("the answer of a transport of the caller's", function()
+  it("has a status of three digits and a body", function()
+    for status, isOne in pairs { [99] = false, [100] = true, [999] = true, [1000] = false, [200.5] = false } do
+      local _, _, err = stub.answering({}, { status = status, body = "x" }):modify { imageId = "img-1" }
+      assert.equal("response", err.kind)
+      assert.equal(isOne and "status" or "format", err.reason, status)
     end
   end)
 end)
@@ -203,6 +229,19 @@ describe("credentials", function()
     assert.equal("qcimage.Credentials (...)", shown "AKID6789abcd")
   end)
 
+  it("with the token under another name say so", function()
+    for _, name in ipairs { "sessionToken", "securityToken", "session_token", "security_token" } do
+      local client = stub.answering({
+        credentials = function()
+          return { secretId = "AKIDx", secretKey = "keykey", [name] = "t" }
+        end,
+      }, OK)
+      local _, message, err = client:modify { imageId = "img-1" }
+      assert.equal("credentials", err.kind)
+      assert.is_truthy(message:find("token is not given, but " .. name .. " is", 1, true), message)
+    end
+  end)
+
   it("end at a time of this epoch, told as a number, digits, or ISO 8601", function()
     local expiry = require "qcimage.credentials.expiry"
     for _, case in ipairs {
@@ -294,7 +333,67 @@ describe("what carries requests in plain Lua", function()
   end)
 end)
 
+describe("the emulator as a transport", function()
+  it("waits as long as a fault says, and not longer than there is time", function()
+    local slept = {}
+    local transport, service = require("qcimage.emulator").transport {
+      sleep = function(seconds)
+        slept[#slept + 1] = seconds
+      end,
+    }
+    local function modify(fault, timeout)
+      slept = {}
+      if fault then
+        service:fault(fault)
+      end
+      local client = stub.client { transport = transport, attemptTimeout = timeout }
+      local _, _, err = client:modify { imageId = "img-12345678", imageDescription = "d" }
+      return err and err.reason or "success", slept[1], #slept
+    end
+    assert.same({ "success", nil, 0 }, { modify(nil, 5) })
+    assert.same({ "success", 0.5, 1 }, { modify({ kind = "delay", delay = 0.5 }, 5) })
+    assert.same({ "success", 4.5, 1 }, { modify({ kind = "delay", delay = 4.5 }, 5) })
+    assert.same({ "timeout", 5, 1 }, { modify({ kind = "delay", delay = 5 }, 5) })
+    assert.same({ "closed", 0.5, 1 }, { modify({ kind = "dropAfter", delay = 0.5 }, 5) })
+    local reason, seconds = modify({ kind = "trickle", pause = 0.01 }, 5)
+    assert.equal("success", reason)
+    assert.is_true(seconds > 0.1 and seconds < 5, seconds)
+  end)
+end)
+
 describe("images at the emulator", function()
+  it("that are deleted together are told apart", function()
+    local function deleted(...)
+      local _, v2 = emulators.new {
+        images = { { imageId = "img-12345678" }, { imageId = "img-12345679", imageState = "CREATING" } },
+      }
+      local params = {}
+      for i, id in ipairs { ... } do
+        params["imageIds." .. i - 1] = id
+      end
+      local answer = v2("DeleteImages", params)
+      return answer.code, answer.message
+    end
+    assert.same({ 0, "" }, { deleted "img-12345678" })
+    assert.same({ 5100, "no image was deleted" }, { deleted("img-12345679", "img-nothere1") })
+    assert.same({ 5400, "some images were not deleted" }, { deleted("img-12345678", "img-12345679") })
+  end)
+
+  it("are exported disk by disk, or their system disk alone", function()
+    local function paths(params)
+      local _, _, v3 = emulators.new {
+        images = { { imageId = "img-12345678", snapshotIds = { "snap-a", "snap-b" } } },
+      }
+      params.BucketName, params.ImageIds = "b", { "img-12345678" }
+      return v3("ExportImages", params).CosPaths
+    end
+    local system, data = "/img-12345678_system_snap-a.", "/img-12345678_data_snap-b."
+    assert.same({ system .. "raw", data .. "raw" }, paths {})
+    assert.same({ system .. "raw" }, paths { OnlyExportRootDisk = true })
+    assert.same({ system .. "vmdk", data .. "vmdk" }, paths { ExportFormat = "VMDK", OnlyExportRootDisk = false })
+    assert.same({ "/p_img-12345678_system_snap-a.raw" }, paths { OnlyExportRootDisk = true, FileNamePrefixList = { "p" } })
+  end)
+
   local REASONS = {
     PUBLIC_IMAGE = "UnsupportedOperation.PublicImageExportUnsupported",
     MARKET_IMAGE = "UnsupportedOperation.MarketImageExportUnsupported",
