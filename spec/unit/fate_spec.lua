@@ -269,3 +269,34 @@ describe("without random bytes", function()
     assert.matches("no random bytes", message)
   end)
 end)
+
+describe("a call of STS, which belongs to no region", function()
+  local REFUSAL = '{"Response":{"Error":{"Code":"ResourceNotFound.RoleNotFound","Message":"no"},"RequestId":"r"}}'
+  local CALLS = {
+    AssumeRoleWithWebIdentity = {
+      providerId = "p",
+      webIdentityToken = "a-token-of-the-pod",
+      roleArn = "qcs::cam::uin/100000000001:roleName/x",
+      roleSessionName = "abc",
+    },
+    GetCallerIdentity = {},
+  }
+  for action, params in pairs(CALLS) do
+    it("needs none, and fails as any call does: " .. action, function()
+      local transport, requests = stub.transport(REFUSAL)
+      local client = require("qcimage").new {
+        secretId = stub.SECRET_ID,
+        secretKey = stub.SECRET_KEY,
+        apiVersion = "3.0",
+        metadata = false,
+        transport = transport,
+      }
+      local result, message, err = client:call(action, params)
+      assert.is_nil(result)
+      assert.matches("(in ap-guangzhou)", message, 1, true)
+      assert.equal("notFound", err.reason)
+      assert.equal(1, #requests)
+      assert.equal("ap-guangzhou", requests[1].headers["X-TC-Region"])
+    end)
+  end
+end)

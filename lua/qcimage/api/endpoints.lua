@@ -150,6 +150,9 @@ function M.request(endpoint, method, path, headers, body)
   }
 end
 
+--- What is sent to a service that belongs to no region, as Tencent's clients send it to STS.
+M.ANY_REGION = "ap-guangzhou"
+
 --- A region as an API version names it. Unknown ones pass: new ones appear over time.
 ---@param region string
 ---@param version "2.0"|"3.0"

@@ -36,7 +36,7 @@ function M.place(call, region)
   if action.service then -- another one than the client's
     given = client.stsEndpoint
   end
-  region = region or client.region
+  region = region or client.region or action.service and endpoints.ANY_REGION
   call.endpoint = given or endpoints.default(call.version, action)
   call.region = region and endpoints.region(region, call.version)
 end

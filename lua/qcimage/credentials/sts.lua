@@ -17,9 +17,6 @@ local M = {}
 --- Seconds that a call may take, with its retries.
 M.LONGEST = 10
 
--- Where Tencent's clients ask: roles belong to no region.
-local REGION = "ap-guangzhou"
-
 -- cloud.tencent.com/document/api/1312/48197 and tencentcloud.com/document/product/1150/49456; older copies have no "_".
 local SESSION_NAME = "^[A-Za-z0-9_+=,.@-]+$"
 local SESSION_SHORTEST, SESSION_LONGEST = 2, 128
@@ -86,7 +83,7 @@ end
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.ask(context, action, params, how, region)
-  how.region = how.region or REGION
+  how.region = how.region or endpoints.ANY_REGION
   how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
   local result, err = context.call(action, params, how)
   if not result then
