@@ -97,6 +97,25 @@ describe("The command", function()
     assert.same({ "", 0 }, { err, status })
   end)
 
+  it("takes on a role with the keys that it would have without", function()
+    run(("mkdir -p %s/.tencentcloud"):format(scratch))
+    local file = assert(io.open(scratch .. "/.tencentcloud/credentials", "wb"))
+    file:write(("[ops]\nsecret_id = %s\nsecret_key = %s\n"):format(support.SECRET_ID, support.SECRET_KEY))
+    file:close()
+    run(("chmod 600 %s/.tencentcloud/credentials"):format(scratch))
+    local here = ("HOME=%s QCIMAGE_METADATA=off QCIMAGE_STS_ENDPOINT=%s"):format(scratch, server.url)
+    local others = here .. " TENCENTCLOUD_SECRET_ID=AKIDother TENCENTCLOUD_SECRET_KEY=other"
+    local line = "qcimage describe img-12345678 --output text --role-arn qcs::cam::uin/100000000001:roleName/image-ops"
+    local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
+    gives(line, web, "", 0, here)
+    gives(line .. " --profile ops", web, "", 0, others)
+    gives(line, web, "", 0, others .. " TCCLI_PROFILE=ops")
+    local out, err, status = shell(line, here .. " TENCENTCLOUD_SECRET_ID= TENCENTCLOUD_SECRET_KEY=")
+    assert.same({ "", 4 }, { out, status })
+    assert.matches("/etc/tencentcloud/credentials", err, 1, true)
+    assert.matches("(option metadata = false, or QCIMAGE_METADATA=off)", err, 1, true)
+  end)
+
   it("lists images as a table", function()
     gives(
       "qcimage describe",

@@ -27,42 +27,25 @@ local SAME = {
 --- The API version of a command: 3.0, unless something says otherwise.
 ---@param options table the command's
 ---@return string|nil version nil where the client finds it itself
----@return string why
 function M.version(options)
   local variable = os.getenv "QCIMAGE_API_VERSION"
   if options.apiVersion then
-    return options.apiVersion, "--api-version"
+    return options.apiVersion
   elseif variable and variable ~= "" then
-    return nil, "QCIMAGE_API_VERSION"
+    return nil
   end
   local url = options.endpoint or os.getenv "QCIMAGE_ENDPOINT"
   local endpoint = url and endpoints.parse(url)
   if endpoint and endpoint.version then
-    return nil, "the endpoint's path"
+    return nil
   end
-  return "3.0", "the command's default"
+  return "3.0"
 end
 
--- A source of temporary keys for a role, by the keys that are there.
-local function role(given, arn)
-  local credentials = require "qcimage.credentials"
-  local source
-  if given.secretId or given.secretKey then
-    source = { secretId = given.secretId, secretKey = given.secretKey, token = given.token }
-  elseif given.profile then
-    source = credentials.chain {
-      credentials.file { section = given.profile },
-      credentials.tccli { profile = given.profile },
-    }
-  else
-    source = credentials.chain {
-      credentials.environment(),
-      credentials.file(),
-      credentials.tccli(),
-      credentials.oidc(),
-      credentials.cvm(),
-    }
-  end
+-- Puts a role in the place of the keys that a client with these options would have, which it is taken on with.
+local function takeOn(given, arn)
+  local credentials, keys = require "qcimage.credentials", require "qcimage.credentials.keys"
+  local source = keys.own(image.new(given).provider)
   given.secretId, given.secretKey, given.token, given.profile = nil, nil, nil, nil
   given.credentials = credentials.assumeRole { roleArn = arn, credentials = source }
 end
@@ -82,7 +65,7 @@ function M.client(options)
   given.apiVersion = M.version(options)
   local ok, client = pcall(function()
     if options.roleArn then
-      role(given, options.roleArn)
+      takeOn(given, options.roleArn)
     end
     return (image.new(given))
   end)

@@ -1,6 +1,7 @@
 --- result.lua - writes what a call gave, in the form that was asked for.
 --- Part of qcimage, see LICENSE.
 
+local arguments = require "qcimage.cli.arguments"
 local exits = require "qcimage.cli.exits"
 local format = require "qcimage.cli.format"
 local streams = require "qcimage.cli.streams"
@@ -46,10 +47,17 @@ function M.write(options, document, columns, rows, isChange)
   return streams.write(written, isChange)
 end
 
+local OPTIONS = {}
+for _, option in ipairs(arguments.COMMON) do
+  OPTIONS[option[1]] = true
+end
+
+-- How the command calls an option of the library's; nil: it has none.
 local function optionOf(name)
-  return "--" .. name:gsub("%u", function(letter)
+  local option = "--" .. name:gsub("%u", function(letter)
     return "-" .. letter:lower()
   end)
+  return OPTIONS[option] and option
 end
 
 --- A message of the library's with the options as the command has them.
