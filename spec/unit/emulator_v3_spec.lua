@@ -1,19 +1,13 @@
 local cjson = require "cjson"
+local stub = require "spec.support.stub"
 local support = require "spec.support.emulator"
 
 local signature = require "qcimage.emulator.signature.tc3"
 local text = require "qcimage.emulator.text"
 
-local function readFixture(name)
-  local file = assert(io.open("spec/fixtures/" .. name, "rb"))
-  local content = file:read "*a"
-  file:close()
-  return cjson.decode(content)
-end
-
 describe("emulator's TC3 signature", function()
   local seen = 0
-  for _, vector in ipairs(readFixture "vectors.json") do
+  for _, vector in ipairs(cjson.decode(stub.fixture "vectors.json")) do
     if vector.kind == "tc3" then
       seen = seen + 1
       it("agrees with " .. vector.name .. " at every stage", function()
