@@ -105,7 +105,9 @@ static curl_socket_t on_open(void *user, curlsocktype purpose,
   fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
               address->protocol);
   if (fd >= 0 && SOCK_CLOEXEC == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    int problem = errno;
     (void)close(fd);
+    errno = problem;
     fd = -1;
   }
   if (fd < 0)

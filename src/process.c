@@ -23,7 +23,7 @@ int qc_hold_streams(void)
     if (taken < 0)
       return errno;
     if (taken != descriptor) { /* another thread was quicker */
-      close(taken);
+      (void)close(taken);
       return EBADF;
     }
   }
@@ -35,8 +35,10 @@ static int act(int number, void (*action)(int))
   struct sigaction wanted;
   memset(&wanted, 0, sizeof(wanted));
   wanted.sa_handler = action;
-  sigemptyset(&wanted.sa_mask);
-  return sigaction(number, &wanted, NULL) == 0 ? 0 : errno;
+  if (sigemptyset(&wanted.sa_mask) != 0 ||
+      sigaction(number, &wanted, NULL) != 0)
+    return errno;
+  return 0;
 }
 
 int qc_end_on_interrupt(void)

@@ -1,6 +1,8 @@
 --- warning.lua - what a person should know, though no call fails of it: on stderr, inside nginx in its error log.
 --- Part of qcimage, see LICENSE.
 
+local environments = require "qcimage.environment"
+
 local M = {}
 
 local said = {}
@@ -8,7 +10,7 @@ local said = {}
 --- Says something.
 ---@param message string one line, without secrets
 function M.say(message)
-  if type(ngx) == "table" and ngx.log then
+  if environments.isNginx then
     ngx.log(ngx.WARN, "qcimage: ", message)
   else
     io.stderr:write("qcimage: ", message, "\n")

@@ -2,6 +2,7 @@
 --- Knows no client of Redis: eval is the caller's. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local environments = require "qcimage.environment"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
 local text = require "qcimage.text"
@@ -46,7 +47,7 @@ function M.new(eval, key)
   return setmetatable({ eval = eval, prefix = ("{%s}:"):format(key) }, Redis)
 end
 
-local isNginx = type(ngx) == "table" and ngx.socket ~= nil
+local isNginx = environments.isNginx
 
 local function whole(number)
   return ("%.0f"):format(number)
