@@ -329,7 +329,9 @@ img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-
   describe("on a terminal", function()
     local function terminal(columns, line, more)
       local script = ("stty cols %d -onlcr; %s"):format(columns, line)
-      local out, err = shell(("export -f qcimage; script -qec %s /dev/null"):format(quote(("bash -c %s"):format(quote(script)))), more)
+      -- script runs $SHELL, and another shell than bash drops bash's functions
+      local inBash = quote(("bash -c %s"):format(quote(script)))
+      local out, err = shell(("export -f qcimage; SHELL=/bin/bash script -qec %s /dev/null"):format(inBash), more)
       return out .. err
     end
 
