@@ -174,7 +174,7 @@ end
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 local function base64(bytes)
-  return (bytes:gsub("..?.?", function(group)
+  local encoded = bytes:gsub("..?.?", function(group)
     local first, second, third = group:byte(1, 3)
     local number, digits = first * 65536 + (second or 0) * 256 + (third or 0), {}
     for i = 4, 1, -1 do
@@ -182,7 +182,8 @@ local function base64(bytes)
       number = math.floor(number / 64)
     end
     return table.concat(digits)
-  end))
+  end)
+  return encoded
 end
 
 -- Adds user and password of a proxy's URL, as they may stand in libcurl's messages or a proxy's page.

@@ -52,7 +52,7 @@ local function settingsOf(options, environment)
   }
 end
 
-local LATE = 'libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client'
+local LATE = "libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client"
   .. ' before, or require "qcimage.transport.curl" before): '
 
 -- The transport of plain Lua, and what closes it. Connects, and has libcurl begin, when a call needs it.

@@ -53,7 +53,6 @@ end
 
 local TYPE = "application/json; charset=utf-8"
 
-
 local function digests(name, call)
   return {
     name = name,

@@ -71,9 +71,17 @@ describe("configuring", function()
       for _, case in ipairs {
         { "", nil, "Found OpenSSL: /usr" },
         { "-DOPENSSL_DIR=" .. ssl, crypto, "OpenSSL: " .. ssl },
-        { ("-DOPENSSL_DIR= -DCURL_INCDIR=%s/include -DCURL_LIBDIR=%s/lib"):format(curl, curl), libcurl, "CURL: " .. curl },
+        {
+          ("-DOPENSSL_DIR= -DCURL_INCDIR=%s/include -DCURL_LIBDIR=%s/lib"):format(curl, curl),
+          libcurl,
+          "CURL: " .. curl,
+        },
         { "-DCURL_INCDIR= -DCURL_LIBDIR= -DCURL_DIR=" .. curl, libcurl, "CURL: " .. curl },
-        { ("-DCURL_DIR= -DOPENSSL_INCDIR=%s/include -DOPENSSL_LIBDIR=%s/lib"):format(ssl, ssl), crypto, "OpenSSL: " .. ssl },
+        {
+          ("-DCURL_DIR= -DOPENSSL_INCDIR=%s/include -DOPENSSL_LIBDIR=%s/lib"):format(ssl, ssl),
+          crypto,
+          "OpenSSL: " .. ssl,
+        },
       } do
         local output, status = configure("prefixed", case[1])
         assert.equal(0, status, output)

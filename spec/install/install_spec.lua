@@ -45,20 +45,15 @@ describe("an installed tree", function()
   end)
 
   local function works(tree, version, interpreter)
-    local output, status = using(
-      tree,
-      version,
-      interpreter,
-      FIVE_LINES,
-      IDENTITY .. "QCIMAGE_ENDPOINT=" .. server.url
-    )
+    local output, status = using(tree, version, interpreter, FIVE_LINES, IDENTITY .. "QCIMAGE_ENDPOINT=" .. server.url)
     assert.equal("0\t\n", output)
     assert.equal(0, status)
   end
 
   -- The command, without a path set, and with what would print into its results.
   local function saysItsVersion(tree)
-    local output, status = run(("cd / && env -u LUA_PATH -u LUA_CPATH LUA_INIT='print(1)' %s/bin/qcimage --version"):format(tree))
+    local output, status =
+      run(("cd / && env -u LUA_PATH -u LUA_CPATH LUA_INIT='print(1)' %s/bin/qcimage --version"):format(tree))
     assert.equal(0, status)
     assert.matches("^qcimage %d+%.%d+%.%d+\n", output)
   end
@@ -89,7 +84,8 @@ describe("an installed tree", function()
       ["-DQCIMAGE_LUA=5.1"] = "/luajit'",
     } do
       run(("rm -rf %s/source/named"):format(scratch))
-      local output, status = run(("cd %s/source && PATH=%s:$PATH cmake -S . -B named %s"):format(scratch, other, options))
+      local output, status =
+        run(("cd %s/source && PATH=%s:$PATH cmake -S . -B named %s"):format(scratch, other, options))
       assert.equal(0, status, output)
       output = run(("grep ^exec %s/source/named/bin/qcimage"):format(scratch))
       assert.matches(interpreter, output, 1, true)
@@ -203,9 +199,8 @@ describe("an installed tree", function()
   end)
 
   it("is not made with the headers of another Lua", function()
-    local output, status = run(
-      ("cd %s/source && cmake -S . -B wrong -DQCIMAGE_LUA=5.4 -DLUA_INCDIR=/usr/include/lua5.1"):format(scratch)
-    )
+    local output, status =
+      run(("cd %s/source && cmake -S . -B wrong -DQCIMAGE_LUA=5.4 -DLUA_INCDIR=/usr/include/lua5.1"):format(scratch))
     assert.equal(1, status)
     output = output:gsub("%s+", " ")
     assert.matches("QCIMAGE_LUA is 5.4, but /usr/include/lua5.1/lua.h says", output, 1, true)

@@ -40,7 +40,7 @@ describe("a locale of the host program", function()
     it("changes nothing that is signed or read: " .. name, function()
       for _, spec in ipairs { "sign", "modify", "answers", "describe", "api3" } do
         local output, status = process.run(
-          ("env %s LOCPATH=%s LC_ALL=%s %s -e 'assert(os.setlocale(\"\") == \"%s\")' spec/support/run.lua spec/unit/%s_spec.lua"):format(
+          ('env %s LOCPATH=%s LC_ALL=%s %s -e \'assert(os.setlocale("") == "%s")\' spec/support/run.lua spec/unit/%s_spec.lua'):format(
             process.paths,
             folder,
             name,

@@ -89,7 +89,8 @@ describe("no secret is shown", function()
           "send",
           "HTTP/1.1 407 No\r\n\r\nProxy-Authorization: Basic "
             .. canary.PROXY_BASIC
-            .. ", that is " .. canary.PROXY_LOGIN,
+            .. ", that is "
+            .. canary.PROXY_LOGIN,
         },
         { "close" },
       },

@@ -118,7 +118,12 @@ describe("a client with the CVM role", function()
     local _, message, err = start({ secretId = "AKIDxxxxxxxx", secretKey = "thekey", metadata = false }):describe()
     assert.equal("parameter", err.kind)
     assert.equal("region", err.field)
-    assert.matches("no region: looked at the option region (not given), at the environment (TENCENTCLOUD_REGION", message, 1, true)
+    assert.matches(
+      "no region: looked at the option region (not given), at the environment (TENCENTCLOUD_REGION",
+      message,
+      1,
+      true
+    )
     assert.matches("the metadata service is switched off", message, 1, true)
   end)
 end)
@@ -147,7 +152,8 @@ describe("a client with a role to assume", function()
   end)
 
   it("goes on when STS is busy, within the call's time", function()
-    local client = start { credentials = credentials.assumeRole { roleArn = cloud.ARN, credentials = OWN }, region = "gz" }
+    local client =
+      start { credentials = credentials.assumeRole { roleArn = cloud.ARN, credentials = OWN }, region = "gz" }
     emulator:fault { kind = "throttle", action = "AssumeRole", count = 2 }
     assert(client:describe())
     assert.equal(3, count "AssumeRole")
@@ -216,10 +222,18 @@ describe("the sources of credentials", function()
   it("refuse options that are wrong at the caller's line", function()
     for _, case in ipairs {
       { credentials.assumeRole, { roleArn = "x" }, "option roleArn is not the ARN of a role" },
-      { credentials.assumeRole, { roleArn = cloud.ARN, roleSessionName = "a b" }, "option roleSessionName must be 2 to 128" },
+      {
+        credentials.assumeRole,
+        { roleArn = cloud.ARN, roleSessionName = "a b" },
+        "option roleSessionName must be 2 to 128",
+      },
       { credentials.assumeRole, { rolearn = "x" }, "unknown option rolearn (roleArn?)" },
       { credentials.assumeRole, { roleArn = 1 }, "option roleArn must be string" },
-      { credentials.assumeRole, { roleArn = cloud.ARN, endpoint = "http://10.0.0.1" }, "option endpoint is plain http" },
+      {
+        credentials.assumeRole,
+        { roleArn = cloud.ARN, endpoint = "http://10.0.0.1" },
+        "option endpoint is plain http",
+      },
       { credentials.cvm, { name = "x" }, "unknown option name" },
       { credentials.file, "x", "options must be a table, not a string" },
       { credentials.chain, { 1 }, "source 1 of the chain must be a function, not a number" },
@@ -294,13 +308,10 @@ describe("a program", function()
       server.url
     )
     local services = (" QCIMAGE_METADATA=%s QCIMAGE_STS_ENDPOINT=%s "):format(server.url, server.url)
-    return process.lua(
-      code or [[
+    return process.lua(code or [[
         local result, message, err = require("qcimage").modify { imageId = "img-12345678", imageName = "named" }
         print(result and "done" or err.kind, message or "")
-      ]],
-      keep .. services .. (environment or "")
-    )
+      ]], keep .. services .. (environment or ""))
   end
 
   local function last()
@@ -319,7 +330,10 @@ describe("a program", function()
   end)
 
   it("with a file of the SDKs' or a profile of tccli's changes nothing", function()
-    write(".tencentcloud/credentials", ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY))
+    write(
+      ".tencentcloud/credentials",
+      ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY)
+    )
     os.execute(("chmod 600 %s/.tencentcloud/*"):format(home))
     assert.equal("done\t\n", run "TENCENTCLOUD_REGION=ap-shanghai")
     assert.equal(stub.SECRET_ID, last().secretId)
@@ -348,18 +362,27 @@ describe("a program", function()
       ]]
       )
     )
-    assert.matches("^credentials\t.*no credentials for the profile missing %(TCCLI_PROFILE%)", run(others .. "TCCLI_PROFILE=missing"))
+    assert.matches(
+      "^credentials\t.*no credentials for the profile missing %(TCCLI_PROFILE%)",
+      run(others .. "TCCLI_PROFILE=missing")
+    )
   end)
 
   it("goes where its profile says, in API 3.0", function()
     write(".tccli/default.credential", login(stub.SECRET_ID, stub.SECRET_KEY))
-    write(".tccli/default.configure", ('{"_sys_param": {"region": "gz"}, "cvm": {"endpoint": "%s"}}'):format(server.url))
+    write(
+      ".tccli/default.configure",
+      ('{"_sys_param": {"region": "gz"}, "cvm": {"endpoint": "%s"}}'):format(server.url)
+    )
     os.execute(("chmod 600 %s/.tccli/*"):format(home))
     assert.equal("done\t\n", run "QCIMAGE_ENDPOINT=")
   end)
 
   it("is told to log in again", function()
-    write(".tccli/default.credential", '{"type": "oauth", "secretId": "AKIDx", "secretKey": "k", "token": "t", "expiresAt": 1690000000}')
+    write(
+      ".tccli/default.credential",
+      '{"type": "oauth", "secretId": "AKIDx", "secretKey": "k", "token": "t", "expiresAt": 1690000000}'
+    )
     os.execute(("chmod 600 %s/.tccli/*"):format(home))
     local output = run("QCIMAGE_METADATA=off")
     assert.matches("expired oauth login in ~/.tccli/default.credential, log in again", output, 1, true)
@@ -407,7 +430,7 @@ describe("a program", function()
     } do
       assert.matches(part, output, 1, true)
     end
-    assert.matches("^parameter\tQCIMAGE_METADATA must be a URL without a path, or \"off\"", run "QCIMAGE_METADATA=here")
+    assert.matches('^parameter\tQCIMAGE_METADATA must be a URL without a path, or "off"', run "QCIMAGE_METADATA=here")
     assert.matches("^parameter\tQCIMAGE_STS_ENDPOINT is plain http", run "QCIMAGE_STS_ENDPOINT=http://10.0.0.1")
     assert.matches("no credentials", run "HOME= QCIMAGE_METADATA=off")
   end)

@@ -26,11 +26,7 @@ end
 
 local function bytesOf(request)
   local lines = {
-    ("%s %s%s HTTP/1.1"):format(
-      request.method,
-      request.path,
-      request.query ~= "" and "?" .. request.query or ""
-    ),
+    ("%s %s%s HTTP/1.1"):format(request.method, request.path, request.query ~= "" and "?" .. request.query or ""),
     "Host: " .. request.host,
   }
   for name, value in pairs(request.headers) do
@@ -388,7 +384,9 @@ describe("emulator command", function()
 
   it("takes keys from the environment, and shows them to no one", function()
     local server = support.start {
-      env = ("TMPDIR=%s TENCENTCLOUD_SECRET_ID=AKIDmine TENCENTCLOUD_SECRET_KEY=keykey TENCENTCLOUD_TOKEN=toktok"):format(folder),
+      env = ("TMPDIR=%s TENCENTCLOUD_SECRET_ID=AKIDmine TENCENTCLOUD_SECRET_KEY=keykey TENCENTCLOUD_TOKEN=toktok"):format(
+        folder
+      ),
     }
     local request = support.v2(
       { Action = "DescribeImages", imageType = 1, Timestamp = os.time(), SecretId = "AKIDmine", Token = "toktok" },
@@ -411,7 +409,8 @@ describe("emulator command", function()
     for line in server.greeting:gmatch "[^\n]+" do
       exports[#exports + 1] = line:match "^  (export .*)$"
     end
-    local script = [[image = require "qcimage"; print(image.modify { imageId = "img-12345678", imageName = "by-export" })]]
+    local script =
+      [[image = require "qcimage"; print(image.modify { imageId = "img-12345678", imageName = "by-export" })]]
     local output, status = process.run(("%s; lua5.4 -e '%s'"):format(table.concat(exports, "; "), script))
     assert.equal(0, status, output)
     assert.equal("by-export", server:images()[1].imageName)
@@ -423,9 +422,7 @@ describe("emulator command", function()
   it("speaks TLS", function()
     local server = start("--tls", certs.path "good.pem", certs.path "good.key", "--require-https")
     assert.equal("https://", server.url:sub(1, 8))
-    local output, status = process.run(
-      ("curl -sS --cacert %s %s/_emulator/"):format(certs.path "ca.pem", server.url)
-    )
+    local output, status = process.run(("curl -sS --cacert %s %s/_emulator/"):format(certs.path "ca.pem", server.url))
     assert.equal(0, status)
     assert.equal("qcimage", cjson.decode(output).emulator)
     local _, _, body = exchange(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -470,12 +467,14 @@ describe("emulator command", function()
 
   it("names what it lacks", function()
     local function with(nginx)
-      process.run(("mkdir -p %s/bin; printf '#!/bin/sh\\n%s\\n' >%s/bin/nginx; chmod +x %s/bin/nginx"):format(
-        folder,
-        nginx,
-        folder,
-        folder
-      ))
+      process.run(
+        ("mkdir -p %s/bin; printf '#!/bin/sh\\n%s\\n' >%s/bin/nginx; chmod +x %s/bin/nginx"):format(
+          folder,
+          nginx,
+          folder,
+          folder
+        )
+      )
       return command("emulator", ('PATH="%s/bin:$PATH"'):format(folder))
     end
     local output, status = with "echo configure arguments: --modules-path=/nonexistent"

@@ -35,7 +35,8 @@ local function there(script)
     end
   ]] .. script)
   out:close()
-  local output, status = process.run(("%s %s spec/support/instance.lua %s"):format(process.isolation(), process.interpreter, file))
+  local output, status =
+    process.run(("%s %s spec/support/instance.lua %s"):format(process.isolation(), process.interpreter, file))
   os.remove(file)
   assert.equal(0, status, output)
   return output

@@ -38,16 +38,12 @@ end)
 
 -- Seconds from the death of a light thread, which is killed 0.2 s after it began, to the response's end.
 local function killed(code, values)
-  local at = server:lua(
-    CLIENT
-      .. ([[
+  local at = server:lua(CLIENT .. ([[
     local thread = ngx.thread.spawn(function() %s end)
     ngx.sleep(0.2)
     assert(ngx.thread.kill(thread))
     return require("qcimage.core").monotonic()
-  ]]):format(code),
-    values
-  )
+  ]]):format(code), values)
   return core.monotonic() - at
 end
 
@@ -94,7 +90,8 @@ describe("a light thread that is killed", function()
     local service = raw.start { { { "recv" } } }
     assertEnds(killed(CALL, { url = service.url, size = 1 }))
     service:stop()
-    service = raw.start { { { "recv" }, { "send", "HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n" } } }
+    service =
+      raw.start { { { "recv" }, { "send", "HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n" } } }
     assertEnds(killed('made({ endpoint = "$url" }):modify { imageId = "img-12345678" }', { url = service.url }))
     service:stop()
   end)
@@ -107,8 +104,7 @@ describe("a light thread that is killed", function()
 
   it("does not end the calls of others", function()
     local service = raw.start { { { "loop", { { "recv" }, { "sleep", 0.6 }, { "send", OK } } } } }
-    local results = server:lua(
-      CLIENT .. [[
+    local results = server:lua(CLIENT .. [[
         local client, threads, results = made { endpoint = "$url", maxAttempts = 1 }, {}, {}
         for i = 1, 4 do
           threads[i] = ngx.thread.spawn(client.modify, client, { imageId = "img-12345678" })
@@ -121,9 +117,7 @@ describe("a light thread that is killed", function()
           results[#results + 1] = result and result.code
         end
         return results
-      ]],
-      { url = service.url }
-    )
+      ]], { url = service.url })
     assert.same({ 0, 0 }, results)
     service:stop()
   end)
@@ -152,8 +146,7 @@ describe("a transport of the caller's in nginx", function()
 
   it("gives what it gives, whether it waits or not", function()
     for _, wait in ipairs { "", "ngx.sleep(0.01)" } do
-      local code, message, err = server:lua(
-        CLIENT .. [[
+      local code, message, err = server:lua(CLIENT .. [[
           local answers = { { status = 200, headers = {}, body = '{"code":0}' } }
           local client = made {
             maxAttempts = 1,
@@ -166,9 +159,7 @@ describe("a transport of the caller's in nginx", function()
           local result = assert(client:modify { imageId = "img-12345678" })
           local _, message, err = client:modify { imageId = "img-12345678" }
           return result.code, message, err
-        ]],
-        { wait = wait }
-      )
+        ]], { wait = wait })
       assert.equal(0, code)
       assert.matches("no luck", message, 1, true)
       assert.equal("connect", err.reason)

@@ -71,7 +71,11 @@ local function together(number)
   return server:lua(MODIFY .. ("return together(%d)"):format(number))
 end
 
-local LOGIN = ('{"secretId": "%s", "secretKey": "%s", "role-arn": "%s"}'):format(stub.SECRET_ID, stub.SECRET_KEY, cloud.ARN)
+local LOGIN = ('{"secretId": "%s", "secretKey": "%s", "role-arn": "%s"}'):format(
+  stub.SECRET_ID,
+  stub.SECRET_KEY,
+  cloud.ARN
+)
 
 describe("inside nginx", function()
   it("a profile is read when the client is made, and its role asked for once by 100 calls", function()
@@ -91,10 +95,18 @@ describe("inside nginx", function()
   end)
 
   it("a file that others may read is warned of in its log", function()
-    write(".tencentcloud/credentials", ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY))
+    write(
+      ".tencentcloud/credentials",
+      ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY)
+    )
     start "TENCENTCLOUD_REGION=gz"
     assert.equal(1, (together(1)))
-    assert.matches("~/.tencentcloud/credentials is open to others than its owner (mode 0644)", server:complaints(), 1, true)
+    assert.matches(
+      "~/.tencentcloud/credentials is open to others than its owner (mode 0644)",
+      server:complaints(),
+      1,
+      true
+    )
   end)
 
   it("a pod's token is read again when its keys are replaced", function()
@@ -130,9 +142,13 @@ describe("inside nginx", function()
   end)
 
   it("a call where nginx has no sockets says so, and nothing of missing keys", function()
-    start("", "", [[
+    start(
+      "",
+      "",
+      [[
       init_worker_by_lua_block { ready = true }
-    ]])
+    ]]
+    )
     local kind, message = server:lua [[
       local kind, message
       local thread = coroutine.wrap(function()

@@ -213,7 +213,15 @@ local function tlsServer(protocols, port)
       ssl_session_cache shared:tls:1m;
       location / { return 200 "$ssl_protocol $ssl_session_reused $ssl_server_name $http_host"; }
     }
-  ]]):format(names.port, certs.path "ca.pem", protocols, port, protocols, certs.path "good.pem", certs.path "good.key")
+  ]]):format(
+    names.port,
+    certs.path "ca.pem",
+    protocols,
+    port,
+    protocols,
+    certs.path "good.pem",
+    certs.path "good.key"
+  )
 end
 
 describe("TLS in nginx", function()

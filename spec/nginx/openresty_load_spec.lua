@@ -106,13 +106,17 @@ local function wrk(calls, seconds, headers, poll)
     end
   ]]):format(headers, calls))
   file:close()
-  assert(os.execute(("{ wrk -t1 -c%d -d%d -s %s %s; echo ended; } >%s/wrk.out 2>&1 &"):format(
-    CONNECTIONS,
-    seconds,
-    script,
-    server.url,
-    server.dir
-  )))
+  assert(
+    os.execute(
+      ("{ wrk -t1 -c%d -d%d -s %s %s; echo ended; } >%s/wrk.out 2>&1 &"):format(
+        CONNECTIONS,
+        seconds,
+        script,
+        server.url,
+        server.dir
+      )
+    )
+  )
   local output
   repeat
     socket.sleep(0.02)
@@ -170,14 +174,16 @@ describe("a worker of nginx", function()
     local took = socket.gettime() - began
     ping:close()
     local gap = server:lua 'return ngx.shared.gaps:get "largest"'
-    print(("\n%d renames, each answered after %d s: %.2f s; %d pings, slowest %.1f ms; largest gap of a 10 ms timer %.1f ms"):format(
-      RENAMES,
-      DELAY,
-      took,
-      pings,
-      largest * 1000,
-      gap * 1000
-    ))
+    print(
+      ("\n%d renames, each answered after %d s: %.2f s; %d pings, slowest %.1f ms; largest gap of a 10 ms timer %.1f ms"):format(
+        RENAMES,
+        DELAY,
+        took,
+        pings,
+        largest * 1000,
+        gap * 1000
+      )
+    )
     for _, answer in ipairs(answered) do
       assert.matches("^HTTP/1.1 200 .*renamed", answer)
     end
@@ -217,20 +223,24 @@ describe("a worker of nginx", function()
       return ("closing all but %d of %d connections"):format(POOL, connections())
     end)
     local heap, resident = memory()
-    print(("\n%d calls in %.1f s (%.0f a second); connections %d at most, %d kept"):format(
-      requests,
-      seconds,
-      requests / seconds,
-      most,
-      kept
-    ))
-    print(("Lua memory %.0f -> %.0f KB, resident %d -> %d KB; largest gap of a 10 ms timer %.1f ms"):format(
-      heapBefore,
-      heap,
-      residentBefore,
-      resident,
-      gap * 1000
-    ))
+    print(
+      ("\n%d calls in %.1f s (%.0f a second); connections %d at most, %d kept"):format(
+        requests,
+        seconds,
+        requests / seconds,
+        most,
+        kept
+      )
+    )
+    print(
+      ("Lua memory %.0f -> %.0f KB, resident %d -> %d KB; largest gap of a 10 ms timer %.1f ms"):format(
+        heapBefore,
+        heap,
+        residentBefore,
+        resident,
+        gap * 1000
+      )
+    )
     assert.equal(0, early + errors)
     assert.is_true(requests >= CALLS)
     assert.is_true(most <= CONNECTIONS)

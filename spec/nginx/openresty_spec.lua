@@ -257,8 +257,7 @@ describe("in nginx", function()
 
   it("the name is told to the server that is asked for, after reloads, too", function()
     local port = nginx.freePort()
-    start(
-      ([[
+    start(([[
         resolver 127.0.0.1:%d ipv6=off;
         lua_ssl_trusted_certificate %s;
         server {
@@ -267,8 +266,7 @@ describe("in nginx", function()
           ssl_certificate_key %s;
           location / { return 200 "$ssl_server_name $http_host"; }
         }
-      ]]):format(names.port, certs.path "ca.pem", port, certs.path "good.pem", certs.path "good.key")
-    )
+      ]]):format(names.port, certs.path "ca.pem", port, certs.path "good.pem", certs.path "good.key"))
     for _ = 1, 5 do
       server:reload() -- TLS must outlive what a reload ends
     end
@@ -326,8 +324,7 @@ describe("in nginx", function()
 
   it("verify = false is written to the log, once", function()
     start ""
-    local result, message =
-      modify(('verify = false, endpoint = "https://127.0.0.1:%d"'):format(secure.port))
+    local result, message = modify(('verify = false, endpoint = "https://127.0.0.1:%d"'):format(secure.port))
     assert.is_table(result, message)
     modify "verify = false"
     local _, count = server:complaints():gsub("verify = false: the server's certificate is not checked", "")
@@ -399,7 +396,8 @@ end)
 
 describe("a phase of nginx", function()
   -- Notes what a call gives; in a phase without sockets it must give it at once.
-  local TRY = CLIENT .. [[
+  local TRY = CLIENT
+    .. [[
     function try(phase)
       local ok, result, message, err = pcall(function()
         local client = made { endpoint = "http://127.0.0.1:$PORT/v2/index.php" }
@@ -471,12 +469,15 @@ describe("a phase of nginx", function()
     }
     phases:request "/all"
     phases:request "/balanced"
-    phases:lua([[
+    phases:lua(
+      [[
       local sock = ngx.socket.tcp()
       assert(sock:connect "unix:$dir/tls")
       assert(sock:sslhandshake(false, "api.test", false))
       sock:close()
-    ]], { dir = phases.dir })
+    ]],
+      { dir = phases.dir }
+    )
     notes = nginx.eventually(function()
       local _, text = phases:request "/notes"
       local all = cjson.decode(text)
@@ -508,7 +509,8 @@ describe("a phase of nginx", function()
 end)
 
 describe("a C function around a call in nginx", function()
-  local AROUND = CLIENT .. [[
+  local AROUND = CLIENT
+    .. [[
     local client = made { endpoint = "http://$host:$port", allowPlainHttp = true }
     local function call()
       local result, message, err = client:modify { imageId = "img-12345678", imageName = "web-09" }

@@ -130,7 +130,7 @@ end
 
 local function words(text)
   local list = {}
-  for word in text:gmatch "`\"?([A-Za-z]+)" do
+  for word in text:gmatch '`"?([A-Za-z]+)' do
     list[#list + 1] = word
   end
   return list

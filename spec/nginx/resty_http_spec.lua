@@ -47,13 +47,7 @@ setup(function()
           return require("qcimage").%s }
         end
       }
-    ]]):format(
-      names.port,
-      certs.path "ca.pem",
-      root,
-      readme.block("resty.http", { ["new {"] = options }),
-      options
-    )),
+    ]]):format(names.port, certs.path "ca.pem", root, readme.block("resty.http", { ["new {"] = options }), options)),
   }
 end)
 
@@ -80,7 +74,13 @@ local function each(case, check)
         end
         return message or "", err or {}, (result or err).attempts, core.monotonic() - start
       ]],
-      { kind = kind, url = url, timeout = case.timeout or 10, calls = case.calls or 1, atOnce = tostring(case.atOnce or false) }
+      {
+        kind = kind,
+        url = url,
+        timeout = case.timeout or 10,
+        calls = case.calls or 1,
+        atOnce = tostring(case.atOnce or false),
+      }
     )
     check(kind, message, err, attempts, seconds, core.monotonic() - start)
     if service then
@@ -136,9 +136,12 @@ describe("a transport of the caller's and the built-in one", function()
   end)
 
   it("speak TLS with a host that has the name", function()
-    each({ scripts = { tls = "good", { { "recv" }, { "send", OK } } }, host = "https://api.test" }, function(kind, message)
-      assert.equal("", message, kind)
-    end)
+    each(
+      { scripts = { tls = "good", { { "recv" }, { "send", OK } } }, host = "https://api.test" },
+      function(kind, message)
+        assert.equal("", message, kind)
+      end
+    )
   end)
 
   it("make a call once more at once whose kept connection had died", function()

@@ -83,7 +83,10 @@ for _, form in ipairs {
   { "POST", "HmacSHA256" },
 } do
   for _, call in ipairs {
-    { action = "ModifyImageAttribute", params = { ImageId = target, ImageName = table.concat(form, " "), ImageDescription = "a b+c 名" } },
+    {
+      action = "ModifyImageAttribute",
+      params = { ImageId = target, ImageName = table.concat(form, " "), ImageDescription = "a b+c 名" },
+    },
     {
       action = "DescribeImages",
       params = { Filters = { { Name = "image-id", Values = { "img-0abc12de", target } } }, Limit = 1, Offset = 0 },
@@ -116,9 +119,11 @@ local old = ours { apiVersion = "2.0" }
 answers.node2.modified = oldNode { Action = "ModifyImageAttributes", imageId = target, imageName = "by-old-node" }
 answers.ours2.seen = look(old)
 answers.ours2.modified = plain(old:modify { imageId = target, imageName = "by-qcimage-2" })
-answers.ours2.byGet = plain(
-  ours({ method = "GET", signatureMethod = "HmacSHA1", endpoint = "https://cvm.api.qcloud.com" })
-    :modify { imageId = target, imageName = "testName", imageDescription = "descrip" }
-)
+answers.ours2.byGet =
+  plain(ours({ method = "GET", signatureMethod = "HmacSHA1", endpoint = "https://cvm.api.qcloud.com" }):modify {
+    imageId = target,
+    imageName = "testName",
+    imageDescription = "descrip",
+  })
 
 print(cjson.encode(answers))

@@ -52,17 +52,27 @@ local answers = {
     "{}",
     false
   ),
-  good("HTTP/1.0 that would be kept", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}", "{}", false),
+  good(
+    "HTTP/1.0 that would be kept",
+    "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
+    "{}",
+    false
+  ),
   good(
     "chunks, an extension, a trailer",
     OK
-      .. "Transfer-Encoding: Chunked\r\n\r\n1\r\n{\r\n00A;x=\"y\"\r\n\"code\":0, \r\n"
-      .. "c \r\n\"message\":\"\"\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n",
+      .. 'Transfer-Encoding: Chunked\r\n\r\n1\r\n{\r\n00A;x="y"\r\n"code":0, \r\n'
+      .. 'c \r\n"message":""\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n',
     '{"code":0, "message":""}',
     true
   ),
   good("chunks that are none", OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", true),
-  good("chunks and something behind", OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nHTTP/1.1", "{}", false),
+  good(
+    "chunks and something behind",
+    OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nHTTP/1.1",
+    "{}",
+    false
+  ),
   good("a body to the end", OK .. "\r\n{}", "{}", false),
   good("no body", "HTTP/1.1 204 No Content\r\n\r\n", "", true, 204),
   good(
@@ -71,7 +81,13 @@ local answers = {
     "{}",
     true
   ),
-  good("another place", "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "", true, 302),
+  good(
+    "another place",
+    "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    "",
+    true,
+    302
+  ),
 
   bad("nothing", "closed", ""),
   bad("half a status line", "closed", "HTTP/1.1 2"),
@@ -97,7 +113,11 @@ local answers = {
   bad("lengths that differ", "format", OK .. "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "),
   bad("a length with a sign", "format", OK .. "Content-Length: +2\r\n\r\n{}"),
   bad("a length with more behind", "format", OK .. "Content-Length: 2x\r\n\r\n{}"),
-  bad("a length and chunks", "format", OK .. "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+  bad(
+    "a length and chunks",
+    "format",
+    OK .. "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+  ),
   bad("a coding before the chunks", "format", OK .. "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
   bad("an unknown coding", "format", OK .. "Transfer-Encoding: x\r\n\r\n{}"),
   bad("chunks in HTTP/1.0", "format", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
@@ -114,7 +134,11 @@ local strict = {
   bad("bare line feeds in chunks", "format", OK .. "Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n"),
   bad("a chunk's size with a sign", "format", OK .. "Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n"),
   bad("a chunk's size with a prefix", "format", OK .. "Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n"),
-  bad("a trailer without a colon", "format", OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nnonsense\r\n\r\n"),
+  bad(
+    "a trailer without a colon",
+    "format",
+    OK .. "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nnonsense\r\n\r\n"
+  ),
 }
 
 return { both = answers, strict = strict }

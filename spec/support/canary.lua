@@ -16,6 +16,7 @@ M.PROXY_LOGIN = "somebody:" .. ("ppMARK9"):rep(3)
 M.PROXY_BASIC = "c29tZWJvZHk6cHBNQVJLOXBwTUFSSzlwcE1BUks5"
 
 --- Kinds of answer of the server that echoes (canary_spec.lua has it), each with a call's secrets.
+-- stylua: ignore
 M.ECHOES = {
   "message", "description", "word", "request", "page", "odd", "coded", "moved", "cut", "long", "throttled", "internal",
 }
@@ -105,12 +106,18 @@ function M.run(settings)
     count(client:modify(params, { waitForState = 0.01 }))
     count(client:describe { imageIds = { "img-12345678" } })
     count(client:call("SyncImages", { ImageId = name, imageId = name }, { raw = true }))
-    count(nil, select(2, xpcall(function()
-      for each in client:each() do
-        note(each)
-      end
-      return assert(client:modify(params))
-    end, debug.traceback)))
+    count(
+      nil,
+      select(
+        2,
+        xpcall(function()
+          for each in client:each() do
+            note(each)
+          end
+          return assert(client:modify(params))
+        end, debug.traceback)
+      )
+    )
     local signed = client:sign("ModifyImageAttribute" .. (client.version == "2.0" and "s" or ""), params)
     if signed then
       noteSigned(signed)

@@ -111,7 +111,11 @@ function M.sts()
     end
     count = count + 1
     return {
-      credentials = { tmpSecretId = "AKIDassumed" .. count, tmpSecretKey = "assumedkey" .. count, token = "assumedtoken" .. count },
+      credentials = {
+        tmpSecretId = "AKIDassumed" .. count,
+        tmpSecretKey = "assumedkey" .. count,
+        token = "assumedtoken" .. count,
+      },
       expiredTime = context.time + 7200,
     }
   end

@@ -69,10 +69,12 @@ function M.start()
   file:write((CONF:gsub("%u%u%u+", values)))
   file:close()
   -- the shell ends it when its standard input does
-  self.pipe = assert(io.popen(
-    ("nginx -p %s/ -e %s/error.log -c %s/nginx.conf & cat >/dev/null; kill $!; wait; rm -rf %s"):gsub("%%s", folder),
-    "w"
-  ))
+  self.pipe = assert(
+    io.popen(
+      ("nginx -p %s/ -e %s/error.log -c %s/nginx.conf & cat >/dev/null; kill $!; wait; rm -rf %s"):gsub("%%s", folder),
+      "w"
+    )
+  )
   self.url = "http://127.0.0.1:" .. values.PORT
   self.tlsUrl = "https://127.0.0.1:" .. values.SECURE
   for _ = 1, 500 do

@@ -22,9 +22,8 @@ function M.start(names)
   for i, name in ipairs(names) do
     quoted[i] = ("'%s'"):format(name)
   end
-  local pipe = assert(
-    io.popen(("lua5.4 spec/support/dns.lua %d %s >/dev/null"):format(port, table.concat(quoted, " ")), "w")
-  )
+  local pipe =
+    assert(io.popen(("lua5.4 spec/support/dns.lua %d %s >/dev/null"):format(port, table.concat(quoted, " ")), "w"))
   return setmetatable({ port = port, pipe = pipe }, Server)
 end
 
@@ -47,9 +46,11 @@ local function address(text)
   end
   local before, after = text:match "^(.*)::(.*)$"
   local function groups(part)
-    return (part:gsub("(%x+):?", function(digits)
-      return string.char(math.floor(tonumber(digits, 16) / 256), tonumber(digits, 16) % 256)
-    end))
+    return (
+      part:gsub("(%x+):?", function(digits)
+        return string.char(math.floor(tonumber(digits, 16) / 256), tonumber(digits, 16) % 256)
+      end)
+    )
   end
   before, after = groups(before), groups(after)
   return before .. ("\0"):rep(16 - #before - #after) .. after, AAAA

@@ -83,11 +83,8 @@ function M.v1(all, options)
   end
   local method, host = options.method or "POST", options.host or M.HOST
   local text = method .. host .. path .. "?" .. table.concat(signed, "&")
-  local raw = M.digests().hmac(
-    options.digest or "sha1",
-    options.key or M.SECRET_KEY,
-    (options.signed or identity)(text)
-  )
+  local raw = M.digests()
+    .hmac(options.digest or "sha1", options.key or M.SECRET_KEY, (options.signed or identity)(text))
   local signature = require("mime").b64(raw)
   form[#form + 1] = "Signature=" .. (options.encode or escape)(signature)
   local wire = (options.wire or identity)(table.concat(form, "&"))
@@ -271,14 +268,16 @@ function M.start(options)
     words[i] = quote(word)
   end
   -- the shell's process becomes the command's
-  local pipe = assert(io.popen(
-    ("echo $$; %s exec %s spec/support/qcimage.lua emulator --stop-with $PPID %s 2>&1"):format(
-      options.env and "export " .. options.env .. ";" or "",
-      options.lua or process.interpreter,
-      table.concat(words, " ")
-    ),
-    "r"
-  ))
+  local pipe = assert(
+    io.popen(
+      ("echo $$; %s exec %s spec/support/qcimage.lua emulator --stop-with $PPID %s 2>&1"):format(
+        options.env and "export " .. options.env .. ";" or "",
+        options.lua or process.interpreter,
+        table.concat(words, " ")
+      ),
+      "r"
+    )
+  )
   local pid, ready = pipe:read "*l", pipe:read "*l"
   local url = ready and ready:match "^qcimage emulator ready on (%S+)$"
   if not url then
@@ -290,17 +289,14 @@ function M.start(options)
   repeat
     lines[#lines + 1] = pipe:read "*l"
   until lines[#lines]:find "^  other clients"
-  return setmetatable(
-    {
-      url = url,
-      host = host,
-      port = tonumber(host:match "%d+$"),
-      pid = pid,
-      pipe = pipe,
-      greeting = table.concat(lines, "\n"),
-    },
-    Server
-  )
+  return setmetatable({
+    url = url,
+    host = host,
+    port = tonumber(host:match "%d+$"),
+    pid = pid,
+    pipe = pipe,
+    greeting = table.concat(lines, "\n"),
+  }, Server)
 end
 
 return M

@@ -30,7 +30,8 @@ io.stdout:flush()
 local function break_off(peer)
   if plan.how == "stall" then
     peer:settimeout(STALL)
-    while peer:receive(1) do end
+    while peer:receive(1) do
+    end
   elseif plan.how == "reset" then
     peer:setoption("linger", { on = true, timeout = 0 })
   end

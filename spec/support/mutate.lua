@@ -158,11 +158,13 @@ local function main(seed, wanted, ...)
   local specs, files = specsAndFiles(... and { ... } or nil)
   local all, others = allMutants(specs, files)
   local known, random = equivalents(), mutants.random(seed)
-  print(("%d specs; %d changes can be made to what they call, %d more to what is left to those with sockets"):format(
-    #specs,
-    #all,
-    others
-  ))
+  print(
+    ("%d specs; %d changes can be made to what they call, %d more to what is left to those with sockets"):format(
+      #specs,
+      #all,
+      others
+    )
+  )
   local count, equivalent, survivors = { failed = 0, ["over time"] = 0 }, {}, {}
   for _ = 1, math.min(wanted, #all) do
     local mutant = table.remove(all, random(#all))
@@ -183,16 +185,18 @@ local function main(seed, wanted, ...)
   if #equivalent > 0 then
     print("change nothing:\n" .. table.concat(equivalent, "\n"))
   end
-  print(("seed %d: %d changes, %d equivalent, %d noticed of %d (%.0f %%; %d by running over time), %d survived"):format(
-    seed,
-    judged + #equivalent,
-    #equivalent,
-    seen,
-    judged,
-    100 * seen / math.max(judged, 1),
-    count["over time"],
-    #survivors
-  ))
+  print(
+    ("seed %d: %d changes, %d equivalent, %d noticed of %d (%.0f %%; %d by running over time), %d survived"):format(
+      seed,
+      judged + #equivalent,
+      #equivalent,
+      seen,
+      judged,
+      100 * seen / math.max(judged, 1),
+      count["over time"],
+      #survivors
+    )
+  )
   return seen >= WANTED * judged
 end
 

@@ -23,7 +23,7 @@ M.paths = ("LUA_PATH=%s LUA_CPATH=%s"):format(M.quote(package.path), M.quote(pac
 ---@return string output stdout and stderr
 ---@return integer status
 function M.run(command)
-  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1; echo \"status $?\"", "r"))
+  local pipe = assert(io.popen("{ " .. command .. '\n} 2>&1; echo "status $?"', "r"))
   local output = pipe:read "*a"
   pipe:close()
   local text, status = output:match "^(.*)status (%d+)\n$"
@@ -36,7 +36,12 @@ end
 ---@return string output stdout and stderr
 ---@return integer status
 function M.lua(code, environment)
-  local program = ("env %s %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(environment or "", M.paths, M.interpreter, code)
+  local program = ("env %s %s %s - <<'END_OF_LUA'\n%s\nEND_OF_LUA"):format(
+    environment or "",
+    M.paths,
+    M.interpreter,
+    code
+  )
   return M.run(program)
 end
 

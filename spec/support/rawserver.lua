@@ -204,29 +204,33 @@ end
 local function serve(conn)
   conn:settimeout(0)
   conn:setoption("tcp-nodelay", true)
-  local state = { conn = conn, plain = conn, unread = "", record = { received = {}, alpn = "", ended = "open", done = 0 } }
+  local state =
+    { conn = conn, plain = conn, unread = "", record = { received = {}, alpn = "", ended = "open", done = 0 } }
   table.insert(connections, state.record)
   local list = script[math.min(#connections, #script)] or {}
-  tasks[coroutine.create(function()
-    local ok, err = xpcall(function()
-      if script.tls then
-        secure(state)
+  tasks[
+    coroutine.create(function()
+      local ok, err = xpcall(function()
+        if script.tls then
+          secure(state)
+        end
+        run(state, list)
+        while true do -- until the peer closes
+          receive(state.conn)
+        end
+      end, function(err)
+        return err == Gone and Gone or debug.traceback(err)
+      end)
+      if not ok and err ~= Gone then
+        io.stderr:write("raw server: ", err, "\n")
+        os.exit(1)
       end
-      run(state, list)
-      while true do -- until the peer closes
-        receive(state.conn)
-      end
-    end, function(err)
-      return err == Gone and Gone or debug.traceback(err)
+      state.record.ended = "gone"
+      state.conn:close()
+      return "done"
     end)
-    if not ok and err ~= Gone then
-      io.stderr:write("raw server: ", err, "\n")
-      os.exit(1)
-    end
-    state.record.ended = "gone"
-    state.conn:close()
-    return "done"
-  end)] = { {}, {}, 0 }
+  ] =
+    { {}, {}, 0 }
 end
 
 local function resume(task)

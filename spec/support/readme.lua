@@ -75,7 +75,7 @@ end
 function M.asked()
   local parts = {}
   for line in process.run("cat spec/*/*_spec.lua scripts/*"):gmatch "[^\n]+" do
-    parts[#parts + 1] = line:match "readme%.block%(?%s*(%b\"\")" or line:match "readme_block (%b\"\")"
+    parts[#parts + 1] = line:match 'readme%.block%(?%s*(%b"")' or line:match 'readme_block (%b"")'
   end
   for i, part in ipairs(parts) do
     parts[i] = part:sub(2, -2)

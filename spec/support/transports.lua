@@ -19,10 +19,7 @@ local function whole(transport)
   return function(request, seconds)
     local origin, path = request.url:match "^(%a+://[^/?]+)(.*)$"
     local endpoint = assert(endpoints.parse(origin))
-    return transport(
-      endpoints.request(endpoint, request.method, path, request.headers, request.body),
-      seconds
-    )
+    return transport(endpoints.request(endpoint, request.method, path, request.headers, request.body), seconds)
   end
 end
 

@@ -98,8 +98,7 @@ describe("an answer of API 2.0", function()
       [4700] = { nil, "unknown" }, -- no document has it
       [-1] = { nil, "unknown" },
     } do
-      local _, message =
-        fails("service", expected[1], expected[2], ('{"code":%d,"message":"m"}'):format(code))
+      local _, message = fails("service", expected[1], expected[2], ('{"code":%d,"message":"m"}'):format(code))
       if expected[2] == "unknown" then
         assert.matches("; the change may have been made$", message)
       else

@@ -57,7 +57,9 @@ describe("modify over API 3.0", function()
     assert.equal("en-US", headers["X-TC-Language"])
     assert.equal("portal/1", headers["User-Agent"])
     assert.matches(
-      "^TC3%-HMAC%-SHA256 Credential=" .. stub.SECRET_ID .. "/2023%-11%-14/cvm/tc3_request, "
+      "^TC3%-HMAC%-SHA256 Credential="
+        .. stub.SECRET_ID
+        .. "/2023%-11%-14/cvm/tc3_request, "
         .. "SignedHeaders=content%-type;host, Signature=%x+$",
       headers.Authorization
     )

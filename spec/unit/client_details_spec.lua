@@ -56,7 +56,13 @@ describe("raw parameters of API 2.0", function()
   end)
 
   it("travel as numbers are written", function()
-    for value, written in pairs { [7] = "7", [-1] = "-1", [0.5] = "0.5", [2 ^ 40] = "1099511627776", [1e15] = "1000000000000000" } do
+    for value, written in pairs {
+      [7] = "7",
+      [-1] = "-1",
+      [0.5] = "0.5",
+      [2 ^ 40] = "1099511627776",
+      [1e15] = "1000000000000000",
+    } do
       assert.is_truthy(assert(sign { N = value }).stringToSign:find("&N=" .. written .. "&", 1, true), written)
     end
   end)
@@ -391,7 +397,10 @@ describe("images at the emulator", function()
     assert.same({ system .. "raw", data .. "raw" }, paths {})
     assert.same({ system .. "raw" }, paths { OnlyExportRootDisk = true })
     assert.same({ system .. "vmdk", data .. "vmdk" }, paths { ExportFormat = "VMDK", OnlyExportRootDisk = false })
-    assert.same({ "/p_img-12345678_system_snap-a.raw" }, paths { OnlyExportRootDisk = true, FileNamePrefixList = { "p" } })
+    assert.same(
+      { "/p_img-12345678_system_snap-a.raw" },
+      paths { OnlyExportRootDisk = true, FileNamePrefixList = { "p" } }
+    )
   end)
 
   local REASONS = {
@@ -411,7 +420,8 @@ describe("images at the emulator", function()
           { imageId = "img-12345678", imageType = isType and what or nil, platform = not isType and what or nil },
         },
       }
-      local answer = v3("ExportImages", { BucketName = "b", ImageIds = { "img-12345678" }, FileNamePrefixList = { "p" } })
+      local answer =
+        v3("ExportImages", { BucketName = "b", ImageIds = { "img-12345678" }, FileNamePrefixList = { "p" } })
       assert.equal(expected, answer.Error and answer.Error.Code)
       assert.equal("rejected", (select(2, codes.meaning(expected))))
     end

@@ -40,7 +40,10 @@ local function quoted(text)
 end
 
 local function refusal(code, request)
-  return ('{"Response": {"Error": {"Code": %s, "Message": %s}, "RequestId": "r"}}'):format(quoted(code), quoted(sentBy(request)))
+  return ('{"Response": {"Error": {"Code": %s, "Message": %s}, "RequestId": "r"}}'):format(
+    quoted(code),
+    quoted(sentBy(request))
+  )
 end
 
 local KEYS = ('"TmpSecretId": "AKIDtemporary", "TmpSecretKey": "%s", "Token": "%s"'):format(KEY, TOKEN)
@@ -53,7 +56,11 @@ local CASES = {
     document = DOCUMENT:format(1700007200, "Success"),
     cvm = '{"Response": {"RequestId": "r"}}',
   },
-  refused = { sts = "AuthFailure.TokenFailure", document = DOCUMENT:format(1700007200, "Success"), cvm = "AuthFailure.TokenFailure" },
+  refused = {
+    sts = "AuthFailure.TokenFailure",
+    document = DOCUMENT:format(1700007200, "Success"),
+    cvm = "AuthFailure.TokenFailure",
+  },
   failing = { sts = "InternalError", document = { status = 500, body = KEY .. TOKEN }, cvm = "InternalError" },
   ended = {
     sts = '{"Response": {"Credentials": {' .. KEYS .. '}, "ExpiredTime": 1600000000, "RequestId": "r"}}',
@@ -65,8 +72,12 @@ local CASES = {
   },
   broken = { sts = '{"Response": {"Credentials": {' .. KEYS, document = "{" .. KEYS },
   odd = {
-    sts = '{"Response": {"Credentials": {"TmpSecretId": "AK ID", "TmpSecretKey": "' .. KEY .. ' x"}, "ExpiredTime": 1700007200}}',
-    document = '{"TmpSecretId": "AKID", "TmpSecretKey": "' .. KEY .. ' x", "Token": "t", "ExpiredTime": 1700007200, "Code": "Success"}',
+    sts = '{"Response": {"Credentials": {"TmpSecretId": "AK ID", "TmpSecretKey": "'
+      .. KEY
+      .. ' x"}, "ExpiredTime": 1700007200}}',
+    document = '{"TmpSecretId": "AKID", "TmpSecretKey": "'
+      .. KEY
+      .. ' x", "Token": "t", "ExpiredTime": 1700007200, "Code": "Success"}',
   },
   cut = { sts = false, document = false, cvm = false },
 }
@@ -174,11 +185,18 @@ describe("no secret of", function()
   end)
 
   it("a role to assume shows", function()
-    assert.same({ 2, 14 }, { call(function()
-      return { credentials = credentials.assumeRole { roleArn = cloud.ARN, credentials = OWN } }
-    end) })
+    assert.same({ 2, 14 }, {
+      call(function()
+        return { credentials = credentials.assumeRole { roleArn = cloud.ARN, credentials = OWN } }
+      end),
+    })
     call(function()
-      return { credentials = credentials.assumeRole { roleArn = cloud.ARN, credentials = credentials.cvm { address = METADATA } } }
+      return {
+        credentials = credentials.assumeRole {
+          roleArn = cloud.ARN,
+          credentials = credentials.cvm { address = METADATA },
+        },
+      }
     end)
   end)
 
@@ -208,7 +226,7 @@ describe("no secret of", function()
       "[default]\nsecret_id = AKIDown\nsecret_key = $K\ntoken = $T\n",
       "[default]\nsecret_id = $K\nsecret_key = $K $K\n",
       "[default]\nsecret_key = $K\n",
-      "[default]\nsecret_id = AKIDown\nsecret_key = \"$K\n",
+      '[default]\nsecret_id = AKIDown\nsecret_key = "$K\n',
       "[default]\nsecret_id = AKIDown\n$K\n",
       "[default]\nsecret_key = $K\nsecret_key = $T\n",
       "[default]\nsecret_id = AKIDown\nsecret_key = $K\nrole_arn = " .. cloud.ARN,

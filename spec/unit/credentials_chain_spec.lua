@@ -40,7 +40,10 @@ end
 local function role()
   return {
     sts = cloud.sts(),
-    metadata = { ["security-credentials/"] = "image-ops", ["/image-ops"] = cloud.document { TmpSecretId = '"AKIDrole"' } },
+    metadata = {
+      ["security-credentials/"] = "image-ops",
+      ["/image-ops"] = cloud.document { TmpSecretId = '"AKIDrole"' },
+    },
   }
 end
 
@@ -127,7 +130,12 @@ describe("the chain of credentials", function()
       nil,
       role()
     )
-    assertFinal("TENCENTCLOUD_SECRET_KEY has white space", with(PAIR, { TENCENTCLOUD_SECRET_KEY = "secretkey\n" }), nil, role())
+    assertFinal(
+      "TENCENTCLOUD_SECRET_KEY has white space",
+      with(PAIR, { TENCENTCLOUD_SECRET_KEY = "secretkey\n" }),
+      nil,
+      role()
+    )
     assertFinal("TENCENTCLOUD_TOKEN has white space", with(PAIR, { TENCENTCLOUD_TOKEN = "a b" }), nil, role())
     assertFinal("though TENCENTCLOUD_ROLE_ARN is set", { TENCENTCLOUD_ROLE_ARN = cloud.ARN }, nil, role())
     -- neither is set, or a name that looks alike
@@ -152,12 +160,25 @@ describe("the chain of credentials", function()
   end)
 
   it("stops at a variable of TKE's", function()
-    assertFinal("TKE: TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set", { TKE_REGION = "gz" }, nil, role())
-    assertFinal("(TKE_WEB_IDENTITY_TOKEN_FILE) does not exist", with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/x" }), nil, role())
+    assertFinal(
+      "TKE: TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set",
+      { TKE_REGION = "gz" },
+      nil,
+      role()
+    )
+    assertFinal(
+      "(TKE_WEB_IDENTITY_TOKEN_FILE) does not exist",
+      with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/x" }),
+      nil,
+      role()
+    )
   end)
 
   it("takes a profile that is named, and nothing else", function()
-    write(".tencentcloud/credentials", file "AKIDfile" .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = secretkey\n")
+    write(
+      ".tencentcloud/credentials",
+      file "AKIDfile" .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = secretkey\n"
+    )
     write(".tccli/b.credential", login "AKIDb")
     write(".tccli/b.configure", '{"_sys_param": {"region": "ap-b"}}')
     write(".tccli/cut.credential", login("AKIDcut"):sub(1, -10))
@@ -171,7 +192,12 @@ describe("the chain of credentials", function()
     assert.equal("AKIDfile", ask(PAIR, { profile = "default" }).secretId)
     assert.equal("AKIDenvironment", ask(with(PAIR, { TCCLI_PROFILE = "" })).secretId)
     assertFinal("~/.tccli/cut.credential is no JSON", PAIR, { profile = "cut" }, role())
-    assertFinal('TCCLI_PROFILE "../b" cannot be the name of a file', with(PAIR, { TCCLI_PROFILE = "../b" }), nil, role())
+    assertFinal(
+      'TCCLI_PROFILE "../b" cannot be the name of a file',
+      with(PAIR, { TCCLI_PROFILE = "../b" }),
+      nil,
+      role()
+    )
     local _, message = ask(PAIR, { profile = "nope" }, role())
     assert.equal(
       "no credentials for the profile nope (option profile): ~/.tencentcloud/credentials has no section [nope]; "
@@ -181,11 +207,19 @@ describe("the chain of credentials", function()
     _, message = ask(with(PAIR, { TCCLI_PROFILE = "nope" }), nil, role())
     assert.matches("no credentials for the profile nope (TCCLI_PROFILE): ", message, 1, true)
     write("mine", file "AKIDmine")
-    assertFinal("~/mine has no section [b]", { TENCENTCLOUD_CREDENTIALS_FILE = home .. "/mine" }, { profile = "b" }, role())
+    assertFinal(
+      "~/mine has no section [b]",
+      { TENCENTCLOUD_CREDENTIALS_FILE = home .. "/mine" },
+      { profile = "b" },
+      role()
+    )
   end)
 
   it("keeps to the source that had keys: its failure becomes no other identity", function()
-    write(".tccli/default.credential", '{"type": "oauth", "expiresAt": 1700000600, "secretId": "AKIDlogin", "secretKey": "secretkey"}')
+    write(
+      ".tccli/default.credential",
+      '{"type": "oauth", "expiresAt": 1700000600, "secretId": "AKIDlogin", "secretKey": "secretkey"}'
+    )
     local context = cloud.context(role())
     local source = chain.default({ HOME = home }, {})
     assert.equal("AKIDlogin", source(context).secretId)

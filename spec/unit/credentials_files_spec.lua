@@ -71,7 +71,8 @@ describe("a credentials file", function()
   end)
 
   it("gives a token, a region, and # and ; inside of values", function()
-    local credentials = read("[default]\nsecret_id=AK#ID;1\nsecret_key=k;e#y # remark\ntoken=a;b#c\nregion = ap-beijing\n")
+    local credentials =
+      read("[default]\nsecret_id=AK#ID;1\nsecret_key=k;e#y # remark\ntoken=a;b#c\nregion = ap-beijing\n")
     assert.equal("AK#ID;1", credentials.secretId)
     assert.equal("k;e#y", credentials.secretKey)
     assert.equal("a;b#c", credentials.token)
@@ -91,7 +92,10 @@ describe("a credentials file", function()
       { "[default]\nsecret_id = AKID xx\nsecret_key = k", "secret_id has white space in it" },
       { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "secret_id has white space at an end" },
       { "[default]\nsecret_id = AKIDxx\195\169\nsecret_key = k", "secret_id has a character that no key has" },
-      { '[default]\nsecret_id = "AKIDxx\nsecret_key = k', "line 2, where the value of secret_id has half a pair of quotes" },
+      {
+        '[default]\nsecret_id = "AKIDxx\nsecret_key = k',
+        "line 2, where the value of secret_id has half a pair of quotes",
+      },
       { '[default]\nsecret_id = "AKID"xx\nsecret_key = k', "line 2, where the value of secret_id has half" },
       { "[default]\n" .. KEYS .. "hello\n", "has line 4, which is neither [section] nor key = value" },
       { "[default]\n" .. KEYS .. "secret_id = AKIDother\n", "has secret_id of [default] in line 2 and in line 4" },
@@ -128,7 +132,14 @@ describe("a credentials file", function()
 
   it("that others may read or change is warned of, once", function()
     write("credentials", "[default]\n" .. KEYS)
-    for mode, isOpen in pairs { ["600"] = false, ["400"] = false, ["640"] = false, ["644"] = true, ["620"] = true, ["602"] = true } do
+    for mode, isOpen in pairs {
+      ["600"] = false,
+      ["400"] = false,
+      ["640"] = false,
+      ["644"] = true,
+      ["620"] = true,
+      ["602"] = true,
+    } do
       os.execute(("chmod %s %s/credentials"):format(mode, home))
       local output = process.lua(([[
         local file = require "qcimage.credentials.file"
@@ -136,7 +147,9 @@ describe("a credentials file", function()
           assert(file.new { path = %q .. "/credentials", home = %q } { now = os.time })
         end
       ]]):format(home, home))
-      local expected = ("qcimage: ~/credentials is open to others than its owner (mode 0%s): chmod 600 ~/credentials\n"):format(mode)
+      local expected = ("qcimage: ~/credentials is open to others than its owner (mode 0%s): chmod 600 ~/credentials\n"):format(
+        mode
+      )
       assert.equal(isOpen and expected or "", output)
     end
   end)
@@ -153,7 +166,9 @@ describe("a credentials file", function()
   end)
 
   it("has sections for profiles; one that is there and broken is final", function()
-    local contents = "[default]\n" .. KEYS .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = stagingkey\n[b]\nsecret_id=\n"
+    local contents = "[default]\n"
+      .. KEYS
+      .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = stagingkey\n[b]\nsecret_id=\n"
     assert.equal("AKIDstaging", read(contents, { section = "staging", isProfile = true }).secretId)
     local _, message, err = read(contents, { section = "nope", isProfile = true })
     assert.equal("~/credentials has no section [nope]", message)
@@ -164,7 +179,10 @@ describe("a credentials file", function()
   end)
 
   it("may name a role that its keys assume", function()
-    write("credentials", "[default]\n" .. KEYS .. "role_arn = " .. cloud.ARN .. "\nregion = ap-tokyo\nrole_session_name = ci\n")
+    write(
+      "credentials",
+      "[default]\n" .. KEYS .. "role_arn = " .. cloud.ARN .. "\nregion = ap-tokyo\nrole_session_name = ci\n"
+    )
     local context = cloud.context { sts = cloud.sts() }
     local credentials = ask(file.new { path = home .. "/credentials" }, context)
     assert.equal("AKIDassumed1", credentials.secretId)
@@ -271,7 +289,8 @@ describe("a profile of tccli's", function()
     )
     assert.equal("ap-shanghai", credentials.region)
     assert.is_nil(credentials.endpoint)
-    credentials = read(with {}, '{"_sys_param": {"region": ""}, "cvm": {"endpoint": "cvm.internal.tencentcloudapi.com"}}')
+    credentials =
+      read(with {}, '{"_sys_param": {"region": ""}, "cvm": {"endpoint": "cvm.internal.tencentcloudapi.com"}}')
     assert.is_nil(credentials.region)
     assert.equal("https://cvm.internal.tencentcloudapi.com", credentials.endpoint)
     assert.equal("ap-tokyo", read(with {}, '{"region": "ap-tokyo"}').region)
@@ -306,7 +325,10 @@ describe("a profile of tccli's", function()
     assert.equal("EXAMPLEtoken", credentials.token)
     assert.equal("ap-tokyo", credentials.region)
     local _, message, err = read('{"type": "cvm-role"}', nil, nil, cloud.context())
-    assert.equal("~/.tccli/default.credential names the instance's role: CVM role: no role is bound to this instance", message)
+    assert.equal(
+      "~/.tccli/default.credential names the instance's role: CVM role: no role is bound to this instance",
+      message
+    )
     assert.is_true(err.final)
     _, message = read('{"type": "cvm-role"}', nil, { metadata = { address = false } })
     assert.matches("is switched off", message, 1, true)

@@ -118,7 +118,10 @@ describe("the CVM role", function()
 
   it("without whole keys is an error that says what the service said", function()
     for _, case in ipairs {
-      { '{"Code": "InternalError", "Message": "example failure"}', 'the service says "InternalError": example failure' },
+      {
+        '{"Code": "InternalError", "Message": "example failure"}',
+        'the service says "InternalError": example failure',
+      },
       { '{"Code": "Failed\\u0007", "Message": ["a"]}', 'the service says "Failed?"' },
       { cloud.document { TmpSecretKey = false }, "TmpSecretKey is not given" },
       { cloud.document { TmpSecretKey = "null" }, "TmpSecretKey is not given" },
@@ -409,11 +412,23 @@ describe("a role that keys assume", function()
       local _, message = ask(assumerole.over(BASE, { roleArn = cloud.ARN, roleSessionName = name }), context)
       assert.matches("^roleSessionName must be 2 to 128 of", message)
     end
-    for _, arn in ipairs { "", "image-ops", "qcs::cam::uin/1:roleName/", "qcs::cam::uin/1:user/a", "qcs::cam::uin/1:roleName/a\n" } do
-      assert.matches("^roleArn is not the ARN of a role", select(2, ask(assumerole.over(BASE, { roleArn = arn }), context)))
+    for _, arn in ipairs {
+      "",
+      "image-ops",
+      "qcs::cam::uin/1:roleName/",
+      "qcs::cam::uin/1:user/a",
+      "qcs::cam::uin/1:roleName/a\n",
+    } do
+      assert.matches(
+        "^roleArn is not the ARN of a role",
+        select(2, ask(assumerole.over(BASE, { roleArn = arn }), context))
+      )
     end
     assert.equal(0, #context.calls)
-    for _, arn in ipairs { "qcs::cam::uin/1:role/4611686018427397919", "qcs::cam::uin/1:role/tencentcloudServiceRoleName/CVM_QCSRole" } do
+    for _, arn in ipairs {
+      "qcs::cam::uin/1:role/4611686018427397919",
+      "qcs::cam::uin/1:role/tencentcloudServiceRoleName/CVM_QCSRole",
+    } do
       assert.is_table((ask(assumerole.over(BASE, { roleArn = arn }), context)))
     end
   end)
@@ -424,7 +439,10 @@ describe("a role that keys assume", function()
       { nil, "AssumeRole: AuthFailure.SecretIdNotFound: no such id" },
       { { expiredTime = NOW + 7200 }, "AssumeRole: the answer has no Token" },
       { { credentials = full }, "AssumeRole: the answer does not say when the keys end" },
-      { { credentials = { tmpSecretId = "AKIDx", token = "tx" }, expiredTime = NOW + 7200 }, "TmpSecretKey is not given" },
+      {
+        { credentials = { tmpSecretId = "AKIDx", token = "tx" }, expiredTime = NOW + 7200 },
+        "TmpSecretKey is not given",
+      },
       { { credentials = full, expiredTime = NOW - 1 }, "the keys that came had ended" },
       { { credentials = "none", expiredTime = NOW + 7200 }, "AssumeRole: the answer has no Token" },
     } do

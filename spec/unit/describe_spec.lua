@@ -97,10 +97,9 @@ local function catalogue(count, failAt)
     end
     local list = #images > 0 and cjson.encode(images) or "[]"
     return { status = 200, headers = {}, body = ('{"code":0,"totalCount":%d,"imageSet":%s}'):format(count, list) }
-  end,
-    function()
-      return sent
-    end
+  end, function()
+    return sent
+  end
 end
 
 describe("each", function()

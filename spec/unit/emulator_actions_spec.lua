@@ -160,7 +160,8 @@ describe("emulator's actions of API 2.0", function()
   end)
 
   it("copies to other regions", function()
-    local params = { srcRegion = "gz", ["imgIdList.0"] = "img-12345678", ["dstRegion.0"] = "sh", ["dstRegion.1"] = "bj" }
+    local params =
+      { srcRegion = "gz", ["imgIdList.0"] = "img-12345678", ["dstRegion.0"] = "sh", ["dstRegion.1"] = "bj" }
     assert.equal(0, call("SyncCvmImage", params).code)
     assert.equal(3, #describe2({}).imageSet)
     local copies = describe2({ Region = "sh", status = 4 }).imageSet
@@ -261,12 +262,15 @@ describe("emulator's actions of API 3.0", function()
     assert.same({ "img-making01" }, found(filter("image-state", "CREATING")))
     assert.same({ "img-0abc12de" }, found(filter("image-id", "img-0abc12de")))
     assert.same({}, found(filter("cdc-cache-status", "CACHED")))
-    assert.same({ "img-0abc12de" }, found {
-      Filters = {
-        { Name = "image-name", Values = { "web", "db" } },
-        { Name = "image-id", Values = { "img-0abc12de", "img-making01" } },
-      },
-    })
+    assert.same(
+      { "img-0abc12de" },
+      found {
+        Filters = {
+          { Name = "image-name", Values = { "web", "db" } },
+          { Name = "image-id", Values = { "img-0abc12de", "img-making01" } },
+        },
+      }
+    )
     emulator:setImages { { imageId = "img-00000001", tags = { { key = "env", value = "test" } } } }
     assert.equal(1, #found(filter("tag-key", "env")))
     assert.equal(1, #found(filter("tag-value", "test")))
@@ -376,7 +380,10 @@ describe("emulator's actions of API 3.0", function()
   it("wants a tag with its value, which may be empty", function()
     local function tagged(tag)
       local specification = { { ResourceType = "image", Tags = { tag } } }
-      return code("CreateImage", { InstanceId = "ins-running1", ImageName = "tagged", TagSpecification = specification })
+      return code(
+        "CreateImage",
+        { InstanceId = "ins-running1", ImageName = "tagged", TagSpecification = specification }
+      )
     end
     assert.equal("MissingParameter", tagged { Key = "env" })
     assert.is_nil(tagged { Key = "env", Value = "" })

@@ -461,12 +461,15 @@ describe("a text of the emulator", function()
   it("has its escapes in JSON", function()
     assert.equal([["\"\\\n\r\t\u0000\u001f\u007f/"]], json.encode '"\\\n\r\t\0\31\127/')
     assert.equal("[]", json.encode(json.list {}))
-    assert.equal('{"a":[1,2.500],"b":{},"c":true,"d":null}', json.encode {
-      a = { 1, 2.5 },
-      b = {},
-      c = true,
-      d = json.null,
-    })
+    assert.equal(
+      '{"a":[1,2.500],"b":{},"c":true,"d":null}',
+      json.encode {
+        a = { 1, 2.5 },
+        b = {},
+        c = true,
+        d = json.null,
+      }
+    )
   end)
 
   it("is mended byte by byte where it is not UTF-8", function()

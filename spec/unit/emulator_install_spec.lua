@@ -105,7 +105,7 @@ describe("the README's test of a script", function()
       file:write(text)
       file:close()
     end
-    write("rename_spec.lua", readme.block("emulator.install()", { ["rename.lua\"\n"] = folder .. "/rename.lua\"\n" }))
+    write("rename_spec.lua", readme.block("emulator.install()", { ['rename.lua"\n'] = folder .. '/rename.lua"\n' }))
     local function busted()
       return process.run(("%s spec/support/run.lua %s/rename_spec.lua"):format(process.interpreter, folder))
     end

@@ -80,7 +80,10 @@ describe("the emulator as STS", function()
     assert.equal("AuthFailure.TokenFailure", call("DescribeImages", {}, with(given, { headers = {} })).Error.Code)
     local wrong = { ["x-tc-token"] = given.Token .. "x" }
     assert.equal("AuthFailure.TokenFailure", call("DescribeImages", {}, with(given, { headers = wrong })).Error.Code)
-    assert.equal("AuthFailure.SignatureFailure", call("DescribeImages", {}, with(given, { key = "another" })).Error.Code)
+    assert.equal(
+      "AuthFailure.SignatureFailure",
+      call("DescribeImages", {}, with(given, { key = "another" })).Error.Code
+    )
     local params = { SecretId = given.TmpSecretId, Token = given.Token, imageType = 1 }
     assert.equal(0, call2("DescribeImages", params, { key = given.TmpSecretKey }).code)
     params.Token = "absent"
@@ -114,7 +117,8 @@ describe("the emulator as STS", function()
   end)
 
   it("takes a web identity without a signature, and keeps its token out of the journal", function()
-    local params = { ProviderId = "cls-example", WebIdentityToken = "the.web.identity", RoleArn = ARN, RoleSessionName = "ci" }
+    local params =
+      { ProviderId = "cls-example", WebIdentityToken = "the.web.identity", RoleArn = ARN, RoleSessionName = "ci" }
     local options = {
       authorization = function()
         return "SKIP"
@@ -133,14 +137,22 @@ describe("the emulator as STS", function()
     local answer = sts "GetCallerIdentity"
     assert.equal("qcs::cam::uin/100000000001:uin/100000000001", answer.Arn)
     assert.equal("CAMUser", answer.Type)
-    answer = sts("GetCallerIdentity", nil, with(role().Credentials, {
-      headers = { ["x-tc-version"] = "2018-08-13", ["x-tc-token"] = role().Credentials.Token },
-    }))
+    answer = sts(
+      "GetCallerIdentity",
+      nil,
+      with(role().Credentials, {
+        headers = { ["x-tc-version"] = "2018-08-13", ["x-tc-token"] = role().Credentials.Token },
+      })
+    )
     assert.equal("AuthFailure.TokenFailure", answer.Error.Code) -- of other keys
     local given = role().Credentials
-    answer = sts("GetCallerIdentity", nil, with(given, {
-      headers = { ["x-tc-version"] = "2018-08-13", ["x-tc-token"] = given.Token },
-    }))
+    answer = sts(
+      "GetCallerIdentity",
+      nil,
+      with(given, {
+        headers = { ["x-tc-version"] = "2018-08-13", ["x-tc-token"] = given.Token },
+      })
+    )
     assert.equal("qcs::sts:100000000001:assumed-role/image-ops/ci", answer.Arn)
     assert.equal("CAMRole", answer.Type)
   end)

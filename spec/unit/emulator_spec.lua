@@ -484,7 +484,10 @@ describe("emulator as a transport", function()
     emulator:fault { kind = "delay", delay = 5, count = 2 }
     for _, left in ipairs { 9, 3 } do
       local request = support.v2 { Action = "DescribeImages", imageType = 1 }
-      transport({ method = "POST", url = url "/v2/index.php", headers = { host = support.HOST }, body = request.body }, left)
+      transport(
+        { method = "POST", url = url "/v2/index.php", headers = { host = support.HOST }, body = request.body },
+        left
+      )
     end
     assert.same({ 5, 3 }, waited)
   end)
@@ -509,6 +512,7 @@ describe("emulator under hostile requests", function()
     return state % n + 1
   end
 
+  -- stylua: ignore
   local PIECES = {
     "\0", "\255\254", "%", "%00", "&", "=", "a", "Action", "Action=ModifyImageAttributes", "imageId",
     "{", "}", "[", "]", '"', ":", ",", "null", "1e999", "-0", ("["):rep(100), "\\ud800", "\\u0000",
@@ -562,7 +566,8 @@ describe("emulator under hostile requests", function()
         assert.not_equal(6000, answer.code)
       end
     end
-    local values = { "null", "[]", "{}", '""', "0", "-1", "1.5", "1e308", "true", '[""]', "[null]", "[[]]", "[{}]", '{"a":{}}' }
+    local values =
+      { "null", "[]", "{}", '""', "0", "-1", "1.5", "1e308", "true", '[""]', "[null]", "[[]]", "[{}]", '{"a":{}}' }
     for action, definition in pairs(require "qcimage.emulator.api3.actions") do
       local names = {}
       for name in pairs(definition.params) do

@@ -175,9 +175,11 @@ describe("emulator, API 2.0", function()
     })
     slip("sorted without regard to case", {
       signed = function(s)
-        return (s:gsub("^(.-)&(Nonce=.-)&(imageId=.-&imageName=.*)$", function(head, tail, images)
-          return head .. "&" .. images .. "&" .. tail
-        end))
+        return (
+          s:gsub("^(.-)&(Nonce=.-)&(imageId=.-&imageName=.*)$", function(head, tail, images)
+            return head .. "&" .. images .. "&" .. tail
+          end)
+        )
       end,
     })
     for instead, words in pairs {
@@ -274,9 +276,11 @@ describe("emulator, API 2.0", function()
 
   it("refuses a nonce again under the same timestamp, until its window is over", function()
     local now = support.NOW
-    emulator, call = support.new { clock = function()
-      return now
-    end }
+    emulator, call = support.new {
+      clock = function()
+        return now
+      end,
+    }
     local request = support.v2 { Action = "DescribeImages", imageType = 1, Nonce = "77" }
     assert.equal(0, cjson.decode(emulator:handle(request).body).code)
     assert.equal(4500, cjson.decode(emulator:handle(request).body).code)
@@ -290,9 +294,11 @@ describe("emulator, API 2.0", function()
 
   it("refuses no nonce whose pair with its timestamp is new", function()
     local now, state, seen, again = support.NOW, 7, {}, 0
-    emulator, call = support.new { clock = function()
-      return now
-    end }
+    emulator, call = support.new {
+      clock = function()
+        return now
+      end,
+    }
     for i = 1, 300 do
       state = (state * 16807) % 2147483647
       local nonce = state % 200 + 1
@@ -330,9 +336,12 @@ describe("emulator, API 2.0", function()
       many[i] = ("&x%d=1"):format(i)
     end
     refuses(4000, "more than 1000", adding(table.concat(many)))
-    assert.equal(0, wire(function(form)
-      return (form:gsub("%-", "%%2d"))
-    end).code)
+    assert.equal(
+      0,
+      wire(function(form)
+        return (form:gsub("%-", "%%2d"))
+      end).code
+    )
   end)
 
   -- As Tencent's Java client 2.0.7 posts: a line end before the first boundary, too, and no types.
@@ -342,7 +351,11 @@ describe("emulator, API 2.0", function()
       value = value:gsub("%%(%x%x)", function(digits)
         return string.char(tonumber(digits, 16))
       end)
-      parts[#parts + 1] = ('\r\n--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s'):format(boundary, name, value)
+      parts[#parts + 1] = ('\r\n--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s'):format(
+        boundary,
+        name,
+        value
+      )
     end
     request.headers["content-type"] = "multipart/form-data; boundary=" .. boundary
     request.body = table.concat(parts) .. "\r\n--" .. boundary .. "--\r\n"
@@ -353,7 +366,8 @@ describe("emulator, API 2.0", function()
   end
 
   it("takes a POST as multipart/form-data, as the Java client sends it", function()
-    local params = { Action = "ModifyImageAttributes", imageId = "img-12345678", imageName = "web-02", imageDescription = "" }
+    local params =
+      { Action = "ModifyImageAttributes", imageId = "img-12345678", imageName = "web-02", imageDescription = "" }
     assert.equal(0, multipart(support.v2(params)).code)
     assert.equal("web-02", imageOf("img-12345678").imageName)
     emulator:reset()
@@ -364,9 +378,13 @@ describe("emulator, API 2.0", function()
       ["its last boundary"] = { "%-%-\r\n$", "\r\n" },
       ["more than once"] = { 'name="imageDescription"', 'name="imageName"' },
     } do
-      refuses(words == "does not match" and 4100 or 4000, words:gsub("%.$", ""), multipart(support.v2(params), function(body)
-        return (body:gsub(change[1], change[2]))
-      end))
+      refuses(
+        words == "does not match" and 4100 or 4000,
+        words:gsub("%.$", ""),
+        multipart(support.v2(params), function(body)
+          return (body:gsub(change[1], change[2]))
+        end)
+      )
     end
     local request = support.v2(params)
     request.headers["content-type"] = "multipart/form-data"

@@ -23,9 +23,7 @@ describe("emulator's TC3 signature", function()
           query = inputs.query,
           headers = inputs.signed_headers,
           signedHeaders = table.concat(names, ";"),
-          payload = inputs.unsigned_payload and "UNSIGNED-PAYLOAD"
-            or inputs.method == "GET" and ""
-            or inputs.payload,
+          payload = inputs.unsigned_payload and "UNSIGNED-PAYLOAD" or inputs.method == "GET" and "" or inputs.payload,
           timestamp = ("%.0f"):format(inputs.timestamp),
           date = os.date("!%Y-%m-%d", inputs.timestamp),
           service = inputs.service,
@@ -97,7 +95,9 @@ describe("emulator, API 3.0", function()
   it("sets a name and a description", function()
     local answer = modify()
     assert.is_nil(answer.Error)
-    assert.truthy(answer.RequestId:find("^" .. ("%x"):rep(8) .. "%-%x%x%x%x%-4%x%x%x%-8%x%x%x%-" .. ("%x"):rep(12) .. "$"))
+    assert.truthy(
+      answer.RequestId:find("^" .. ("%x"):rep(8) .. "%-%x%x%x%x%-4%x%x%x%-8%x%x%x%-" .. ("%x"):rep(12) .. "$")
+    )
     assert.equal("web-02", imageOf("img-12345678").imageName)
     assert.equal("sample", imageOf("img-12345678").imageDescription)
     assert.is_nil(modify({ ImageName = "", ImageDescription = "每晚 构建" }).Error)
@@ -197,9 +197,11 @@ describe("emulator, API 3.0", function()
     slip("a line end was behind the secret key", { key = support.SECRET_KEY .. "\n" })
     slip("written in capitals", {
       authorization = function(header)
-        return (header:gsub("Signature=(.*)", function(digits)
-          return "Signature=" .. digits:upper()
-        end))
+        return (
+          header:gsub("Signature=(.*)", function(digits)
+            return "Signature=" .. digits:upper()
+          end)
+        )
       end,
     })
     slip("another key", { key = "wrong" })
@@ -212,7 +214,9 @@ describe("emulator, API 3.0", function()
       headers = { ["x-tc-token"] = "tokentoken" },
     })
     local message = answer.Error.Message
-    assert.truthy(message:find([[POST\n/\n\ncontent-type:application/json\nhost:127.0.0.1:8080\nx-tc-token:***]], 1, true))
+    assert.truthy(
+      message:find([[POST\n/\n\ncontent-type:application/json\nhost:127.0.0.1:8080\nx-tc-token:***]], 1, true)
+    )
     for _, secret in ipairs { "tokentoken", support.SECRET_KEY, support.SECRET_ID } do
       assert.falsy(message:find(secret, 1, true))
     end
@@ -239,20 +243,32 @@ describe("emulator, API 3.0", function()
       "TC3-HMAC-SHA256 Credential=a/b/c/d, SignedHeaders=host, Signature=xyz",
       "TC3-HMAC-SHA256 Credential=a/b/c/d, Signature=00, SignedHeaders=host",
     } do
-      refuses(code, "Authorization", modify(nil, {
-        authorization = function()
-          return header
-        end,
-      }))
+      refuses(
+        code,
+        "Authorization",
+        modify(nil, {
+          authorization = function()
+            return header
+          end,
+        })
+      )
     end
-    refuses(code, "Authorization", modify(nil, {
-      authorization = function() end,
-    }))
-    refuses("AuthFailure.SecretIdNotFound", "the emulator knows the example identity", modify(nil, {
-      authorization = function(header)
-        return (header:gsub("AKIDqcimage", "AKIDother"))
-      end,
-    }))
+    refuses(
+      code,
+      "Authorization",
+      modify(nil, {
+        authorization = function() end,
+      })
+    )
+    refuses(
+      "AuthFailure.SecretIdNotFound",
+      "the emulator knows the example identity",
+      modify(nil, {
+        authorization = function(header)
+          return (header:gsub("AKIDqcimage", "AKIDother"))
+        end,
+      })
+    )
   end)
 
   it("wants the public headers", function()
@@ -438,7 +454,11 @@ describe("emulator, API 3.0 by GET and by forms", function()
     end
     refuses("UnknownParameter", "Value", v1("GET", "DescribeImages", { ["Filters.0.Value"] = "x" }))
     refuses("UnknownParameter", "imageName", v1("GET", "DescribeImages", { imageName = "x" }))
-    refuses("InvalidParameter", "DryRun must be a boolean", v1("GET", "DeleteImages", { DryRun = "yes", ["ImageIds.0"] = "img-12345678" }))
+    refuses(
+      "InvalidParameter",
+      "DryRun must be a boolean",
+      v1("GET", "DeleteImages", { DryRun = "yes", ["ImageIds.0"] = "img-12345678" })
+    )
     refuses("InvalidParameter", "can't stand", v1("GET", "DescribeImages", { ["."] = "x" }))
     for _, method in ipairs { "GET", "POST" } do
       local request = v1(method, "ModifyImageAttribute", RENAME)
@@ -469,11 +489,19 @@ describe("emulator, API 3.0 by GET and by forms", function()
     } do
       refuses("AuthFailure.SignatureFailure", words, v1("GET", "ModifyImageAttribute", RENAME, options))
     end
-    refuses("AuthFailure.SignatureFailure", '"_" was signed as "."', v1("GET", "DescribeImages", { x_y = "1" }, signing("x_y", "x.y")))
+    refuses(
+      "AuthFailure.SignatureFailure",
+      '"_" was signed as "."',
+      v1("GET", "DescribeImages", { x_y = "1" }, signing("x_y", "x.y"))
+    )
     for _, name in ipairs { "Action", "Version", "Timestamp", "Region", "Nonce", "SecretId" } do
       refuses("MissingParameter", name .. " is missing", v1("GET", "ModifyImageAttribute", { [name] = "absent" }))
     end
-    refuses("AuthFailure.SecretIdNotFound", "emulator knows", v1("GET", "ModifyImageAttribute", { SecretId = "AKIDother" }))
+    refuses(
+      "AuthFailure.SecretIdNotFound",
+      "emulator knows",
+      v1("GET", "ModifyImageAttribute", { SecretId = "AKIDother" })
+    )
     refuses("AuthFailure.TokenFailure", "Token is wrong", v1("GET", "ModifyImageAttribute", { Token = "x" }))
     refuses("InvalidParameter", "Nonce must be", v1("GET", "ModifyImageAttribute", { Nonce = "-1" }))
     refuses("InvalidParameter", "Timestamp must be", v1("GET", "ModifyImageAttribute", { Timestamp = "1e9" }))

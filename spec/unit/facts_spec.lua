@@ -195,7 +195,15 @@ describe("the emulator's own codes", function()
       partial = 5400,
       internal = 6000,
       action = 6100,
-      assumed = { nameTaken = 4000, shared = 4102, notOwn = 4102, state = 5100, inShared = 5100, quota = 5100, status = 0 },
+      assumed = {
+        nameTaken = 4000,
+        shared = 4102,
+        notOwn = 4102,
+        state = 5100,
+        inShared = 5100,
+        quota = 5100,
+        status = 0,
+      },
       assumed3 = {
         body = "InvalidParameter",
         contentType = "UnsupportedOperation",

@@ -222,15 +222,12 @@ describe("a refused clock", function()
   local DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
 
   it("is told with its offset in the last message, too", function()
-    local client, requests = calling(
-      {
-        apiVersion = "3.0",
-        clock = function()
-          return 1700000900
-        end,
-      },
-      { headers = { date = DATE }, body = refusal "AuthFailure.SignatureExpire" }
-    )
+    local client, requests = calling({
+      apiVersion = "3.0",
+      clock = function()
+        return 1700000900
+      end,
+    }, { headers = { date = DATE }, body = refusal "AuthFailure.SignatureExpire" })
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(2, #requests)
     assert.equal("clock", err.reason)

@@ -132,7 +132,8 @@ describe("an answer", function()
 
   it("may not have more of chunk lines than of body", function()
     local tiny = "1;" .. ("x"):rep(100) .. "\r\na\r\n"
-    local _, _, reason = read { OK .. "Transfer-Encoding: chunked\r\n\r\n" .. tiny:rep(math.floor(limits.headerBytes / 100)) }
+    local _, _, reason =
+      read { OK .. "Transfer-Encoding: chunked\r\n\r\n" .. tiny:rep(math.floor(limits.headerBytes / 100)) }
     assert.equal("tooLarge", reason)
   end)
 
@@ -165,7 +166,13 @@ describe("a request", function()
   end)
 
   it("that a header would split is not written", function()
-    for name, value in pairs { ["X-A"] = "b\r\nX-B: c", ["X-B"] = "a\nb", ["X-C"] = "a\0b", ["X-D: e\r\nX-F"] = "g", [""] = "h" } do
+    for name, value in pairs {
+      ["X-A"] = "b\r\nX-B: c",
+      ["X-B"] = "a\nb",
+      ["X-C"] = "a\0b",
+      ["X-D: e\r\nX-F"] = "g",
+      [""] = "h",
+    } do
       local bytes, problem = write({ method = "GET", headers = { Host = "h", [name] = value } }, "/")
       assert.is_nil(bytes)
       assert.is_nil(problem:find "[\r\n]")

@@ -43,7 +43,10 @@ describe("a client's options", function()
         image.new { credentials = keys }
       end)
       keys[name] = nil
-      assert.matches("option credentials has an unknown field" .. shown .. "%(known: secretId, secretKey, token%)", message)
+      assert.matches(
+        "option credentials has an unknown field" .. shown .. "%(known: secretId, secretKey, token%)",
+        message
+      )
       assert.is_nil(message:find "thesecret")
     end
     keys.sessionToken = "thesecret"

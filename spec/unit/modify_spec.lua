@@ -91,7 +91,11 @@ describe("modify over API 2.0", function()
     assert.is_nil(err.field)
     assert.matches("libcrypto", message)
     local answer = '{"Response":{"RequestId":"00000000-0000-4000-8000-000000000000"}}'
-    client = stub.answering({ apiVersion = "3.0", maxAttempts = 2 }, { fail = "no", sent = false, reason = "dns" }, answer)
+    client = stub.answering(
+      { apiVersion = "3.0", maxAttempts = 2 },
+      { fail = "no", sent = false, reason = "dns" },
+      answer
+    )
     assert.equal(2, #assert(client:modify { imageId = "img-1", imageName = "a" }).attempts)
   end)
 

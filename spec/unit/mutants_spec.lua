@@ -38,7 +38,7 @@ describe("the changes of a source", function()
   end)
 
   it("leave comments and texts alone", function()
-    assert.same({}, changed '-- 1 < 2\n--[[ and or ]] x = "3 > 4" .. [==[ 5 == 6 ]==] .. \'\\\' not\'')
+    assert.same({}, changed "-- 1 < 2\n--[[ and or ]] x = \"3 > 4\" .. [==[ 5 == 6 ]==] .. '\\' not'")
   end)
 
   it("of all our files can be loaded, and tell where they are", function()

@@ -92,7 +92,8 @@ describe("redaction", function()
     local client = stub.client {
       transport = function(request)
         signature = stub.form(request.body).Signature
-        local said = { SPELLINGS.html(signature), SPELLINGS.json(SPELLINGS.json(signature)), SPELLINGS.percent(signature) }
+        local said =
+          { SPELLINGS.html(signature), SPELLINGS.json(SPELLINGS.json(signature)), SPELLINGS.percent(signature) }
         return {
           status = 200,
           headers = {},

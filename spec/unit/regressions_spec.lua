@@ -36,7 +36,8 @@ describe("a clock", function()
 
   it("that is right makes a nonce seen before of unknown fate", function()
     local now = core.time()
-    local replay = { headers = { date = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(now)) }, body = '{"code":4500}' }
+    local replay =
+      { headers = { date = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(now)) }, body = '{"code":4500}' }
     local client, requests = quick({}, replay, OK)
     local _, message, err = client:call("CreateImage", { instanceId = "ins-1", imageName = "a" })
     assert.equal(1, #requests)

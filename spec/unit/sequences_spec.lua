@@ -70,10 +70,18 @@ local AFTER = {
     return { status = one { 408, 500, 502, 504 }, headers = {}, body = one { "", "<html>", '{"code":4000}' } }
   end,
   function(answer)
-    return { status = answer.status, headers = answer.headers, body = answer.body:sub(1, math.random(0, #answer.body - 1)) }
+    return {
+      status = answer.status,
+      headers = answer.headers,
+      body = answer.body:sub(1, math.random(0, #answer.body - 1)),
+    }
   end,
   function()
-    return { status = 200, headers = {}, body = one { '{"code":6000}', '{"code":5100}', "[]", "null", '{"Response":{}}' } }
+    return {
+      status = 200,
+      headers = {},
+      body = one { '{"code":6000}', '{"code":5100}', "[]", "null", '{"Response":{}}' },
+    }
   end,
   function()
     return one { {}, 7, setmetatable({}, { __index = boom }) }

@@ -4,7 +4,10 @@ local core = require "qcimage.core"
 local image = require "qcimage"
 
 local function identity(number)
-  return { secretId = ("AKIDqcimageEXAMPLE%018d"):format(number), secretKey = ("qcimageEXAMPLEsecret%013d"):format(number) }
+  return {
+    secretId = ("AKIDqcimageEXAMPLE%018d"):format(number),
+    secretKey = ("qcimageEXAMPLEsecret%013d"):format(number),
+  }
 end
 
 local function client(credentials)

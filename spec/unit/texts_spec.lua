@@ -126,7 +126,10 @@ describe("a raw call", function()
     local mark = rawget(cjson, "array_mt") or {}
     local had = rawget(cjson, "array_mt")
     cjson.array_mt = mark
-    local own = require("qcimage.call.parameters").own({ Ids = setmetatable({}, mark), Plain = setmetatable({}, {}) }, {})
+    local own = require("qcimage.call.parameters").own(
+      { Ids = setmetatable({}, mark), Plain = setmetatable({}, {}) },
+      {}
+    )
     cjson.array_mt = had
     assert.equal(mark, getmetatable(own.Ids))
     assert.is_nil(getmetatable(own.Plain))
@@ -160,7 +163,9 @@ describe("regions as values", function()
     assert(client:call("SyncImages", params))
     assert.same({ "ap-beijing", "ap-tokyo", "mars-1" }, cjson.decode(requests[1].body).DestinationRegions)
     client, requests = stub.answering({}, '{"code":0}')
-    assert(client:call("SyncCvmImage", { srcRegion = "ap-guangzhou", imgIdList = { "i" }, dstRegion = { "ap-tokyo", "sh" } }))
+    assert(
+      client:call("SyncCvmImage", { srcRegion = "ap-guangzhou", imgIdList = { "i" }, dstRegion = { "ap-tokyo", "sh" } })
+    )
     local sent = stub.form(requests[1].body)
     assert.same({ "gz", "jp", "sh" }, { sent.srcRegion, sent["dstRegion.0"], sent["dstRegion.1"] })
   end)
@@ -195,7 +200,10 @@ describe("libcurl's part", function()
       print(err.kind, err.outcome, message)
       print((assert(client:sign("DescribeImages", {}))).method)
     ]])
-    assert.matches("^unsupported\tnotSent\tModifyImageAttributes: libcurl is not loaded, and could not be %(after a chroot", output)
+    assert.matches(
+      "^unsupported\tnotSent\tModifyImageAttributes: libcurl is not loaded, and could not be %(after a chroot",
+      output
+    )
     assert.matches("\nPOST\n$", output)
   end)
 end)

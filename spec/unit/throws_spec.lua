@@ -283,7 +283,10 @@ describe("what is thrown", function()
     end
     assert.equal(1, count)
     local result = assert(
-      client(page, '{"Response":{"RequestId":"r-1"}}'):modify({ imageId = "img-1", imageName = "a" }, { waitForState = 1 })
+      client(page, '{"Response":{"RequestId":"r-1"}}'):modify(
+        { imageId = "img-1", imageName = "a" },
+        { waitForState = 1 }
+      )
     )
     assert.matches("boom", result.hookError)
     local lost = { fail = "lost", reason = "closed" }

@@ -22,7 +22,8 @@ local function readLine(line, block, place)
     classes[class] = block.class
   elseif field then
     -- the type ends at the first blank, but for what stands in fun(…): … and after ", "
-    block.class.fields[field] = (kind:find "^fun%(" and kind or kind:match "^(%S+)") .. (optional == "?" and "|nil" or "")
+    block.class.fields[field] = (kind:find "^fun%(" and kind or kind:match "^(%S+)")
+      .. (optional == "?" and "|nil" or "")
   elseif alias then
     block.alias = alias
     aliases[alias] = words
@@ -193,7 +194,7 @@ describe("the words of an error", function()
     local words = {}
     local _, first = readme.text():find(from, 1, true)
     local last = readme.text():find(to, first, true)
-    for word in readme.text():sub(first + 1, last - 1):gmatch "`\"?(%w+)\"?`" do
+    for word in readme.text():sub(first + 1, last - 1):gmatch '`"?(%w+)"?`' do
       words[word] = word
     end
     return text.keys(words)

@@ -220,9 +220,11 @@ describe("qcimage.http", function()
 
   describe("an answer", function()
     it("has status, body and headers by lower-case names", function()
-      local answer = assert(outcome(
-        "HTTP/1.1 502 Bad Gateway\r\nX-One:  a b \r\nx-two: 1\r\nX-TWO:2\r\nX-None:\r\nContent-Length: 3\r\n\r\na\0b"
-      ))
+      local answer = assert(
+        outcome(
+          "HTTP/1.1 502 Bad Gateway\r\nX-One:  a b \r\nx-two: 1\r\nX-TWO:2\r\nX-None:\r\nContent-Length: 3\r\n\r\na\0b"
+        )
+      )
       assert.same({
         status = 502,
         body = "a\0b",
@@ -238,9 +240,11 @@ describe("qcimage.http", function()
     end)
 
     it("may come in chunks, with a trailer", function()
-      local answer = assert(outcome(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{\"\r\n3;x=y\r\na\":\r\n2\r\n1}\r\n0\r\nX-Late: 1\r\n\r\n"
-      ))
+      local answer = assert(
+        outcome(
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n3;x=y\r\na":\r\n2\r\n1}\r\n0\r\nX-Late: 1\r\n\r\n'
+        )
+      )
       assert.equal('{"a":1}', answer.body)
       assert.is_nil(answer.headers["x-late"])
     end)
@@ -343,7 +347,9 @@ describe("qcimage.http", function()
     end)
 
     for what, bytes in pairs {
-      ["headers that are long together"] = "HTTP/1.1 200 OK\r\n" .. ("X-A: " .. ("x"):rep(KB) .. "\r\n"):rep(64) .. "\r\n",
+      ["headers that are long together"] = "HTTP/1.1 200 OK\r\n"
+        .. ("X-A: " .. ("x"):rep(KB) .. "\r\n"):rep(64)
+        .. "\r\n",
       ["many headers"] = "HTTP/1.1 200 OK\r\n" .. ("A: b\r\n"):rep(256) .. "\r\n",
       ["one long header"] = "HTTP/1.1 200 OK\r\nX-A: " .. ("x"):rep(64 * KB) .. "\r\n\r\n",
       ["a header that does not end"] = "HTTP/1.1 200 OK\r\nX-A: " .. ("x"):rep(2 * KB * KB),
@@ -377,7 +383,7 @@ describe("qcimage.http", function()
     end
 
     it("holds for a server that is silent", function()
-      start { { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n{\"half" } } }
+      start { { { "recv" }, { "send", 'HTTP/1.1 200 OK\r\n\r\n{"half' } } }
       assertTakes(0.5, function()
         assertFails("timeout", true, send(nil, 0.5))
       end)
@@ -490,7 +496,7 @@ describe("qcimage.http", function()
     end)
 
     it("keeps to the length that is told", function()
-      local answer = outcome "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{\"a\":1}"
+      local answer = outcome 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"a":1}'
       assert.equal('{"a":', answer.body)
     end)
 
@@ -563,10 +569,12 @@ describe("qcimage.http", function()
     end)
 
     it("opens nothing when it is loaded or a connection is made", function()
-      local traced, status = process.run(("strace -f -e trace=socket,socketpair,eventfd2,clone,clone3 %s -e %s"):format(
-        process.interpreter,
-        process.quote 'require "qcimage.http".new():close()'
-      ))
+      local traced, status = process.run(
+        ("strace -f -e trace=socket,socketpair,eventfd2,clone,clone3 %s -e %s"):format(
+          process.interpreter,
+          process.quote 'require "qcimage.http".new():close()'
+        )
+      )
       assert.equal(0, status, traced)
       assert.is_nil(traced:find "[%a_%d]%(", traced)
     end)

@@ -115,7 +115,11 @@ describe("a call against", function()
     fails("response", "tooLarge", "unknown")
     server:stop()
     server = raw.start {
-      { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n" }, { "loop", { { "send", "X-A: " .. ("x"):rep(1000) .. "\r\n" } } } },
+      {
+        { "recv" },
+        { "send", "HTTP/1.1 200 OK\r\n" },
+        { "loop", { { "send", "X-A: " .. ("x"):rep(1000) .. "\r\n" } } },
+      },
     }
     fails("response", "tooLarge", "unknown")
     server:stop()

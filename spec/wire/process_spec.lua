@@ -114,9 +114,10 @@ describe("in its process", function()
   it("a client that finds no descriptor free says so, and goes on when there are some", function()
     local closing = { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" } }
     server = raw.start { closing, closing, closing }
-    local output, status = process.run(("ulimit -n 64; %s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(
-      process.interpreter,
-      ([[
+    local output, status =
+      process.run(("ulimit -n 64; %s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(
+        process.interpreter,
+        ([[
         local stub = require "spec.support.stub"
         local options = { endpoint = %q, maxAttempts = 1 }
         local used, fresh = stub.client(options), stub.client(options)
@@ -137,7 +138,7 @@ describe("in its process", function()
         try(used)
         try(fresh)
       ]]):format(server.url)
-    ))
+      ))
     local lines = {}
     for line in output:gmatch "[^\n]+" do
       lines[#lines + 1] = line
@@ -208,8 +209,7 @@ describe("on a host of its own", function()
       )
     end
     script[#script + 1] = ("%s - <<'END_OF_CODE'\n%s\nEND_OF_CODE"):format(process.interpreter, code)
-    local output, status =
-      process.run(process.isolation() .. " sh -c " .. process.quote(table.concat(script, "\n")))
+    local output, status = process.run(process.isolation() .. " sh -c " .. process.quote(table.concat(script, "\n")))
     return output, status
   end
 
@@ -257,10 +257,7 @@ describe("on a host of its own", function()
   ]]
 
   it("a hundred connections that time out leave a client as it was", function()
-    local output, status = isolated(
-      {},
-      SILENT
-        .. [[
+    local output, status = isolated({}, SILENT .. [[
           for i = 1, 100 do
             local outcome, message = get("http://10.9.8.7/", 0.02)
             if outcome ~= "timeout false" then print(i, outcome, message) end
@@ -271,17 +268,13 @@ describe("on a host of its own", function()
           end
           print(#server:requests())
           server:stop()
-        ]]
-    )
+        ]])
     assert.equal("1\n", output)
     assert.equal(0, status)
   end)
 
   it("a fork after a time-out closes no descriptor of the host's", function()
-    local output, status = isolated(
-      {},
-      SILENT
-        .. [[
+    local output, status = isolated({}, SILENT .. [[
           get("http://10.9.8.7/", 0.02)
           get(server.url .. "/")
           get("http://10.9.8.7/", 0.02)
@@ -302,8 +295,7 @@ describe("on a host of its own", function()
           end
           print(get(server.url .. "/"))
           server:stop()
-        ]]
-    )
+        ]])
     assert.equal("7\n7\n200\tnil\n", output)
     assert.equal(0, status)
   end)
@@ -315,23 +307,22 @@ describe("on a host of its own", function()
   end)
 
   it("a name whose IPv6 address leads nowhere is reached over IPv4", function()
-    local output, status = isolated(
-      { ["nsswitch.conf"] = "hosts: files", hosts = "2001:db8::1 api.test\n127.0.0.1 api.test" },
-      SEND
-        .. [[
+    local output, status =
+      isolated({ ["nsswitch.conf"] = "hosts: files", hosts = "2001:db8::1 api.test\n127.0.0.1 api.test" }, SEND .. [[
           local raw = require "spec.support.raw"
           local server = raw.start { { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" } } }
           local status, _, took = try(("http://api.test:%d/"):format(server.port), 5)
           print(status, took < 4)
           server:stop()
-        ]]
-    )
+        ]])
     assert.equal("200\ttrue\n", output)
     assert.equal(0, status)
   end)
 
   it("only the certificates of caFile are trusted, not the system's beside it", function()
-    local output, status = isolated({}, [[
+    local output, status = isolated(
+      {},
+      [[
       local certs = require "spec.support.certs"
       local raw = require "spec.support.raw"
       local server = raw.start { tls = "good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\n\r\n" }, { "close" } } }
@@ -346,7 +337,8 @@ describe("on a host of its own", function()
       end
       server:stop()
       os.execute "umount /etc/ssl/certs"
-    ]])
+    ]]
+    )
     assert.equal("tls\n200\n", output)
     assert.equal(0, status)
   end)

@@ -160,7 +160,7 @@ describe("TLS", function()
   end)
 
   it("that is cut off is no end of an answer", function()
-    start("good", { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"half" }, { "cut" } })
+    start("good", { { "recv" }, { "send", 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"half' }, { "cut" } })
     local answer, message, detail = transport()()
     assert.is_nil(answer)
     assert.equal("closed", detail.reason, message)

@@ -22,7 +22,7 @@ local turn = require "qcimage.call.turn"
 
 local M = {}
 
-local GONE = "; the public cloud closed API 2.0 in 2023: set apiVersion = \"3.0\" "
+local GONE = '; the public cloud closed API 2.0 in 2023: set apiVersion = "3.0" '
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
 local function closed(call)

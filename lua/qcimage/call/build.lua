@@ -128,14 +128,8 @@ local function build2(call, attempt, withStages)
   params.SignatureMethod = call.signatureMethod
   params.Token = attempt.credentials.token
   local endpoint, path = call.endpoint, endpoints.PATHS["2.0"]
-  local wire, stages = attempt.signer:v2(
-    DIGESTS[call.signatureMethod],
-    call.method,
-    endpoint.hostHeader,
-    path,
-    params,
-    withStages
-  )
+  local wire, stages =
+    attempt.signer:v2(DIGESTS[call.signatureMethod], call.method, endpoint.hostHeader, path, params, withStages)
   if not wire then
     return refuse(call, stages, nil, "unsupported")
   end
@@ -163,17 +157,8 @@ local function build3(call, attempt, withStages)
   local endpoint, service = call.endpoint, call.action.service
   local authorization, stages = UNSIGNED, {}
   if attempt.signer then
-    authorization, stages = attempt.signer:tc3(
-      attempt.time,
-      service or CVM,
-      "POST",
-      endpoint.hostHeader,
-      "",
-      JSON,
-      payload,
-      nil,
-      withStages
-    )
+    authorization, stages =
+      attempt.signer:tc3(attempt.time, service or CVM, "POST", endpoint.hostHeader, "", JSON, payload, nil, withStages)
   end
   if not authorization then
     return refuse(call, stages, nil, "unsupported")
@@ -218,9 +203,10 @@ end
 ---@param carrier string an Authorization header, a form or a URL
 ---@return string "" where there is none
 function M.signature(carrier)
-  return ((carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
+  local signature = (carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
-  end))
+  end)
+  return signature
 end
 
 --- Whether a name can be an action's: it becomes part of a header.

@@ -135,7 +135,10 @@ local function joined(args, known)
         words[#words + 1] = args[j]
       end
       break
-    elseif option and option.args == 1 and following
+    elseif
+      option
+      and option.args == 1
+      and following
       and (option.secret or following:find "^%-[^%-]" and not known[following])
     then
       words[#words + 1] = word .. "=" .. following

@@ -128,19 +128,20 @@ local function keysSource(login, kind, found)
     region = found.settings.region,
     endpoint = found.settings.endpoint,
   }, names, found.final)
-  return function(context)
+  local function source(context)
     if expires and expires <= context.now() then
       local message = ("expired %s login in %s, log in again (%s)"):format(kind, found.shown, KINDS[kind])
       return keys.none(message, found.final)
     end
     return credentials, err
-  end, true
+  end
+  return source, true
 end
 
 -- The instance's role, with the profile's region and endpoint.
 local function roleSource(profile, found)
   local role = cvm.new(profile.metadata)
-  return function(context)
+  local function source(context)
     local current, err = role(context)
     if not current and err.kind == "unsupported" then
       return nil, err
@@ -155,7 +156,8 @@ local function roleSource(profile, found)
       region = found.settings.region,
       endpoint = found.settings.endpoint,
     }
-  end, false
+  end
+  return source, false
 end
 
 -- What a profile's login says, as a source; and whether that holds the keys itself.

@@ -104,9 +104,11 @@ local function newSocket()
     return nil, "the sockets of this nginx have no receiveany: its Lua module must be 0.10.14 or later"
   elseif core.isyieldable() == false then
     return nil,
-      ("nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
-      .. " string.gsub it would be an attempt to yield across C-call boundary; make the call"
-      .. " outside of it, or %s"):format(phase(), IN_TIMER)
+      (
+        "nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
+        .. " string.gsub it would be an attempt to yield across C-call boundary; make the call"
+        .. " outside of it, or %s"
+      ):format(phase(), IN_TIMER)
   end
   return sock
 end
@@ -115,8 +117,7 @@ end
 -- stage), isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
 local function begin(exchange, sock, settings, session)
   local request = exchange.request
-  local ok, problem =
-    sock:connect(request.host, request.port, { pool = exchange.pool, pool_size = settings.poolSize })
+  local ok, problem = sock:connect(request.host, request.port, { pool = exchange.pool, pool_size = settings.poolSize })
   if not ok then
     return nil, problem
   end

@@ -169,7 +169,13 @@ local function freePort()
 end
 
 local function configure(dir, options, folder, modules, port)
-  local tls = options.tls
+  local tls, certificate = options.tls, ""
+  if tls then
+    certificate = ("ssl_certificate %s; ssl_certificate_key %s;"):format(
+      confWord(absolute(tls[1])),
+      confWord(absolute(tls[2]))
+    )
+  end
   local values = {
     LUAPATH = confWord(folder .. "?.lua;;"),
     LUACPATH = confWord(luaCPath()),
@@ -177,12 +183,7 @@ local function configure(dir, options, folder, modules, port)
     MODULES = modules,
     PORT = ("%d"):format(port),
     SSL = tls and " ssl" or "",
-    CERTIFICATE = tls
-        and ("ssl_certificate %s; ssl_certificate_key %s;"):format(
-          confWord(absolute(tls[1])),
-          confWord(absolute(tls[2]))
-        )
-      or "",
+    CERTIFICATE = certificate,
   }
   local conf = CONF:gsub("%$(%u+)(/?[%l.]*)", function(name, file)
     return name == "DIR" and confWord(dir .. file) or values[name] .. file
