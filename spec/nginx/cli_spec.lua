@@ -1,16 +1,10 @@
 -- The command over an emulator in nginx: what it prints where, byte for byte, and its exit codes.
 local cjson = require "cjson"
+local commands = require "spec.support.command"
 local process = require "spec.support.process"
 local support = require "spec.support.emulator"
 
-local quote, run = process.quote, process.run
-
-local KEYS = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s TENCENTCLOUD_REGION=ap-guangzhou"):format(
-  support.SECRET_ID,
-  support.SECRET_KEY
-)
-local CLEAN = "env -u NO_COLOR -u COLUMNS -u QCIMAGE_API_VERSION -u https_proxy -u http_proxy HOME=/nonexistent"
-local COMMAND = process.interpreter .. " spec/support/qcimage.lua"
+local run = process.run
 
 local IMAGES = {
   { imageId = "img-00000001", imageName = "web\27[2K\rimg-FAKE", imageDescription = "line1\nline2" },
@@ -25,40 +19,23 @@ local IMAGES = {
 }
 
 describe("The command", function()
-  local server, environment, scratch
+  local command, server, scratch
 
   setup(function()
-    scratch = run("mktemp -d"):gsub("\n", "")
-    server = support.start { env = "TMPDIR=" .. scratch, lua = process.interpreter }
-    environment = ("%s %s QCIMAGE_ENDPOINT=%s"):format(CLEAN, KEYS, server.url)
+    command = commands.start()
+    server, scratch = command.server, command.scratch
   end)
 
   teardown(function()
-    server:stop()
-    run("rm -rf " .. scratch)
+    command:stop()
   end)
 
   before_each(function()
     server:reset()
   end)
 
-  -- Runs a line of shell where qcimage is the command. Times and ids, which vary, are replaced by others as long.
   local function shell(line, more)
-    local out, err = scratch .. "/out", scratch .. "/err"
-    local script = ('qcimage() { %s %s %s "$@"; }; %s'):format(environment, more or "", COMMAND, line)
-    local _, status = run(("bash -c %s >%s 2>%s </dev/null"):format(quote(script), out, err))
-    local function content(name)
-      local file = assert(io.open(name, "rb"))
-      local text = file:read "*a"
-      file:close()
-      return (
-        text
-          :gsub("%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ", "2023-11-14T22:13:20Z")
-          :gsub("%x%x%x%x%x%x%x%x%-0000%-4000%-8000%-%d+", "REQUEST-ID")
-          :gsub("127%.0%.0%.1:%d%d%d+", "HOST")
-      )
-    end
-    return content(out), content(err), status
+    return command:shell(line, more)
   end
 
   local function gives(line, out, err, status, more)
@@ -70,21 +47,18 @@ describe("The command", function()
     gives(line, "", err, status, more)
   end
 
-  local function usage(line, problem, command)
+  local function usage(line, problem, name)
     fails(
       "qcimage " .. line,
       2,
-      ("qcimage: %s\nqcimage: see qcimage %s--help\n"):format(problem, command and command .. " " or "")
+      ("qcimage: %s\nqcimage: see qcimage %s--help\n"):format(problem, name and name .. " " or "")
     )
   end
 
   it("shows the help that stands in a file", function()
-    for _, command in ipairs { "", "modify", "describe", "call", "emulator" } do
-      local name = ("spec/fixtures/cli/help%s%s.txt"):format(command == "" and "" or "-", command)
-      local file = assert(io.open(name, "rb"))
-      local expected = file:read "*a"
-      file:close()
-      gives(("qcimage %s --help"):format(command), expected, "", 0)
+    for _, name in ipairs { "", "modify", "describe", "call", "sign", "emulator" } do
+      local expected = commands.content(("spec/fixtures/cli/help%s%s.txt"):format(name == "" and "" or "-", name))
+      gives(("qcimage %s --help"):format(name), expected, "", 0)
       for line in expected:gmatch "[^\n]*" do
         assert.is_true(#line <= 110, line)
       end
@@ -385,11 +359,7 @@ img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-
 
   describe("on a terminal", function()
     local function terminal(columns, line, more)
-      local script = ("stty cols %d -onlcr; %s"):format(columns, line)
-      -- script runs $SHELL, and another shell than bash drops bash's functions
-      local inBash = quote(("bash -c %s"):format(quote(script)))
-      local out, err = shell(("export -f qcimage; SHELL=/bin/bash script -qec %s /dev/null"):format(inBash), more)
-      return out .. err
+      return command:terminal(columns, line, more)
     end
 
     before_each(function()

@@ -13,6 +13,7 @@ M.COMMANDS = {
   { "modify", "change an image's name, description and more" },
   { "describe", "list images" },
   { "call", "any other image action, by the API's name" },
+  { "sign", "the signed request of an action, not sent" },
   { "emulator", "a strict local double of the image service" },
 }
 
@@ -68,6 +69,10 @@ M.COMMON = {
   { "--output", "FORMAT", "table, text or json [table]", choices = FORMATS },
   { "--no-color", nil, "no colours [NO_COLOR]" },
 }
+
+--- What the commands have that take an action.
+M.ACTION = { "ACTION", "the API's name of it, such as DescribeImageQuota", target = "action" }
+M.RAW = { "--raw", nil, "any action, with parameters as they travel, which are not checked" }
 
 local COMMON_TITLE = "Options of every command that calls the service:"
 

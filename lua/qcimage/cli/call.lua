@@ -1,7 +1,6 @@
 --- call.lua - qcimage call: any action of the API.
 --- Part of qcimage, see LICENSE.
 
-local action = require "qcimage.cli.action"
 local actions = require "qcimage.api.actions"
 local arguments = require "qcimage.cli.arguments"
 local connect = require "qcimage.cli.connect"
@@ -15,11 +14,9 @@ M.takesParameters = true
 
 M.USAGE = "call ACTION [--Key VALUE ...] [--raw]"
 
-M.ARGUMENTS = { { "ACTION", "the API's name of it, such as DescribeImageQuota", target = "action" } }
+M.ARGUMENTS = { arguments.ACTION }
 
-M.OPTIONS = {
-  { "--raw", nil, "any action, with parameters as they travel, which are not checked" },
-}
+M.OPTIONS = { arguments.RAW }
 
 M.EPILOG = [[
 Parameters are named as in the API: --ImageId img-12345678. A list is made by giving its parameter again;
@@ -72,15 +69,9 @@ end
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
-  local client, problem = connect.client(options)
+  local client, params = connect.action(options)
   if not client then
-    return streams.usage(problem, "call")
-  end
-  local settings = { raw = options.raw, options = arguments.COMMON }
-  local params
-  params, problem = action.params(client.version, options.action, options.parameters, settings)
-  if not params then
-    return streams.usage(problem, "call")
+    return streams.usage(params, "call")
   end
   local known = actions[client.version][options.action]
   local reads = known and known.reads

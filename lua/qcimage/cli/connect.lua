@@ -1,6 +1,7 @@
 --- connect.lua - makes the client of a command from its options.
 --- Part of qcimage, see LICENSE.
 
+local arguments = require "qcimage.cli.arguments"
 local endpoints = require "qcimage.api.endpoints"
 local image = require "qcimage"
 local result = require "qcimage.cli.result"
@@ -15,11 +16,13 @@ local SAME = {
   "caFile",
   "endpoint",
   "language",
+  "method",
   "profile",
   "proxy",
   "region",
   "secretId",
   "secretKey",
+  "signatureMethod",
   "timeout",
   "token",
 }
@@ -70,9 +73,32 @@ function M.client(options)
     return (image.new(given))
   end)
   if not ok then
-    return nil, result.reworded((tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")))
+    local problem = tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")
+    return nil, result.reworded(problem, require("qcimage.cli." .. options.command).OPTIONS)
   end
   return client
+end
+
+--- Makes a client, and reads the parameters of the action that a command is given.
+---@param options table the command's
+---@return qcimage.Client|nil
+---@return table|string params or the problem
+function M.action(options)
+  local client, problem = M.client(options)
+  if not client then
+    return nil, problem
+  end
+  local params
+  params, problem = require("qcimage.cli.action").params(
+    client.version,
+    options.action,
+    options.parameters,
+    { raw = options.raw, options = arguments.COMMON }
+  )
+  if not params then
+    return nil, problem
+  end
+  return client, params
 end
 
 return M

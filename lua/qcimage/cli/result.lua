@@ -47,29 +47,33 @@ function M.write(options, document, columns, rows, isChange)
   return streams.write(written, isChange)
 end
 
-local OPTIONS = {}
-for _, option in ipairs(arguments.COMMON) do
-  OPTIONS[option[1]] = true
-end
-
--- How the command calls an option of the library's; nil: it has none.
-local function optionOf(name)
-  local option = "--" .. name:gsub("%u", function(letter)
-    return "-" .. letter:lower()
-  end)
-  return OPTIONS[option] and option
+-- Those of the library's options that a command has, and how it calls them.
+local function optionsOf(more)
+  local names = {}
+  for _, list in ipairs { arguments.COMMON, more or {} } do
+    for _, option in ipairs(list) do
+      names[option[1]] = true
+    end
+  end
+  return function(name)
+    local option = "--" .. name:gsub("%u", function(letter)
+      return "-" .. letter:lower()
+    end)
+    return names[option] and option
+  end
 end
 
 --- A message of the library's with the options as the command has them.
 ---@param message string
+---@param more qcimage.cli.Option[]|nil beside those that all have
 ---@return string
-function M.reworded(message)
+function M.reworded(message, more)
   return (
     message
       :gsub("; a client with skipRules = true sends it all the same", "")
       :gsub("raw = true sends", "--raw sends")
       :gsub("the option (%l%a+)", "option %1")
-      :gsub("option (%l%a+)", optionOf)
+      :gsub("option (%l%a+)", optionsOf(more))
   )
 end
 
