@@ -1,32 +1,46 @@
+--- What a client takes from the environment; credentials that a function gives, and clocks. Covers environment.lua and,
+--- with it, options.lua and credentials/environment.lua.
+
 local image = require "qcimage"
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"
 
--- Runs a program with nothing in its environment but what is given.
-local function with(environment, code)
-  return process.lua(code, ("-i PATH=%q QCIMAGE_METADATA=off %s"):format(os.getenv "PATH", environment))
+-- Runs a program with nothing in its environment but a region and keys.
+local function run(code)
+  local keys = "TENCENTCLOUD_SECRET_ID=AKIDxxxxxxxx TENCENTCLOUD_SECRET_KEY=thesecretkey"
+  return process.lua(code, ("-i PATH=%q TENCENTCLOUD_REGION=gz %s"):format(os.getenv "PATH", keys))
 end
 
-local SIGN = [[
-  local image = require "qcimage"
-  local request, message, err = image.sign(os.getenv "ACTION" or "ModifyImageAttributes", { imageId = "img-1" })
-  if not request then
-    print(err.kind, err.outcome, err.field)
-    print(message)
-  else
-    print(request.url)
-    print(request.body)
-    for name, value in pairs(request.headers) do print(name .. ": " .. value) end
+-- Signs with a client that finds these variables and, without `only`, also a region and keys.
+local function sign(variables, only)
+  local environment = { QCIMAGE_METADATA = "off" }
+  if not only then
+    environment.TENCENTCLOUD_SECRET_ID = "AKIDxxxxxxxx"
+    environment.TENCENTCLOUD_SECRET_KEY = "thesecretkey"
+    environment.TENCENTCLOUD_REGION = "gz"
   end
-]]
-
-local KEYS = "TENCENTCLOUD_SECRET_ID=AKIDxxxxxxxx TENCENTCLOUD_SECRET_KEY=thesecretkey "
-local ALL = KEYS .. "TENCENTCLOUD_REGION=gz "
+  for name, value in pairs(variables) do
+    environment[name] = value
+  end
+  local getenv = os.getenv
+  rawset(os, "getenv", function(name)
+    return environment[name]
+  end)
+  local isMade, client = pcall(image.new)
+  rawset(os, "getenv", getenv)
+  assert(isMade, client)
+  local action = environment.QCIMAGE_API_VERSION == "3.0" and "ModifyImageAttribute" or "ModifyImageAttributes"
+  return client:sign(action, { imageId = "img-1" })
+end
 
 describe("the environment", function()
   it("gives the default client its credentials and region", function()
-    local output = with(ALL, SIGN)
-    assert.matches("https://image.api.qcloud.com/v2/index.php", output, 1, true)
+    local output = run [[
+      local request = assert(require("qcimage").sign("ModifyImageAttributes", { imageId = "img-1" }))
+      print(request.url)
+      print(request.body)
+    ]]
+    assert.matches("https://image.api.qcloud.com/v2/index.php\n", output, 1, true)
     assert.matches("SecretId=AKIDxxxxxxxx", output, 1, true)
     assert.matches("Region=gz", output, 1, true)
     assert.is_nil(output:find "Token")
@@ -39,72 +53,86 @@ describe("the environment", function()
       "TENCENTCLOUD_SESSION_TOKEN",
       "TENCENTCLOUD_SECURITY_TOKEN",
     } do
-      assert.matches("Token=thetoken", with(ALL .. name .. "=thetoken", SIGN), 1, true)
+      assert.matches("Token=thetoken", assert(sign { [name] = "thetoken" }).body, 1, true)
     end
-    assert.is_nil(with(ALL .. "TENCENTCLOUD_TOKEN=", SIGN):find "Token")
+    assert.is_nil(assert(sign { TENCENTCLOUD_TOKEN = "" }).body:find "Token")
   end)
 
   it("gives version and endpoint", function()
-    local output = with(ALL .. "QCIMAGE_API_VERSION=3.0 ACTION=ModifyImageAttribute", SIGN)
-    assert.matches("https://cvm.tencentcloudapi.com/\n", output, 1, true)
-    assert.matches("X%-TC%-Region: ap%-guangzhou", output)
-    output = with(ALL .. "QCIMAGE_ENDPOINT=http://127.0.0.1:8099", SIGN)
-    assert.matches("http://127.0.0.1:8099/v2/index.php", output, 1, true)
+    local request = assert(sign { QCIMAGE_API_VERSION = "3.0" })
+    assert.equal("https://cvm.tencentcloudapi.com/", request.url)
+    assert.equal("ap-guangzhou", request.headers["X-TC-Region"])
+    request = assert(sign { QCIMAGE_ENDPOINT = "http://127.0.0.1:8099" })
+    assert.equal("http://127.0.0.1:8099/v2/index.php", request.url)
     -- a path that is the old API's says which version it is
-    output = with(ALL .. "QCIMAGE_ENDPOINT=https://x.example/v2/index.php", SIGN)
-    assert.matches("https://x.example/v2/index.php", output, 1, true)
+    request = assert(sign { QCIMAGE_ENDPOINT = "https://x.example/v2/index.php" })
+    assert.equal("https://x.example/v2/index.php", request.url)
   end)
 
   it("that lacks something is told, with all that was looked at", function()
-    local output = with("TENCENTCLOUD_REGION=gz", SIGN)
-    assert.matches("^credentials\tnotSent", output)
-    assert.matches("TENCENTCLOUD_SECRET_ID is not set, TENCENTCLOUD_SECRET_KEY is not set", output, 1, true)
-    output = with("TENCENTCLOUD_REGION=gz TENCENTCLOUD_SECRET_ID=AKIDxxxxxxxx TENCENTCLOUD_SECRET_KEY=", SIGN)
-    assert.matches("TENCENTCLOUD_SECRET_KEY is empty, though TENCENTCLOUD_SECRET_ID is set", output, 1, true)
-    assert.is_nil(output:find "SECRET_ID is not")
-    output = with("TENCENTCLOUD_REGION=gz TENCENTCLOUD_API_SECRET_ID=x TENCENTCLOUD_API_SECRET_KEY=y", SIGN)
-    assert.matches("no credentials", output, 1, true)
-    output = with(KEYS, SIGN)
-    assert.matches("^parameter\tnotSent\tregion", output)
-    assert.matches("TENCENTCLOUD_REGION is not set", output, 1, true)
+    local function missing(variables)
+      local _, message, err = sign(variables, true)
+      assert.equal("notSent", err.outcome)
+      return message, err
+    end
+    local message, err = missing { TENCENTCLOUD_REGION = "gz" }
+    assert.equal("credentials", err.kind)
+    assert.matches("TENCENTCLOUD_SECRET_ID is not set, TENCENTCLOUD_SECRET_KEY is not set", message, 1, true)
+    message = missing {
+      TENCENTCLOUD_REGION = "gz",
+      TENCENTCLOUD_SECRET_ID = "AKIDxxxxxxxx",
+      TENCENTCLOUD_SECRET_KEY = "",
+    }
+    assert.matches("TENCENTCLOUD_SECRET_KEY is empty, though TENCENTCLOUD_SECRET_ID is set", message, 1, true)
+    assert.is_nil(message:find "SECRET_ID is not")
+    message = missing {
+      TENCENTCLOUD_REGION = "gz",
+      TENCENTCLOUD_API_SECRET_ID = "x",
+      TENCENTCLOUD_API_SECRET_KEY = "y",
+    }
+    assert.matches("no credentials", message, 1, true)
+    message, err = missing { TENCENTCLOUD_SECRET_ID = "AKIDxxxxxxxx", TENCENTCLOUD_SECRET_KEY = "thesecretkey" }
+    assert.equal("parameter", err.kind)
+    assert.equal("region", err.field)
+    assert.matches("TENCENTCLOUD_REGION is not set", message, 1, true)
   end)
 
   it("with a fault is told by the variable's name, and never by its value", function()
-    local cases = {
-      { "TENCENTCLOUD_SECRET_KEY='thesecretkey\n'", "TENCENTCLOUD_SECRET_KEY has white space at an end" },
-      { "TENCENTCLOUD_SECRET_KEY='thesecret key'", "TENCENTCLOUD_SECRET_KEY has white space in it" },
-      { "TENCENTCLOUD_SECRET_ID='  AKIDxxxxxxxx'", "TENCENTCLOUD_SECRET_ID has white space at an end" },
-      { "TENCENTCLOUD_SECRET_ID='AKIDxxxxxxxx\r\nX-Evil: 1'", "TENCENTCLOUD_SECRET_ID has white space in it" },
-      { "TENCENTCLOUD_SECRET_KEY='thesecretkéy'", "TENCENTCLOUD_SECRET_KEY has a character that no key has" },
-      { "TENCENTCLOUD_TOKEN='thesecret\ttoken'", "TENCENTCLOUD_TOKEN has white space in it" },
-    }
-    for _, case in ipairs(cases) do
-      local output = with(ALL .. case[1], SIGN)
-      assert.matches("^credentials\tnotSent\tTENCENTCLOUD_", output)
-      assert.matches(case[2], output, 1, true)
-      assert.is_nil(output:find "thesecret")
-      assert.is_nil(output:find "Evil")
+    local function faulty(kind, variables, expected)
+      local request, message, err = sign(variables)
+      assert.is_nil(request)
+      assert.equal(kind, err.kind)
+      assert.equal("notSent", err.outcome)
+      assert.is_truthy(variables[err.field], err.field)
+      assert.matches(expected, message, 1, true)
+      assert.is_nil(message:find "thesecret")
+      assert.is_nil(message:find "Evil")
     end
-    cases = {
-      { "QCIMAGE_API_VERSION=3", 'QCIMAGE_API_VERSION must be "2.0" or "3.0", not "3"' },
-      { "QCIMAGE_ENDPOINT=127.0.0.1", "QCIMAGE_ENDPOINT must be a URL" },
-      { "QCIMAGE_ENDPOINT=http://10.1.2.3", "QCIMAGE_ENDPOINT is plain http to another machine" },
-      {
-        "QCIMAGE_API_VERSION=3.0 QCIMAGE_ENDPOINT=https://x/v2/index.php",
-        "QCIMAGE_ENDPOINT has the path of API 2.0, but QCIMAGE_API_VERSION is 3.0",
+    for _, case in ipairs {
+      { "TENCENTCLOUD_SECRET_KEY", "thesecretkey\n", "has white space at an end" },
+      { "TENCENTCLOUD_SECRET_KEY", "thesecret key", "has white space in it" },
+      { "TENCENTCLOUD_SECRET_ID", "  AKIDxxxxxxxx", "has white space at an end" },
+      { "TENCENTCLOUD_SECRET_ID", "AKIDxxxxxxxx\r\nX-Evil: 1", "has white space in it" },
+      { "TENCENTCLOUD_SECRET_KEY", "thesecretkéy", "has a character that no key has" },
+      { "TENCENTCLOUD_TOKEN", "thesecret\ttoken", "has white space in it" },
+    } do
+      faulty("credentials", { [case[1]] = case[2] }, case[1] .. " " .. case[3])
+    end
+    for expected, variables in pairs {
+      ['QCIMAGE_API_VERSION must be "2.0" or "3.0", not "3"'] = { QCIMAGE_API_VERSION = "3" },
+      ["QCIMAGE_ENDPOINT must be a URL"] = { QCIMAGE_ENDPOINT = "127.0.0.1" },
+      ["QCIMAGE_ENDPOINT is plain http to another machine"] = { QCIMAGE_ENDPOINT = "http://10.1.2.3" },
+      ["QCIMAGE_ENDPOINT has the path of API 2.0, but QCIMAGE_API_VERSION is 3.0"] = {
+        QCIMAGE_API_VERSION = "3.0",
+        QCIMAGE_ENDPOINT = "https://x/v2/index.php",
       },
-    }
-    for _, case in ipairs(cases) do
-      local output = with(ALL .. case[1], SIGN)
-      assert.matches("^parameter\tnotSent\tQCIMAGE_", output)
-      assert.matches(case[2], output, 1, true)
+    } do
+      faulty("parameter", variables, expected)
     end
   end)
 
   it("is read when a client is made, and options come before it", function()
-    local output = with(
-      ALL,
-      [[
+    local output = run [[
       local image = require "qcimage"
       local getenv = os.getenv
       os.getenv = function() error "not again" end
@@ -115,7 +143,6 @@ describe("the environment", function()
       os.getenv = function() error "not again" end
       print(client:sign("ModifyImageAttributes", { imageId = "img-1" }).body)
     ]]
-    )
     assert.matches("Region=bj&SecretId=AKIDyyyyyyyy", output, 1, true)
   end)
 end)

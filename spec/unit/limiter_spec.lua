@@ -102,7 +102,7 @@ describe("places in memory", function()
       local places, now = new(options)
       local others, later = newShared(options)
       local random = 1
-      for i = 1, 3000 do
+      for i = 1, 600 do
         random = random * 16807 % 2147483647
         now.seconds = now.seconds + math.floor(random / 2147483647 * 1.9e6 / case[1]) / 1e6
         later.seconds = now.seconds
@@ -211,7 +211,7 @@ describe("places in memory", function()
     collectgarbage()
     collectgarbage()
     local before = collectgarbage "count"
-    for i = 1, 100000 do
+    for i = 1, 20000 do
       places:acquire("A", "region-" .. i, 60)
       now.seconds = now.seconds + 0.1
     end

@@ -41,13 +41,13 @@ describe("the changes of a source", function()
     assert.same({}, changed "-- 1 < 2\n--[[ and or ]] x = \"3 > 4\" .. [==[ 5 == 6 ]==] .. '\\' not'")
   end)
 
-  it("of all our files can be loaded, and tell where they are", function()
-    for name in process.run("find lua -name '*.lua'"):gmatch "[^\n]+" do
+  it("of our files can be loaded, and tell where they are", function()
+    for name in process.run("find lua/qcimage/call lua/qcimage/api -name '*.lua'"):gmatch "[^\n]+" do
       local file = assert(io.open(name, "rb"))
       local source = file:read "*a"
       file:close()
       for i, mutant in ipairs(mutants.of(source)) do
-        if i % 100 == 1 then
+        if i % 50 == 1 then
           assert(load(mutants.apply(source, mutant)))
           local old, new, line = mutants.lines(source, mutant)
           assert.not_equal(old, new)

@@ -159,7 +159,7 @@ describe("a request too large for the signer", function()
     end
     local client, requests = quick({}, OK)
     for _, call in ipairs {
-      { "ModifyImageAttributes", { imageId = ("x"):rep(11e6) } },
+      { "ModifyImageAttributes", { imageId = ("x"):rep(5e6) } },
       { "ModifyImageAttributes", { imageId = ("x"):rep(2e6) } },
       { "DescribeInstanceImageInfo", { uInstanceIds = many } },
     } do

@@ -6,7 +6,7 @@ local emulator = require "qcimage.emulator"
 local stub = require "spec.support.stub"
 
 local seed = tonumber(os.getenv "QCIMAGE_SEED") or math.floor(core.time()) % 100000
-local CALLS = os.getenv "QCIMAGE_FULL" and 20000 or 1500
+local CALLS = os.getenv "QCIMAGE_FULL" and 20000 or 500
 
 local serve, service
 local trouble = 0 -- percent of the exchanges that go wrong
