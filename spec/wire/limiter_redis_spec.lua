@@ -52,9 +52,9 @@ local function place(places, longest, action)
   return assert(places:acquire(action or "A", "gz", longest or 60)) + socket.gettime()
 end
 
--- The machine may be busy: within half a second, half the interval between two places.
+-- The machine may be busy: within less than the second between two places.
 local function near(expected, actual)
-  assert.is_true(math.abs(actual - expected) < 0.5, ("%.6f, not %.6f"):format(actual, expected))
+  assert.is_true(math.abs(actual - expected) < 0.9, ("%.6f, not %.6f"):format(actual, expected))
 end
 
 local function serverTime()
@@ -91,11 +91,13 @@ describe("places of a Redis", function()
     assert.is_true(wait > 0 and wait < 0.9 and wait * 1e6 % 1 < 1e-4)
     places, key = new { rate = 0.1, burst = 1e6 }
     set(key, "0 0")
+    local before = serverTime()
     for _ = 1, 10 do
       assert.equal(0, places:acquire("A", "gz", 10))
     end
     local free = server:cli("get " .. key):match "^%d+ (%d+)$"
-    near(serverTime() / 1e6 - 999989 * 10, tonumber(free) / 1e6)
+    local since = tonumber(free) - before + 999989 * 10 * 1e6 -- at the first of the ten
+    assert.is_true(since >= 0 and since <= serverTime() - before, ("%.0f"):format(since))
   end)
 
   it("are not taken by those who cannot wait for them", function()
@@ -276,17 +278,26 @@ describe("when Redis", function()
       other:signal "CONT"
       other:stop()
     end)
-    local places = new { port = other.port, rate = 1000 }
+    local eval, asked = evaluator(other.port), 0
+    local places = new {
+      rate = 1000,
+      eval = function(...)
+        asked = asked + 1
+        return eval(...)
+      end,
+    }
     assert.equal(0, places:acquire("A", "gz", 10))
     other:signal "STOP"
     for _ = 1, 2 do
       nextPeriod()
+      asked = 0
       local began = socket.gettime()
       for _ = 1, 100 do
         assert(places:acquire("A", "gz", 10))
       end
+      assert.equal(1, asked)
       local took = socket.gettime() - began
-      assert.is_true(took >= 0.19 and took < 0.39, tostring(took))
+      assert.is_true(took >= 0.19 and took < 4, tostring(took))
     end
     other:signal "CONT"
     nextPeriod()
