@@ -18,6 +18,14 @@
  * so their descriptors are closed, and it is let go of with its memory and the
  * one or two descriptors that libcurl wakes itself by: each generation of
  * forks that has sent requests leaves those behind.
+ *
+ * The system's certificates. libcurl would parse the whole bundle, over a
+ * hundred, for each new connection, which takes longer than all else that a
+ * first request does. OpenSSL looks a single one up in a folder. So a handle
+ * begins with the folder alone, which is among what libcurl trusts by itself:
+ * never more. Where that does not vouch for a server (the hashes are stale, or
+ * a certificate is in the bundle only), the request, of which nothing has
+ * left, begins again with a handle that has both, as have all after it.
  */
 #include "http.h"
 #include "http_failure.h"
@@ -48,6 +56,8 @@ struct qc_http {
   unsigned long birth;                    /* forks when it was made */
   int is_guarded;                         /* 1: on_prerequest is called */
   int is_spoiled;                         /* 1: the last transfer failed */
+  int by_folder;                          /* 1: made without the bundle */
+  int needs_bundle;                       /* 1: the folder did not do */
   curl_socket_t sockets[QC_HTTP_SOCKETS]; /* of kept connections, or BAD */
   char error[CURL_ERROR_SIZE];
 
@@ -193,6 +203,19 @@ static CURLcode set_newer(qc_http *http)
   return code;
 }
 
+/* Whether this libcurl has a folder beside its bundle, and looks there. */
+static int has_folder(void)
+{
+#if LIBCURL_VERSION_NUM >= 0x074600
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  return info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
+         info->capath != NULL && info->ssl_version != NULL &&
+         strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
+#else
+  return 0;
+#endif
+}
+
 /* Sets what all requests share. */
 static CURLcode set_up(qc_http *http)
 {
@@ -222,6 +245,10 @@ static CURLcode set_up(qc_http *http)
     SET(CURLOPT_PROXY_CAINFO, http->ca_file); /* of an https:// proxy */
     SET(CURLOPT_PROXY_CAPATH, NULL);
   }
+  http->by_folder = http->verify && http->ca_file == NULL &&
+                    !http->needs_bundle && has_folder();
+  if (http->by_folder)
+    SET(CURLOPT_CAINFO, NULL);
 
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none to a proxy */
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -461,18 +488,14 @@ static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
   }
 }
 
-int qc_http_send(qc_http *http, const qc_http_request *request,
-                 qc_http_result *result)
+static CURLcode transfer(qc_http *http, const qc_http_request *request,
+                         qc_http_result *result)
 {
-  qc_reply *reply = &http->reply;
-  qc_host_guard guard;
   CURLcode code;
-  memset(result, 0, sizeof(*result));
   http->error[0] = http->peer[0] = '\0';
   http->sockets_asked = http->sockets_made = http->socket_error = 0;
   http->requests_begun = http->was_reused = 0;
-  qc_reply_start(reply);
-  qc_guard_host(&guard);
+  qc_reply_start(&http->reply);
   code = make_ready(http);
   if (code == CURLE_OK)
     code = set_request(http, request);
@@ -480,6 +503,39 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     code = curl_easy_perform(http->easy);
     result->sent = may_have_left(http, code);
   }
+  return code;
+}
+
+/* Begins a request again, with the bundle, in the time that is left. Gives
+   the first failure when none is. */
+static CURLcode with_bundle(qc_http *http, const qc_http_request *request,
+                            qc_http_result *result)
+{
+  qc_http_request rest = *request;
+  double seconds = 0;
+  if (curl_easy_getinfo(http->easy, CURLINFO_TOTAL_TIME, &seconds) != CURLE_OK)
+    return CURLE_PEER_FAILED_VERIFICATION;
+  rest.seconds -= seconds;
+  rest.connect_seconds -= seconds;
+  if (rest.seconds <= 0 || rest.connect_seconds <= 0)
+    return CURLE_PEER_FAILED_VERIFICATION;
+  http->needs_bundle = 1;
+  http->is_spoiled = 1;
+  return transfer(http, &rest, result);
+}
+
+int qc_http_send(qc_http *http, const qc_http_request *request,
+                 qc_http_result *result)
+{
+  qc_reply *reply = &http->reply;
+  qc_host_guard guard;
+  CURLcode code;
+  memset(result, 0, sizeof(*result));
+  qc_guard_host(&guard);
+  code = transfer(http, request, result);
+  if (code == CURLE_PEER_FAILED_VERIFICATION && http->by_folder &&
+      !result->sent)
+    code = with_bundle(http, request, result);
   qc_unguard_host(&guard);
   /* libcurl (before 8.6) says so of a line without end, too */
   if (code == CURLE_OUT_OF_MEMORY && result->sent)

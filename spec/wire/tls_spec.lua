@@ -103,6 +103,61 @@ describe("TLS", function()
     assert.truthy(message:find(http.caFile() or "libcurl's own place", 1, true), message)
   end)
 
+  -- The system's folder of certificates is covered, in a mount namespace, by one of the spec's.
+  describe("with the system's certificates", function()
+    local FOLDER, BUNDLE = "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt"
+
+    -- Two requests of a program with these authorities in the folder and in the bundle: status or reason, and
+    -- whether something was sent, of each. Then the handshakes that the server saw.
+    local function ask(inFolder, inBundle, kind)
+      start(kind or "good", ANSWERING)
+      local code = ([[
+        local send = require("spec.support.transports").curl { connectTimeout = 5 }
+        for _ = 1, 2 do
+          local answer, _, detail = send({ method = "GET", url = %q, headers = {} }, 5)
+          print(answer and answer.status or detail.reason, detail and detail.sent)
+        end
+      ]]):format(server.url)
+      local commands = { "mount -t tmpfs tmpfs " .. FOLDER, ("trap 'umount %s' EXIT"):format(FOLDER), ": >" .. BUNDLE }
+      if inFolder then
+        local hash = ("$(openssl x509 -hash -noout -in %s)"):format(certs.path "ca.pem")
+        commands[#commands + 1] = ("cp %s %s/%s.0"):format(certs.path "ca.pem", FOLDER, hash)
+      end
+      if inBundle then
+        commands[#commands + 1] = ("cat %s %s >%s"):format(certs.path "other.pem", certs.path "ca.pem", BUNDLE)
+      end
+      commands[#commands + 1] = ("env %s %s -e %s"):format(process.paths, process.interpreter, process.quote(code))
+      local isolated = process.isolation():gsub("%-%-net ", "")
+      local output = process.run(("%s sh -ec %s"):format(isolated, process.quote(table.concat(commands, "\n"))))
+      return output, #server:requests()
+    end
+
+    if http.caFile() ~= BUNDLE then
+      pending "looks into the folder first: this libcurl has another place"
+      return
+    end
+
+    it("takes what the folder has, without the bundle", function()
+      local output, connections = ask(true, false)
+      assert.equal("200\tnil\n200\tnil\n", output)
+      assert.equal(1, connections)
+    end)
+
+    it("takes what only the bundle has, with one more handshake in all", function()
+      local output, connections = ask(false, true)
+      assert.equal("200\tnil\n200\tnil\n", output)
+      assert.equal(2, connections)
+    end)
+
+    it("takes nothing else, and has sent nothing", function()
+      local output, connections = ask(false, false)
+      assert.equal("tls\tfalse\ntls\tfalse\n", output)
+      assert.equal(3, connections)
+      assert.equal("tls\tfalse\ntls\tfalse\n", (ask(true, true, "wrongHost")))
+      assert.equal("tls\tfalse\ntls\tfalse\n", (ask(true, true, "expired")))
+    end)
+  end)
+
   it("names a file that is missing", function()
     start("good", ANSWERING)
     local answer, message, detail = transport { caFile = "/nonexistent/ca.pem" }()

@@ -45,6 +45,9 @@ function M.new(settings)
   local caFile = settings.caFile
     or environments.value(environment, "CURL_CA_BUNDLE")
     or environments.value(environment, "SSL_CERT_FILE")
+  if caFile == http.caFile() then
+    caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
+  end
   local logins = redact.logins(settings.proxy, environment)
   local faulty = not settings.proxy and faultyVariable(environment)
   local connection = http.new {
