@@ -237,7 +237,9 @@ static char said[256];
 static long failures;
 
 /* An error of the host's own in libcrypto's queue: it has to be left there,
-   alone. libcurl may clear the queue, but nothing of its own may stay. */
+   alone. libcurl may clear the queue; and it holds 16, which OpenSSL 3.5 needs
+   for its own when memory is out at the first use of random numbers, so that
+   the host's is overwritten. But nothing of theirs may stay. */
 static void queue_error(void)
 {
   ERR_clear_error();
@@ -247,9 +249,11 @@ static void queue_error(void)
 static void check_queue(lua_State *L)
 {
   unsigned long first = ERR_get_error(), second = ERR_get_error();
+  int may_go;
   lua_getfield(L, 2, "sends");
-  CHECK(second == 0 && (ERR_GET_LIB(first) == ERR_LIB_USER ||
-                        (first == 0 && lua_toboolean(L, -1))));
+  may_go = lua_toboolean(L, -1) || (fault.whose == CORE && fault.goes_on);
+  CHECK(second == 0 &&
+        (ERR_GET_LIB(first) == ERR_LIB_USER || (first == 0 && may_go)));
   lua_pop(L, 1);
 }
 
