@@ -71,7 +71,7 @@ function M.start()
   -- the shell ends it when its standard input does
   self.pipe = assert(
     io.popen(
-      ("nginx -p %s/ -e %s/error.log -c %s/nginx.conf & cat >/dev/null; kill $!; wait; rm -rf %s"):gsub("%%s", folder),
+      ("nginx -p %s/ -c %s/nginx.conf 2>>%s/error.log & cat >/dev/null; kill $!; wait; rm -rf %s"):gsub("%%s", folder),
       "w"
     )
   )

@@ -11,4 +11,23 @@ M.keeps = number >= 7080
 --- Whether it keeps the certificates of a file that it has read.
 M.keepsCertificates = number >= 7087
 
+--- How it names a host that was given as 0x7f000001, to no_proxy and to certificates: 7.77 makes it an address.
+M.hexHost = number >= 7077 and "127.0.0.1" or "0x7f000001"
+
+local function itSince(version, reason)
+  return function(it, pending)
+    return function(name, test)
+      it(name, number >= version and test or function()
+        pending(reason)
+      end)
+    end
+  end
+end
+
+--- Gives, for the `it` and `pending` of a spec, an `it` of what needs kept connections.
+M.itKept = itSince(7080, "libcurl before 7.80: no connection is kept")
+
+--- The same, of what needs CURLOPT_QUICK_EXIT.
+M.itQuick = itSince(7087, "libcurl before 7.87 waits for its resolver's thread, as long as a name server lets it")
+
 return M

@@ -27,7 +27,7 @@ local function count(text, part)
 end
 
 -- of what can only happen to a connection that was kept
-local itKept = libcurl.keeps and it or pending
+local itKept = libcurl.itKept(it, pending)
 
 describe("qcimage.http", function()
   local server, connection

@@ -13,7 +13,7 @@ local function answer(body, more)
 end
 
 -- of what can only happen to a connection that was kept
-local itKept = libcurl.keeps and it or pending
+local itKept = libcurl.itKept(it, pending)
 
 describe("a call against", function()
   local server
