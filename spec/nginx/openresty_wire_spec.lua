@@ -301,7 +301,7 @@ describe("a time limit in nginx", function()
       end, function()
         return "the slow reader"
       end)
-      assertTimeout(true, 0.5, "http://127.0.0.1:" .. port, { seconds = 0.5, size = 40 * 1024 * 1024 })
+      assertTimeout(true, 0.5, "http://127.0.0.1:" .. port, { seconds = 0.5, size = 16 * 1024 * 1024 })
     end
   end)
 
