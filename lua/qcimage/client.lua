@@ -68,6 +68,7 @@ local function addWorld(client, metadata)
     metadata = transport,
     canWait = environments.isNginx or client.options.sleep ~= nil,
     run = calls.run,
+    tokens = retry.CAPACITY,
   })
   if not client.region then
     client.metadataRegion = require("qcimage.credentials.cvm").region(metadata)

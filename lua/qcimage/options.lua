@@ -1,11 +1,10 @@
---- options.lua - the options of a client and of a call: known names, types, values. What is wrong
---- with them is a mistake of the program and is raised.
+--- options.lua - the options of a client and of a call: known names, types, values. What is wrong with them is a mistake
+--- of the program and is raised. With them, where a client's calls go: what the environment says of it is told, not raised.
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
-local files = require "qcimage.credentials.textfile"
 local limits = require "qcimage.limits"
 local text = require "qcimage.text"
 
@@ -91,7 +90,7 @@ local function profileName(value)
   if type(value) ~= "string" then
     return false, "must be text"
   end
-  return files.isName(value), "must be a name: not empty, no path, no control characters"
+  return text.isFileName(value), "must be a name: not empty, no path, no control characters"
 end
 
 local function isUrl(value)

@@ -121,6 +121,13 @@ function M.decapitalise(name)
   return result
 end
 
+--- Whether a text can be a part of a file's name, and nothing else.
+---@param name string
+---@return boolean
+function M.isFileName(name)
+  return #name > 0 and #name <= 200 and not name:find "[/\\%z\1-\31\127]" and name ~= "." and name ~= ".."
+end
+
 --- Keys of a table, sorted, as text.
 ---@param map table<string, any>
 ---@return string[]
@@ -157,8 +164,9 @@ end
 --- Name among the keys of known that a misspelt name most likely means.
 ---@param name any
 ---@param known table<string, any>
+---@param allowed integer|nil letters that may differ in a name however short, 1 by default
 ---@return string|nil
-function M.nearest(name, known)
+function M.nearest(name, known, allowed)
   if type(name) ~= "string" or #name > 64 then
     return nil
   end
@@ -170,10 +178,19 @@ function M.nearest(name, known)
       best, least = candidate, d
     end
   end
-  if least and least <= math.max(1, math.floor(#folded / 3)) then
+  if least and least <= math.max(allowed or 1, math.floor(#folded / 3)) then
     return best
   end
   return nil
+end
+
+--- What follows an unknown name in a sentence: ", did you mean NEAREST?", or the list of known names.
+---@param name any
+---@param known table<string, any>
+---@return string
+function M.suggestion(name, known)
+  local near = M.nearest(name, known, 2)
+  return near and (", did you mean %s?"):format(near) or ": there are " .. table.concat(M.keys(known), ", ")
 end
 
 --- "unknown KIND NAME (NEAREST?)", or with the list of known names.

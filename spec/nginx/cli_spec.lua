@@ -254,7 +254,6 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     usage("call DescribeImages --Limit 1 --Limit 2", "--Limit is given twice", "call")
     usage("call DescribeImages --Limit", "--Limit needs a value", "call")
     usage("emulator --porty 1", "unknown option --porty, did you mean --port?", "emulator")
-    usage("emulator --region x", "unknown option --region, did you mean --version?", "emulator")
   end)
 
   it("tells failures apart by its exit code", function()

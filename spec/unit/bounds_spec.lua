@@ -2,7 +2,7 @@
 
 local emulators = require "spec.support.emulator"
 local errors = require "qcimage.errors"
-local httpdate = require "qcimage.call.httpdate"
+local httpdate = require "qcimage.httpdate"
 local image = require "qcimage"
 local json = require "qcimage.json"
 local limits = require "qcimage.limits"
@@ -404,5 +404,7 @@ describe("what a message shows", function()
     for _, name in ipairs { "", "xyz", "regxxx", ("region"):rep(11), 5 } do
       assert.is_nil(text.nearest(name, known))
     end
+    assert.equal(", did you mean region?", text.suggestion("regi", known))
+    assert.equal(": there are imageName, imageState, region", text.suggestion("reg", known))
   end)
 end)

@@ -4,7 +4,7 @@
 
 local codes = require "qcimage.api.codes"
 local errors = require "qcimage.errors"
-local httpdate = require "qcimage.call.httpdate"
+local httpdate = require "qcimage.httpdate"
 local limits = require "qcimage.limits"
 local redact = require "qcimage.redact"
 local text = require "qcimage.text"

@@ -4,7 +4,6 @@
 
 local actions = require "qcimage.api.actions"
 local cjson = require "cjson"
-local suggestion = require("qcimage.emulator.text").suggestion
 local text = require "qcimage.text"
 
 local M = {}
@@ -120,7 +119,7 @@ local function misspelt(action, name, options)
   for _, option in ipairs(options) do
     known[option[1]] = true
   end
-  return ("%s has no parameter --%s%s"):format(action.name, name, suggestion("--" .. name, known))
+  return ("%s has no parameter --%s%s"):format(action.name, name, text.suggestion("--" .. name, known))
 end
 
 --- Reads the parameters of an action.

@@ -4,7 +4,6 @@
 
 local argparse = require "argparse"
 local exits = require "qcimage.cli.exits"
-local suggestion = require("qcimage.emulator.text").suggestion
 
 local M = {}
 
@@ -181,6 +180,10 @@ local function parameters(args, known)
     i = i + 1
   end
   return rest, found
+end
+
+local function suggestion(name, known)
+  return require("qcimage.text").suggestion(name, known) -- it loads the C core, which help does without
 end
 
 -- argparse's messages as ours.

@@ -5,7 +5,6 @@
 
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
-local retry = require "qcimage.call.retry"
 
 local M = {}
 
@@ -16,7 +15,7 @@ local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt" }
 local SHORTEST = 0.001
 
 -- The `call` of a context.
-local function caller(client, run)
+local function caller(client, run, tokens)
   local options = {}
   for _, name in ipairs(SHARED) do
     options[name] = client.options[name]
@@ -29,7 +28,7 @@ local function caller(client, run)
       region = how.region,
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
       options = options,
-      tokens = retry.CAPACITY, -- what the service lacks, STS may have
+      tokens = tokens, -- what the service lacks, STS may have
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
@@ -39,7 +38,8 @@ end
 
 --- Makes what the contexts of a client's calls have in common, as their metatable; see qcimage.CredentialsContext.
 ---@param client table
----@param parts {metadata: function, canWait: boolean, run: function} run: that of attempts.lua
+---@param parts {metadata: function, canWait: boolean, run: function, tokens: number} run: that of attempts.lua;
+--- tokens: the store of retries of a call of STS
 ---@return table
 function M.new(client, parts)
   local world = {
@@ -48,7 +48,7 @@ function M.new(client, parts)
     random = client.random,
     canWait = parts.canWait,
     metadata = parts.metadata,
-    call = caller(client, parts.run),
+    call = caller(client, parts.run, parts.tokens),
   }
   function world.now()
     local now = client.clock()

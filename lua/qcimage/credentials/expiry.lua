@@ -1,7 +1,7 @@
 --- expiry.lua - when temporary keys end, from the two fields that answers have for it.
 --- Pure. Part of qcimage, see LICENSE.
 
-local httpdate = require "qcimage.call.httpdate"
+local httpdate = require "qcimage.httpdate"
 
 local M = {}
 

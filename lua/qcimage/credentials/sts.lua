@@ -1,5 +1,5 @@
 --- sts.lua - what the two sources share that ask the Security Token Service: its rules, its answer.
---- Sends nothing itself: the context's `call` does, see caller.lua.
+--- Sends nothing itself: the context's `call` does, see context.lua.
 --- Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"

@@ -211,7 +211,7 @@ end
 ---@return qcimage.CredentialsSource
 function M.new(profile)
   local name = profile.profile or "default"
-  if not textfile.isName(name) then
+  if not text.isFileName(name) then
     local what = ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.show(name))
     return (failing(what, true))
   elseif not profile.home then

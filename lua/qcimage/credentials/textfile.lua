@@ -60,13 +60,6 @@ function M.read(path)
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents
 end
 
---- Whether a text can be a part of a file's name, and nothing else.
----@param name string
----@return boolean
-function M.isName(name)
-  return #name > 0 and #name <= 200 and not name:find "[/\\%z\1-\31\127]" and name ~= "." and name ~= ".."
-end
-
 --- A path as messages show it: the home folder as ~.
 ---@param path string
 ---@param home string|nil

@@ -1,4 +1,4 @@
---- httpdate.lua - the Date and Retry-After headers.
+--- httpdate.lua - times as the headers Date and Retry-After have them.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}

@@ -1,0 +1,223 @@
+--- rooms.lua - the rooms that the Lua files lie in, which of the others each may require, and which it does. Run by
+--- itself, from the root of the sources, it prints that as text, and fails where a room reaches into one that it may not:
+---
+---     lua5.4 spec/support/rooms.lua
+
+local M = {}
+
+-- Each room: what it is, the modules that begin it (a module belongs to the longest beginning that fits, and a file
+-- to the room of its folder), and the rooms that it may reach beside itself.
+M.ROOMS = {
+  door = {
+    "the public functions",
+    modules = { "qcimage" },
+    reaches = { "client", "shared" },
+  },
+  client = {
+    "puts a client together, of all that a call needs",
+    modules = { "qcimage.client", "qcimage.signers" },
+    reaches = { "options", "call", "credentials", "transport", "api", "shared", "version", "core" },
+  },
+  options = {
+    "options and where they lead; credentials and limiters take options of their own",
+    modules = { "qcimage.options" },
+    reaches = { "api", "shared" },
+  },
+  call = {
+    "the path of one call; reaches the outside only by what the client holds, so neither transports nor credentials",
+    modules = { "qcimage.call" },
+    reaches = { "api", "shared", "core" },
+  },
+  credentials = {
+    "where keys come from; asks others by the context that the client gives, so neither calls nor transports",
+    modules = { "qcimage.credentials" },
+    reaches = { "options", "api", "shared", "core" },
+  },
+  limiter = {
+    "gives out places; knows no call, only what it is asked",
+    modules = { "qcimage.limiter" },
+    reaches = { "options", "shared", "core" },
+  },
+  transport = {
+    "carries requests; of the service it knows only which hosts are this one",
+    modules = { "qcimage.transport" },
+    reaches = { "api", "shared", "version", "core", "http" },
+  },
+  api = {
+    "facts of the service, as data",
+    modules = { "qcimage.api" },
+    reaches = { "shared" },
+  },
+  shared = {
+    "what any room of the client may use, and knows none of them",
+    modules = {
+      "qcimage.environment",
+      "qcimage.errors",
+      "qcimage.httpdate",
+      "qcimage.json",
+      "qcimage.limits",
+      "qcimage.protect",
+      "qcimage.redact",
+      "qcimage.text",
+      "qcimage.warning",
+    },
+    reaches = { "core" },
+  },
+  version = {
+    "loads the C module that it is asked for, if that is of the version of the Lua files",
+    modules = { "qcimage.version" },
+    reaches = {},
+  },
+  cli = {
+    "the command: a program over the public functions, which reads the service's facts for its options, and "
+      .. "tells the version of each C module",
+    modules = { "qcimage.cli" },
+    reaches = { "door", "credentials", "api", "shared", "version", "core", "http" },
+  },
+  ["cli.emulator"] = {
+    "the command that runs the emulator, and alone of the commands knows it",
+    modules = { "qcimage.cli.emulator" },
+    reaches = { "cli", "emulator" },
+  },
+  emulator = {
+    "the service's double: shares no rule with the client that it checks, but its digests; stands in for its door",
+    modules = { "qcimage.emulator" },
+    reaches = { "door", "version", "core" },
+  },
+  core = { "signing, in C", modules = { "qcimage.core" }, reaches = {} },
+  http = {
+    "libcurl, in C: never in nginx, so called by the transport alone",
+    modules = { "qcimage.http" },
+    reaches = {},
+  },
+}
+
+--- The room of a module, nil where it has none.
+---@param module string as require takes it
+---@return string|nil
+function M.of(module)
+  local best, longest = nil, 0
+  for name, room in pairs(M.ROOMS) do
+    for _, beginning in ipairs(room.modules) do
+      local fits = module == beginning or beginning ~= "qcimage" and module:sub(1, #beginning + 1) == beginning .. "."
+      if fits and #beginning > longest then
+        best, longest = name, #beginning
+      end
+    end
+  end
+  return best
+end
+
+--- The modules of ours that a source requires, itself or through version.native.
+---@param source string Lua
+---@return table<string, boolean>
+function M.required(source)
+  local modules = {}
+  for line in source:gmatch "[^\n]+" do
+    local code = line:gsub("%-%-.*", "")
+    if code:find "%f[%w]require%f[%W]" or code:find "%f[%w]native%f[%W]" then
+      for module in code:gmatch '"(qcimage[%w.]*)"' do
+        modules[module:gsub("%.$", "")] = true -- "qcimage.cli." .. name: the whole room
+      end
+    end
+  end
+  return modules
+end
+
+---@class spec.Require
+---@field file string as require takes it
+---@field module string that it requires
+---@field from string|nil rooms
+---@field to string|nil
+
+--- What the Lua files require of each other, across rooms, sorted; and what has no room.
+---@return spec.Require[]
+function M.requires()
+  local list = {}
+  local pipe = assert(io.popen "find lua -name '*.lua' | LC_ALL=C sort")
+  for path in pipe:lines() do
+    local file = io.open(path, "rb")
+    local name = path:match("^lua/(.*)%.lua$"):gsub("/", ".")
+    local from, modules = M.of(name), {}
+    for module in pairs(M.required(file:read "*a")) do
+      modules[#modules + 1] = module
+    end
+    file:close()
+    table.sort(modules)
+    for _, module in ipairs(modules) do
+      local to = M.of(module)
+      if not from or from ~= to then
+        list[#list + 1] = { file = name, module = module, from = from, to = to }
+      end
+    end
+  end
+  pipe:close()
+  return list
+end
+
+--- What is wrong with a require across rooms, or nil.
+---@param one spec.Require
+---@return string|nil
+function M.problem(one)
+  if not one.from or not one.to then
+    return ("%s belongs to no room of spec/support/rooms.lua"):format(one.from and one.module or one.file)
+  end
+  for _, room in ipairs(M.ROOMS[one.from].reaches) do
+    if room == one.to then
+      return nil
+    end
+  end
+  return ("%s requires %s, but %s may not reach %s: %s"):format(
+    one.file,
+    one.module,
+    one.from,
+    one.to,
+    M.ROOMS[one.from][1]
+  )
+end
+
+--- The graph as text: each room, what it is, and the rooms that it reaches, each with the files there. All files must
+--- have a room.
+---@return string
+function M.graph()
+  local reached, names, lines = {}, {}, {}
+  for name in pairs(M.ROOMS) do
+    names[#names + 1], reached[name] = name, {}
+  end
+  table.sort(names)
+  for _, one in ipairs(M.requires()) do
+    local files = reached[one.from][one.to] or {}
+    reached[one.from][one.to] = files
+    local short = one.module:match "[^.]+$"
+    if not files[short] then
+      files[short], files[#files + 1] = true, short
+    end
+  end
+  for _, name in ipairs(names) do
+    lines[#lines + 1] = ("%s - %s"):format(name, M.ROOMS[name][1])
+    for _, room in ipairs(names) do
+      local files = reached[name][room]
+      if files then
+        lines[#lines + 1] = ("    %-12s %s"):format(room, table.concat(files, " "))
+      end
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- What is wrong with the requires of all files, sentence by sentence.
+---@return string[]
+function M.problems()
+  local problems = {}
+  for _, one in ipairs(M.requires()) do
+    problems[#problems + 1] = M.problem(one)
+  end
+  return problems
+end
+
+if not ... then
+  local problems = table.concat(M.problems(), "\n")
+  print(problems == "" and M.graph() or problems)
+  os.exit(problems == "" and 0 or 1)
+end
+return M

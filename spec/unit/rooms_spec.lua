@@ -1,0 +1,60 @@
+--- The rooms of lua/: covers which file requires which, by the table in spec/support/rooms.lua.
+
+local rooms = require "spec.support.rooms"
+
+describe("the rooms", function()
+  it("reach only those that they may", function()
+    assert.same({}, rooms.problems())
+  end)
+
+  it("are named for nothing: each that one may reach, it does", function()
+    local reached = {}
+    for _, one in ipairs(rooms.requires()) do
+      reached[one.from .. " " .. one.to] = true
+    end
+    for name, room in pairs(rooms.ROOMS) do
+      for _, other in ipairs(room.reaches) do
+        assert.is_true(reached[name .. " " .. other], name .. " does not reach " .. other)
+      end
+    end
+  end)
+
+  it("are told from every form of require", function()
+    local source = [[
+      local a = require "qcimage.api.codes" -- not require "qcimage.a"
+      local b = require("qcimage.client").new
+      local ok = pcall(require, "qcimage.transport.curl")
+      local http = version.native "qcimage.http"
+      local text, image = "qcimage.text", require "qcimage"
+      require("qcimage.cli." .. name).run()
+    ]]
+    local found = {}
+    for module in pairs(rooms.required(source)) do
+      found[#found + 1] = module
+    end
+    table.sort(found)
+    assert.same({
+      "qcimage",
+      "qcimage.api.codes",
+      "qcimage.cli",
+      "qcimage.client",
+      "qcimage.http",
+      "qcimage.text", -- rather one too many than one too few
+      "qcimage.transport.curl",
+    }, found)
+  end)
+
+  it("refuse what may not be", function()
+    local function problem(file, module)
+      return rooms.problem { file = file, module = module, from = rooms.of(file), to = rooms.of(module) }
+    end
+    assert.is_nil(problem("qcimage.call.read", "qcimage.api.codes"))
+    assert.matches("call may not reach transport", problem("qcimage.call.read", "qcimage.transport.curl"))
+    assert.matches("call may not reach door", problem("qcimage.call.read", "qcimage"))
+    assert.matches("shared may not reach api", problem("qcimage.text", "qcimage.api.codes"))
+    assert.matches("emulator may not reach shared", problem("qcimage.emulator.api3.api", "qcimage.text"))
+    assert.matches("cli may not reach emulator", problem("qcimage.cli.call", "qcimage.emulator.text"))
+    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.helpers", "qcimage.text"))
+    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.text", "qcimage.helpers"))
+  end)
+end)
