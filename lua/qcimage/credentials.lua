@@ -97,7 +97,7 @@ function M.cvm(options)
   options = check(options, { roleName = TEXT, address = TEXT }, 2)
   local services, err = settings.services({ metadata = options.address }, environments.snapshot())
   if not services then
-    error(err.message, 2)
+    error((err.message:gsub("^option metadata", "option address")), 2) -- as it is called here
   end
   return keys.own(require("qcimage.credentials.cvm").new { roleName = options.roleName, address = services.metadata })
 end

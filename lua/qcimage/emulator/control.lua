@@ -34,13 +34,15 @@ local function imageList(images)
   return json.list(images)
 end
 
+-- What the prefix itself answers.
+local ROOT = {
+  GET = function()
+    return 200, { emulator = "qcimage", apiVersions = { "2.0", "3.0" } }
+  end,
+}
+
 -- Paths, by method. A handler gets the emulator and the decoded body, and answers status and value.
 local PATHS = {
-  [""] = {
-    GET = function()
-      return 200, { emulator = "qcimage", apiVersions = { "2.0", "3.0" } }
-    end,
-  },
   journal = {
     GET = function(emulator)
       local entries, forgotten = emulator:journal()
@@ -107,7 +109,8 @@ local PATHS = {
 ---@return integer status
 ---@return string body JSON
 function M.handle(emulator, request)
-  local methods = PATHS[request.path:sub(#M.PREFIX + 1)]
+  local name = request.path:sub(#M.PREFIX + 1)
+  local methods = name == "" and ROOT or PATHS[name]
   local handler = methods and methods[request.method]
   local body, message
   if handler and request.method == "POST" and request.body and request.body ~= "" then
@@ -122,7 +125,6 @@ function M.handle(emulator, request)
   elseif methods then
     status, answer = problem(405, "no such method here: " .. text.show(request.method))
   else
-    local name = request.path:sub(#M.PREFIX + 1)
     status, answer = problem(404, ("no path %s here%s"):format(text.show(request.path), text.suggestion(name, PATHS)))
   end
   return status, json.encode(answer)

@@ -35,7 +35,7 @@ end
 
 local typed
 
--- A list from a node with the names 0, 1, …
+-- A list from a node with the names 0, 1, …; its own name is a path with a dot at its end.
 local function listOf(node, name, itemRule)
   local list, count = {}, 0
   for _ in pairs(node) do
@@ -44,9 +44,9 @@ local function listOf(node, name, itemRule)
   for i = 0, count - 1 do
     local item = node[("%d"):format(i)]
     if item == nil then
-      refusal.raise("InvalidParameter", "the items of %s are not numbered from 0 on without gaps", name)
+      refusal.raise("InvalidParameter", "the items of %s are not numbered from 0 on without gaps", name:sub(1, -2))
     end
-    list[i + 1] = typed(itemRule, item, ("%s.%d"):format(name, i))
+    list[i + 1] = typed(itemRule, item, ("%s%d."):format(name, i))
   end
   return list
 end
@@ -54,7 +54,7 @@ end
 -- The page shows none; Tencent's clients write true (Go, Java, Node, Ruby), True (Python) and 1 (PHP).
 local BOOLEANS = { ["true"] = true, ["false"] = false, ["1"] = true, ["0"] = false }
 
--- A node as the type of its rule has it.
+-- A node as the type of its rule has it; its name is a path with a dot at its end, or empty.
 function typed(rule, node, name)
   local kind = rule and rule.type
   if type(node) == "table" then
@@ -65,7 +65,7 @@ function typed(rule, node, name)
     end
     local object = {}
     for key, value in pairs(node) do
-      object[key] = typed(rule and rule.fields and rule.fields[key], value, name .. "." .. key)
+      object[key] = typed(rule and rule.fields and rule.fields[key], value, name .. key .. ".")
     end
     return object
   elseif kind == "integer" and node:find "^%-?%d+$" and #node < 16 then
