@@ -41,6 +41,8 @@ local errors = require "qcimage.errors"
 ---@field call fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- The signed request of a call, not sent.
 ---@field sign fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
+--- Many modifications, planned and made one by one; without changes where an option names a journal.
+---@field apply fun(changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
 --- Closes the default client that was made at first use; may be called again.
 ---@field close fun()
 local image = { _VERSION = client.VERSION }

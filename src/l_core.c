@@ -1,7 +1,7 @@
 /*
  * l_core.c - the Lua module qcimage.core: signing, digests, nonces, clocks.
- * Binds sign.c and encode.c, which open no file or socket, and for the command
- * process.c. Part of qcimage, see LICENSE.
+ * Binds sign.c and encode.c, which open no file or socket, for the command
+ * process.c, and with l_journal.c journals. Part of qcimage, see LICENSE.
  *
  * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
  * message, as is the use of a closed signer; libcrypto's error queue is left
@@ -9,6 +9,7 @@
  */
 #include "compat.h"
 #include "encode.h"
+#include "l_journal.h"
 #include "limits.h"
 #include "process.h"
 #include "sign.h"
@@ -515,6 +516,7 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"command", core_command},
                                      {"outlivePipes", core_outlive_pipes},
                                      {"columns", core_columns},
+                                     {"journal", qc_core_journal},
                                      {NULL, NULL}};
 
 QC_EXPORT int luaopen_qcimage_core(lua_State *L);
@@ -523,6 +525,7 @@ QC_EXPORT int luaopen_qcimage_core(lua_State *L)
 {
   qc_checkversion(L);
   qc_newtype(L, SIGNER, signer_methods, signer_meta);
+  qc_journal_type(L);
   lua_newtable(L);
   qc_setfuncs(L, functions);
   lua_pushliteral(L, QC_VERSION);

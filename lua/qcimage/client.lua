@@ -9,6 +9,7 @@ local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
 local contexts = require "qcimage.credentials.context"
 local credentials = require "qcimage.credentials"
+local doors = require "qcimage.call.door"
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
@@ -30,6 +31,8 @@ M.VERSION = version.NUMBER
 ---@field each fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
 ---@field call fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field sign fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
+--- Many modifications, planned and made one by one; without changes where an option names a journal.
+---@field apply fun(self, changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
 ---@field close fun(self) may be called again
 local Client = {}
 Client.__index = Client
@@ -184,6 +187,17 @@ end
 function functions.each(client, level, params, options)
   options, params = arguments(client, "each", params, options, level + 1, true)
   return pages.each(client, params, options, calls.run)
+end
+
+function functions.apply(client, level, changes, options)
+  options = optionsOf.check(optionsOf.apply, options, level + 1)
+  local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
+  if problem then
+    error(problem, level + 1)
+  elseif client.fault then
+    return nil, errors.notSent("parameter", client.fault.message, client.fault.field)
+  end
+  return require("qcimage.apply").run(changes, options, doors.new(client))
 end
 
 function functions.close(client)

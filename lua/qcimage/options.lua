@@ -51,6 +51,24 @@ local text = require "qcimage.text"
 ---@field waitForState number|nil seconds to wait for an image that is still being made
 ---@field raw boolean|nil parameters are named as they travel, and not checked
 
+--- What `apply` changes: a list of tables, or a text of one in CSV, JSON or JSON Lines; or a plan, as a dry run's report
+--- has it or as text.
+---@alias qcimage.Changes table|string
+
+--- Options of `apply`.
+---@class qcimage.ApplyOptions
+---@field dryRun boolean|nil plans, and changes nothing: the report has `plan`
+---@field journal string|nil file that is made, and tells what was intended and done
+---@field resume string|nil a journal: goes on with its run
+---@field undo string|nil a journal: takes back what its run did
+---@field continue boolean|nil changes at fault fail by themselves; without it one of them keeps all from being sent
+---@field temporaryNames boolean|nil names that images swap go by a third one
+---@field format "csv"|"json"|"jsonl"|nil of a text; by default what it holds
+---@field empty "keep"|"clear"|nil what an empty cell of CSV means for a description
+---@field region string|nil of changes that name none
+---@field onProgress function|nil fun(progress), told after each image: total, done, failed, sent
+---@field stop function|nil fun(): boolean; true: nothing more is sent
+
 local M = {}
 
 local function oneOf(...)
@@ -194,6 +212,20 @@ M.call = {
   raw = boolean,
 }
 
+M.apply = {
+  dryRun = boolean,
+  journal = plainText,
+  resume = plainText,
+  undo = plainText,
+  continue = boolean,
+  temporaryNames = boolean,
+  format = oneOf("csv", "json", "jsonl"),
+  empty = oneOf("keep", "clear"),
+  region = plainText,
+  onProgress = func,
+  stop = func,
+}
+
 -- Options of a client that another one leaves without effect.
 local BESIDE = {
   credentials = { "secretId", "secretKey", "token", "profile" },
@@ -234,6 +266,32 @@ function M.misplaced(name, options)
   for option, why in pairs(WITHOUT_EFFECT[name] or {}) do
     if options[option] then
       return ("option %s does not go with %s: %s"):format(option, name, why)
+    end
+  end
+end
+
+-- Options of `apply` that have no effect beside a journal that is there.
+local OF_LISTS = { "journal", "continue", "temporaryNames", "format", "empty", "region" }
+
+--- What is wrong with the changes of `apply` beside its options, or nil.
+---@param changes any
+---@param options table checked
+---@return string|nil problem
+function M.misapplied(changes, options)
+  local old = options.resume and "resume" or options.undo and "undo"
+  if not old then
+    return type(changes) ~= "table"
+        and type(changes) ~= "string"
+        and ("changes must be a list or a text, not a %s"):format(type(changes))
+      or nil
+  elseif options.resume and options.undo then
+    return "option resume has no effect beside the option undo"
+  elseif changes ~= nil then
+    return ("the option %s takes no changes: they stand in the journal"):format(old)
+  end
+  for _, name in ipairs(OF_LISTS) do
+    if options[name] ~= nil then
+      return ("option %s has no effect beside the option %s"):format(name, old)
     end
   end
 end

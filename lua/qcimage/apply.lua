@@ -1,0 +1,348 @@
+--- apply.lua - many modifications as one: read, checked, planned against the images as they are, made one by one with a
+--- journal, taken up again, taken back.
+--- Loaded when it is first called. Part of qcimage, see LICENSE.
+
+local errors = require "qcimage.errors"
+local journals = require "qcimage.apply.journal"
+local lists = require "qcimage.apply.list"
+local planfile = require "qcimage.apply.planfile"
+local plans = require "qcimage.apply.plan"
+local present = require "qcimage.apply.present"
+local runs = require "qcimage.apply.run"
+local source = require "qcimage.apply.source"
+local text = require "qcimage.text"
+
+local M = {}
+
+--- What the service is reached by; client.lua makes it.
+---@class qcimage.ApplyDoor
+---@field apiVersion "2.0"|"3.0"
+---@field region string|nil the client's
+---@field endpoint string|nil HOST:PORT, where it is not the public cloud
+---@field lookedAt integer images that are looked at together
+---@field place fun(region: string|nil): string a region as one spelling
+---@field keeps fun(name: string): boolean whether an empty text leaves a field as it is
+---@field check fun(params: table): qcimage.Error|nil what is wrong with the parameters of a modification
+---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil
+---@field describe fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil
+---@field each fun(params: table, region: string|nil): fun(): table|nil
+---@field sleep fun(seconds: number): boolean|nil, string|nil
+---@field random fun(): number
+---@field clock fun(): number|nil
+
+---@class qcimage.ApplyReport
+---@field total integer changes, each of which has one of these:
+---@field ok integer made, and known to be
+---@field unchanged integer the image was so already
+---@field failed integer refused, or not possible
+---@field unknown integer the change may have been made
+---@field conflict integer somebody else has changed the image meanwhile: left alone
+---@field skipped integer not sent
+---@field results qcimage.ApplyResult[]
+---@field plan qcimage.ApplyPlan|nil of a dry run
+---@field changes integer|nil of a dry run: how many modifications it would make
+---@field journal string|nil its path
+---@field stopped string|nil why not all was tried
+---@field stoppedBy qcimage.Error|nil the error that ended it
+---@field hookError string|nil what onProgress threw first
+
+local STATUSES = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
+
+local function report(results)
+  local made = { results = results, total = #results }
+  for _, status in ipairs(STATUSES) do
+    made[status] = 0
+  end
+  for _, result in ipairs(results) do
+    made[result.status] = made[result.status] + 1
+  end
+  return made
+end
+
+-- The faults of a list, in its order, as one error whose message names each.
+local function refuse(faults, isLocal, word)
+  table.sort(faults, function(a, b)
+    if (a.line or 0) ~= (b.line or 0) then
+      return (a.line or 0) < (b.line or 0)
+    end
+    return a.message < b.message
+  end)
+  local lines = {}
+  for i, fault in ipairs(faults) do
+    local where = fault.line and ("%s %d: "):format(word, fault.line) or ""
+    fault.message = text.clean(fault.message, 500)
+    lines[i] = where .. (fault.imageId and text.clean(fault.imageId, 40) .. ": " or "") .. fault.message
+  end
+  local message = #lines == 1 and lines[1]
+    or ("%d changes cannot be made: %s"):format(#lines, table.concat(lines, "; "))
+  local err = errors.notSent(isLocal and "parameter" or "service", message .. "; nothing was sent")
+  err.reason = not isLocal and faults[1].reason or nil
+  err.faults, err.lines = faults, lines
+  return nil, err
+end
+
+-- Entries of a table or a text; or a plan.
+local function read(changes, options, faults)
+  if type(changes) == "string" then
+    local entries, found, plan = source.read(changes, options.format)
+    for _, fault in ipairs(found) do
+      faults[#faults + 1] = fault
+    end
+    return entries, plan, "line"
+  elseif changes.steps then
+    return {}, changes, "step"
+  end
+  local entries = {}
+  for i, values in ipairs(changes) do
+    if type(values) == "table" then
+      entries[#entries + 1] = { line = i, values = values }
+    else
+      faults[#faults + 1] = { line = i, message = ("must be a table, not %s"):format(text.show(values)) }
+    end
+  end
+  return entries, nil, "change"
+end
+
+-- The changes that a saved plan makes, with what each image may be like for it to hold.
+local function fromPlan(plan, door)
+  local byImage, changes = {}, {}
+  for _, step in ipairs(plan.steps) do
+    local key = door.place(step.region) .. "\0" .. step.imageId
+    local change = byImage[key]
+    if not change then
+      change = { line = step.line, imageId = step.imageId, region = step.region, states = {} }
+      change.place = door.place(step.region)
+      byImage[key], changes[#changes + 1] = change, change
+    end
+    change.states[#change.states + 1], change.to = step.from, step.to
+  end
+  return changes
+end
+
+-- The images of all regions that changes and selections name.
+local function readPresent(changes, selections, door)
+  local images = {}
+  for _, list in ipairs { changes, selections } do
+    for _, one in ipairs(list) do
+      local place = door.place(one.region)
+      if not images[place] then
+        local err
+        images[place], err = present.all(door, one.region)
+        if not images[place] then
+          return nil, err
+        end
+      end
+    end
+  end
+  return images
+end
+
+-- Adds what the changes name and the account has not, so that the plan can say why.
+local function addOthers(images, changes, door)
+  local missing, regions = {}, {}
+  for _, change in ipairs(changes) do
+    if not images[change.place][change.imageId] then
+      missing[change.place] = missing[change.place] or {}
+      table.insert(missing[change.place], change.imageId)
+      regions[change.place] = change
+    end
+  end
+  for place, ids in pairs(missing) do
+    local found, err = present.others(door, regions[place].region, ids)
+    if not found then
+      return nil, err
+    end
+    for id, image in pairs(found) do
+      images[place][id] = image
+    end
+  end
+  return true
+end
+
+local function expandAll(selections, door, changes, faults)
+  local date = os.date("!%Y%m%d", math.floor(door.clock() or os.time()))
+  for _, selection in ipairs(selections) do
+    local images, err = present.selected(door, selection.select, selection.region)
+    if not images then
+      return nil, err
+    end
+    for _, change in ipairs(lists.expand(selection, images, door, date, faults)) do
+      changes[#changes + 1] = change
+    end
+  end
+  return true
+end
+
+---@class qcimage.ApplyPlanned
+---@field plan qcimage.ApplyPlan
+---@field unchanged qcimage.ApplyChange[]
+---@field faults qcimage.ApplyFault[]
+
+-- What a list wants, as far as that needs no service. Returns nil and an error where it cannot go on.
+local function readList(changes, options, door, faults)
+  local entries, saved, word = read(changes, options, faults)
+  local list = { wanted = {}, selections = {}, word = word, temporaryNames = options.temporaryNames }
+  if not saved then
+    list.wanted, list.selections = lists.check(entries, door, options, faults)
+    list.wanted = lists.distinct(list.wanted, faults)
+    return list
+  end
+  local problem = planfile.misfit(saved, door)
+  if problem then
+    return nil, errors.notSent("parameter", "the plan " .. problem)
+  end
+  list.wanted = fromPlan(saved, door)
+  for _, step in ipairs(saved.steps) do
+    list.temporaryNames = list.temporaryNames or step.isTemporary
+  end
+  return list
+end
+
+-- Reads, checks and plans. Returns nil and an error where nothing can go on.
+local function plan(changes, options, door)
+  local faults = {}
+  local list, err = readList(changes, options, door, faults)
+  if not list then
+    return nil, err
+  end
+  local function isRefused()
+    return #faults > 0 and not options.continue
+  end
+  if isRefused() then
+    return refuse(faults, true, list.word)
+  end
+  local images, ok
+  images, err = readPresent(list.wanted, list.selections, door)
+  ok = images
+  if ok and list.selections[1] then
+    ok, err = expandAll(list.selections, door, list.wanted, faults)
+    list.wanted = lists.distinct(list.wanted, faults)
+  end
+  if ok and isRefused() then
+    return refuse(faults, true, list.word)
+  end
+  if ok then
+    ok, err = addOthers(images, list.wanted, door)
+  end
+  if not ok then
+    return nil, err
+  end
+  local made, unchanged = plans.make(list.wanted, images, door, list, faults)
+  if isRefused() then
+    return refuse(faults, false, list.word)
+  end
+  return { plan = made, unchanged = unchanged, faults = faults }
+end
+
+local function byLine(results)
+  for i, result in ipairs(results) do
+    result.place = i
+  end
+  table.sort(results, function(a, b)
+    if (a.line or 0) ~= (b.line or 0) then
+      return (a.line or 0) < (b.line or 0)
+    end
+    return a.place < b.place
+  end)
+  for _, result in ipairs(results) do
+    result.place = nil
+  end
+  return results
+end
+
+-- Results of a plan's changes that make no step.
+local function addRest(results, planned)
+  for _, change in ipairs(planned.unchanged) do
+    results[#results + 1] =
+      { line = change.line, imageId = change.imageId, region = change.region, to = change.to, status = "unchanged" }
+  end
+  for _, fault in ipairs(planned.faults) do
+    results[#results + 1] = {
+      line = fault.line,
+      imageId = fault.imageId,
+      status = fault.reason == "conflict" and "conflict" or "failed",
+      message = fault.message,
+      reason = fault.reason,
+    }
+  end
+  return byLine(results)
+end
+
+local function finish(results, stopped, hookError, journal)
+  local made = report(results)
+  made.hookError = hookError
+  if stopped then
+    made.stopped, made.stoppedBy = stopped.message, stopped.err
+  end
+  if journal then
+    made.journal = journal.path
+    journal:close()
+  end
+  return made
+end
+
+-- Goes on with a journal, or takes back what it tells of.
+local function continue(door, options)
+  local isUndo = options.undo ~= nil
+  local journal, message = journals.open(options.undo or options.resume)
+  local problem
+  if journal then
+    problem = planfile.misfit(journal.plan, door)
+    if journal.isUndone and not isUndo then
+      problem = "was undone: there is nothing to go on with"
+    end
+    message = problem and ("journal %s: %s"):format(journal.path, problem)
+  end
+  if not message and not options.dryRun then
+    message = select(2, journal:continue(isUndo))
+  end
+  if message then
+    if journal then
+      journal:close()
+    end
+    return nil, errors.notSent("parameter", message, "journal")
+  end
+  local steps = isUndo and runs.inverse(journal.plan, journal.begun) or journal.plan.steps
+  if options.dryRun then
+    journal:close()
+    local made = report {}
+    made.plan = { apiVersion = door.apiVersion, region = door.region, endpoint = door.endpoint, steps = steps }
+    made.changes = #steps
+    return made
+  end
+  local results, stopped, hookError = runs.run(door, steps, options, journal)
+  return finish(byLine(results), stopped, hookError, journal)
+end
+
+--- Plans changes and makes them.
+---@param changes table|string|nil a list, a text of one, or a plan; nil with resume and undo
+---@param options table checked
+---@param door qcimage.ApplyDoor
+---@return qcimage.ApplyReport|nil
+---@return qcimage.Error|nil err nothing was sent; it has `faults` where they are the list's
+function M.run(changes, options, door)
+  if options.resume or options.undo then
+    return continue(door, options)
+  end
+  local planned, err = plan(changes, options, door)
+  if not planned then
+    return nil, err
+  end
+  if options.dryRun then
+    local made = report(addRest({}, planned))
+    made.plan, made.changes = planned.plan, #planned.plan.steps
+    return made
+  end
+  local journal
+  if options.journal and #planned.plan.steps > 0 then
+    local message
+    journal, message = journals.create(options.journal, planned.plan)
+    if not journal then
+      return nil, errors.notSent("parameter", message, "journal")
+    end
+  end
+  local results, stopped, hookError = runs.run(door, planned.plan.steps, options, journal)
+  return finish(addRest(results, planned), stopped, hookError, journal)
+end
+
+return M

@@ -1,0 +1,190 @@
+--- journal.lua - what a run intends and what came of it, on disk before each step leaves. A plan, and behind it records:
+---     {"begin":3}                     step 3 leaves now
+---     {"end":3,"status":"ok"}         what came of it
+---     {"undo":true}                   the steps behind are undone, from the last to the first
+---     {"torn":12}                     line 12 was cut when a run was killed
+--- Only ever appended to. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local json = require "qcimage.json"
+local planfile = require "qcimage.apply.planfile"
+
+local M = {}
+
+---@class qcimage.ApplyJournal
+---@field path string
+---@field plan qcimage.ApplyPlan|nil of one that was opened
+---@field begun table<integer, boolean> numbers of steps that may have been made, and were not taken back
+---@field isUndone boolean|nil its run was taken back, or that was begun
+local Journal = {}
+Journal.__index = Journal
+
+local function cannot(path, problem)
+  return nil, ("journal %s: %s"):format(path, problem)
+end
+
+--- Makes the journal of a plan.
+---@param path string nothing may be there
+---@param plan qcimage.ApplyPlan
+---@return qcimage.ApplyJournal|nil
+---@return string|nil message
+function M.create(path, plan)
+  local file, problem, reason = core.journal(path, true)
+  if not file then
+    return cannot(path, reason == "exists" and "is there already; --resume or --undo takes it" or problem)
+  end
+  local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
+  local ok, message = self:append(planfile.write(plan, "journal"))
+  if ok then
+    ok, message = self:sync()
+  end
+  if not ok then
+    self:close()
+    return nil, message
+  end
+  return self
+end
+
+-- A record, or nil.
+local function recordOf(line)
+  local record = json.decode(line)
+  if type(record) ~= "table" then
+    return nil
+  end
+  local number = record.begin or record["end"] or record.torn
+  return (type(number) == "number" or record.undo == true) and record or nil
+end
+
+-- Reads the records behind a plan. Returns nil and what is wrong.
+local function readRecords(self, text, at, line)
+  local previous
+  while at <= #text do
+    local last = text:find("\n", at, true)
+    local record = recordOf(text:sub(at, (last or #text + 1) - 1))
+    if previous and not (record and record.torn == previous) then
+      return nil, ("line %d is no record, and not the last"):format(previous)
+    elseif not record then
+      previous = line
+    else
+      previous = nil
+      if record.begin and not self.isUndone then
+        self.begun[record.begin] = true
+      elseif record.undo then
+        self.isUndone = true
+      elseif self.isUndone and record.status == "ok" then
+        self.begun[record["end"]] = nil
+      end
+    end
+    self.endsWithin = not last
+    at, line = (last or #text) + 1, line + 1
+  end
+  self.torn = previous
+  return true
+end
+
+local function contentOf(path)
+  local file, problem = io.open(path, "rb")
+  if not file then
+    return nil, problem
+  end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+--- Opens a journal to go on with it. It is locked first: another run that has it keeps it.
+---@param path string
+---@return qcimage.ApplyJournal|nil
+---@return string|nil message
+function M.open(path)
+  local file, problem, reason = core.journal(path, false)
+  if not file then
+    return cannot(path, reason == "locked" and "another run is using it" or problem)
+  end
+  local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
+  local text, behind
+  text, problem = contentOf(path)
+  if text == "" then
+    problem = "is empty: nothing was sent"
+  elseif text and planfile.kindOf(text) ~= "journal" then
+    problem = planfile.kindOf(text) and "is a plan, and no journal" or "is no journal"
+  elseif text then
+    self.plan, problem, behind = planfile.read(text)
+    if self.plan then
+      local _, lines = text:sub(1, behind - 1):gsub("\n", "")
+      local ok, what = readRecords(self, text, behind, lines + 1)
+      problem = not ok and what or nil
+    end
+  end
+  if problem then
+    self:close()
+    return cannot(path, problem)
+  end
+  return self
+end
+
+--- Goes on behind what is there: on a line of its own, and tells of a line that was cut.
+---@param isUndo boolean
+---@return boolean|nil ok
+---@return string|nil message
+function Journal:continue(isUndo)
+  local lines = (self.endsWithin and "\n" or "") .. (self.torn and ('{"torn":%d}\n'):format(self.torn) or "")
+  if isUndo and not self.isUndone then
+    lines = lines .. '{"undo":true}\n'
+  end
+  if lines == "" then
+    return true
+  end
+  return self:append(lines)
+end
+
+--- Adds whole lines.
+---@param text string
+---@return boolean|nil ok
+---@return string|nil message
+function Journal:append(text)
+  local ok, problem = self.file:append(text)
+  if not ok then
+    return cannot(self.path, problem)
+  end
+  return true
+end
+
+--- Waits until all is on disk.
+---@return boolean|nil ok
+---@return string|nil message
+function Journal:sync()
+  local ok, problem = self.file:sync()
+  if not ok then
+    return cannot(self.path, problem)
+  end
+  return true
+end
+
+--- Tells that a step leaves now; afterwards it may.
+---@param number integer
+---@return boolean|nil ok
+---@return string|nil message
+function Journal:begin(number)
+  local ok, message = self:append(('{"begin":%d}\n'):format(number))
+  if not ok then
+    return nil, message
+  end
+  return self:sync()
+end
+
+--- Tells what came of a step.
+---@param number integer
+---@param result {status: string, requestId: string|nil}
+---@return boolean|nil ok
+---@return string|nil message
+function Journal:finish(number, result)
+  local id = result.requestId and (',"requestId":%s'):format(json.encode(result.requestId)) or ""
+  return self:append(('{"end":%d,"status":"%s"%s}\n'):format(number, result.status, id))
+end
+
+function Journal:close()
+  self.file:close()
+end
+
+return M

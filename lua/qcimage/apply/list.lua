@@ -1,0 +1,220 @@
+--- list.lua - checks a list of changes as far as that needs no service: fields, rules, ids that occur twice, names that
+--- two images want. Finds all faults, not the first.
+--- Pure. Part of qcimage, see LICENSE.
+
+local planfile = require "qcimage.apply.planfile"
+local template = require "qcimage.apply.template"
+local text = require "qcimage.text"
+
+local M = {}
+
+---@class qcimage.ApplyChange
+---@field line integer|nil
+---@field imageId string
+---@field region string|nil as it was given
+---@field place string the region as one spelling
+---@field to table<string, any> what is to be set
+---@field states table[]|nil of a saved plan: what the image may be like for it to hold
+
+---@class qcimage.ApplySelection
+---@field line integer|nil
+---@field select table
+---@field region string|nil
+---@field templates table<string, any>
+
+local KNOWN = { imageId = true, region = true, select = true }
+for _, name in ipairs(planfile.FIELDS) do
+  KNOWN[name] = true
+end
+
+local BOOLEANS = { ["true"] = true, ["false"] = false, TRUE = true, FALSE = false }
+
+-- A cell of CSV as the value that it stands for; nil: it says nothing.
+local function ofCell(name, value, settings)
+  if value == "" and (settings.empty ~= "clear" or name ~= "imageDescription") then
+    return nil
+  elseif name == "imageDeprecated" and BOOLEANS[value] ~= nil then
+    return BOOLEANS[value]
+  end
+  return value
+end
+
+-- The message of a check without the action, which is the same for all.
+local function problemOf(err)
+  return (err.message:gsub("^%u%a+: ", ""))
+end
+
+local function reporter(faults, entry)
+  return function(message, reason)
+    local id = entry.values.imageId
+    faults[#faults + 1] = {
+      line = entry.line,
+      imageId = type(id) == "string" and id or nil,
+      message = message,
+      reason = reason,
+    }
+  end
+end
+
+-- Values as they are to be set; those that say nothing are left out.
+local function valuesOf(entry, settings, tell)
+  local values = {}
+  for name, value in pairs(entry.values) do
+    if not KNOWN[name] then
+      tell(text.unknown("field", name, KNOWN))
+    elseif entry.isCsv then
+      values[name] = ofCell(name, value, settings)
+    else
+      values[name] = value
+    end
+  end
+  return values
+end
+
+-- Checks the fields that are set against the rules, each by itself, so that all faults are told.
+local function checkFields(id, values, door, tell)
+  local to = {}
+  for _, name in ipairs(planfile.FIELDS) do
+    local value = values[name]
+    if value ~= nil and not (value == "" and door.keeps(name)) then
+      local err = door.check { imageId = id, [name] = value }
+      if err then
+        tell(problemOf(err))
+      else
+        to[name] = value
+      end
+    end
+  end
+  return to
+end
+
+local function checkRegion(region, tell)
+  if region ~= nil and (type(region) ~= "string" or region == "" or region:find(text.CONTROL)) then
+    tell(("region must be the name of one, not %s"):format(text.show(region)))
+    return nil
+  end
+  return region
+end
+
+--- Checks the entries of a list.
+---@param entries qcimage.ApplyEntry[]
+---@param door qcimage.ApplyDoor
+---@param settings {empty: "keep"|"clear"|nil, region: string|nil}
+---@param faults qcimage.ApplyFault[] gets what is found
+---@return qcimage.ApplyChange[]
+---@return qcimage.ApplySelection[]
+function M.check(entries, door, settings, faults)
+  local changes, selections = {}, {}
+  for _, entry in ipairs(entries) do
+    local before, tell = #faults, reporter(faults, entry)
+    local values = valuesOf(entry, settings, tell)
+    local region = checkRegion(values.region, tell) or settings.region
+    if values.select ~= nil then
+      if type(values.select) ~= "table" or values.imageId ~= nil then
+        tell "select must be a table of what DescribeImages takes, and stands in the place of imageId"
+      end
+      if #faults == before then
+        selections[#selections + 1] = { line = entry.line, select = values.select, region = region, templates = values }
+      end
+    else
+      local err = door.check { imageId = values.imageId }
+      if err then
+        tell(problemOf(err))
+      end
+      local to = checkFields("img-00000000", values, door, tell)
+      if #faults == before then
+        changes[#changes + 1] = {
+          line = entry.line,
+          imageId = values.imageId,
+          region = region,
+          place = door.place(region),
+          to = to,
+        }
+      end
+    end
+  end
+  return changes, selections
+end
+
+--- Makes the changes of a selection.
+---@param selection qcimage.ApplySelection
+---@param images table[] what was selected, in order
+---@param door qcimage.ApplyDoor
+---@param date string what %{date} is
+---@param faults qcimage.ApplyFault[] gets what is found
+---@return qcimage.ApplyChange[]
+function M.expand(selection, images, door, date, faults)
+  local changes = {}
+  for number, image in ipairs(images) do
+    local tell = reporter(faults, { line = selection.line, values = image })
+    local before, values = #faults, {}
+    for _, name in ipairs(planfile.FIELDS) do
+      local value = selection.templates[name]
+      if type(value) == "string" then
+        local problem
+        value, problem = template.fill(value, image, number, date)
+        if problem then
+          tell(("%s: %s"):format(name, problem))
+        end
+      end
+      values[name] = value
+    end
+    local to = checkFields(image.imageId, values, door, tell)
+    if #faults == before then
+      changes[#changes + 1] = {
+        line = selection.line,
+        imageId = image.imageId,
+        region = selection.region,
+        place = door.place(selection.region),
+        to = to,
+      }
+    end
+  end
+  return changes
+end
+
+local function tellTwice(faults, change, other, message)
+  faults[#faults + 1] = {
+    line = change.line,
+    imageId = change.imageId,
+    message = message:format(other.imageId, other.line and (" (%d)"):format(other.line) or ""),
+    reason = "twice",
+  }
+end
+
+--- Finds images that occur twice, and names that two images want.
+---@param changes qcimage.ApplyChange[]
+---@param faults qcimage.ApplyFault[] gets what is found
+---@return qcimage.ApplyChange[] without those at fault
+function M.distinct(changes, faults)
+  local clashing = {}
+  local function find(keyOf, message)
+    local first, isTold = {}, {}
+    for _, change in ipairs(changes) do
+      local key = keyOf(change)
+      local other = key and first[key]
+      if other then
+        if not isTold[other] then
+          tellTwice(faults, other, change, message)
+        end
+        tellTwice(faults, change, other, message)
+        isTold[other], clashing[other], clashing[change] = true, true, true
+      elseif key then
+        first[key] = change
+      end
+    end
+  end
+  find(function(change)
+    return change.place .. "\0" .. change.imageId
+  end, "occurs twice in the list: %s%s")
+  find(function(change)
+    return change.to.imageName and change.place .. "\0" .. change.to.imageName
+  end, "wants the same name as %s%s")
+  local kept = {}
+  for _, change in ipairs(changes) do
+    kept[#kept + 1] = not clashing[change] and change or nil
+  end
+  return kept
+end
+
+return M

@@ -1,0 +1,167 @@
+--- planfile.lua - a plan as a file of JSON Lines: a head, then its steps in order. A journal begins with the same lines.
+--- Pure. Part of qcimage, see LICENSE.
+
+local core = require "qcimage.core"
+local json = require "qcimage.json"
+
+local M = {}
+
+--- Of this form; a file of another is refused.
+M.FORMAT = 1
+
+--- What can be changed of an image, in the order in which it is written and shown.
+M.FIELDS = { "imageName", "imageDescription", "imageFamily", "imageDeprecated" }
+
+---@class qcimage.ApplyStep one modification
+---@field line integer|nil of the list, or the number of a change in a table
+---@field imageId string
+---@field region string|nil nil: the client's
+---@field from table<string, any> what the image has before it: the fields that it sets, as far as the service tells them
+---@field to table<string, any>
+---@field cannotUndo string[]|nil fields that cannot be set back
+---@field isTemporary boolean|nil it sets a name that another step replaces
+
+---@class qcimage.ApplyPlan
+---@field apiVersion "2.0"|"3.0"
+---@field region string|nil
+---@field endpoint string|nil HOST:PORT of another cloud
+---@field steps qcimage.ApplyStep[]
+
+local function object(names, values)
+  local parts = {}
+  for _, name in ipairs(names) do
+    local value = values[name]
+    if value ~= nil then
+      parts[#parts + 1] = ("%s:%s"):format(
+        json.encode(name),
+        type(value) == "table" and value.json or json.encode(value)
+      )
+    end
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function list(values)
+  local parts = {}
+  for i, value in ipairs(values) do
+    parts[i] = json.encode(value)
+  end
+  return { json = "[" .. table.concat(parts, ",") .. "]" }
+end
+
+local STEP = { "step", "line", "imageId", "region", "from", "to", "cannotUndo", "isTemporary" }
+
+local function lineOf(number, step)
+  return object(STEP, {
+    step = number,
+    line = step.line,
+    imageId = step.imageId,
+    region = step.region,
+    from = { json = object(M.FIELDS, step.from) },
+    to = { json = object(M.FIELDS, step.to) },
+    cannotUndo = step.cannotUndo and list(step.cannotUndo),
+    isTemporary = step.isTemporary,
+  })
+end
+
+local function hex(raw)
+  return (raw:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+local HEAD = { "qcimage", "format", "apiVersion", "region", "endpoint", "steps", "sha256" }
+
+--- A plan as text.
+---@param plan qcimage.ApplyPlan
+---@param kind "plan"|"journal"
+---@return string
+function M.write(plan, kind)
+  local lines = {}
+  for i, step in ipairs(plan.steps) do
+    lines[i] = lineOf(i, step) .. "\n"
+  end
+  local steps = table.concat(lines)
+  local head = object(HEAD, {
+    qcimage = kind,
+    format = M.FORMAT,
+    apiVersion = plan.apiVersion,
+    region = plan.region,
+    endpoint = plan.endpoint,
+    steps = #plan.steps,
+    sha256 = hex(core.sha256(steps)),
+  })
+  return head .. "\n" .. steps
+end
+
+--- Whether a text is a plan or a journal, whole or not.
+---@param text string
+---@return string|nil kind
+function M.kindOf(text)
+  return text:match '^{"qcimage":"(%a+)"'
+end
+
+-- The head of a text, or nil and what is wrong.
+local function headOf(text)
+  local line = text:match "^([^\n]*)\n"
+  local head = line and json.decode(line)
+  if type(head) ~= "table" or type(head.steps) ~= "number" or head.steps < 0 or head.steps % 1 ~= 0 then
+    return nil, "has no whole first line"
+  elseif head.format ~= M.FORMAT then
+    return nil,
+      ("has the format %s, and this version of qcimage knows format %d"):format(tostring(head.format), M.FORMAT)
+  end
+  return head, #line + 2
+end
+
+local function isStep(step)
+  return type(step) == "table"
+    and type(step.imageId) == "string"
+    and type(step.from) == "table"
+    and type(step.to) == "table"
+end
+
+--- Reads a plan, or that of a journal.
+---@param text string
+---@return qcimage.ApplyPlan|nil
+---@return string|nil problem
+---@return integer|nil behind where the plan ends
+function M.read(text)
+  local head, first = headOf(text)
+  if not head then
+    return nil, first
+  end
+  local steps, at = {}, first
+  for i = 1, head.steps do
+    local last = text:find("\n", at, true)
+    if not last then
+      return nil, ("ends before its step %d of %d"):format(i, head.steps)
+    end
+    steps[i] = json.decode(text:sub(at, last - 1))
+    at = last + 1
+  end
+  if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
+    return nil, "was changed after it was made: its steps do not fit its sha256"
+  end
+  for i, step in ipairs(steps) do
+    if not isStep(step) then
+      return nil, ("has a step %d that is none"):format(i)
+    end
+  end
+  return { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint, steps = steps }, nil, at
+end
+
+--- What keeps a client from running a plan.
+---@param plan qcimage.ApplyPlan
+---@param door qcimage.ApplyDoor
+---@return string|nil problem
+function M.misfit(plan, door)
+  for _, name in ipairs { "apiVersion", "region", "endpoint" } do
+    if plan[name] ~= door[name] then
+      local of, here = plan[name] or "another", door[name] or "another"
+      return ("is of %s %s, and the client is of %s"):format(name, of, here)
+    end
+  end
+end
+
+return M

@@ -1,0 +1,135 @@
+--- present.lua - how the images are now, as far as a plan needs to know.
+--- Makes calls by the door that it is given. Part of qcimage, see LICENSE.
+
+local errors = require "qcimage.errors"
+local planfile = require "qcimage.apply.planfile"
+local protect = require "qcimage.protect"
+
+local M = {}
+
+-- Images outside the list of private ones that are looked at, to say why they cannot be changed.
+local MOST_MISSING = 20
+
+---@class qcimage.ApplyImage
+---@field imageName string|nil
+---@field imageDescription string|nil
+---@field imageFamily string|nil
+---@field imageDeprecated boolean|nil
+---@field imageState string|nil
+---@field imageType string|nil
+
+local function kept(image)
+  local one = { imageState = image.imageState, imageType = image.imageType }
+  for _, name in ipairs(planfile.FIELDS) do
+    one[name] = image[name]
+  end
+  return one
+end
+
+local function list(door, params, region, take)
+  local ok, thrown = protect.call(function()
+    local step = door.each(params, region)
+    local image = step()
+    while image do -- no `for`, from which Lua 5.1 cannot yield
+      take(image)
+      image = step()
+    end
+  end)
+  if ok then
+    return true
+  elseif type(thrown) == "table" and thrown.outcome then
+    return nil, thrown
+  end
+  return nil, errors.new { kind = "response", outcome = "unknown", message = protect.message(thrown) }
+end
+
+--- All images of the account in a region.
+---@param door qcimage.ApplyDoor
+---@param region string|nil
+---@return table<string, qcimage.ApplyImage>|nil by id
+---@return qcimage.Error|nil err
+function M.all(door, region)
+  local images = {}
+  local ok, err = list(door, { imageType = "PRIVATE_IMAGE" }, region, function(image)
+    images[image.imageId] = kept(image)
+  end)
+  return ok and images, err
+end
+
+--- Images that a selection lets through, oldest first, with all their fields.
+---@param door qcimage.ApplyDoor
+---@param select table parameters of DescribeImages
+---@param region string|nil
+---@return table[]|nil
+---@return qcimage.Error|nil err
+function M.selected(door, select, region)
+  local params = {}
+  for name, value in pairs(select) do
+    params[name] = value
+  end
+  if params.imageType == nil and params.imageIds == nil then
+    params.imageType = "PRIVATE_IMAGE"
+  end
+  local images = {}
+  local ok, err = list(door, params, region, function(image)
+    images[#images + 1] = image
+  end)
+  table.sort(images, function(a, b)
+    if a.createdTime ~= b.createdTime then
+      return tostring(a.createdTime) < tostring(b.createdTime)
+    end
+    return a.imageId < b.imageId
+  end)
+  return ok and images, err
+end
+
+--- Some images as they are at this moment.
+---@param door qcimage.ApplyDoor
+---@param region string|nil
+---@param ids string[] as many as one call takes
+---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
+---@return qcimage.Error|nil err
+function M.look(door, region, ids)
+  local page, err = door.describe({ imageIds = ids, limit = #ids }, region)
+  local images = {}
+  if page then
+    for _, image in ipairs(page.imageSet) do
+      if type(image) == "table" and image.imageId then
+        images[image.imageId] = kept(image)
+      end
+    end
+    return images
+  elseif err.reason ~= "notFound" then
+    return nil, err
+  elseif #ids == 1 then
+    return images
+  end
+  for _, id in ipairs(ids) do -- one of them is not there, and the service answers with none
+    local one, problem = M.look(door, region, { id })
+    if not one then
+      return nil, problem
+    end
+    images[id] = one[id]
+  end
+  return images
+end
+
+--- Images that are not among the account's own: shared ones, public ones, none.
+---@param door qcimage.ApplyDoor
+---@param region string|nil
+---@param ids string[]
+---@return table<string, qcimage.ApplyImage>|nil
+---@return qcimage.Error|nil err
+function M.others(door, region, ids)
+  local images = {}
+  for i = 1, math.min(#ids, MOST_MISSING) do
+    local one, err = M.look(door, region, { ids[i] })
+    if not one then
+      return nil, err
+    end
+    images[ids[i]] = one[ids[i]]
+  end
+  return images
+end
+
+return M

@@ -1,0 +1,403 @@
+--- run.lua - makes the steps of a plan, and of one that was begun before, and takes them back: each by what its image is
+--- like. What it shall be: done; what it was: sent; anything else: somebody else's doing, left alone and told.
+--- Reaches the service by the door that it is given. Part of qcimage, see LICENSE.
+
+local planfile = require "qcimage.apply.planfile"
+local present = require "qcimage.apply.present"
+local protect = require "qcimage.protect"
+
+local M = {}
+
+-- Seconds that a step waits in all for what may pass: throttles, a service or a network that is out of order.
+local PATIENCE = 60
+-- Its waits: first, longest; and the longest part of one in which nothing is heard.
+local FIRST_WAIT, LONGEST_WAIT, SLICE = 0.5, 8, 0.2
+-- Seconds that a name may stay taken after the image that had it was renamed.
+local NAME_PATIENCE = 5
+-- Changes that fail one after the other for one reason, before any succeeds, after which the rest is not tried.
+local MOST_ALIKE = 10
+
+---@class qcimage.ApplyResult what came of one change
+---@field line integer|nil of the list; of a table, its number
+---@field imageId string|nil
+---@field region string|nil
+---@field status "ok"|"unchanged"|"failed"|"unknown"|"conflict"|"skipped"
+---@field message string|nil why
+---@field reason string|nil one word, as of an error
+---@field requestId string|nil
+---@field from table|nil
+---@field to table|nil
+
+local function keyOf(step)
+  return (step.region or "") .. "\0" .. step.imageId
+end
+
+local function matches(image, values)
+  for name, value in pairs(values) do
+    if image[name] ~= value then
+      return false
+    end
+  end
+  return true
+end
+
+local function isDone(result)
+  return result.status == "ok" or result.status == "unchanged"
+end
+
+local Run = {}
+Run.__index = Run
+
+-- Whether an image has what a step sets, or what one of the image's later steps sets.
+function Run:isThere(step, image)
+  local chain = self.chains[step.key]
+  for i = step.turn, #chain do
+    if next(chain[i].to) ~= nil and matches(image, chain[i].to) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Steps as they are run, each with its key, its turn among the steps of its image, and the image whose name it takes over.
+local function prepare(steps)
+  local chains, ready, freed, total = {}, {}, {}, 0
+  for i, step in ipairs(steps) do
+    local key = keyOf(step)
+    local chain = chains[key] or {}
+    total = total + (chain[1] and 0 or 1)
+    chains[key] = chain
+    local one = {
+      number = step.number or i,
+      line = step.line,
+      imageId = step.imageId,
+      region = step.region,
+      from = step.from,
+      to = step.to,
+      isTemporary = step.isTemporary,
+      lost = step.lost,
+      key = key,
+      turn = #chain + 1,
+    }
+    local place = (step.region or "") .. "\0"
+    one.after = step.to.imageName and freed[place .. step.to.imageName]
+    if step.from.imageName and step.to.imageName then
+      freed[place .. step.from.imageName] = key
+    end
+    chain[one.turn], ready[i] = one, one
+  end
+  return ready, chains, total
+end
+
+local PASSING =
+  { throttled = true, busy = true, internal = true, dns = true, connect = true, timeout = true, closed = true }
+
+local function passes(err)
+  return PASSING[err.reason] or err.reason == "status" and (err.httpStatus or 0) >= 500
+end
+
+-- Waits, in slices between which it may be stopped. Returns whether it was not.
+function Run:wait(seconds)
+  while seconds > 0 and not self:isStopped() do
+    local slept, problem = self.door.sleep(math.min(seconds, SLICE))
+    if not slept then
+      self.stopped = { message = problem }
+      return false
+    end
+    seconds = seconds - SLICE
+  end
+  return not self.stopped
+end
+
+function Run:isStopped()
+  if not self.stopped and self.options.stop then
+    local ok, wanted = protect.call(self.options.stop)
+    if not ok then
+      self.stopped = { message = "option stop threw: " .. protect.message(wanted) }
+    elseif wanted then
+      self.stopped = { message = "stopped", isAsked = true }
+    end
+  end
+  return self.stopped ~= nil
+end
+
+local function longestOf(step, err)
+  if err.reason == "nameTaken" then
+    return step.after and NAME_PATIENCE or 0
+  end
+  return (passes(err) or err.outcome == "unknown") and PATIENCE or 0
+end
+
+-- Sends a step until it is settled. Returns a result; or nil, an error, and whether the image still is as it was.
+function Run:send(step)
+  local waited, tries = 0, 0
+  local params = { imageId = step.imageId }
+  for name, value in pairs(step.to) do
+    params[name] = value
+  end
+  while true do
+    local result, err = self.door.modify(params, step.region)
+    if result then
+      return result
+    elseif err.outcome == "unknown" then
+      local seen = present.look(self.door, step.region, { step.imageId })
+      if seen and seen[step.imageId] and matches(seen[step.imageId], step.to) then
+        return { readBack = true }
+      end
+    end
+    local longest = longestOf(step, err)
+    local wait = math.max(
+      math.min(LONGEST_WAIT, FIRST_WAIT * 2 ^ tries) * (0.5 + self.door.random() / 2),
+      math.min(err.retryAfter or 0, PATIENCE)
+    )
+    if waited + wait > longest or not self:wait(wait) then
+      return nil, err
+    end
+    waited, tries = waited + wait, tries + 1
+  end
+end
+
+-- What a step's image is like now, as far as that is known; otherwise it is looked at, together with those of the
+-- steps behind. Returns nil and an error where it cannot be; false where it is not there.
+function Run:imageOf(index)
+  local step = self.steps[index]
+  local known = self.known[step.key]
+  if known ~= nil then
+    return known
+  end
+  local ids, keys = {}, {}
+  for i = index, math.min(index + self.door.lookedAt - 1, #self.steps) do
+    local one = self.steps[i]
+    if one.region == step.region and self.known[one.key] == nil and not keys[one.key] then
+      ids[#ids + 1], keys[one.key] = one.imageId, true
+    end
+  end
+  local waited, tries = 0, 0
+  local images, err = present.look(self.door, step.region, ids)
+  while not images and passes(err) and waited < PATIENCE do
+    local wait = math.min(LONGEST_WAIT, FIRST_WAIT * 2 ^ tries)
+    if not self:wait(wait) then
+      break
+    end
+    waited, tries = waited + wait, tries + 1
+    images, err = present.look(self.door, step.region, ids)
+  end
+  if not images then
+    return nil, err
+  end
+  for key in pairs(keys) do
+    self.known[key] = false
+  end
+  for id, image in pairs(images) do
+    self.known[keyOf { region = step.region, imageId = id }] = image
+  end
+  return self.known[step.key]
+end
+
+-- Whether one more failure says that the rest would fail, too.
+function Run:learn(err, status)
+  if status == "ok" then
+    self.alike, self.hasSucceeded = 0, true
+    return
+  end
+  if err.kind == "credentials" or err.kind == "unsupported" or err.reason == "signature" then
+    self.stopped = { message = err.message, err = err }
+  elseif err.outcome == "notSent" and passes(err) and not self.stopped then
+    self.stopped =
+      { message = ("the service could not be reached for %d s: %s"):format(PATIENCE, err.message), err = err }
+  end
+  local sameAs = tostring(err.reason or err.code) .. tostring(err.code)
+  self.alike = self.sameAs == sameAs and (self.alike or 0) + 1 or 1
+  self.sameAs = sameAs
+  if not self.hasSucceeded and self.alike >= MOST_ALIKE then
+    self.stopped = { message = ("the first %d changes failed alike: %s"):format(MOST_ALIKE, err.message), err = err }
+  end
+end
+
+local function failure(err)
+  local status = err.outcome == "unknown" and "unknown"
+    or err.outcome == "notSent" and (err.kind == "credentials" or err.kind == "unsupported") and "skipped"
+    or "failed"
+  return { status = status, message = err.message, reason = err.reason or err.kind }
+end
+
+-- Makes one step. Returns what came of it; or nil: it was not begun, and the run stops.
+function Run:make(index)
+  local step = self.steps[index]
+  local before, blocked = self.results[step.key], step.after and self.results[step.after]
+  if before and not isDone(before) then
+    return { status = "skipped" }
+  elseif blocked and not isDone(blocked) then
+    return { status = "skipped", message = ("waits for the name that %s still has"):format(blocked.imageId) }
+  end
+  local image, err = self:imageOf(index)
+  if image == nil then
+    self.stopped = self.stopped or { message = err.message, err = err }
+    return nil
+  elseif not image then
+    return { status = "failed", message = "is not there", reason = "notFound" }
+  elseif next(step.to) == nil then
+    return { status = "skipped", message = ("%s cannot be set back"):format(table.concat(step.lost, ", ")) }
+  elseif self:isThere(step, image) then
+    return { status = "unchanged" }
+  elseif not matches(image, step.from) then
+    return { status = "conflict", message = M.difference(step, image), reason = "conflict" }
+  elseif self:isStopped() then
+    return nil
+  end
+  if self.journal then
+    local ok, problem = self.journal:begin(step.number)
+    if not ok then
+      self.stopped = { message = problem, isJournal = true }
+      return nil
+    end
+  end
+  local result
+  result, err = self:send(step)
+  local told = result and { status = "ok", requestId = result.requestId } or failure(err)
+  self:learn(err, told.status)
+  if result then
+    for name, value in pairs(step.to) do
+      image[name] = value
+    end
+    self.sent = self.sent + 1
+    told.message = step.lost and ("%s cannot be set back"):format(table.concat(step.lost, ", "))
+  end
+  if self.journal then
+    local ok, problem = self.journal:finish(step.number, told)
+    if not ok and not self.stopped then
+      self.stopped = { message = problem, isJournal = true }
+    end
+  end
+  return told
+end
+
+--- What an image is like that is neither what it was nor what it shall be.
+---@param step table from, to
+---@param image qcimage.ApplyImage
+---@return string
+function M.difference(step, image)
+  local parts = {}
+  for _, name in ipairs(planfile.FIELDS) do
+    local value, from = image[name], step.from[name]
+    if step.to[name] ~= nil and value ~= step.to[name] and value ~= from then
+      parts[#parts + 1] = ('%s is "%s", neither "%s" nor "%s": somebody else changed it'):format(
+        name,
+        tostring(value),
+        tostring(from),
+        tostring(step.to[name])
+      )
+    end
+  end
+  return #parts > 0 and table.concat(parts, "; ")
+    or "only some of its fields are as they were: somebody else changed them"
+end
+
+-- Puts what came of a step to what is known of its image.
+function Run:settle(step, told)
+  local result = self.results[step.key]
+  if not result then
+    result = { line = step.line, imageId = step.imageId, region = step.region, from = {}, status = told.status }
+    self.results[step.key], self.list[#self.list + 1] = result, result
+    result.message, result.reason = told.message, told.reason
+  elseif isDone(result) then
+    local isHalf = not isDone(told) and (result.temporary or "")
+    result.status = told.status == "unchanged" and result.status or told.status
+    result.message, result.reason = told.message, told.reason
+    if isHalf then
+      result.message = ("%s; it has the temporary name %s"):format(told.message or told.status, isHalf)
+    end
+  end
+  result.requestId = told.requestId or result.requestId
+  result.temporary = step.isTemporary and step.to.imageName or result.temporary
+  result.to = step.to
+  for name, value in pairs(step.from) do
+    if result.from[name] == nil then
+      result.from[name] = value
+    end
+  end
+end
+
+-- Counts an image whose last step is settled, and tells of it.
+function Run:count(step)
+  local isGood = isDone(self.results[step.key])
+  self.done, self.failed = self.done + (isGood and 1 or 0), self.failed + (isGood and 0 or 1)
+  if not self.options.onProgress then
+    return
+  end
+  local told = { total = self.total, done = self.done, failed = self.failed, sent = self.sent }
+  local ok, thrown = protect.call(self.options.onProgress, told)
+  if not ok then
+    self.hookError = self.hookError or "onProgress threw: " .. protect.message(thrown)
+  end
+end
+
+--- Runs steps.
+---@param door qcimage.ApplyDoor
+---@param steps qcimage.ApplyStep[]
+---@param options table stop, onProgress
+---@param journal qcimage.ApplyJournal|nil
+---@return qcimage.ApplyResult[] results one for each image, in the order in which they were settled
+---@return table|nil stopped {message, err, isAsked, isJournal} why the run ended early
+---@return string|nil hookError
+function M.run(door, steps, options, journal)
+  local ready, chains, total = prepare(steps)
+  local self = setmetatable({
+    door = door,
+    options = options,
+    journal = journal,
+    steps = ready,
+    chains = chains,
+    total = total, -- of images
+    known = {}, -- images that are under way
+    results = {},
+    list = {},
+    sent = 0,
+    done = 0,
+    failed = 0,
+  }, Run)
+  for index, step in ipairs(ready) do -- one after the other; whoever makes several at once minds `after`
+    local told = not self:isStopped() and self:make(index)
+    self:settle(step, told or { status = "skipped", message = "not sent" })
+    if told and step.turn == #chains[step.key] then
+      self.known[step.key] = nil
+      self:count(step)
+    end
+  end
+  for _, result in ipairs(self.list) do
+    result.temporary = nil
+  end
+  return self.list, self.stopped, self.hookError
+end
+
+--- The steps that take back those of a journal which may have been made.
+---@param plan qcimage.ApplyPlan
+---@param begun table<integer, boolean> numbers of steps
+---@return qcimage.ApplyStep[]
+function M.inverse(plan, begun)
+  local steps = {}
+  for number = #plan.steps, 1, -1 do
+    local step = plan.steps[number]
+    if begun[number] then
+      local to, lost = {}, {}
+      for name, value in pairs(step.from) do
+        to[name] = value
+      end
+      for _, name in ipairs(step.cannotUndo or {}) do
+        to[name], lost[#lost + 1] = nil, name
+      end
+      steps[#steps + 1] = {
+        number = number,
+        line = step.line,
+        imageId = step.imageId,
+        region = step.region,
+        from = step.to,
+        to = to,
+        lost = lost[1] and lost,
+      }
+    end
+  end
+  return steps
+end
+
+return M

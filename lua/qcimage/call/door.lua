@@ -1,0 +1,66 @@
+--- door.lua - what apply reaches the service by: the calls of a client, held within the service's rate.
+--- Part of qcimage, see LICENSE.
+
+local actions = require "qcimage.api.actions"
+local calls = require "qcimage.call.attempts"
+local endpoints = require "qcimage.api.endpoints"
+local pages = require "qcimage.call.pages"
+local prepare = require "qcimage.call.prepare"
+
+local M = {}
+
+-- Images that are looked at together before they are changed.
+local LOOKED_AT = 20
+
+-- The client with a limiter, where it has none: a list as fast as it can be sent would mostly be refused.
+local function paced(client)
+  if client.options.limiter then
+    return client
+  end
+  local options = { limiter = require("qcimage.limiter").memory {} }
+  return setmetatable({ options = setmetatable(options, { __index = client.options }) }, { __index = client })
+end
+
+--- Makes the door of a client.
+---@param client qcimage.Client
+---@return qcimage.ApplyDoor
+function M.new(client)
+  local version = client.version
+  local modify, describe = actions.modify[version], actions.describe[version]
+  local params = actions[version][modify].params
+  client = paced(client)
+  local function optionsOf(region)
+    return { region = region, turnIsExtra = true }
+  end
+  return {
+    apiVersion = version,
+    region = client.region and endpoints.region(client.region, version),
+    endpoint = client.endpoint and client.endpoint.hostHeader,
+    lookedAt = actions[version][describe].params.imageIds.items or LOOKED_AT,
+    place = function(region)
+      region = region or client.region
+      return region and endpoints.region(region, "3.0") or ""
+    end,
+    keeps = function(name)
+      local blank = params[name] and params[name].blank
+      return blank == "keep" or blank == "omit"
+    end,
+    check = function(wanted)
+      return select(2, prepare.call(client, modify, wanted, {}))
+    end,
+    modify = function(wanted, region)
+      return calls.run(client, modify, wanted, optionsOf(region))
+    end,
+    describe = function(wanted, region)
+      return calls.run(client, describe, wanted, optionsOf(region))
+    end,
+    each = function(wanted, region)
+      return pages.each(client, wanted, optionsOf(region), calls.run)
+    end,
+    sleep = client.sleep,
+    random = client.random,
+    clock = client.clock,
+  }
+end
+
+return M
