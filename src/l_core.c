@@ -20,6 +20,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#ifdef __has_include
+#if __has_include(<sys/random.h>)
+#include <sys/random.h>
+#endif
+#endif
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -331,10 +336,21 @@ static int core_sha256(lua_State *L)
   return 1;
 }
 
+/* Random bytes, by the system's own call where it has one. 0: none; libcrypto
+   says why. Never from a buffer, which forked processes would share. */
+static int random_bytes(void *bytes, size_t size)
+{
+#ifdef GRND_NONBLOCK
+  if (getrandom(bytes, size, 0) == (ssize_t)size)
+    return 1;
+#endif
+  return RAND_bytes(bytes, (int)size) == 1;
+}
+
 /*
  * core.nonce() -> decimal text, 1 to 2^53 - 1
- * Never from a buffer, which forked processes would share. The range is that
- * of whole numbers in a double, so no peer that reads JSON or Lua rounds it.
+ * The range is that of whole numbers in a double, so no peer that reads JSON
+ * or Lua rounds it.
  */
 static int core_nonce(lua_State *L)
 {
@@ -344,7 +360,7 @@ static int core_nonce(lua_State *L)
   int ok;
   ERR_set_mark();
   do {
-    ok = RAND_bytes((unsigned char *)&value, sizeof(value)) == 1;
+    ok = random_bytes(&value, sizeof(value));
     value &= (UINT64_C(1) << 53) - 1;
   } while (ok && value == 0);
   if (!ok) {
@@ -393,17 +409,22 @@ static int core_sleep(lua_State *L)
   return 0;
 }
 
-/* core.utf8len(text) -> code points, or nil when it is not UTF-8 */
+/* core.utf8len(text) -> code points, or nil when it is not UTF-8; whether it
+   has a control byte, that is ASCII's */
 static int core_utf8len(lua_State *L)
 {
-  size_t len;
+  size_t len, i;
   const char *text = check_text(L, 1, &len);
   ptrdiff_t points = qc_utf8_length(text, len);
+  int has_control = 0;
+  for (i = 0; i < len && !has_control; i++)
+    has_control = (unsigned char)text[i] < ' ' || text[i] == 127;
   if (points < 0)
     lua_pushnil(L);
   else
     lua_pushinteger(L, (lua_Integer)points);
-  return 1;
+  lua_pushboolean(L, has_control);
+  return 2;
 }
 
 /* core.permissions(path) -> permission bits of a file (octal 644 is 420), or

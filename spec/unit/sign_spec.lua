@@ -225,6 +225,14 @@ describe("the core", function()
     assert.is_nil(core.utf8len "nightly\223\254")
   end)
 
+  it("sees control bytes", function()
+    for byte = 0, 255 do
+      local _, hasControl = core.utf8len("a" .. string.char(byte))
+      assert.equal(byte < 32 or byte == 127, hasControl, byte)
+    end
+    assert.is_false(select(2, core.utf8len ""))
+  end)
+
   it("gives nonces in decimal digits that a double holds", function()
     local seen = {}
     for _ = 1, 1000 do

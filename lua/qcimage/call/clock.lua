@@ -23,8 +23,8 @@ end
 -- A nonce; or nil and an error.
 local function nonceOf(call, attempt)
   local nonce, problem = call.client.nonce()
-  if nonce == nil and not call.client.options.nonce then
-    return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem))
+  if not call.client.options.nonce then -- the core's
+    return nonce, not nonce and errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem)) or nil
   end
   nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
   if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then

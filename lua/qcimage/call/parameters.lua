@@ -9,6 +9,7 @@ local M = {}
 -- What nests deeper is refused when the request is built; a table may hold itself, even twice.
 local DEEPEST = 64
 local MOST = 200000
+local TOO_MANY = ("has more than %d values"):format(MOST)
 
 local function copied(value, depth, count)
   if type(value) ~= "table" or depth > DEEPEST then
@@ -17,7 +18,7 @@ local function copied(value, depth, count)
   local copy = {}
   for key, item in pairs(value) do
     if count >= MOST then
-      error(("has more than %d values"):format(MOST), 0)
+      error(TOO_MANY, 0)
     end
     copy[key], count = copied(item, depth + 1, count + 1)
   end
@@ -27,7 +28,16 @@ end
 
 -- pairs does not see what comes by __index.
 local function taken(params, names)
-  local own = copied(params, 0, 0)
+  local own, count = {}, 0
+  for key, item in pairs(params) do
+    if count >= MOST then
+      error(TOO_MANY, 0)
+    elseif type(item) == "table" then
+      item, count = copied(item, 1, count)
+    end
+    own[key], count = item, count + 1
+  end
+  json.mark(own, params)
   if getmetatable(params) then
     for name in pairs(names) do
       if own[name] == nil then
