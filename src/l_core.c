@@ -161,6 +161,26 @@ static void collect_again(lua_State *L, int index, qc_v2_request *request)
     luaL_argerror(L, index, "changed meanwhile");
 }
 
+/* Memory for the text of a request and its wire form behind it: few, or more.
+   text_len: bytes of the text. */
+static char *v2_memory(lua_State *L, qc_v2_request *request,
+                       char few[QC_STACK_SCRATCH], size_t *text_len)
+{
+  size_t size;
+  char *more;
+  *text_len = qc_v2_text_length(request);
+  if (*text_len == 0)
+    luaL_argerror(L, 6, "the request is too long");
+  size = *text_len + qc_v2_wire_bound(*text_len);
+  if (size <= QC_STACK_SCRATCH)
+    return few;
+  more = qc_newuserdata(L, size);
+  collect_again(L, 6, request);
+  if (qc_v2_text_length(request) != *text_len)
+    luaL_argerror(L, 6, "changed meanwhile");
+  return more;
+}
+
 /*
  * signer:v2(digest, method, host, path, params, stages)
  *   -> wire form, and with stages = true {stringToSign, signature}
@@ -176,8 +196,8 @@ static int signer_v2(lua_State *L)
   char signature[QC_SIGNATURE_MAX];
   char error[CRYPTO_ERROR_MAX];
   qc_signer *keys;
-  char *text = few_bytes, *wire, *wire_end;
-  size_t text_len, size;
+  char *text, *wire, *wire_end;
+  size_t text_len;
   int ok;
   lua_settop(L, 7); /* memory goes above */
   request.method = check_text(L, 3, &request.method_len);
@@ -189,16 +209,7 @@ static int signer_v2(lua_State *L)
     request.params = qc_newuserdata(L, request.count * sizeof(qc_param));
     collect_again(L, 6, &request);
   }
-  text_len = qc_v2_text_length(&request);
-  if (text_len == 0)
-    return luaL_argerror(L, 6, "the request is too long");
-  size = text_len + qc_v2_wire_bound(text_len);
-  if (size > sizeof(few_bytes)) {
-    text = qc_newuserdata(L, size);
-    collect_again(L, 6, &request);
-    if (qc_v2_text_length(&request) != text_len)
-      return luaL_argerror(L, 6, "changed meanwhile");
-  }
+  text = v2_memory(L, &request, few_bytes, &text_len);
   keys = open_keys(L, signer);
   if (keys == NULL)
     return 2;
@@ -224,18 +235,97 @@ static int signer_v2(lua_State *L)
   return 2;
 }
 
+/* The fields of a request that signer:tc3 signs. */
+enum {
+  TC3_TIMESTAMP,
+  TC3_SERVICE,
+  TC3_METHOD,
+  TC3_HOST,
+  TC3_QUERY,
+  TC3_CONTENT_TYPE,
+  TC3_PAYLOAD,
+  TC3_ACTION,
+  TC3_FIELDS
+};
+static const char *const tc3_fields[TC3_FIELDS] = {
+    "timestamp", "service",     "method",  "host",
+    "query",     "contentType", "payload", "action"};
+
+/* Where they stand on the stack: above the signer, the request, stages. */
+#define TC3_FIRST 4
+
+/* Puts the fields of the request at 2 onto the stack, and nothing else. There
+   they stay, whatever a finalizer of the host's does to the table. */
+static void spread_tc3(lua_State *L)
+{
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, TC3_FIRST - 1);
+  lua_settop(L, TC3_FIRST - 1 + TC3_FIELDS);
+  lua_pushnil(L);
+  while (lua_next(L, 2) != 0) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
+                                                      : luaL_typename(L, -2);
+    int field = 0;
+    while (field < TC3_FIELDS && (name[0] != tc3_fields[field][0] ||
+                                  strcmp(name, tc3_fields[field]) != 0))
+      field++; /* no two begin alike */
+    if (field == TC3_FIELDS)
+      luaL_error(L, "the request has an unknown field %s", name);
+    lua_replace(L, TC3_FIRST + field);
+  }
+}
+
+static const char *tc3_text(lua_State *L, int field, size_t *len)
+{
+  if (lua_type(L, TC3_FIRST + field) != LUA_TSTRING)
+    luaL_error(L, "the request's %s must be text", tc3_fields[field]);
+  return lua_tolstring(L, TC3_FIRST + field, len);
+}
+
+/* The same where there may be none. */
+static const char *tc3_option(lua_State *L, int field, size_t *len,
+                              const char *otherwise)
+{
+  *len = 0;
+  return lua_isnil(L, TC3_FIRST + field) ? otherwise : tc3_text(L, field, len);
+}
+
+/* Reads the request at 2. Its texts stay on the stack. */
+static void read_tc3(lua_State *L, qc_tc3_request *request)
+{
+  const int at = TC3_FIRST + TC3_TIMESTAMP;
+  lua_Number timestamp;
+  size_t service_len;
+  spread_tc3(L);
+  timestamp = lua_type(L, at) == LUA_TNUMBER ? lua_tonumber(L, at) : -1;
+  if (!(timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX))
+    luaL_error(L, "the request's timestamp must be a Unix time in seconds");
+  request->timestamp = (int64_t)timestamp;
+  request->service = tc3_text(L, TC3_SERVICE, &service_len);
+  if (service_len >= QC_SERVICE_SIZE ||
+      service_len != strlen(request->service))
+    luaL_error(L, "the request's service must be the name of a service");
+  request->method = tc3_text(L, TC3_METHOD, &request->method_len);
+  request->host = tc3_text(L, TC3_HOST, &request->host_len);
+  request->query = tc3_option(L, TC3_QUERY, &request->query_len, "");
+  request->content_type =
+      tc3_text(L, TC3_CONTENT_TYPE, &request->content_type_len);
+  request->payload = tc3_text(L, TC3_PAYLOAD, &request->payload_len);
+  request->action = tc3_option(L, TC3_ACTION, &request->action_len, NULL);
+}
+
 /*
- * signer:tc3(timestamp, service, method, host, query, contentType, payload,
- *            action, stages)
+ * signer:tc3(request, stages)
  *   -> value of the Authorization header, and with stages = true
  *      {canonicalRequest, stringToSign, signature}
- * action: value of X-TC-Action when that header is to be signed too, or nil.
+ * request: a table of timestamp (Unix seconds), and texts: service ("cvm"),
+ * method, host and contentType as they are sent, payload; and, where there is
+ * one, query; and action, where X-TC-Action is to be signed, too.
  */
 static int signer_tc3(lua_State *L)
 {
   signer_object *signer = luaL_checkudata(L, 1, SIGNER);
-  lua_Number timestamp = luaL_checknumber(L, 2);
-  size_t service_len, canonical_len;
+  size_t canonical_len;
   qc_tc3_request request;
   qc_tc3_result result;
   char few_bytes[QC_STACK_SCRATCH];
@@ -244,25 +334,7 @@ static int signer_tc3(lua_State *L)
   char *canonical = few_bytes;
   qc_signer *keys;
   int ok;
-  lua_settop(L, 10); /* memory goes above */
-  luaL_argcheck(L, timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX,
-                2, "not a Unix time in seconds");
-  request.timestamp = (int64_t)timestamp;
-  request.service = check_text(L, 3, &service_len);
-  luaL_argcheck(L,
-                service_len < sizeof(signer->keys.day_service) &&
-                    service_len == strlen(request.service),
-                3, "not a service name");
-  request.method = check_text(L, 4, &request.method_len);
-  request.host = check_text(L, 5, &request.host_len);
-  request.query = check_text(L, 6, &request.query_len);
-  request.content_type = check_text(L, 7, &request.content_type_len);
-  request.payload = check_text(L, 8, &request.payload_len);
-  request.action = NULL;
-  request.action_len = 0;
-  if (!lua_isnoneornil(L, 9))
-    request.action = check_text(L, 9, &request.action_len);
-
+  read_tc3(L, &request);
   canonical_len = qc_tc3_canonical_length(&request);
   if (canonical_len == 0)
     return luaL_error(L, "the request is too long");
@@ -284,7 +356,7 @@ static int signer_tc3(lua_State *L)
                   "SignedHeaders=%s, Signature=%s",
                   signer->id, result.date, request.service,
                   qc_tc3_signed_headers(&request), result.signature);
-  if (!lua_toboolean(L, 10))
+  if (!lua_toboolean(L, 3))
     return 1;
   lua_createtable(L, 0, 3);
   lua_pushlstring(L, canonical, canonical_len);

@@ -19,6 +19,8 @@
 /* Base64 of the longest digest, with its terminator. */
 #define QC_SIGNATURE_MAX 45
 #define QC_DATE_SIZE     11
+/* Of the name of a service, with its terminator. */
+#define QC_SERVICE_SIZE 16
 
 typedef enum { QC_SHA1, QC_SHA256 } qc_digest;
 
@@ -37,7 +39,7 @@ typedef struct {
   qc_hmac keyed[2];   /* by qc_digest, made at first use */
   qc_hmac day;        /* TC3 signing key of one day and service */
   char day_date[QC_DATE_SIZE];
-  char day_service[16];
+  char day_service[QC_SERVICE_SIZE];
 } qc_signer;
 
 /* Copies the key (1 to QC_SECRET_MAX bytes) into a zeroed signer. */

@@ -32,7 +32,14 @@ end)
 local payload = '{"ImageId":"img-12345678","ImageName":"testName","ImageDescription":"descrip"}'
 measure("tc3", function(rounds)
   for _ = 1, rounds do
-    signer:tc3(1700000000, "cvm", "POST", "cvm.tencentcloudapi.com", "", "application/json", payload)
+    signer:tc3 {
+      timestamp = 1700000000,
+      service = "cvm",
+      method = "POST",
+      host = "cvm.tencentcloudapi.com",
+      contentType = "application/json",
+      payload = payload,
+    }
   end
 end)
 

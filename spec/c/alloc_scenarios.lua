@@ -51,7 +51,15 @@ local function signs(name, method, ...)
   }
 end
 
-local TYPE = "application/json; charset=utf-8"
+-- A request of API 3.0 as its signature takes it.
+local function tc3(fields)
+  local request = { timestamp = 1700000000, service = "cvm", method = "POST", payload = "{}" }
+  request.contentType = "application/json; charset=utf-8"
+  for name, value in pairs(fields) do
+    request[name] = value
+  end
+  return request
+end
 
 local function digests(name, call)
   return {
@@ -183,8 +191,8 @@ local scenarios = {
   signs("sign, 2.0, SHA-256", "v2", "sha256", "POST", "h.example", "/v2/index.php", params(3, 5)),
   signs("sign, 2.0, SHA-1", "v2", "sha1", "GET", "h.example", "/v2/index.php", params(3, 5)),
   signs("sign, 2.0, large", "v2", "sha256", "POST", "h.example", "/v2/index.php", params(100, 100)),
-  signs("sign, TC3", "tc3", 1700000000, "cvm", "POST", "h.example", "", TYPE, "{}", nil),
-  signs("sign, TC3, large", "tc3", 1700000000, "cvm", "POST", ("h"):rep(5000), "", TYPE, ("x"):rep(9000), "A"),
+  signs("sign, TC3", "tc3", tc3 { host = "h.example" }),
+  signs("sign, TC3, large", "tc3", tc3 { host = ("h"):rep(5000), payload = ("x"):rep(9000), action = "A" }),
   {
     name = "sign with stages",
     setup = function()
@@ -195,7 +203,7 @@ local scenarios = {
       if not wire then
         return nil, two
       end
-      local header, three = it.signer:tc3(0, "cvm", "POST", "h", "", TYPE, "{}", nil, true)
+      local header, three = it.signer:tc3(tc3 { host = "h" }, true)
       if not header then
         return nil, three
       end

@@ -70,17 +70,16 @@ describe("TC3-HMAC-SHA256", function()
         local inputs, expected = vector.inputs, vector.expected
         local payload = inputs.unsigned_payload and "UNSIGNED-PAYLOAD" or inputs.payload
         local signer = core.signer(inputs.secret_id, inputs.secret_key)
-        local authorization, stages = signer:tc3(
-          inputs.timestamp,
-          inputs.service,
-          inputs.method,
-          inputs.host,
-          inputs.query,
-          inputs.content_type,
-          payload,
-          inputs.signed_headers["x-tc-action"],
-          true
-        )
+        local authorization, stages = signer:tc3({
+          timestamp = inputs.timestamp,
+          service = inputs.service,
+          method = inputs.method,
+          host = inputs.host,
+          query = inputs.query,
+          contentType = inputs.content_type,
+          payload = payload,
+          action = inputs.signed_headers["x-tc-action"],
+        }, true)
         assert.equal(expected.hashed_payload, hex(core.sha256(payload)))
         assert.equal(expected.canonical_request, stages.canonicalRequest)
         assert.equal(expected.hashed_canonical_request, hex(core.sha256(stages.canonicalRequest)))
@@ -108,6 +107,15 @@ describe("a signer", function()
     return signer:v2("sha1", "GET", "h", "/v2/index.php", params)
   end
 
+  -- A request for tc3, some of its fields others.
+  local function request(fields)
+    local all = { timestamp = 0, service = "cvm", method = "POST", host = "h", contentType = "t", payload = "" }
+    for name, value in pairs(fields or {}) do
+      all[name] = value
+    end
+    return all
+  end
+
   it("never shows its key and is of no use when closed", function()
     local signer = core.signer("AKIDxxxx", "thesecretkey")
     assert.equal("qcimage.signer (open)", tostring(signer))
@@ -118,7 +126,7 @@ describe("a signer", function()
     local wire, message = v2(signer, {})
     assert.is_nil(wire)
     assert.equal("the signer is closed", message)
-    wire, message = signer:tc3(0, "cvm", "POST", "h", "", "t", "")
+    wire, message = signer:tc3(request())
     assert.is_nil(wire)
     assert.equal("the signer is closed", message)
   end)
@@ -183,36 +191,63 @@ describe("a signer", function()
     local ok, message = pcall(v2, signer, params)
     assert.is_false(ok)
     assert.matches("the request is too long", message)
-    for at = 1, 5 do
-      local texts = { "POST", "h", "", "t", "a" }
-      texts[at] = long .. long .. long
+    for _, field in ipairs { "method", "host", "query", "contentType", "action" } do
       assert.has_error(function()
-        signer:tc3(0, "cvm", texts[1], texts[2], texts[3], texts[4], "", texts[5])
+        signer:tc3(request { [field] = long .. long .. long })
       end, "the request is too long")
-      texts[at] = long
-      assert(signer:tc3(0, "cvm", texts[1], texts[2], texts[3], texts[4], "", texts[5]))
+      assert(signer:tc3(request { [field] = long }))
     end
     assert.has_error(function()
-      signer:tc3(0, "cvm", long, long, long, long, "", long)
+      signer:tc3(request { method = long, host = long, query = long, contentType = long, action = long })
     end, "the request is too long")
-    assert(signer:tc3(0, "cvm", "POST", "h", "", "t", long .. long .. long)) -- only its hash is signed
+    assert(signer:tc3(request { payload = long .. long .. long })) -- only its hash is signed
   end)
 
   it("takes ids and keys as long as temporary ones may be", function()
     local id = ("i"):rep(1024)
     local signer = core.signer(id, ("k"):rep(1024))
-    assert.truthy(signer:tc3(0, "cvm", "POST", "h", "", "t", ""):find("Credential=" .. id .. "/", 1, true))
+    assert.truthy(signer:tc3(request()):find("Credential=" .. id .. "/", 1, true))
     assert.truthy(v2(signer, { SecretId = id }))
   end)
 
-  it("refuses times that have no date of ten characters", function()
+  it("says what is wrong with a request for TC3", function()
     local signer = core.signer("id", "key")
-    for _, time in ipairs { -1, 253402300800, 0 / 0, math.huge } do
-      assert.is_false((pcall(signer.tc3, signer, time, "cvm", "POST", "h", "", "t", "")))
+    local function refused(expected, given)
+      assert.has_error(function()
+        signer:tc3(given)
+      end, expected)
     end
-    assert.has_error(function()
-      signer:tc3(0, ("s"):rep(16), "POST", "h", "", "t", "")
-    end)
+    for _, field in ipairs { "service", "method", "host", "contentType", "payload" } do
+      local given = request()
+      given[field] = nil
+      refused(("the request's %s must be text"):format(field), given)
+    end
+    for _, field in ipairs { "service", "method", "host", "query", "contentType", "payload", "action" } do
+      for _, wrong in ipairs { 12, false, {} } do
+        refused(("the request's %s must be text"):format(field), request { [field] = wrong })
+      end
+    end
+    -- a date has ten characters
+    for _, time in ipairs { -1, 253402300800, 0 / 0, math.huge, "0", false } do
+      refused("the request's timestamp must be a Unix time in seconds", request { timestamp = time })
+    end
+    refused("the request's timestamp must be a Unix time in seconds", {})
+    for _, service in ipairs { ("s"):rep(16), "cvm\0" } do
+      refused("the request's service must be the name of a service", request { service = service })
+    end
+    refused("the request has an unknown field path", request { path = "/" })
+    refused("the request has an unknown field number", request { "POST" })
+    for _, wrong in ipairs { 0, "POST", false } do
+      assert.is_false((pcall(signer.tc3, signer, wrong)))
+    end
+    assert.is_false((pcall(signer.tc3, signer)))
+    assert.truthy(signer:tc3(request { service = ("s"):rep(15), timestamp = 253402300799 }))
+  end)
+
+  it("signs an empty query as none", function()
+    local signer = core.signer("id", "key")
+    assert.equal(signer:tc3(request()), signer:tc3(request { query = "" }))
+    assert.not_equal(signer:tc3(request()), signer:tc3(request { query = "a=b" }))
   end)
 end)
 

@@ -157,8 +157,14 @@ local function build3(call, attempt, withStages)
   local endpoint, service = call.endpoint, call.action.service
   local authorization, stages = UNSIGNED, {}
   if attempt.signer then
-    authorization, stages =
-      attempt.signer:tc3(attempt.time, service or CVM, "POST", endpoint.hostHeader, "", JSON, payload, nil, withStages)
+    authorization, stages = attempt.signer:tc3({
+      timestamp = attempt.time,
+      service = service or CVM,
+      method = "POST",
+      host = endpoint.hostHeader,
+      contentType = JSON,
+      payload = payload,
+    }, withStages)
   end
   if not authorization then
     return refuse(call, stages, nil, "unsupported")
