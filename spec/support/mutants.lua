@@ -79,7 +79,7 @@ end
 -- Notes for each token which function holds it, and which bracket.
 local function nest(list)
   local blocks, functions, brackets = {}, {}, {}
-  for _, token in ipairs(list) do
+  for i, token in ipairs(list) do
     local text = token.text
     token.within, token.inside = functions[#functions], brackets[#brackets]
     if token.kind == "string" then
@@ -97,6 +97,7 @@ local function nest(list)
         table.remove(brackets)
       end
     elseif text == "{" or text == "(" or text == "[" then
+      token.behind = i > 1 and list[i - 1].text or ""
       brackets[#brackets + 1] = token
     elseif text == "}" or text == ")" or text == "]" then
       table.remove(brackets)
@@ -121,7 +122,20 @@ local function isOperand(token)
   return token.text:find "[%w_)%]]$" ~= nil and not (KEYWORDS[token.text] or SWAPS[token.text] or CLOSES[token.text])
 end
 
---- All changes of a source.
+-- Whether a number one less means the same to Lua: a text begins at 1 for `sub` and `find`, be it asked for 0; and a
+-- level of `error` below 1 adds no place.
+local function isLeast(list, i)
+  local text, inside, before, behind = list[i].text, list[i].inside, list[i - 1], list[i + 1]
+  local of = inside and inside.text == "(" and inside.behind
+  if text == "0" then
+    return of == "error" and before.text == "," and behind.text == ")"
+  elseif text == "1" and of == "sub" then
+    return before == inside
+  end
+  return text == "1" and of == "find" and behind.text == "," and list[i + 2].text == "true"
+end
+
+--- All changes of a source, but those that mean the same to Lua.
 ---@param source string
 ---@return table[] mutants {first, last (bytes), instead, what (the operator's name), within (the line where the function
 --- that holds it begins, 0 outside of all)}
@@ -139,7 +153,9 @@ function M.of(source)
     current = token
     if token.kind == "number" then
       add("one more", token.first, token.last, ("%d"):format(text + 1))
-      add("one less", token.first, token.last, ("%d"):format(text - 1))
+      if not isLeast(list, i) then
+        add("one less", token.first, token.last, ("%d"):format(text - 1))
+      end
     elseif token.kind ~= "string" and SWAPS[text] then
       add(("%s for %s"):format(SWAPS[text], text), token.first, token.last, SWAPS[text])
     elseif text == "not" and token.kind == "name" then

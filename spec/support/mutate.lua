@@ -54,7 +54,7 @@ end
 -- Notes each function of ours that a spec calls, in a file: its source and line, 0 for a file as a whole.
 local RECORD = [[-e 'local seen, file = {}, io.open("called.txt", "w")
   local known = setmetatable({}, { __mode = "k" })
-  debug.sethook(function()
+  local function note()
     local called = debug.getinfo(2, "f").func
     if known[called] then
       return
@@ -68,11 +68,25 @@ local RECORD = [[-e 'local seen, file = {}, io.open("called.txt", "w")
       file:write(key, "\n")
       file:flush()
     end
-  end, "c")']]
+  end
+  debug.sethook(note, "c")
+  local create = coroutine.create -- each coroutine has a hook of its own
+  function coroutine.create(run)
+    local thread = create(run)
+    debug.sethook(thread, note, "c")
+    return thread
+  end
+  local wrap = coroutine.wrap
+  function coroutine.wrap(run)
+    return wrap(function(...)
+      debug.sethook(note, "c")
+      return run(...)
+    end)
+  end']]
 
--- The specs that need no socket, the quickest first: {name, seconds, called}. And the files that they load.
-local function specsAndFiles(names)
-  local specs, files = {}, {}
+-- The specs that need no socket, the quickest first: {name, seconds, called}.
+local function allSpecs(names)
+  local specs = {}
   for _, name in ipairs(names or lines(process.run "ls spec/unit/*_spec.lua")) do
     if names or not read(name):find(RUNS_OTHERS) then
       local began = os.time()
@@ -81,7 +95,6 @@ local function specsAndFiles(names)
       local spec = { name = name, seconds = os.time() - began, called = {} }
       for _, key in ipairs(lines(read "called.txt")) do
         spec.called[key] = true
-        files[key:match "^[^:]+"] = true
       end
       specs[#specs + 1] = spec
     end
@@ -89,22 +102,18 @@ local function specsAndFiles(names)
   table.sort(specs, function(a, b)
     return a.seconds < b.seconds or a.seconds == b.seconds and a.name < b.name
   end)
-  return specs, files
+  return specs
 end
 
 -- All changes in what the specs call, in an order that does not vary; and how many there are in what none of them calls.
-local function allMutants(specs, files)
-  local all, names, called, others = {}, {}, {}, 0
+local function allMutants(specs)
+  local all, called, others = {}, {}, 0
   for _, spec in ipairs(specs) do
     for key in pairs(spec.called) do
       called[key] = true
     end
   end
-  for name in pairs(files) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(lines(process.run "find lua -name '*.lua' | LC_ALL=C sort")) do
     local source = read(name)
     for _, mutant in ipairs(mutants.of(source)) do
       mutant.file, mutant.source = name, source
@@ -155,8 +164,8 @@ end
 local function main(seed, wanted, ...)
   assert(seed and wanted and wanted > 0, "usage: mutate.lua SEED N [SPEC…]")
   io.stdout:setvbuf "line"
-  local specs, files = specsAndFiles(... and { ... } or nil)
-  local all, others = allMutants(specs, files)
+  local specs = allSpecs(... and { ... } or nil)
+  local all, others = allMutants(specs)
   local known, random = equivalents(), mutants.random(seed)
   print(
     ("%d specs; %d changes can be made to what they call, %d more to what is left to those with sockets"):format(

@@ -37,6 +37,15 @@ describe("the changes of a source", function()
     end
   end)
 
+  it("are none that mean the same to Lua", function()
+    assert.same({ "x = a:sub(2, b)" }, changed "x = a:sub(1, b)")
+    assert.same({ "x = a:find(b, 2, true)", "x = a:find(b, 1, false)" }, changed "x = a:find(b, 1, true)")
+    assert.same({ "error(a, 1)" }, changed "error(a, 0)")
+    assert.same({ "error(a, 3)", "error(a, 1)" }, changed "error(a, 2)")
+    assert.same({ "f(2)", "f(0)" }, changed "f(1)")
+    assert.same({ "f(a, 1)", "f(a, -1)" }, changed "f(a, 0)")
+  end)
+
   it("leave comments and texts alone", function()
     assert.same({}, changed "-- 1 < 2\n--[[ and or ]] x = \"3 > 4\" .. [==[ 5 == 6 ]==] .. '\\' not'")
   end)

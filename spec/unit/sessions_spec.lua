@@ -17,7 +17,7 @@ local function shown(value, isWithin)
       end)
       .. '"'
   elseif type(value) == "number" then
-    return ("%.14g"):format(value)
+    return (value % 1 == 0 and math.abs(value) < 1e18 and "%.0f" or "%.14g"):format(value)
   elseif type(value) ~= "table" then
     return type(value) == "function" and "a function" or type(value) == "userdata" and "null" or tostring(value)
   elseif isWithin == 12 then
