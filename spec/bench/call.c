@@ -1,14 +1,39 @@
 /*
- * call.c - the yardstick for a call: a bare libcurl program that posts a form
- * over a kept connection. usage: call URL. Prints microseconds of wall and of
- * CPU time.
+ * call.c - the yardstick for a call: a bare libcurl program that sends the
+ * bytes that the client sends, over a kept connection. usage: call URL VERSION
+ * [ROUNDS]. Prints microseconds of wall and of CPU time.
  */
 #include <curl/curl.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#define ROUNDS 5000
+static const char body2[] =
+    "Action=ModifyImageAttributes&Nonce=8233125559952060&Region=gz"
+    "&SecretId=AKIDqcimageEXAMPLE000000000000000001"
+    "&SignatureMethod=HmacSHA256&Timestamp=1700000000"
+    "&imageDescription=descrip&imageId=img-12345678&imageName=testName"
+    "&Signature=wUsW08EY33ZZVCw07BUJz84n5VCTePWYJzVe62BNVGk%3D";
+static const char body3[] =
+    "{\"ImageDescription\":\"descrip\",\"ImageId\":\"img-12345678\","
+    "\"ImageName\":\"testName\"}";
+
+/* What both versions send, ended by NULL; then API 3.0 alone. */
+static const char *const both[] = {"Expect:", "Accept-Encoding: identity",
+                                   "User-Agent: qcimage/0.1.0", NULL};
+static const char *const more[] = {
+    "Content-Type: application/json; charset=utf-8",
+    "Authorization: TC3-HMAC-SHA256 Credential=AKIDqcimageEXAMPLE000000000000"
+    "000001/2023-11-14/cvm/tc3_request, SignedHeaders=content-type;host, "
+    "Signature=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd"
+    "ef",
+    "X-TC-Action: ModifyImageAttribute",
+    "X-TC-Version: 2017-03-12",
+    "X-TC-Timestamp: 1700000000",
+    "X-TC-Region: ap-guangzhou",
+    NULL};
 
 static double seconds(clockid_t clock)
 {
@@ -23,33 +48,44 @@ static size_t drop(char *bytes, size_t size, size_t count, void *user)
   return size * count;
 }
 
+static struct curl_slist *add(struct curl_slist *list, const char *const *line)
+{
+  for (; *line != NULL; line++) {
+    list = curl_slist_append(list, *line);
+    if (list == NULL)
+      exit(1);
+  }
+  return list;
+}
+
 int main(int argc, char **argv)
 {
-  static const char body[] =
-      "Action=ModifyImageAttributes&Nonce=8233125559952060&Region=gz"
-      "&SecretId=AKIDqcimageEXAMPLE000000000000000001"
-      "&SignatureMethod=HmacSHA256&Timestamp=1700000000"
-      "&imageDescription=descrip&imageId=img-12345678&imageName=testName"
-      "&Signature=wUsW08EY33ZZVCw07BUJz84n5VCTePWYJzVe62BNVGk%3D";
   CURL *easy = curl_easy_init();
+  struct curl_slist *headers = add(NULL, both);
   double wall = 0, cpu = 0;
-  int i;
-  if (argc != 2 || easy == NULL)
+  int rounds = argc > 3 ? atoi(argv[3]) : 5000, is3, i;
+  if (argc < 3 || easy == NULL)
     return 2;
+  is3 = strcmp(argv[2], "3.0") == 0;
+  if (is3)
+    headers = add(headers, more);
   curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
-  for (i = -ROUNDS / 10; i < ROUNDS; i++) {
+  for (i = -rounds / 10; i < rounds; i++) {
     if (i == 0) {
       wall = seconds(CLOCK_MONOTONIC);
       cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     }
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, is3 ? body3 : body2);
     if (curl_easy_perform(easy) != CURLE_OK)
       return 1;
   }
-  printf("wall %.1f\n", (seconds(CLOCK_MONOTONIC) - wall) / ROUNDS * 1e6);
-  printf("cpu %.1f\n", (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / ROUNDS * 1e6);
+  printf("wall %.1f\n", (seconds(CLOCK_MONOTONIC) - wall) / rounds * 1e6);
+  printf("cpu %.1f\n",
+         (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / rounds * 1e6);
+  curl_slist_free_all(headers);
   curl_easy_cleanup(easy);
   return 0;
 }

@@ -1,10 +1,10 @@
---- call.lua - what a whole call takes: check, sign, send, read. usage: call.lua URL VERSION
+--- call.lua - what a whole call takes: check, sign, send, read. usage: call.lua URL VERSION [ROUNDS]
 --- Prints microseconds of wall and of CPU time.
 
 local core = require "qcimage.core"
 local image = require "qcimage"
 
-local ROUNDS = 5000
+local ROUNDS = tonumber(arg[3]) or 5000
 local client = image.new {
   secretId = "AKIDqcimageEXAMPLE000000000000000001",
   secretKey = "qcimageEXAMPLEsecret0000000000001",
@@ -15,7 +15,7 @@ local client = image.new {
 
 local params = { imageId = "img-12345678", imageName = "testName", imageDescription = "descrip" }
 local wall, cpu
-for i = -ROUNDS / 10, ROUNDS do
+for i = -ROUNDS / 10, ROUNDS - 1 do
   if i == 0 then
     wall, cpu = core.monotonic(), os.clock()
   end
