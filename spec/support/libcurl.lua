@@ -17,17 +17,19 @@ M.hexHost = number >= 7077 and "127.0.0.1" or "0x7f000001"
 local function itSince(version, reason)
   return function(it, pending)
     return function(name, test)
-      it(name, number >= version and test or function()
-        pending(reason)
-      end)
+      if number >= version then
+        it(name, test)
+      else
+        pending(("%s (%s)"):format(name, reason), test)
+      end
     end
   end
 end
 
---- Gives, for the `it` and `pending` of a spec, an `it` of what needs kept connections.
+--- Gives, for the `it` and `pending` of a spec, an `it` for what needs kept connections.
 M.itKept = itSince(7080, "libcurl before 7.80: no connection is kept")
 
---- The same, of what needs CURLOPT_QUICK_EXIT.
+--- The same, for what needs CURLOPT_QUICK_EXIT.
 M.itQuick = itSince(7087, "libcurl before 7.87 waits for its resolver's thread, as long as a name server lets it")
 
 return M
