@@ -1,3 +1,5 @@
+--- What CMake makes of prefixes, sysroots and build types: covers CMakeLists.txt.
+
 local process = require "spec.support.process"
 
 local run = process.run

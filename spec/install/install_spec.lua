@@ -1,4 +1,8 @@
+--- Trees installed by CMake and LuaRocks, used with no source in sight: covers CMakeLists.txt, the rockspec and
+--- scripts/rock.
+
 local emulator = require "spec.support.emulator"
+local identity = require "spec.support.identity"
 local process = require "spec.support.process"
 
 local run = process.run
@@ -12,8 +16,10 @@ local result = assert(image.modify {
 print(result.code, result.message)
 ]]
 
-local IDENTITY = "TENCENTCLOUD_SECRET_ID=AKIDqcimageEXAMPLE000000000000000001 "
-  .. "TENCENTCLOUD_SECRET_KEY=qcimageEXAMPLEsecret0000000000001 TENCENTCLOUD_REGION=gz "
+local IDENTITY = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s TENCENTCLOUD_REGION=gz "):format(
+  identity.SECRET_ID,
+  identity.SECRET_KEY
+)
 
 local function using(tree, version, interpreter, code, environment)
   return run(

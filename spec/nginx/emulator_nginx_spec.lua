@@ -1,3 +1,5 @@
+--- The emulator over HTTP, and the command that starts and ends it: covers emulator/nginx/ and cli/emulator.lua.
+
 local certs = require "spec.support.certs"
 local cjson = require "cjson"
 local process = require "spec.support.process"

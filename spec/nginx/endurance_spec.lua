@@ -21,12 +21,13 @@ describe("memory and descriptors", function()
   it(("stay level over %d calls"):format(CALLS), function()
     local output, status = process.lua(([[
       local calls, url, tlsUrl, caFile = %d, %q, %q, %q
+      local identity = require "spec.support.identity"
       local image = require "qcimage"
       local posix = require "testposix"
       local function new(version, endpoint)
         return image.new {
-          secretId = "AKIDqcimageEXAMPLE000000000000000001",
-          secretKey = "qcimageEXAMPLEsecret0000000000001",
+          secretId = identity.SECRET_ID,
+          secretKey = identity.SECRET_KEY,
           region = "gz",
           apiVersion = version,
           endpoint = endpoint,

@@ -9,13 +9,14 @@ local raw = require "spec.support.raw"
 local PRELUDE = [[
   local image = require "qcimage"
   local emulator = require "qcimage.emulator"
+  local identity = require "spec.support.identity"
   local SHAPES = {
     { apiVersion = "2.0" }, { apiVersion = "2.0", method = "GET", signatureMethod = "HmacSHA1" }, { apiVersion = "3.0" },
   }
   local function new(...)
     local options = {
-      secretId = "AKIDqcimageEXAMPLE000000000000000001",
-      secretKey = "qcimageEXAMPLEsecret0000000000001",
+      secretId = identity.SECRET_ID,
+      secretKey = identity.SECRET_KEY,
       region = "gz",
       endpoint = "%s",
       timeout = 60,
@@ -182,8 +183,8 @@ describe("a call", function()
           credentials = function()
             key = key + 1
             return {
-              secretId = key ~= 2 and "AKIDqcimageEXAMPLE000000000000000001" or "AKIDother",
-              secretKey = key ~= 2 and "qcimageEXAMPLEsecret0000000000001" or "other" .. key,
+              secretId = key ~= 2 and identity.SECRET_ID or "AKIDother",
+              secretKey = key ~= 2 and identity.SECRET_KEY or "other" .. key,
             }
           end,
           sleep = function()

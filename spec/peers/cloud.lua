@@ -2,9 +2,10 @@
 --- Tencent's Node clients and by ours, in turns. Prints one JSON object of their answers.
 
 local cjson = require "cjson"
+local identity = require "spec.support.identity"
 local image = require "qcimage"
 
-local ID, KEY = "AKIDqcimageEXAMPLE000000000000000001", "qcimageEXAMPLEsecret0000000000001"
+local ID, KEY = identity.SECRET_ID, identity.SECRET_KEY
 local WRONG_KEY = "qcimageEXAMPLEsecret0000000000002"
 
 local function peer(script, input)

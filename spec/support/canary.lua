@@ -3,6 +3,7 @@
 --- Part of qcimage, see LICENSE.
 
 local build = require "qcimage.call.build"
+local identity = require "spec.support.identity"
 local image = require "qcimage"
 
 local M = {}
@@ -68,7 +69,7 @@ function M.run(settings)
 
   local function new(more)
     local options = {
-      secretId = "AKIDqcimageEXAMPLE000000000000000001",
+      secretId = identity.SECRET_ID,
       secretKey = M.SECRET_KEY,
       token = M.TOKEN,
       region = "gz",

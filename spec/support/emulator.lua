@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local http = require "socket.http"
+local identity = require "spec.support.identity"
 local ltn12 = require "ltn12"
 local process = require "spec.support.process"
 
@@ -22,12 +23,11 @@ function M.digests()
   }
 end
 
-M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
-M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
+M.SECRET_ID, M.SECRET_KEY = identity.SECRET_ID, identity.SECRET_KEY
 M.NOW = 1700000000
 M.HOST = "127.0.0.1:8080"
 
-local function identity(text)
+local function asIs(text)
   return text
 end
 
@@ -83,11 +83,10 @@ function M.v1(all, options)
   end
   local method, host = options.method or "POST", options.host or M.HOST
   local text = method .. host .. path .. "?" .. table.concat(signed, "&")
-  local raw = M.digests()
-    .hmac(options.digest or "sha1", options.key or M.SECRET_KEY, (options.signed or identity)(text))
+  local raw = M.digests().hmac(options.digest or "sha1", options.key or M.SECRET_KEY, (options.signed or asIs)(text))
   local signature = require("mime").b64(raw)
   form[#form + 1] = "Signature=" .. (options.encode or escape)(signature)
-  local wire = (options.wire or identity)(table.concat(form, "&"))
+  local wire = (options.wire or asIs)(table.concat(form, "&"))
   return {
     method = method,
     scheme = options.scheme or "http",
@@ -136,7 +135,7 @@ function M.v3(action, body, options)
     .. names
     .. "\n"
     .. hex(digests.sha256(payload))
-  canonical = (options.signed or identity)(canonical)
+  canonical = (options.signed or asIs)(canonical)
   local date, service = options.date or os.date("!%Y-%m-%d", time), options.service or "cvm"
   local scope = date .. "/" .. service .. "/tc3_request"
   local key = "TC3" .. (options.key or M.SECRET_KEY)
@@ -150,7 +149,7 @@ function M.v3(action, body, options)
     names,
     hex(digests.hmac("sha256", key, toSign))
   )
-  headers.authorization = (options.authorization or identity)(authorization)
+  headers.authorization = (options.authorization or asIs)(authorization)
   return {
     method = options.method or "POST",
     scheme = options.scheme or "http",

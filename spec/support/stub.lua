@@ -1,11 +1,11 @@
 --- stub.lua - clients over a transport that answers from a list and keeps what was sent.
 
+local identity = require "spec.support.identity"
 local image = require "qcimage"
 
 local M = {}
 
-M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
-M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
+M.SECRET_ID, M.SECRET_KEY = identity.SECRET_ID, identity.SECRET_KEY
 
 --- A client with the example identity.
 ---@param options table|nil more options, or other ones

@@ -1,3 +1,5 @@
+--- What an answer, or none, makes of a call: covers call/read.lua and api/codes.lua.
+
 local stub = require "spec.support.stub"
 
 local function modify(answer, options)

@@ -1,3 +1,5 @@
+--- Lists of images in both versions, and their pages: covers call/pages.lua, and the filters of call/check.lua.
+
 local cjson = require "cjson"
 local stub = require "spec.support.stub"
 

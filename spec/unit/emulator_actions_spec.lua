@@ -1,3 +1,5 @@
+--- What the emulator's actions do: covers emulator/api2/actions.lua, emulator/api3/ and emulator/store.lua.
+
 local cjson = require "cjson"
 local support = require "spec.support.emulator"
 

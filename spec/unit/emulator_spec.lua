@@ -1,3 +1,5 @@
+--- What a test can set, ask and make go wrong: covers emulator.lua, and emulator/faults.lua, journal.lua and control.lua.
+
 local cjson = require "cjson"
 local support = require "spec.support.emulator"
 

@@ -1,3 +1,5 @@
+--- The emulator's judgement of a request of API 3.0: covers emulator/api3/ and signature/tc3.lua.
+
 local cjson = require "cjson"
 local stub = require "spec.support.stub"
 local support = require "spec.support.emulator"

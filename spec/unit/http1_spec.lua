@@ -1,3 +1,5 @@
+--- HTTP/1.1 from bytes and to bytes, without a socket: covers transport/http1.lua.
+
 local answers = require "spec.support.answers"
 local http1 = require "qcimage.transport.http1"
 local limits = require "qcimage.limits"

@@ -1,3 +1,5 @@
+--- How Lua programs use a result and its error; and that a client shows no secret: covers errors.lua and client.lua.
+
 local image = require "qcimage"
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"

@@ -1,3 +1,6 @@
+--- A call of API 2.0, from parameters to what is sent; and misuse, which is raised: covers call/check.lua, call/build.lua
+--- and options.lua.
+
 local core = require "qcimage.core"
 local image = require "qcimage"
 local stub = require "spec.support.stub"

@@ -1,3 +1,5 @@
+--- Signatures against published and recorded values; nonces, clocks and texts: covers qcimage.core.
+
 local cjson = require "cjson"
 local core = require "qcimage.core"
 local stub = require "spec.support.stub"

@@ -1,3 +1,5 @@
+--- One version everywhere, and no C module of another: covers version.lua.
+
 local core = require "qcimage.core"
 local http = require "qcimage.http"
 local image = require "qcimage"

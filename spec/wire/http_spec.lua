@@ -1,3 +1,5 @@
+--- Requests and answers over libcurl, byte by byte: covers qcimage.http.
+
 local http = require "qcimage.http"
 local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"

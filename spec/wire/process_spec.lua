@@ -1,3 +1,5 @@
+--- What a connection does to its process: signals, forks, descriptors, names: covers qcimage.http.
+
 local certs = require "spec.support.certs"
 local http = require "qcimage.http"
 local libcurl = require "spec.support.libcurl"

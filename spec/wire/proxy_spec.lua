@@ -1,3 +1,5 @@
+--- What a proxy gets to see, and when there is one: covers qcimage.http and transport.lua.
+
 local certs = require "spec.support.certs"
 local libcurl = require "spec.support.libcurl"
 local process = require "spec.support.process"

@@ -1,3 +1,5 @@
+--- Certificates, and connections over TLS that go wrong: covers qcimage.http and transport/curl.lua.
+
 local certs = require "spec.support.certs"
 local constant = require "spec.support.constant"
 local http = require "qcimage.http"
