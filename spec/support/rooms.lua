@@ -16,7 +16,28 @@ M.ROOMS = {
   client = {
     "puts a client together, of all that a call needs",
     modules = { "qcimage.client", "qcimage.signers" },
-    reaches = { "options", "call", "credentials", "transport", "api", "shared", "version", "core" },
+    reaches = {
+      "options",
+      "call",
+      "credentials",
+      "transport",
+      "apply",
+      "apply.door",
+      "api",
+      "shared",
+      "version",
+      "core",
+    },
+  },
+  apply = {
+    "many changes as one; reaches the service by the door that it is given, and the outside by files alone",
+    modules = { "qcimage.apply" },
+    reaches = { "api", "shared", "core" },
+  },
+  ["apply.door"] = {
+    "the calls of a client as apply makes them, held within the service's rate",
+    modules = { "qcimage.apply.door" },
+    reaches = { "call", "limiter", "api" },
   },
   options = {
     "options and where they lead; credentials and limiters take options of their own",
