@@ -569,6 +569,33 @@ static int core_outlive_pipes(lua_State *L)
   return 0;
 }
 
+/* core.noteSignals(): SIGINT, SIGTERM and SIGHUP are only noted, see
+   process.h; for the command alone */
+static int core_note_signals(lua_State *L)
+{
+  int problem = qc_note_signals();
+  if (problem != 0)
+    return luaL_error(L, "signals cannot be noted: %s", strerror(problem));
+  return 0;
+}
+
+/* core.notedSignal() -> number of the signal that was noted, or nil */
+static int core_noted_signal(lua_State *L)
+{
+  if (qc_noted_signal() == 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, qc_noted_signal());
+  return 1;
+}
+
+/* core.endBySignal(number): does not come back */
+static int core_end_by_signal(lua_State *L)
+{
+  int problem = qc_end_by_signal((int)luaL_checkinteger(L, 1));
+  return luaL_error(L, "no end by the signal: %s", strerror(problem));
+}
+
 /* core.columns(descriptor) -> columns of its terminal, 0 where they are not
    known, or nil where it is no terminal */
 static int core_columns(lua_State *L)
@@ -609,6 +636,9 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"command", core_command},
                                      {"outlivePipes", core_outlive_pipes},
                                      {"columns", core_columns},
+                                     {"noteSignals", core_note_signals},
+                                     {"notedSignal", core_noted_signal},
+                                     {"endBySignal", core_end_by_signal},
                                      {"journal", qc_core_journal},
                                      {NULL, NULL}};
 

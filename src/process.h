@@ -29,6 +29,23 @@ int qc_end_on_interrupt(void);
 int qc_outlive_pipes(void);
 
 /*
+ * From now on SIGINT, SIGTERM and SIGHUP are only noted, so that what is under
+ * way can come to its end; one that was ignored stays ignored (nohup). A
+ * second one ends the process at once, by its default action, after one line
+ * on stderr. Returns 0, or an errno.
+ */
+int qc_note_signals(void);
+
+/* The signal that was noted; 0: none. */
+int qc_noted_signal(void);
+
+/*
+ * Ends the process by a signal's default action, as if nothing had held it
+ * up. Returns an errno where that fails.
+ */
+int qc_end_by_signal(int number);
+
+/*
  * Columns of the terminal behind a descriptor; 0 where the terminal does not
  * know; -1 where there is no terminal.
  */

@@ -80,13 +80,19 @@ end)
 describe("the README's lines for the command", function()
   it("list, rename and show an image as printed", function()
     local emulator = emulators.start()
+    local folder = process.run("mktemp -d"):gsub("\n", "")
     finally(function()
       emulator:stop()
+      process.run("rm -rf " .. folder)
     end)
     emulator:control("POST", "images", {
       { imageId = "img-12345678", imageName = "web-01", sharedWith = { "100000000001" } },
     })
-    local lines = readme.block("qcimage modify", { ["TENCENTCLOUD_SECRET_ID=… TENCENTCLOUD_SECRET_KEY=…"] = KEYS })
+    local lines = readme.block("qcimage modify", {
+      ["TENCENTCLOUD_SECRET_ID=… TENCENTCLOUD_SECRET_KEY=…"] = KEYS,
+      ["list.csv"] = folder .. "/list.csv",
+      ["list.journal"] = folder .. "/list.journal",
+    })
     local output, status = process.run(
       ('set -e; export QCIMAGE_ENDPOINT=%s; qcimage() { %s spec/support/qcimage.lua "$@"; }\n%s'):format(
         emulator.url,
@@ -97,6 +103,9 @@ describe("the README's lines for the command", function()
     assert.equal(0, status, output)
     assert.matches("img%-12345678  web%-01", output)
     assert.matches("100000000001", output)
+    assert.matches('\nimg%-12345678  imageName  "testName" %-> "web%-02"\n', output)
+    assert.matches("\n2     img%-12345678  ok      web%-02  %-\n", output)
+    assert.matches("\n2     img%-12345678  ok      testName  %-\n", output)
     assert.equal("testName", emulator:images()[1].imageName)
     assert.equal("descrip", emulator:images()[1].imageDescription)
   end)

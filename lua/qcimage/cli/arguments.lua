@@ -11,6 +11,7 @@ local M = {}
 M.COMMANDS = {
   { "modify", "change an image's name, description and more" },
   { "describe", "list images" },
+  { "apply", "rename and describe many images, by a list" },
   { "call", "any other image action, by the API's name" },
   { "sign", "the signed request of an action, not sent" },
   { "emulator", "a strict local double of the image service" },

@@ -3,7 +3,7 @@
 
 local M = {
   OK = 0,
-  FAILED = 1, -- what is no call: the emulator did not start
+  FAILED = 1, -- some of a list; or what is no call: the emulator did not start
   USAGE = 2,
   PARAMETER = 3,
   CREDENTIALS = 4,
@@ -11,6 +11,7 @@ local M = {
   REJECTED = 6,
   THROTTLED = 7,
   UNKNOWN = 8,
+  CHANGES = 9,
   FAULT = 70, -- EX_SOFTWARE of sysexits.h
   NOT_WRITTEN = 74, -- EX_IOERR
 }
@@ -19,7 +20,7 @@ local M = {
 M.HELP = [[
 Exit codes:
   0   it worked
-  1   the emulator could not start
+  1   some changes of a list failed or cannot be made; the emulator could not start
   2   wrong usage
   3   a parameter is wrong; nothing was sent
   4   no usable credentials; nothing was sent
@@ -27,6 +28,7 @@ Exit codes:
   6   the service refused
   7   throttled: too many calls
   8   the answer is lost or unreadable: the change may have been made
+  9   apply --dry-run --exit-code: there is something to change
   70  a fault of qcimage's
   74  the result could not be written; of a change that was made, a line says so
   Ctrl-C ends it by the signal, which a shell shows as 130.]]

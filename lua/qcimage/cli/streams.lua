@@ -43,6 +43,14 @@ function M.painted(colour, text)
   return painted(OUT, colour, text)
 end
 
+--- A text on stderr in a colour, where that takes colours.
+---@param colour "bold"|"red"|"green"|"yellow"
+---@param text string
+---@return string
+function M.paintedErr(colour, text)
+  return painted(ERR, colour, text)
+end
+
 --- Says on stderr what is wrong.
 ---@param ... string
 function M.complain(...)

@@ -1,0 +1,356 @@
+--- apply.lua - qcimage apply: many modifications, by a list.
+--- Part of qcimage, see LICENSE.
+
+local connect = require "qcimage.cli.connect"
+local core = require "qcimage.core"
+local exits = require "qcimage.cli.exits"
+local plans = require "qcimage.cli.plan"
+local progress = require "qcimage.cli.progress"
+local result = require "qcimage.cli.result"
+local streams = require "qcimage.cli.streams"
+
+local M = {}
+
+M.USAGE = "apply FILE [--dry-run | --save PLAN] [--yes]\n       qcimage apply --resume JOURNAL | --undo JOURNAL [--yes]"
+
+M.ARGUMENTS =
+  { { "FILE", 'the list: CSV, JSON or JSON Lines; or a saved plan; "-" is stdin', target = "file", args = "?" } }
+
+M.OPTIONS = {
+  { "--dry-run", nil, "show what would be changed, and change nothing" },
+  { "--exit-code", nil, "with --dry-run: exit code 9 where something would be changed" },
+  { "--save", "PLAN", "write the plan to this file, and change nothing" },
+  { "--yes", nil, "do not ask; needed where there is no terminal" },
+  { "--journal", "FILE", "where the run is written down; must be new [qcimage-apply-DATE-N.journal]" },
+  { "--resume", "JOURNAL", "go on with the run of this journal" },
+  { "--undo", "JOURNAL", "take back what the run of this journal did" },
+  { "--continue", nil, "make the changes that can be made, though others are at fault" },
+  { "--temporary-names", nil, "let images swap names, by a third one" },
+  { "--format", "FORMAT", "csv, json or jsonl [what the list looks like]", choices = { "csv", "json", "jsonl" } },
+  { "--empty", "MEANING", "an empty cell of CSV: keep or clear the description [keep]", choices = { "keep", "clear" } },
+}
+
+M.EPILOG = [[
+A list has a heading (imageId,imageName,imageDescription,...), or an object for each change:
+  {"imageId": "img-12345678", "imageName": "web-01"}
+  {"select": {"imageState": "NORMAL"}, "imageName": "web-%{date}-%{n:3}"}
+Ctrl-C lets the change that is under way come to its end. In a script: qcimage apply FILE --yes]]
+
+-- Options of a list, which the library has by the same name.
+local OF_LISTS = { "continue", "temporaryNames", "format", "empty" }
+
+-- What is wrong with options that do not go together, or nil.
+local function misuse(options)
+  local old = options.resume and "--resume" or options.undo and "--undo"
+  if options.resume and options.undo then
+    return "--resume and --undo exclude each other"
+  elseif old and options.file then
+    return old .. " takes no list: it stands in the journal"
+  elseif not old and not options.file then
+    return "FILE is missing"
+  elseif options.exitCode and not options.dryRun and not options.save then
+    return "--exit-code needs --dry-run"
+  end
+  for _, name in ipairs { "journal", "save", "continue", "temporaryNames", "format", "empty" } do
+    if old and options[name] then
+      return ("--%s does not go with %s"):format(name == "temporaryNames" and "temporary-names" or name, old)
+    end
+  end
+  if options.file == "-" and not (options.yes or options.dryRun or options.save) then
+    return "--yes is needed where the list comes from stdin"
+  end
+end
+
+-- The text of the list, or nil and what is wrong.
+local function readList(path)
+  if path == "-" then
+    if core.columns(0) then
+      streams.note "reading the list from the terminal; Ctrl-D ends it"
+    end
+    return io.stdin:read "*a"
+  end
+  local file, problem = io.open(path, "rb")
+  if not file then
+    return nil, problem
+  end
+  local text
+  text, problem = file:read "*a"
+  file:close()
+  return text, problem and ("%s: %s"):format(path, problem)
+end
+
+-- Says why nothing was sent.
+local function fail(options, message, err)
+  if not err.lines then
+    return result.fail(message, err)
+  end
+  for _, line in ipairs(err.lines) do
+    streams.complain(options.file, ": ", result.reworded(line))
+  end
+  streams.complain(#err.lines == 1 and "1 fault" or #err.lines .. " faults", "; nothing was sent")
+  return err.kind == "parameter" and exits.PARAMETER or exits.FAILED
+end
+
+-- Writes a plan beside its file, and then puts it there, so that it is whole or not there.
+local function save(path, plan)
+  local beside = path .. ".new"
+  os.remove(beside)
+  local file, problem = core.journal(beside, true)
+  local ok = file
+  if file then
+    ok, problem = file:append(require("qcimage.apply.planfile").write(plan, "plan"))
+    if ok then
+      ok, problem = file:sync()
+    end
+    file:close()
+  end
+  if ok then
+    ok, problem = os.rename(beside, path)
+  end
+  if not ok then
+    os.remove(beside)
+    streams.complain("the plan cannot be saved: ", path, ": ", (tostring(problem):gsub("^.*: ", "")))
+    return exits.NOT_WRITTEN
+  end
+  streams.note("plan: ", path)
+  return exits.OK
+end
+
+-- Shows a plan on stdout, and saves it where that is asked for.
+local function show(options, report)
+  local code
+  if options.output == "json" then
+    local document = { changes = report.changes, unchanged = report.unchanged, failed = report.failed }
+    document.plan, document.results = report.plan.steps, report.results
+    code = streams.write(require("qcimage.cli.json").document(document))
+  elseif options.output == "text" then
+    code = streams.write(plans.text(report.plan))
+  else
+    code = streams.write(plans.diff(report.plan, streams.painted))
+  end
+  for _, note in ipairs(plans.notes(report)) do
+    streams.note(note)
+  end
+  if code == exits.OK and options.save then
+    code = save(options.save, report.plan)
+  end
+  if code ~= exits.OK then
+    return code
+  elseif report.failed + report.conflict > 0 then
+    return exits.FAILED
+  end
+  return options.exitCode and report.changes > 0 and exits.CHANGES or exits.OK
+end
+
+-- Shows a plan on the terminal and asks. Returns whether the answer is yes.
+local function ask(report)
+  io.stderr:write(plans.diff(report.plan, streams.paintedErr))
+  for _, note in ipairs(plans.notes(report)) do
+    streams.note(note)
+  end
+  io.stderr:write "Make these changes? [y/N] "
+  io.stderr:flush()
+  local answer = io.stdin:read "*l"
+  answer = (answer or ""):lower():match "^%s*(.-)%s*$"
+  return answer == "y" or answer == "yes"
+end
+
+local function newJournal()
+  return ("qcimage-apply-%s-%s.journal"):format(os.date "!%Y%m%dT%H%M%SZ", (core.nonce() or "0"):sub(-6))
+end
+
+local COLUMNS = {
+  { key = "line", title = "LINE" },
+  { key = "imageId", title = "IMAGE ID" },
+  { key = "status", title = "STATUS" },
+  { key = "imageName", title = "NAME", cut = true, rank = 1 },
+  { key = "message", title = "MESSAGE", cut = true, rank = 2 },
+}
+
+-- Failed changes that are told on stderr at most.
+local MOST_TOLD = 20
+
+local COUNTED = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
+local CALLED = { unchanged = "so already", conflict = "changed by somebody else", skipped = "not sent" }
+
+local function tellFailures(report, source)
+  local told = 0
+  for _, one in ipairs(report.results) do
+    if one.status ~= "ok" and one.status ~= "unchanged" and one.message and one.message ~= "not sent" then
+      told = told + 1
+      if told <= MOST_TOLD then
+        local line = one.line and (" line %d"):format(one.line) or ""
+        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", result.reworded(one.message))
+      end
+    end
+  end
+  if told > MOST_TOLD then
+    streams.complain(("and %d more"):format(told - MOST_TOLD))
+  end
+end
+
+local function codeOf(report)
+  if report.unknown > 0 then
+    return exits.UNKNOWN
+  elseif report.stoppedBy and report.stoppedBy.kind == "credentials" then
+    return exits.CREDENTIALS
+  elseif report.ok + report.unchanged < report.total then
+    return exits.FAILED
+  end
+  return exits.OK
+end
+
+-- Writes what came of it. Returns the exit code.
+local function tell(options, report)
+  local rows = {}
+  for i, one in ipairs(report.results) do
+    rows[i] = {
+      line = one.line,
+      imageId = one.imageId,
+      status = one.status,
+      message = one.message,
+      imageName = one.to and one.to.imageName,
+    }
+  end
+  local document = {}
+  for name, value in pairs(report) do
+    document[name] = name ~= "stoppedBy" and value or nil
+  end
+  local written = result.write(options, document, COLUMNS, rows, true)
+  tellFailures(report, options.file or options.resume or options.undo)
+  local parts = {}
+  for _, status in ipairs(COUNTED) do
+    if report[status] > 0 then
+      parts[#parts + 1] = ("%d %s"):format(report[status], CALLED[status] or status)
+    end
+  end
+  if report.stopped then
+    streams.complain("ended early: ", core.notedSignal() and "by a signal" or result.reworded(report.stopped))
+  end
+  local code = codeOf(report)
+  local say = code == exits.OK and streams.note or streams.complain
+  say(("%s of %d"):format(#parts > 0 and table.concat(parts, ", ") or "nothing to do, 0", report.total))
+  if report.journal and not (options.undo and code == exits.OK) then
+    streams.note(
+      ("journal: %s (%s)"):format(
+        report.journal,
+        code == exits.OK and "--undo takes it back" or "--resume goes on, --undo takes it back"
+      )
+    )
+  end
+  return written == exits.OK and code or written
+end
+
+-- Runs changes: signals let the one under way come to its end.
+local function run(client, changes, options)
+  core.outlivePipes()
+  core.noteSignals()
+  local settings = {
+    resume = options.resume,
+    undo = options.undo,
+    journal = changes and (options.journal or newJournal()),
+    stop = function()
+      return core.notedSignal() ~= nil
+    end,
+  }
+  for _, name in ipairs(OF_LISTS) do
+    settings[name] = changes and options[name]
+  end
+  local columns, clear = core.columns(2), nil
+  if columns then
+    settings.onProgress, clear = progress.new(function(text)
+      io.stderr:write(text)
+      io.stderr:flush()
+    end, core.monotonic, columns > 0 and columns or 80)
+  end
+  local report, message, err = client:apply(changes, settings)
+  if clear then
+    clear()
+  end
+  return report, message, err
+end
+
+-- Puts what a plan left out to what its run gave.
+local function merge(report, planned)
+  for _, one in ipairs(planned.results) do
+    report.results[#report.results + 1] = one
+    report[one.status] = report[one.status] + 1
+  end
+  report.total = #report.results
+  table.sort(report.results, function(a, b)
+    return (a.line or 0) < (b.line or 0)
+  end)
+  return report
+end
+
+-- Plans, shows and asks; gives what to run and what the plan left out, or an exit code.
+local function confirm(client, changes, options)
+  local settings = { dryRun = true, resume = options.resume, undo = options.undo }
+  for _, name in ipairs(OF_LISTS) do
+    settings[name] = changes and options[name]
+  end
+  local report, message, err = client:apply(changes, settings)
+  if not report then
+    return nil, nil, fail(options, message, err)
+  elseif options.dryRun or options.save then
+    return nil, nil, show(options, report)
+  elseif report.changes == 0 then
+    return nil, nil, tell(options, report)
+  elseif not ask(report) then
+    streams.note "nothing was changed"
+    return nil, nil, exits.FAILED
+  end
+  return changes and report.plan, report
+end
+
+--- Runs it.
+---@param options table
+---@return integer code for os.exit
+function M.run(options)
+  local problem = misuse(options)
+  local isAsked = not options.yes
+  if
+    not problem
+    and isAsked
+    and not options.dryRun
+    and not options.save
+    and not (core.columns(0) and core.columns(2))
+  then
+    problem = "--yes is needed where there is no terminal to ask on (or --dry-run)"
+  end
+  if problem then
+    return streams.usage(problem, "apply")
+  end
+  local changes
+  if options.file then
+    changes, problem = readList(options.file)
+    if not changes then
+      streams.complain("cannot read the list: ", tostring(problem))
+      return exits.USAGE
+    end
+  end
+  local client
+  client, problem = connect.client(options)
+  if not client then
+    return streams.usage(problem, "apply")
+  end
+  local planned
+  if isAsked or options.dryRun or options.save then
+    local code
+    changes, planned, code = confirm(client, changes, options)
+    if code then
+      return code
+    end
+  end
+  local report, message, err = run(client, changes, options)
+  local code = report and tell(options, planned and changes and merge(report, planned) or report)
+    or fail(options, message, err)
+  local signal = core.notedSignal()
+  if signal then
+    io.stderr:flush()
+    core.endBySignal(signal)
+  end
+  return code
+end
+
+return M

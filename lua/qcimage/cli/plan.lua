@@ -1,0 +1,107 @@
+--- plan.lua - a plan as people read it: what each image has, and what it shall have.
+--- Pure. Part of qcimage, see LICENSE.
+
+local planfile = require "qcimage.apply.planfile"
+local shown = require "qcimage.cli.shown"
+
+local M = {}
+
+local function quoted(one)
+  return type(one) == "string" and '"' .. shown.value(one) .. '"' or one == nil and "?" or tostring(one)
+end
+
+-- The lines of a plan: what is changed, from what, to what.
+local function rows(plan)
+  local list = {}
+  for _, step in ipairs(plan.steps) do
+    for _, name in ipairs(planfile.FIELDS) do
+      if step.to[name] ~= nil then
+        list[#list + 1] = {
+          imageId = step.imageId,
+          region = step.region,
+          field = name,
+          from = step.from[name],
+          to = step.to[name],
+          isTemporary = step.isTemporary,
+        }
+      end
+    end
+  end
+  return list
+end
+
+local function plural(count, one, many)
+  return ("%d %s"):format(count, count == 1 and one or many)
+end
+
+--- What is to be known of a plan beside its lines.
+---@param report qcimage.ApplyReport of a dry run
+---@return string[] notes
+function M.notes(report)
+  local cleared, lost = 0, {}
+  for _, step in ipairs(report.plan.steps) do
+    cleared = cleared + (step.to.imageDescription == "" and 1 or 0)
+    if step.cannotUndo and not step.isTemporary then
+      lost[#lost + 1] = ("%s (%s)"):format(shown.value(step.imageId), table.concat(step.cannotUndo, ", "))
+    end
+  end
+  local notes = { plural(report.changes, "change", "changes") }
+  if report.unchanged > 0 then
+    notes[1] = ("%s; %s so already"):format(notes[1], plural(report.unchanged, "image is", "images are"))
+  end
+  if cleared > 0 then
+    notes[#notes + 1] = ("%s emptied"):format(plural(cleared, "description is", "descriptions are"))
+  end
+  if #lost > 0 then
+    local few = table.concat(lost, ", ", 1, math.min(#lost, 5))
+    notes[#notes + 1] = ("cannot be taken back: %s%s"):format(
+      few,
+      #lost > 5 and (" and %d more"):format(#lost - 5) or ""
+    )
+  end
+  return notes
+end
+
+--- A plan's lines for a terminal.
+---@param plan qcimage.ApplyPlan
+---@param painted fun(colour: string, text: string): string
+---@return string
+function M.diff(plan, painted)
+  local lines, width, fieldWidth = {}, 0, 0
+  local list = rows(plan)
+  for _, row in ipairs(list) do
+    row.image = shown.value(row.imageId) .. (row.region and " (" .. shown.value(row.region) .. ")" or "")
+    width, fieldWidth = math.max(width, shown.width(row.image)), math.max(fieldWidth, #row.field)
+  end
+  for i, row in ipairs(list) do
+    lines[i] = ("%s%s  %s%s  %s -> %s%s\n"):format(
+      row.image,
+      (" "):rep(width - shown.width(row.image)),
+      row.field,
+      (" "):rep(fieldWidth - #row.field),
+      painted("red", quoted(row.from)),
+      painted("green", quoted(row.to)),
+      row.isTemporary and "  (for the time being)" or ""
+    )
+  end
+  return table.concat(lines)
+end
+
+--- A plan's lines with tabs between the values.
+---@param plan qcimage.ApplyPlan
+---@return string
+function M.text(plan)
+  local lines = {}
+  for i, row in ipairs(rows(plan)) do
+    local from = row.from == nil and "" or tostring(row.from)
+    lines[i] = ("%s\t%s\t%s\t%s\n"):format(
+      shown.value(row.imageId),
+      row.field,
+      shown.value(from),
+      shown.value(tostring(row.to))
+    )
+  end
+  return table.concat(lines)
+end
+
+return M

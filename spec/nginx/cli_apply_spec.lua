@@ -1,0 +1,324 @@
+-- qcimage apply: what it shows, asks and writes, and its exit codes.
+local cjson = require "cjson"
+local commands = require "spec.support.command"
+local process = require "spec.support.process"
+
+describe("qcimage apply", function()
+  local command, server, serial, journal, list
+
+  setup(function()
+    command = commands.start()
+    server, serial = command.server, 0
+  end)
+
+  teardown(function()
+    command:stop()
+  end)
+
+  local function write(name, text)
+    local path = command.scratch .. "/" .. name
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+    return path
+  end
+
+  local function images(count)
+    local all = {}
+    for i = 1, count do
+      all[i] = {
+        imageId = ("img-%08d"):format(i),
+        imageName = "old-" .. i,
+        imageDescription = "text",
+        createdTime = 1700000000 + i,
+      }
+    end
+    return all
+  end
+
+  before_each(function()
+    server:reset()
+    server:control("POST", "images", images(5))
+    serial = serial + 1
+    journal = ("%s/%d.journal"):format(command.scratch, serial)
+    list = write("list.csv", "imageId,imageName\nimg-00000001,new-1\nimg-00000002,old-2\nimg-00000003,new-3\n")
+  end)
+
+  -- Runs the command. Gives stdout, stderr and the code, with this journal as JOURNAL and this folder as FOLDER.
+  local function apply(line, more)
+    local out, err, status = command:shell("qcimage apply " .. line, more)
+    local function plain(text)
+      for name, path in pairs { JOURNAL = journal, FOLDER = command.scratch } do
+        local first, last = text:find(path, 1, true)
+        while first and name == "JOURNAL" or first do
+          text = text:sub(1, first - 1) .. name .. text:sub(last + 1)
+          first, last = text:find(path, 1, true)
+        end
+      end
+      return text
+    end
+    return plain(out), plain(err), status
+  end
+
+  local function gives(line, out, err, status)
+    assert.same({ out, err, status }, { apply(line) }, line)
+  end
+
+  local function names()
+    local found = {}
+    for i, one in ipairs(server:images()) do
+      found[i] = one.imageName
+    end
+    return table.concat(found, " ")
+  end
+
+  local function isUntouched()
+    for _, entry in ipairs(server:journal()) do
+      assert.equal("DescribeImages", entry.action)
+    end
+  end
+
+  it("shows what it would do, and does not do it", function()
+    gives(
+      list .. " --dry-run",
+      'img-00000001  imageName  "old-1" -> "new-1"\nimg-00000003  imageName  "old-3" -> "new-3"\n',
+      "qcimage: 2 changes; 1 image is so already\n",
+      0
+    )
+    gives(
+      list .. " --dry-run --exit-code --output text",
+      "img-00000001\timageName\told-1\tnew-1\nimg-00000003\timageName\told-3\tnew-3\n",
+      "qcimage: 2 changes; 1 image is so already\n",
+      9
+    )
+    local out, _, status = apply(list .. " --dry-run --yes --output json")
+    local document = cjson.decode(out)
+    assert.same({ 2, 1, 2, 0 }, { document.changes, document.unchanged, #document.plan, status })
+    isUntouched()
+    assert.equal("", process.run("ls " .. command.scratch .. "/*.journal 2>/dev/null"))
+  end)
+
+  it("makes the changes, and takes them back", function()
+    gives(
+      list .. " --yes --journal " .. journal,
+      "LINE  IMAGE ID      STATUS     NAME   MESSAGE\n"
+        .. "2     img-00000001  ok         new-1  -\n"
+        .. "3     img-00000002  unchanged  old-2  -\n"
+        .. "4     img-00000003  ok         new-3  -\n",
+      "qcimage: 2 ok, 1 so already of 3\nqcimage: journal: JOURNAL (--undo takes it back)\n",
+      0
+    )
+    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+    gives(
+      ("--undo %s --yes --output text"):format(journal),
+      "2\timg-00000001\tok\told-1\t\n4\timg-00000003\tok\told-3\t\n",
+      "qcimage: 2 ok of 2\n",
+      0
+    )
+    assert.equal("old-1 old-2 old-3 old-4 old-5", names())
+    local _, err, status = apply(list .. " --yes --journal " .. journal)
+    assert.equal("qcimage: journal JOURNAL: is there already; --resume or --undo takes it\n", err)
+    assert.equal(3, status)
+  end)
+
+  it("tells all faults of a list, and sends nothing", function()
+    local path = write("bad.jsonl", '{"imageId":"img-00000001","imageName":1}\n7\n')
+    gives(
+      path .. " --yes",
+      "",
+      "qcimage: FOLDER/bad.jsonl: line 1: img-00000001: imageName must be text, not 1\n"
+        .. "qcimage: FOLDER/bad.jsonl: line 2: is no JSON object\nqcimage: 2 faults; nothing was sent\n",
+      3
+    )
+    path = write("taken.csv", "imageId,imageName\nimg-00000001,old-5\n")
+    gives(
+      path .. " --dry-run",
+      "",
+      'qcimage: FOLDER/taken.csv: line 2: img-00000001: the name "old-5" is that of img-00000005\n'
+        .. "qcimage: 1 fault; nothing was sent\n",
+      1
+    )
+    path = write("swap.csv", "imageId,imageName\nimg-00000001,old-2\nimg-00000002,old-1\n")
+    local _, err, status = apply(path .. " --dry-run")
+    assert.matches("names go round in a circle %(img%-00000001, img%-00000002%)", err)
+    assert.equal(1, status)
+    gives(
+      path .. " --dry-run --temporary-names",
+      'img-00000001  imageName  "old-1" -> "tmp-00000001"  (for the time being)\n'
+        .. 'img-00000002  imageName  "old-2" -> "old-1"\n'
+        .. 'img-00000001  imageName  "tmp-00000001" -> "old-2"\n',
+      "qcimage: 3 changes\n",
+      0
+    )
+    isUntouched()
+  end)
+
+  it("goes on without what is at fault when told to", function()
+    local lines = {}
+    for i = 1, 5 do
+      lines[i] = ('{"imageId":"img-%08d","imageName":%s}\n'):format(
+        i,
+        i == 4 and '"bad\\u0007"' or ('"web-%d"'):format(i)
+      )
+    end
+    local path = write("most.jsonl", table.concat(lines))
+    local out, err, status = apply(path .. " --yes --continue --output json --journal " .. journal)
+    local document = cjson.decode(out)
+    assert.same({ 5, 4, 1, 1 }, { document.total, document.ok, document.failed, status })
+    assert.same({ 4, "img-00000004", "failed" }, {
+      document.results[4].line,
+      document.results[4].imageId,
+      document.results[4].status,
+    })
+    assert.matches("qcimage: FOLDER/most.jsonl line 4: img%-00000004: failed: imageName has a control character", err)
+    assert.equal("web-1 web-2 web-3 old-4 web-5", names())
+  end)
+
+  it("has nothing to do for an empty list", function()
+    local path = write("empty.jsonl", "\n\n")
+    local out, err, status = apply(path .. " --yes --output json")
+    assert.same({}, cjson.decode(out).results)
+    assert.matches('"results": %[%]', out)
+    assert.same({ "qcimage: nothing to do, 0 of 0\n", 0 }, { err, status })
+    assert.equal(0, select(3, apply "- --yes"))
+  end)
+
+  it("reads stdin for a dash alone", function()
+    local out = command:shell(("qcimage apply - --dry-run --output text <%s"):format(list))
+    assert.matches("^img%-00000001\timageName", out)
+    local _, err, status = command:shell(("qcimage apply - <%s"):format(list))
+    assert.matches("%-%-yes is needed where the list comes from stdin", err)
+    assert.equal(2, status)
+    local fifo = command.scratch .. "/fifo"
+    out, _, status = command:shell(
+      ("mkfifo %s; sleep 60 >%s & qcimage apply %s --dry-run --output text <%s; kill $!"):format(fifo, fifo, list, fifo)
+    )
+    assert.equal(0, status)
+    assert.matches("^img%-00000001", out)
+  end)
+
+  it("refuses options that do not go together", function()
+    for line, problem in pairs {
+      [""] = "FILE is missing",
+      ["x --undo y"] = "--undo takes no list: it stands in the journal",
+      ["--resume x --undo y"] = "--resume and --undo exclude each other",
+      ["--undo y --temporary-names"] = "--temporary-names does not go with --undo",
+      ["x --yes --exit-code"] = "--exit-code needs --dry-run",
+      ["x"] = "--yes is needed where there is no terminal to ask on (or --dry-run)",
+      ["x --dry-run=false"] = "--dry-run takes no value",
+      ["--undo"] = "--undo needs a value",
+    } do
+      gives(line, "", ("qcimage: %s\nqcimage: see qcimage apply --help\n"):format(problem), 2)
+    end
+    assert.matches("unknown option %-%-dry:", (select(2, apply "x --dry")))
+    gives("FOLDER --yes", "", "qcimage: cannot read the list: FOLDER: No such file or directory\n", 2)
+    local _, err, status = apply(command.scratch .. " --yes")
+    assert.same({ "qcimage: cannot read the list: FOLDER: Is a directory\n", 2 }, { err, status })
+    assert.equal(0, #server:journal())
+  end)
+
+  it("keeps a plan, and refuses it where it does not hold any more", function()
+    local plan = command.scratch .. "/plan"
+    gives(
+      ("%s --save %s --output text"):format(list, plan),
+      "img-00000001\timageName\told-1\tnew-1\nimg-00000003\timageName\told-3\tnew-3\n",
+      "qcimage: 2 changes; 1 image is so already\nqcimage: plan: FOLDER/plan\n",
+      0
+    )
+    isUntouched()
+    assert.equal("600\n", process.run("stat -c %a " .. plan))
+    local out, _, status = apply(("%s --yes --output text --journal %s"):format(plan, journal))
+    assert.same({ "2\timg-00000001\tok\tnew-1\t\n4\timg-00000003\tok\tnew-3\t\n", 0 }, { out, status })
+    local _, err
+    _, err, status = apply(("%s --yes --journal %s.2"):format(plan, journal))
+    assert.same({ "qcimage: 2 so already of 2\n", 0 }, { err, status })
+    server:reset()
+    local others = images(5)
+    others[3].imageName = "by-hand"
+    server:control("POST", "images", others)
+    _, err, status = apply(plan .. " --yes")
+    assert.matches('line 4: img%-00000003: imageName is "by%-hand", and was "old%-3" when the plan was made', err)
+    assert.equal(1, status)
+    _, err, status = apply(("%s --save %s/none/plan"):format(list, command.scratch))
+    assert.matches("the plan cannot be saved: FOLDER/none/plan: No such file or directory", err)
+    assert.equal(74, status)
+  end)
+
+  -- Runs a list until so many changes have begun, and a moment longer; then sends a signal.
+  local function interrupted(path, begins, moment)
+    local script = ([[
+      (exec %s %s apply %s --yes --output text --journal %s) & pid=$!
+      until [ "$(grep -c begin %s 2>/dev/null)" -ge %d ] 2>/dev/null; do sleep 0.05; done
+      sleep %g
+      kill -TERM $pid
+      wait $pid
+      echo "status $?"]]):format(command.environment, commands.COMMAND, path, journal, journal, begins, moment)
+    return command:shell(script)
+  end
+
+  local function countApplied()
+    local applied = 0
+    for _, entry in ipairs(server:journal()) do
+      applied = applied + (entry.applied and 1 or 0)
+    end
+    return applied
+  end
+
+  it("ends when a signal comes while nothing is known", function()
+    server:fault { kind = "errorBefore", action = "ModifyImageAttribute", count = 100 }
+    local path = write("one.csv", "imageId,imageName\nimg-00000001,new-1\n")
+    local out, err = interrupted(path, 1, 0.5)
+    assert.matches("^2\timg%-00000001\tunknown\tnew%-1\tModifyImageAttribute: InternalError: ", out)
+    assert.matches("1 unknown of 1\n", err)
+    assert.matches("status 143\n$", out)
+    server:reset()
+    server:control("POST", "images", images(5))
+    assert.equal(0, select(3, apply(("--resume %s --yes"):format(journal))))
+    assert.equal("new-1 old-2 old-3 old-4 old-5", names())
+  end)
+
+  it("lets the change that is under way come to its end when a signal comes", function()
+    server:control("POST", "images", images(25))
+    local lines = {}
+    for i = 1, 25 do
+      lines[i] = ('{"imageId":"img-%08d","imageName":"new-%d"}\n'):format(i, i)
+    end
+    local out, err = interrupted(write("many.jsonl", table.concat(lines)), 3, 0)
+    assert.matches("status 143\n$", out)
+    assert.matches("qcimage: ended early: by a signal\n", err)
+    local made, left = err:match "qcimage: (%d+) ok, (%d+) not sent of 25\n"
+    assert.same({ 25, made }, { made + left, ("%d"):format(countApplied()) })
+    assert.equal(0, select(3, apply(("--resume %s --yes --output text"):format(journal))))
+    assert.equal(25, countApplied())
+  end)
+
+  it("says that changes were made when its report cannot be written", function()
+    local _, err, status = command:shell(("qcimage apply %s --yes --journal %s >/dev/full"):format(list, journal))
+    assert.matches("the change was made, but its result could not be written: No space left on device", err)
+    assert.matches("2 ok, 1 so already of 3", err)
+    assert.equal(74, status)
+    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+  end)
+
+  it("asks on a terminal, and shows how far it is there alone", function()
+    local function terminal(answer)
+      local line = ("stty cols 100 -onlcr -echo; qcimage apply %s --journal %s"):format(list, journal)
+      local inBash = process.quote("bash -c " .. process.quote(line))
+      local out, err = command:shell(
+        ("export -f qcimage; echo %s | SHELL=/bin/bash script -qec %s /dev/null"):format(answer, inBash),
+        "TERM=dumb"
+      )
+      return out .. err
+    end
+    local plan = 'img-00000001  imageName  "old-1" -> "new-1"\nimg-00000003  imageName  "old-3" -> "new-3"\n'
+      .. "qcimage: 2 changes; 1 image is so already\nMake these changes? [y/N] "
+    local output = terminal "n"
+    assert.truthy(output:find(plan .. "qcimage: nothing was changed\n", 1, true), output)
+    isUntouched()
+    output = terminal "y"
+    assert.truthy(output:find(plan, 1, true), output)
+    assert.truthy(output:find("\r2 of 2 done", 1, true), output)
+    assert.matches("\nqcimage: 2 ok, 1 so already of 3\n", output)
+    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+  end)
+end)
