@@ -17,45 +17,12 @@ local VERSIONS = { sts = "2018-08-13" }
 -- What stands for a signature where none is due.
 local UNSIGNED = "SKIP"
 
+-- Coded answers are refused, so none are asked for.
+local IDENTITY = "identity"
+
 local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
 local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
-
--- Lists become name.0, name.1; tables name.field.
--- (cloud.tencent.com/document/api/213/6976, "array parameters")
--- Returns a name and what is wrong with it, or nothing.
-local function flatten(params, name, value, depth)
-  local kind = type(value)
-  if type(name) ~= "string" then
-    return tostring(name), "is no name of a parameter"
-  elseif kind == "table" then
-    if depth == DEEPEST then
-      return name, "nests too deep"
-    end
-    local isList = value[1] ~= nil
-    for key, item in pairs(value) do
-      local index = isList and type(key) == "number" and ("%.0f"):format(key - 1) or tostring(key)
-      local at, problem = flatten(params, name .. "." .. index, item, depth + 1)
-      if at then
-        return at, problem
-      end
-    end
-  elseif kind == "number" then
-    if value ~= value or value == math.huge or value == -math.huge then
-      return name, "is not a finite number"
-    elseif math.type and math.type(value) == "integer" then
-      params[name] = ("%d"):format(value)
-    elseif value % 1 == 0 then
-      params[name] = ("%.0f"):format(value)
-    else -- whatever the locale's decimal point
-      params[name] = (("%.14g"):format(value):gsub("[^%d.e+-]", "."))
-    end
-  elseif kind == "string" or kind == "boolean" then
-    params[name] = tostring(value)
-  else
-    return name, value == json.null and "cannot be JSON null" or ("cannot be a %s"):format(kind)
-  end
-end
 
 local PUBLIC = {
   Action = true,
@@ -74,33 +41,87 @@ local function refuse(call, problem, field, kind)
   return nil, errors.notSent(kind or "parameter", message, field)
 end
 
--- The parameters of an action as a form has them; or nil and an error.
-local function flattened(call)
-  local params = {}
+-- A number as a form has it, or nil.
+local function decimal(value)
+  if value ~= value or value == math.huge or value == -math.huge then
+    return nil
+  elseif math.type and math.type(value) == "integer" then
+    return ("%d"):format(value)
+  elseif value % 1 == 0 then
+    return ("%.0f"):format(value)
+  end
+  return (("%.14g"):format(value):gsub("[^%d.e+-]", ".")) -- whatever the locale's decimal point
+end
+
+-- Adds a value to a form, and its size. Lists become name.0, name.1; tables name.field.
+-- (cloud.tencent.com/document/api/213/6976, "array parameters")
+-- Returns a name and what is wrong with it, or nothing.
+local function flatten(form, size, method, name, value, depth)
+  local kind = type(value)
+  if type(name) ~= "string" then
+    return tostring(name), "is no name of a parameter"
+  elseif kind == "table" then
+    if depth == DEEPEST then
+      return name, "nests too deep"
+    end
+    local isList = value[1] ~= nil
+    for key, item in pairs(value) do
+      local index = isList and type(key) == "number" and ("%.0f"):format(key - 1) or tostring(key)
+      local at, problem = flatten(form, size, method, name .. "." .. index, item, depth + 1)
+      if at then
+        return at, problem
+      end
+    end
+    return
+  elseif kind == "number" then
+    value = decimal(value)
+    if not value then
+      return name, "is not a finite number"
+    end
+  elseif kind == "boolean" then
+    value = tostring(value)
+  elseif kind ~= "string" then
+    return name, value == json.null and "cannot be JSON null" or ("cannot be a %s"):format(kind)
+  end
+  if PUBLIC[name] then
+    return name, "is a public parameter, which the client sets"
+  elseif method == "POST" and value:byte() == 64 then
+    -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
+    -- the service does is not documented.
+    return name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
+  end
+  form[name] = value
+  size.bytes, size.count = size.bytes + #name + #value, size.count + 1
+end
+
+-- A call's parameters as a form has them, without the public ones; or nil and an error.
+local function formOf(call)
+  -- with room for the public ones and some more, or the table would grow five times
+  local form = {
+    Action = nil,
+    Region = nil,
+    Timestamp = nil,
+    Nonce = nil,
+    SecretId = nil,
+    SignatureMethod = nil,
+    Token = nil,
+    imageId = nil,
+    imageName = nil,
+  }
+  local size = { bytes = 0, count = 0 }
   for name, value in pairs(call.values) do
-    local at, problem = flatten(params, name, value, 0)
+    local at, problem = flatten(form, size, call.method, name, value, 0)
     if at then
       return refuse(call, problem, at)
     end
   end
-  local bytes, count = 0, 0
-  for name, value in pairs(params) do
-    if PUBLIC[name] then
-      return refuse(call, "is a public parameter, which the client sets", name)
-    elseif call.method == "POST" and value:byte() == 64 then
-      -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
-      -- the service does is not documented.
-      return refuse(call, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"', name)
-    end
-    bytes, count = bytes + #name + #value, count + 1
-  end
   -- before libcrypto sees them
-  if bytes > limits.formBytes then
-    return refuse(call, ("the request has %d bytes of parameters; it may have %d"):format(bytes, limits.formBytes))
-  elseif count > limits.formParams then
-    return refuse(call, ("the request has %d parameters; it may have %d"):format(count, limits.formParams))
+  if size.bytes > limits.formBytes then
+    return refuse(call, ("the request has %d bytes of parameters; it may have %d"):format(size.bytes, limits.formBytes))
+  elseif size.count > limits.formParams then
+    return refuse(call, ("the request has %d parameters; it may have %d"):format(size.count, limits.formParams))
   end
-  return params
+  return form
 end
 
 local function tooLong(call, size)
@@ -113,12 +134,17 @@ local function tooLong(call, size)
   return err
 end
 
--- Each returns the request, without the headers that both have, and what was signed; or nil and an error.
+-- Each returns the request and what was signed; or nil and an error.
 
 local function build2(call, attempt, withStages)
-  local params, err = flattened(call)
+  local params = call.form
   if not params then
-    return nil, err
+    local err
+    params, err = formOf(call)
+    if not params then
+      return nil, err
+    end
+    call.form = params
   end
   params.Action = call.action.name
   params.Region = call.region
@@ -133,15 +159,20 @@ local function build2(call, attempt, withStages)
   if not wire then
     return refuse(call, stages, nil, "unsupported")
   end
-  err = tooLong(call, #wire)
+  local err = tooLong(call, #wire)
   if err then
     return nil, err
   end
-  local headers = { Host = endpoint.hostHeader }
-  if call.method == "GET" then
+  local isPost = call.method == "POST"
+  local headers = {
+    Host = endpoint.hostHeader,
+    ["Content-Type"] = isPost and FORM or nil,
+    ["Accept-Encoding"] = IDENTITY,
+    ["User-Agent"] = call.userAgent,
+  }
+  if not isPost then
     return endpoints.request(endpoint, "GET", path .. "?" .. wire, headers), stages
   end
-  headers["Content-Type"] = FORM
   return endpoints.request(endpoint, "POST", path, headers, wire), stages
 end
 
@@ -179,6 +210,8 @@ local function build3(call, attempt, withStages)
     ["X-TC-Region"] = call.region,
     ["X-TC-Token"] = attempt.credentials.token,
     ["X-TC-Language"] = call.language,
+    ["Accept-Encoding"] = IDENTITY,
+    ["User-Agent"] = call.userAgent,
   }
   return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages
 end
@@ -195,8 +228,6 @@ function M.request(call, attempt, withStages)
   if not request then
     return nil, stages
   end
-  request.headers["Accept-Encoding"] = "identity" -- coded answers are refused, so none are asked for
-  request.headers["User-Agent"] = call.userAgent
   if withStages then
     for name, value in pairs(stages) do
       request[name] = value

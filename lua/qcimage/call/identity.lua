@@ -116,7 +116,8 @@ function M.begin(call)
   if not signer then
     return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
   end
-  return { credentials = given, signer = signer }
+  -- with room for what the next steps set, or the table would grow twice
+  return { credentials = given, signer = signer, now = nil, offset = nil, time = nil, nonce = nil, redact = nil }
 end
 
 --- Whether the source of the credentials gives others after a token was refused; the next attempt takes those.

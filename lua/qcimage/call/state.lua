@@ -27,6 +27,8 @@ local M = {}
 ---@field fresh qcimage.Credentials|nil what the next attempt takes
 ---@field renewed boolean|nil credentials were asked for again after a refused token
 ---@field renewalProblem string|nil why there were none
+--- In build.lua:
+---@field form table<string, string>|nil API 2.0: the parameters as a form has them, with the public ones of the last attempt
 --- In attempts.lua:
 ---@field attempt qcimage.Attempt|nil the last that was begun
 ---@field mayHaveHappened boolean|nil an attempt's fate is unknown
