@@ -49,7 +49,7 @@ local function reporter(faults, entry)
     local id = entry.values.imageId
     faults[#faults + 1] = {
       line = entry.line,
-      imageId = type(id) == "string" and id or nil,
+      imageId = type(id) == "string" and id ~= "" and id or nil,
       message = message,
       reason = reason,
     }
