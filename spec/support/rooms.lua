@@ -90,10 +90,10 @@ M.ROOMS = {
     reaches = {},
   },
   cli = {
-    "the command: a program over the public functions, which reads the service's facts for its options, and "
-      .. "tells the version of each C module",
+    "the command: a program over the public functions, which reads the service's facts for its options, "
+      .. "writes and shows the plans of apply, and tells the version of each C module",
     modules = { "qcimage.cli" },
-    reaches = { "door", "credentials", "api", "shared", "version", "core", "http" },
+    reaches = { "door", "credentials", "apply", "api", "shared", "version", "core", "http" },
   },
   ["cli.emulator"] = {
     "the command that runs the emulator, and alone of the commands knows it",
