@@ -554,6 +554,24 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
   return 1;
 }
 
+static double seconds_of(const qc_http *http, CURLINFO info)
+{
+  double seconds = 0;
+  if (http->easy == NULL ||
+      curl_easy_getinfo(http->easy, info, &seconds) != CURLE_OK)
+    return 0;
+  return seconds;
+}
+
+void qc_http_get_stages(const qc_http *http, qc_http_stages *stages)
+{
+  stages->resolved = seconds_of(http, CURLINFO_NAMELOOKUP_TIME);
+  stages->connected = seconds_of(http, CURLINFO_CONNECT_TIME);
+  stages->secured = seconds_of(http, CURLINFO_APPCONNECT_TIME);
+  stages->answered = seconds_of(http, CURLINFO_STARTTRANSFER_TIME);
+  stages->address = http->peer;
+}
+
 /* A copy, or NULL for NULL; *ok becomes 0 when memory is out. */
 static char *copy(const char *text, int *ok)
 {

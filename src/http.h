@@ -63,6 +63,18 @@ const char *qc_http_fault(const qc_http_request *request, size_t *header);
 int qc_http_send(qc_http *http, const qc_http_request *request,
                  qc_http_result *result);
 
+/* How far the last request came: seconds from its start until each stage was
+   done, 0: it was not reached or not needed. */
+typedef struct {
+  double resolved;     /* the address was known */
+  double connected;    /* to it, or to the proxy */
+  double secured;      /* TLS was set up */
+  double answered;     /* the first byte of an answer came */
+  const char *address; /* connected to, in digits; "": none */
+} qc_http_stages;
+
+void qc_http_get_stages(const qc_http *http, qc_http_stages *stages);
+
 /* Gives back the memory of an answer that was larger than usual. */
 void qc_http_trim(qc_http *http);
 

@@ -270,6 +270,36 @@ static int connection_send(lua_State *L)
   return failed ? lua_error(L) : lua_gettop(L) - 2;
 }
 
+static void push_seconds(lua_State *L, const char *name, double seconds)
+{
+  if (seconds <= 0)
+    return;
+  lua_pushnumber(L, seconds);
+  lua_setfield(L, -2, name);
+}
+
+/* connection:stages() -> {resolved, connected, secured, answered, address}
+   How far the last request came, in seconds from its start; a stage that it
+   did not reach or need is missing. */
+static int connection_stages(lua_State *L)
+{
+  http_object *object = luaL_checkudata(L, 1, HTTP);
+  qc_http_stages stages = {0};
+  lua_createtable(L, 0, 5);
+  if (object->http == NULL) /* behind what allocates: a finalizer closes */
+    return 1;
+  qc_http_get_stages(object->http, &stages);
+  if (stages.address[0] != '\0') {
+    lua_pushstring(L, stages.address);
+    lua_setfield(L, -2, "address");
+  }
+  push_seconds(L, "resolved", stages.resolved);
+  push_seconds(L, "connected", stages.connected);
+  push_seconds(L, "secured", stages.secured);
+  push_seconds(L, "answered", stages.answered);
+  return 1;
+}
+
 static int connection_close(lua_State *L)
 {
   http_object *object = luaL_checkudata(L, 1, HTTP);
@@ -305,8 +335,10 @@ static int http_ca_file(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg connection_methods[] = {
-    {"send", connection_send}, {"close", connection_close}, {NULL, NULL}};
+static const luaL_Reg connection_methods[] = {{"send", connection_send},
+                                              {"stages", connection_stages},
+                                              {"close", connection_close},
+                                              {NULL, NULL}};
 
 static const luaL_Reg connection_meta[] = {{"__gc", connection_close},
                                            {"__close", connection_close},

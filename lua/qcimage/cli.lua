@@ -11,15 +11,9 @@ local M = {}
 
 local MISSING = "the command needs lua-argparse (Debian: apt install lua-argparse; or: luarocks install argparse)"
 
--- What --version says.
-local function versions()
-  local lines = { "qcimage " .. version.NUMBER, package.loaded.jit and package.loaded.jit.version or _VERSION }
-  lines[#lines + 1] = "libcrypto " .. core.version()
-  local ok, http = pcall(version.native, "qcimage.http")
-  lines[#lines + 1] = "libcurl " .. (ok and http.version() or "does not load: " .. tostring(http))
-  lines[#lines + 1] = "lua-cjson " .. tostring(require("cjson")._VERSION)
-  lines[#lines + 1] = "lua-argparse " .. tostring(require("argparse").version)
-  return table.concat(lines, "\n") .. "\n"
+-- What a shell's completion asks: the word at the cursor, and those before it.
+local function complete(_, current, ...)
+  return streams.write(require("qcimage.cli.complete").lines(current or "", { ... }))
 end
 
 local function run(args)
@@ -27,6 +21,9 @@ local function run(args)
   if not loaded then
     streams.complain(MISSING)
     return exits.FAILED
+  end
+  if args[1] == "__complete" then
+    return complete((table.unpack or unpack)(args))
   end
   local arguments = require "qcimage.cli.arguments"
   if args[1] == "help" then
@@ -38,7 +35,7 @@ local function run(args)
   elseif not options then
     return streams.usage(problem, command)
   elseif options.version then
-    return streams.write(versions())
+    return streams.write(table.concat(require("qcimage.cli.versions").lines(), "\n") .. "\n")
   end
   if options.noColor then
     streams.noColour()

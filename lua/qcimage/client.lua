@@ -107,6 +107,7 @@ function M.new(given, level, isCalled)
     provider = provider,
     asksForCredentials = not isFixed,
     stsEndpoint = target.sts and endpoints.parse(target.sts),
+    metadataAddress = target.metadata,
     signerOf = signerOf,
     transport = transport,
     clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,

@@ -157,10 +157,24 @@ function M.chain(sources)
   return keys.own(require("qcimage.credentials.chain").new(copy))
 end
 
+---@class qcimage.CredentialsServices
+---@field metadata qcimage.Metadata|nil
+---@field stsEndpoint string|nil
+
+local function chainSettings(options, services)
+  return {
+    profile = options.profile,
+    isEager = isEager,
+    metadata = services.metadata,
+    stsEndpoint = services.stsEndpoint,
+    pause = pause,
+  }
+end
+
 --- A client's source, made of its options and environment.
 ---@param options table checked
 ---@param environment table<string, string>
----@param services {metadata: qcimage.Metadata|nil, stsEndpoint: string|nil}
+---@param services qcimage.CredentialsServices
 ---@return fun(context: table|nil): qcimage.Credentials|nil, qcimage.Error|nil
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
 function M.provider(options, environment, services)
@@ -170,13 +184,26 @@ function M.provider(options, environment, services)
   elseif source or options.secretId or options.secretKey or options.token then
     return explicit.new(source or options), true
   end
-  return require("qcimage.credentials.chain").default(environment, {
-    profile = options.profile,
-    isEager = isEager,
-    metadata = services.metadata,
-    stsEndpoint = services.stsEndpoint,
-    pause = pause,
-  })
+  return require("qcimage.credentials.chain").default(environment, chainSettings(options, services))
+end
+
+--- The places where that source looks, one by one, for who wants to know which of them has what.
+---@param options table as for provider, without credentials
+---@param environment table<string, string>
+---@param services qcimage.CredentialsServices
+---@return qcimage.CredentialsLink[]
+function M.links(options, environment, services)
+  if options.secretId or options.secretKey or options.token then
+    return {
+      {
+        name = "the command line",
+        new = function()
+          return explicit.new(options), true
+        end,
+      },
+    }
+  end
+  return (require("qcimage.credentials.chain").links(environment, chainSettings(options, services)))
 end
 
 return M

@@ -56,7 +56,7 @@ describe("The command", function()
   end
 
   it("shows the help that stands in a file", function()
-    for _, name in ipairs { "", "modify", "describe", "apply", "call", "sign", "emulator" } do
+    for _, name in ipairs { "", "modify", "describe", "apply", "call", "sign", "doctor", "emulator", "completion" } do
       local expected = commands.content(("spec/fixtures/cli/help%s%s.txt"):format(name == "" and "" or "-", name))
       gives(("qcimage %s --help"):format(name), expected, "", 0)
       for line in expected:gmatch "[^\n]*" do

@@ -95,6 +95,11 @@ M.ROOMS = {
     modules = { "qcimage.cli" },
     reaches = { "door", "credentials", "apply", "api", "shared", "version", "core", "http" },
   },
+  ["cli.doctor"] = {
+    "the command that finds what is wrong: alone of the commands it watches the transport at work",
+    modules = { "qcimage.cli.doctor", "qcimage.cli.diagnosis" },
+    reaches = { "cli", "door", "credentials", "api", "shared", "core", "http", "transport" },
+  },
   ["cli.emulator"] = {
     "the command that runs the emulator, and alone of the commands knows it",
     modules = { "qcimage.cli.emulator" },

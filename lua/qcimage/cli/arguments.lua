@@ -14,7 +14,9 @@ M.COMMANDS = {
   { "apply", "rename and describe many images, by a list" },
   { "call", "any other image action, by the API's name" },
   { "sign", "the signed request of an action, not sent" },
+  { "doctor", "whether calls can work from here, and what to do where not" },
   { "emulator", "a strict local double of the image service" },
+  { "completion", "a script by which your shell completes this command" },
 }
 
 ---@class qcimage.cli.Option
@@ -26,6 +28,8 @@ M.COMMANDS = {
 ---@field choices string[]|nil
 ---@field many boolean|nil may be given again, and all count
 ---@field overwrite boolean|nil may be given again, and the last counts
+---@field words string[]|nil some of its values, for completion
+---@field files boolean|nil its value names a file
 ---@field secret boolean|nil its value is never shown, whatever it looks like
 
 --- Makes a converter to a number.
@@ -63,7 +67,7 @@ M.COMMON = {
   { "--endpoint", "URL", "of a private cloud or an emulator [QCIMAGE_ENDPOINT]" },
   { "--allow-plain-http", nil, "the endpoint may be http:// on another machine" },
   { "--proxy", "URL", '"" is none [https_proxy, no_proxy, ...]', secret = true },
-  { "--ca-file", "FILE", "the only certificates to trust [CURL_CA_BUNDLE, SSL_CERT_FILE]" },
+  { "--ca-file", "FILE", "the only certificates to trust [CURL_CA_BUNDLE, SSL_CERT_FILE]", files = true },
   { "--timeout", "SECONDS", "of the whole call [30]", convert = M.number(0.001, 86400) },
   { "--language", "LANGUAGE", "of the service's messages: zh-CN or en-US (API 3.0)", choices = LANGUAGES },
   { "--output", "FORMAT", "table, text or json [table]", choices = FORMATS },
@@ -84,7 +88,10 @@ local ABOUT = [[
 Custom images of Tencent Cloud's servers. Results go to stdout, everything else to stderr.
 A value that begins with "--" is given as --name=VALUE.]]
 
-local function camelCase(name)
+--- "--secret-id" -> "secretId".
+---@param name string
+---@return string
+function M.camelCase(name)
   return (name:gsub("^%-+", ""):gsub("%-(%l)", string.upper))
 end
 
@@ -93,7 +100,7 @@ local function define(parser, options, known)
   local elements = {}
   for i, option in ipairs(options) do
     local name, values = option[1], option[2]
-    local target = option.target or camelCase(name)
+    local target = option.target or M.camelCase(name)
     local args = values == nil and 0 or type(values) == "table" and #values or 1
     local element = parser:option(name):description(option[3]):target(target):args(args)
     element:overwrite(option.overwrite or false)
@@ -223,6 +230,7 @@ local function reworded(problem, known)
   end
   return (
     problem
+      :gsub("^argument '(.-)' must", "%1 must")
       :gsub("^argument for option '(.-)' must", "%1 must")
       :gsub("^missing argument '(.-)'$", "%1 is missing")
       :gsub("'(%S-)'", "%1")

@@ -19,8 +19,8 @@ M.ARGUMENTS = { arguments.ACTION }
 M.OPTIONS = { arguments.RAW }
 
 M.EPILOG = [[
-Parameters are named as in the API: --ImageId img-12345678. A list is made by giving its parameter again;
-JSON ("[...]" or "{...}") is taken where no text is due.]]
+Parameters are named as in the API: --ImageId img-12345678. A list is made by giving its parameter
+again; JSON ("[...]" or "{...}") is taken where no text is due.]]
 
 -- Rows and columns of what an action gave: those of its list, or one for each field.
 local function tabulated(document)

@@ -53,6 +53,18 @@ local function takeOn(given, arn)
   given.credentials = credentials.assumeRole { roleArn = arn, credentials = source }
 end
 
+--- The client's options of a command, but for the role.
+---@param options table the command's
+---@return qcimage.Options
+function M.options(options)
+  local given = {}
+  for _, name in ipairs(SAME) do
+    given[name] = options[name]
+  end
+  given.apiVersion = M.version(options)
+  return given
+end
+
 --- Makes a client.
 ---@param options table the command's
 ---@return qcimage.Client|nil
@@ -61,11 +73,7 @@ function M.client(options)
   if options.secretKey or options.token then
     streams.note "others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that"
   end
-  local given = {}
-  for _, name in ipairs(SAME) do
-    given[name] = options[name]
-  end
-  given.apiVersion = M.version(options)
+  local given = M.options(options)
   local ok, client = pcall(function()
     if options.roleArn then
       takeOn(given, options.roleArn)

@@ -18,8 +18,15 @@ M.OPTIONS = {
     "TYPE",
     "PRIVATE_IMAGE, PUBLIC_IMAGE or SHARED_IMAGE; API 2.0 [PRIVATE_IMAGE]: also MARKET_IMAGE",
     target = "imageType",
+    words = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE" },
   },
-  { "--state", "STATE", "NORMAL, CREATING and the like", target = "imageState" },
+  {
+    "--state",
+    "STATE",
+    "NORMAL, CREATING and the like",
+    target = "imageState",
+    words = { "NORMAL", "CREATING", "CREATEFAILED", "USING", "SYNCING", "IMPORTING", "IMPORTFAILED" },
+  },
   {
     "--filters",
     "NAME=VALUE",

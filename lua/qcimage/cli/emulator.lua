@@ -13,8 +13,8 @@ M.USAGE = "emulator [options]"
 
 M.OPTIONS = {
   { "--port", "N", "port to listen on [0: a free one, see the line on stdout]", convert = number(0, 65535, true) },
-  { "--images", "FILE", "JSON list of the images to start with" },
-  { "--tls", { "CERT", "KEY" }, "HTTPS with this certificate and key (PEM files)" },
+  { "--images", "FILE", "JSON list of the images to start with", files = true },
+  { "--tls", { "CERT", "KEY" }, "HTTPS with this certificate and key (PEM files)", files = true },
   { "--host-name", "NAME", "accept this name in the Host header only" },
   { "--require-https", nil, "refuse plain HTTP" },
   { "--rate", "N", "calls of one action in each calendar second [no limit]", convert = number(1, 1000000, true) },

@@ -30,8 +30,9 @@ M.OPTIONS = {
 }
 
 M.EPILOG = [[
-Parameters are given as to "qcimage call". Nothing is sent to the service; a role is taken on, though.
-A signature is good for five minutes, in API 2.0 once. It shows the SecretId, never the SecretKey or a token.]]
+Parameters are given as to "qcimage call". Nothing is sent to the service; a role is taken on,
+though. A signature is good for five minutes, in API 2.0 once. It shows the SecretId, never the
+SecretKey or a token.]]
 
 local MASK = "***"
 

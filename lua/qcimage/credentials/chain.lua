@@ -15,6 +15,7 @@
 local variables = require "qcimage.credentials.environment"
 local environments = require "qcimage.environment"
 local keys = require "qcimage.credentials.keys"
+local textfile = require "qcimage.credentials.textfile"
 
 local M = {}
 
@@ -51,41 +52,97 @@ end
 ---@field stsEndpoint string|nil URL; it goes before what a profile names
 ---@field pause fun(seconds: number)|nil between two looks at a file that is being written
 
--- The sources of files: with a profile its section and its files of tccli's, else the defaults.
-local function addFiles(sources, environment, settings, profile, nameOf)
+---@class qcimage.CredentialsLink a place where keys are looked for
+---@field name string
+---@field new fun(): qcimage.CredentialsSource, boolean|nil
+
+-- The links of files: with a profile its section and its files of tccli's, else the defaults.
+local function addFiles(links, environment, settings, profile, nameOf)
   local file, tccli = require "qcimage.credentials.file", require "qcimage.credentials.tccli"
   local home = environments.value(environment, "HOME")
   local named = environment.TENCENTCLOUD_CREDENTIALS_FILE
   local function add(path, isNamed)
-    sources[#sources + 1] = file.new {
-      path = path,
-      home = home,
-      section = profile,
-      isNamed = isNamed,
-      isProfile = profile ~= nil,
-      isEager = settings.isEager,
+    links[#links + 1] = {
+      name = path and textfile.shown(path, home) or "~" .. file.IN_HOME,
+      new = function()
+        return file.new {
+          path = path,
+          home = home,
+          section = profile,
+          isNamed = isNamed,
+          isProfile = profile ~= nil,
+          isEager = settings.isEager,
+        }
+      end,
     }
   end
   if named == "" then
-    sources[#sources + 1] = function()
-      return keys.none("TENCENTCLOUD_CREDENTIALS_FILE is empty", true, "TENCENTCLOUD_CREDENTIALS_FILE")
-    end
+    links[#links + 1] = {
+      name = "TENCENTCLOUD_CREDENTIALS_FILE",
+      new = function()
+        return function()
+          return keys.none("TENCENTCLOUD_CREDENTIALS_FILE is empty", true, "TENCENTCLOUD_CREDENTIALS_FILE")
+        end
+      end,
+    }
   elseif named then
     add(named, true)
   else
     add(home and home .. file.IN_HOME)
     add(file.FOR_ALL)
   end
-  sources[#sources + 1] = tccli.new {
-    home = home,
-    profile = profile,
-    nameOf = nameOf,
-    isNamed = profile ~= nil,
-    isEager = settings.isEager,
-    metadata = settings.metadata,
-    stsEndpoint = settings.stsEndpoint,
-    pause = settings.pause,
+  links[#links + 1] = {
+    name = ("~/.tccli/%s.credential"):format(profile or "default"),
+    new = function()
+      return tccli.new {
+        home = home,
+        profile = profile,
+        nameOf = nameOf,
+        isNamed = profile ~= nil,
+        isEager = settings.isEager,
+        metadata = settings.metadata,
+        stsEndpoint = settings.stsEndpoint,
+        pause = settings.pause,
+      }
+    end,
   }
+end
+
+--- The links for a program that gives no keys itself, in their order.
+---@param environment table<string, string> a snapshot
+---@param settings qcimage.ChainSettings
+---@return qcimage.CredentialsLink[]
+---@return string prefix begins the error that lists why none had keys
+function M.links(environment, settings)
+  local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
+  local profile = settings.profile or environments.value(environment, "TCCLI_PROFILE")
+  local links = {}
+  if profile then
+    addFiles(links, environment, settings, profile, nameOf)
+    return links, ("no credentials for the profile %s (%s): "):format(profile, nameOf)
+  end
+  links[1] = {
+    name = "the environment",
+    new = function()
+      return variables.new(environment)
+    end,
+  }
+  if not variables.isNamed(environment) then -- else it has keys, or the error; the others are not even loaded
+    addFiles(links, environment, settings)
+    links[#links + 1] = {
+      name = "TKE",
+      new = function()
+        return require("qcimage.credentials.oidc").new(environment)
+      end,
+    }
+    links[#links + 1] = {
+      name = "CVM role",
+      new = function()
+        return require("qcimage.credentials.cvm").new(settings.metadata)
+      end,
+    }
+  end
+  return links, "no credentials: the options secretId, secretKey and credentials are not given; "
 end
 
 --- The chain for a program that gives no keys itself.
@@ -94,21 +151,15 @@ end
 ---@return qcimage.CredentialsSource
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
 function M.default(environment, settings)
-  local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
-  local profile = settings.profile or environments.value(environment, "TCCLI_PROFILE")
+  local links, prefix = M.links(environment, settings)
+  if links[1].name == "the environment" and #links == 1 then
+    return links[1].new()
+  end
   local sources = {}
-  if profile then
-    addFiles(sources, environment, settings, profile, nameOf)
-    return M.new(sources, ("no credentials for the profile %s (%s): "):format(profile, nameOf))
+  for i, link in ipairs(links) do
+    sources[i] = link.new()
   end
-  if variables.isNamed(environment) then -- it has keys, or the error; the others are not even loaded
-    return variables.new(environment)
-  end
-  sources[1] = variables.new(environment)
-  addFiles(sources, environment, settings)
-  sources[#sources + 1] = require("qcimage.credentials.oidc").new(environment)
-  sources[#sources + 1] = require("qcimage.credentials.cvm").new(settings.metadata)
-  return M.new(sources, "no credentials: the options secretId, secretKey and credentials are not given; ")
+  return M.new(sources, prefix)
 end
 
 return M

@@ -40,6 +40,8 @@ end
 --- SSL_CERT_FILE name, or else libcurl's own; without proxy the environment names one, but not for this machine
 ---@return qcimage.Transport
 ---@return fun() close ends the connection; may be called again
+---@return fun(): table stages how far the last request came: resolved, connected, secured, answered in seconds from its
+--- start, where it came to that, and the address
 function M.new(settings)
   local environment = settings.environment
   local caFile = settings.caFile
@@ -78,6 +80,8 @@ function M.new(settings)
 
   return transport, function()
     connection:close()
+  end, function()
+    return connection:stages()
   end
 end
 

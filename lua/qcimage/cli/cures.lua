@@ -1,0 +1,89 @@
+--- cures.lua - what to do about what qcimage doctor finds.
+--- Pure. Part of qcimage, see LICENSE.
+
+local M = {
+  NO_KEYS = "export TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (made at console.cloud.tencent.com/cam/capi), "
+    .. "or write them into ~/.tencentcloud/credentials, or name a --profile",
+  NO_REGION = "export TENCENTCLOUD_REGION=ap-guangzhou, or give --region",
+  ROLE = "the keys must be allowed to take the role on, and STS must be reachable: QCIMAGE_STS_ENDPOINT names another",
+  CERTIFICATES = "name a file that is there, or leave the option or variable out",
+  CLOCK = "set this machine's clock: timedatectl set-ntp true",
+  GONE = "the public cloud closed API 2.0 in 2023: --api-version 3.0, or the --endpoint of a private cloud",
+}
+
+--- Of options and variables that do not go together, or are none.
+---@param problem string
+---@return string
+function M.settings(problem)
+  local version = problem:match "has the path of API (%d%.%d)"
+  if version then
+    return ("--api-version %s (QCIMAGE_API_VERSION), or an endpoint without the path"):format(version)
+  end
+  return "change or leave out the option or variable that is named"
+end
+
+local FIELDS = {
+  TENCENTCLOUD_SECRET_ID = "export TENCENTCLOUD_SECRET_ID, too, or unset what goes with it",
+  TENCENTCLOUD_SECRET_KEY = "export TENCENTCLOUD_SECRET_KEY, too, or unset what goes with it",
+}
+
+local NETWORK = {
+  dns = "check the name in the endpoint, and this machine's name server: getent hosts HOST; "
+    .. "where a proxy is needed, export https_proxy",
+  connect = "check host and port of the endpoint, and that no firewall stands between; "
+    .. "where a proxy is needed, export https_proxy",
+  tls = "give the certificates that this host is signed by, --ca-file FILE or SSL_CERT_FILE; "
+    .. "a wrong clock or a proxy that reads along looks like this, too",
+  timeout = "something drops the packets, or is very slow: look at firewalls and the proxy; --timeout gives more time",
+  closed = "something between here and the service ends connections: look at firewalls and the proxy",
+  proxy = "check host, port and login of the proxy, and whether it lets this host through; no_proxy=HOST avoids it",
+}
+
+--- Of a failure on the way.
+---@param reason string|nil of qcimage.Error
+---@return string|nil
+function M.network(reason)
+  return NETWORK[reason]
+end
+
+--- Of keys that somebody named and that cannot be used.
+---@param err qcimage.Error
+---@return string
+function M.keys(err)
+  return FIELDS[err.field] or "mend it, or leave out what names it, and the next place is looked at"
+end
+
+local SERVICE = {
+  signature = "SecretId and SecretKey do not belong together, or were deleted or disabled: copy both again; "
+    .. "temporary keys end, and then need new ones",
+  clock = M.CLOCK,
+  permission = "the keys are right, but lack this right; others may be there: ask whoever manages the account",
+  throttled = "the keys are right; too many calls at this moment",
+  busy = "the keys are right; try later",
+  internal = "the service has a problem; try later",
+}
+
+--- Of a call that failed.
+---@param err qcimage.Error
+---@return string|nil
+function M.call(err)
+  if err.kind == "response" then
+    return "what answers there is not the service: check the endpoint and the proxy"
+  elseif err.kind == "network" then
+    return NETWORK[err.reason]
+  end
+  return SERVICE[err.reason]
+end
+
+--- Where an endpoint answers in another API version.
+---@param version string
+---@param endpoint qcimage.Endpoint as options and environment name it
+---@return string
+function M.otherVersion(version, endpoint)
+  if endpoint and endpoint.version then
+    return ("API %s answers there: leave the path out of the endpoint"):format(version)
+  end
+  return ("API %s answers there: --api-version %s, or export QCIMAGE_API_VERSION=%s"):format(version, version, version)
+end
+
+return M

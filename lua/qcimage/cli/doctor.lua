@@ -1,0 +1,97 @@
+--- doctor.lua - qcimage doctor: says whether calls can work from here, and what to do where not.
+--- Part of qcimage, see LICENSE.
+
+local diagnosis = require "qcimage.cli.diagnosis"
+local exits = require "qcimage.cli.exits"
+local format = require "qcimage.cli.format"
+local shown = require "qcimage.cli.shown"
+local streams = require "qcimage.cli.streams"
+
+local M = {}
+
+M.USAGE = "doctor [options]"
+
+M.OPTIONS = {}
+
+M.EPILOG = ([[
+It looks at keys, region, endpoint, proxy, certificates, the way there and the clock, and makes one
+call that changes nothing: GetCallerIdentity of STS, or DescribeImages where there is another
+endpoint than the public cloud's. It ends within %d s (--timeout), with 0 when calls can work, else
+with the code that a call would end with. It shows no secret: paste it into a report.]]):format(diagnosis.LONGEST)
+
+local COLUMNS = {
+  { key = "verdict" },
+  { key = "check" },
+  { key = "finding" },
+  { key = "cure" },
+}
+
+local COLOURS = { ok = "green", warning = "yellow", FAILED = "red" }
+
+local NARROW = 30 -- columns beside verdict and check: with fewer, what is found stands below them
+
+-- A text in lines of so many columns, broken at blanks; a longer word stays whole, so that it can be copied.
+local function wrapped(text, columns)
+  local lines, line = {}, ""
+  for word in text:gmatch "%S+" do
+    if line ~= "" and shown.width(line) + 1 + shown.width(word) > columns then
+      lines[#lines + 1], line = line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
+-- Lines for people, within the terminal's width where there is one.
+local function report(checks)
+  local widths, lines = { 0, 0 }, {}
+  for _, check in ipairs(checks) do
+    widths[1], widths[2] = math.max(widths[1], #check.verdict), math.max(widths[2], #check.check)
+  end
+  local columns, margin = streams.columns() or math.huge, widths[1] + widths[2] + 4
+  local isNarrow = columns - margin < NARROW
+  margin = isNarrow and 4 or margin
+  local indent = (" "):rep(margin)
+  for _, check in ipairs(checks) do
+    local colour = COLOURS[check.verdict]
+    local head = (colour and streams.painted(colour, check.verdict) or check.verdict)
+      .. (" "):rep(widths[1] - #check.verdict + 2)
+      .. check.check
+    local texts = wrapped(shown.message(check.finding), columns - margin)
+    for i, line in ipairs(check.cure and wrapped("-> " .. check.cure, columns - margin - 3) or {}) do
+      texts[#texts + 1] = (i == 1 and "" or "   ") .. line
+    end
+    if isNarrow then
+      lines[#lines + 1] = head
+    end
+    for i, line in ipairs(texts) do
+      local first = i == 1 and not isNarrow
+      lines[#lines + 1] = (first and head .. (" "):rep(widths[2] - #check.check + 2) or indent) .. line
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- Runs it.
+---@param options table
+---@return integer code for os.exit
+function M.run(options)
+  local checks, code = diagnosis.run(options)
+  local written
+  if options.output == "json" then
+    written = require("qcimage.cli.json").document { checks = checks, works = code == exits.OK }
+  elseif options.output == "text" then
+    written = format.text(COLUMNS, checks)
+  else
+    written = report(checks)
+      .. "\n"
+      .. (code == exits.OK and "Calls can work." or "Calls cannot work as it is.")
+      .. "\n"
+  end
+  local failure = streams.write(written)
+  return failure ~= exits.OK and failure or code
+end
+
+return M

@@ -1,0 +1,257 @@
+-- qcimage doctor: what it finds where something is wrong, and what it says to do.
+local cjson = require "cjson"
+local commands = require "spec.support.command"
+local nginx = require "spec.support.nginx"
+local raw = require "spec.support.raw"
+local support = require "spec.support.emulator"
+
+describe("qcimage doctor", function()
+  local command, server
+
+  setup(function()
+    command = commands.start()
+    server = command.server
+  end)
+
+  teardown(function()
+    command:stop()
+  end)
+
+  before_each(function()
+    server:reset()
+  end)
+
+  local UNSET = "env -u no_proxy -u NO_PROXY -u HTTPS_PROXY -u all_proxy -u ALL_PROXY "
+    .. "-u CURL_CA_BUNDLE -u SSL_CERT_FILE QCIMAGE_METADATA=off env "
+
+  -- Runs it. Gives what it prints, without the versions and with times that stand still, and its exit code.
+  local function doctor(line, more)
+    local out, err, status = command:shell("qcimage doctor " .. (line or ""), UNSET .. (more or ""))
+    assert.equal("", err)
+    out = out:gsub("^ok +versions [^\n]*\n", ""):gsub("after %d+ ms", "after N ms"):gsub("ms port %d+ after", "")
+    return out, status
+  end
+
+  local function finds(line, more, status, ...)
+    local out, found = doctor(line, more)
+    assert.equal(status, found, out)
+    for _, text in ipairs { ... } do
+      assert.truthy(out:find(text, 1, true), ("%s\n--\n%s"):format(text, out))
+    end
+    local json, _, code = command:shell("qcimage doctor --output json " .. line, UNSET .. (more or ""))
+    assert.same({ status, status == 0 }, { code, cjson.decode(json).works })
+    return out
+  end
+
+  it("tells that all is right", function()
+    local out, status = doctor()
+    assert.same({
+      [[
+ok  keys          the environment: AKID...0001
+ok  region        ap-guangzhou (TENCENTCLOUD_REGION)
+ok  API version   3.0 (the command's default; a script's is 2.0, unless QCIMAGE_API_VERSION says more)
+ok  endpoint      http://HOST (QCIMAGE_ENDPOINT)
+-   proxy         none
+-   certificates  not needed over http
+-   DNS           no name to look up
+ok  TCP           HOST, after N ms
+-   TLS           not used over http
+ok  clock         right by the service's Date
+ok  signed read   DescribeImages at 127.0.0.1: 5 images in ap-guangzhou
+
+Calls can work.
+]],
+      0,
+    }, { out, status })
+    assert.equal(1, #server:journal())
+    finds("--region gz --api-version 2.0", "", 0, "2.0 (--api-version)", "gz (--region)", "3 images in gz")
+    out = command:shell "qcimage doctor --output text | grep -c '\t'"
+    assert.equal("12\n", out)
+  end)
+
+  it("tells who one is, where STS answers for the public cloud", function()
+    finds(
+      "",
+      ("-u QCIMAGE_ENDPOINT QCIMAGE_STS_ENDPOINT=%s"):format(server.url),
+      0,
+      "https://cvm.tencentcloudapi.com (the public cloud)",
+      "GetCallerIdentity at 127.0.0.1: CAMUser of the account ...0001"
+    )
+    finds(
+      "--role-arn qcs::cam::uin/100000000001:roleName/image-ops",
+      ("-u QCIMAGE_ENDPOINT QCIMAGE_STS_ENDPOINT=%s"):format(server.url),
+      0,
+      "the role qcs::cam::uin/100000000001:roleName/image-ops: ",
+      "temporary, until 2023-11-14T22:13:20Z",
+      "CAMRole of the account"
+    )
+  end)
+
+  it("tells what a bare machine lacks", function()
+    local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY -u TENCENTCLOUD_REGION"
+    local out, status = doctor("", bare)
+    assert.same({ commands.content "spec/fixtures/cli/doctor-bare.txt", 4 }, { out, status })
+    assert.equal("MissingParameter", server:journal()[1].code) -- looked at, without a call
+  end)
+
+  it("tells what half of the environment's keys lack", function()
+    finds(
+      "",
+      "-u TENCENTCLOUD_SECRET_KEY",
+      4,
+      "FAILED  keys          the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set\n"
+        .. "                      -> export TENCENTCLOUD_SECRET_KEY, too, or unset what goes with it\n",
+      "ok      TCP ",
+      "-       signed read   not made, for lack of keys or a region\n"
+    )
+    finds("", "-u TENCENTCLOUD_REGION", 3, "-> export TENCENTCLOUD_REGION=ap-guangzhou, or give --region")
+    finds(
+      "--secret-id AKIDqcimageEXAMPLE000000000000000001 --secret-key x 2>/dev/null",
+      "",
+      6,
+      "-       keys          the environment: passed over, since there is --secret-id\n",
+      "-> SecretId and SecretKey do not belong together"
+    )
+    finds(
+      "--profile nobody",
+      "",
+      4,
+      "the environment: passed over, since there is --profile",
+      "~/.tccli/nobody.credential does not exist",
+      "none of these places has any"
+    )
+  end)
+
+  it("tells by how much the clock is wrong", function()
+    local function clock(offset)
+      server:set { clockOffset = offset }
+    end
+    clock(600)
+    local out = finds("", "", 0, "-> set this machine's clock: timedatectl set-ntp true\n", "ok       signed read ")
+    local seconds = out:match "warning  clock         (%d+) s behind the service's: each run is refused once"
+    assert.is_true(math.abs(tonumber(seconds) - 600) <= 5, out)
+    clock(-60)
+    out = finds("", "", 0, "-> set this machine's clock: timedatectl set-ntp true\n")
+    assert.matches("warning  clock         [56]%d s ahead of the service's; it takes up to 300 s\n", out)
+    clock(0)
+  end)
+
+  it("tells of a proxy that refuses, and hides its login", function()
+    local refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+    local proxy = raw.start { { { "recv" }, { "send", refusal }, { "close" } } }
+    finally(function()
+      proxy:stop()
+    end)
+    local url = ("http://user:pa55w0rd@127.0.0.1:%d"):format(proxy.port)
+    local cure = "-> check host, port and login of the proxy, and whether it lets this host through"
+    local endpoint = "QCIMAGE_ENDPOINT=https://192.0.2.1 "
+    local out = finds(
+      "",
+      endpoint .. "https_proxy=" .. url,
+      5,
+      "FAILED  proxy         http://***@HOST (https_proxy): the proxy gave no connection to 192.0.2.1:443: ",
+      cure,
+      "signed read   not sent, for what failed above\n"
+    )
+    assert.not_matches("pa55w0rd", out)
+    out = finds("--proxy user:pa55w0rd@127.0.0.1:1", endpoint, 5, "***@127.0.0.1:1 (--proxy): ", cure)
+    assert.not_matches("pa55w0rd", out)
+  end)
+
+  it("tells of an endpoint of another API version", function()
+    finds(
+      "--api-version 3.0",
+      ("QCIMAGE_ENDPOINT=%s/v2/index.php"):format(server.url),
+      3,
+      "FAILED  settings  QCIMAGE_ENDPOINT has the path of API 2.0, but --api-version is 3.0\n"
+        .. "                  -> --api-version 2.0 (QCIMAGE_API_VERSION), or an endpoint without the path\n"
+    )
+    local old = nginx.start {
+      conf = nginx.conf(
+        "",
+        ("location = /v2/index.php { proxy_pass %s; proxy_set_header Host $http_host; }"):format(server.url)
+      ),
+    }
+    finally(function()
+      old:stop()
+    end)
+    finds(
+      "",
+      "QCIMAGE_ENDPOINT=" .. old.url,
+      5,
+      "FAILED  signed read   DescribeImages: HTTP status 404",
+      "-> API 2.0 answers there: --api-version 2.0, or export QCIMAGE_API_VERSION=2.0\n"
+    )
+    finds("", ("QCIMAGE_ENDPOINT=%s QCIMAGE_API_VERSION=2.0"):format(old.url), 0, "2.0 (QCIMAGE_API_VERSION)")
+  end)
+
+  it("tells how far it comes", function()
+    finds(
+      "",
+      "QCIMAGE_ENDPOINT=https://nowhere.invalid",
+      5,
+      "FAILED  DNS ",
+      "getent hosts",
+      "TCP           not reached"
+    )
+    finds("", "QCIMAGE_ENDPOINT=http://127.0.0.1:1", 5, "FAILED  TCP ", "-> check host and port of the endpoint")
+    finds(
+      "",
+      ("QCIMAGE_ENDPOINT=https://%s"):format(server.host),
+      5,
+      "ok      TCP           HOST",
+      "FAILED  TLS ",
+      "-> give the certificates that this host is signed by, --ca-file FILE or SSL_CERT_FILE"
+    )
+    finds("--ca-file /nonexistent.pem", "QCIMAGE_ENDPOINT=https://127.0.0.1:1", 5, "/nonexistent.pem: No such file")
+    local hole = raw.start { { { "recv" }, { "sleep", 60 } } }
+    finally(function()
+      hole:stop()
+    end)
+    local out = finds(
+      "--timeout 1",
+      "QCIMAGE_ENDPOINT=" .. hole.url,
+      5,
+      "ok      TCP ",
+      "FAILED  signed read   DescribeImages: HOST did not answer in time",
+      "-> something drops the packets"
+    )
+    assert.truthy(out:find("no answer to compare with", 1, true))
+  end)
+
+  it("tells of a refusal, and whether it matters", function()
+    finds("", "TENCENTCLOUD_SECRET_KEY=wrong", 6, "FAILED  signed read   DescribeImages: AuthFailure.SignatureFailure")
+    local refusal = '{"Response":{"Error":{"Code":"UnauthorizedOperation","Message":"no"},"RequestId":"r"}}'
+    server:fault { kind = "status", status = 200, body = refusal, count = 9 }
+    finds("", "", 0, "warning  signed read", "-> the keys are right, but lack this right")
+  end)
+
+  it("shows no secret", function()
+    local out = command:shell(
+      "for form in table text json; do qcimage doctor --output $form; done 2>&1",
+      "TENCENTCLOUD_TOKEN=toMARKEDken https_proxy=http://u:MARKED@127.0.0.1:1"
+    )
+    assert.not_matches("MARKED", out)
+    assert.not_matches(support.SECRET_KEY, out, 1, true)
+    assert.not_matches(support.SECRET_ID, out, 1, true)
+    assert.truthy(out:find("AKID...0001, temporary", 1, true))
+  end)
+
+  it("fits a terminal", function()
+    for _, columns in ipairs { 40, 80 } do
+      local out = command:terminal(columns, "qcimage doctor", "TENCENTCLOUD_SECRET_KEY= TERM=dumb")
+      for line in out:gmatch "[^\n]+" do
+        assert.is_true(#line <= columns, line)
+      end
+      assert.truthy(out:find("TENCENTCLOUD_SECRET_KEY", 1, true))
+    end
+    local out = command:terminal(200, "qcimage doctor", "TENCENTCLOUD_SECRET_KEY= TERM=xterm")
+    assert.truthy(out:find("\27[31mFAILED\27[0m  keys", 1, true))
+    assert.truthy(out:find("\27[32mok\27[0m      region", 1, true))
+  end)
+
+  it("tells when it cannot write", function()
+    local _, err, status = command:shell "qcimage doctor >/dev/full"
+    assert.same({ "qcimage: cannot write: No space left on device\n", 74 }, { err, status })
+  end)
+end)
