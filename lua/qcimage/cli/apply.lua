@@ -13,17 +13,24 @@ local M = {}
 
 M.USAGE = "apply FILE [--dry-run | --save PLAN] [--yes]\n       qcimage apply --resume JOURNAL | --undo JOURNAL [--yes]"
 
-M.ARGUMENTS =
-  { { "FILE", 'the list: CSV, JSON or JSON Lines; or a saved plan; "-" is stdin', target = "file", args = "?" } }
+M.ARGUMENTS = {
+  {
+    "FILE",
+    'the list: CSV, JSON or JSON Lines; or a saved plan; "-" is stdin',
+    target = "file",
+    args = "?",
+    files = true,
+  },
+}
 
 M.OPTIONS = {
   { "--dry-run", nil, "show what would be changed, and change nothing" },
   { "--exit-code", nil, "with --dry-run: exit code 9 where something would be changed" },
-  { "--save", "PLAN", "write the plan to this file, and change nothing" },
+  { "--save", "PLAN", "write the plan to this file, and change nothing", files = true },
   { "--yes", nil, "do not ask; needed where there is no terminal" },
-  { "--journal", "FILE", "where the run is written down; must be new [qcimage-apply-DATE-N.journal]" },
-  { "--resume", "JOURNAL", "go on with the run of this journal" },
-  { "--undo", "JOURNAL", "take back what the run of this journal did" },
+  { "--journal", "FILE", "where the run is written down; must be new [qcimage-apply-DATE-N.journal]", files = true },
+  { "--resume", "JOURNAL", "go on with the run of this journal", files = true },
+  { "--undo", "JOURNAL", "take back what the run of this journal did", files = true },
   { "--continue", nil, "make the changes that can be made, though others are at fault" },
   { "--temporary-names", nil, "let images swap names, by a third one" },
   { "--format", "FORMAT", "csv, json or jsonl [what the list looks like]", choices = { "csv", "json", "jsonl" } },

@@ -1,0 +1,92 @@
+--- completion.lua - qcimage completion: a script by which a shell completes the command. It asks the command itself, see
+--- complete.lua: argparse's own scripts know neither the actions and their parameters nor "--output=".
+--- Part of qcimage, see LICENSE.
+
+local streams = require "qcimage.cli.streams"
+
+local M = {}
+
+M.standsAlone = true
+
+M.USAGE = "completion bash|zsh|fish"
+
+M.ARGUMENTS = { { "SHELL", "bash, zsh or fish", target = "shell", choices = { "bash", "zsh", "fish" } } }
+
+M.OPTIONS = {}
+
+M.EPILOG = [[
+bash, in ~/.bashrc:    source <(qcimage completion bash)
+zsh, in ~/.zshrc:      source <(qcimage completion zsh)
+fish, once:            qcimage completion fish >~/.config/fish/completions/qcimage.fish]]
+
+local SCRIPTS = {}
+
+-- bash takes "--name=value" apart at the "=", unless COMP_WORDBREAKS was changed; both are understood.
+SCRIPTS.bash = [=[
+# Completes qcimage in bash: source <(qcimage completion bash)
+_qcimage() {
+  local IFS=$'\n' i before=() reply
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    [[ ${COMP_WORDS[i]} == = && ${COMP_WORDS[i - 1]} == --* ]] || before+=("${COMP_WORDS[i]}")
+  done
+  [[ ${COMP_WORDS[COMP_CWORD]} == [:=] && ${COMP_WORDS[COMP_CWORD - 1]} != --* ]] && return
+  reply=$("$1" __complete "$2" "${before[@]}" 2>/dev/null </dev/null)
+  if [[ $reply == :files ]]; then
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$2"))
+  else
+    COMPREPLY=($(cut -f 1 <<<"$reply"))
+  fi
+}
+complete -F _qcimage qcimage
+]=]
+
+SCRIPTS.zsh = [=[
+#compdef qcimage
+# Completes qcimage in zsh: source <(qcimage completion zsh), or a file _qcimage in a folder of $fpath.
+_qcimage() {
+  local -a lines found
+  local line
+  lines=(${(f)"$("${words[1]}" __complete "$PREFIX" "${(@)words[2,CURRENT-1]}" 2>/dev/null </dev/null)"})
+  if [[ ${lines[1]} == :files ]]; then
+    _files
+    return
+  fi
+  for line in $lines; do
+    found+=("${${line%%$'\t'*}//:/\\:}${${(M)line%$'\t'*}/$'\t'/:}")
+  done
+  _describe qcimage found
+}
+if [[ $funcstack[1] == _qcimage ]]; then
+  _qcimage "$@"
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }
+  compdef _qcimage qcimage
+fi
+]=]
+
+SCRIPTS.fish = [=[
+# Completes qcimage in fish: qcimage completion fish >~/.config/fish/completions/qcimage.fish
+function __qcimage_complete
+    set -l before (commandline -opc)
+    set -l program $before[1]
+    set -e before[1]
+    set -l current (commandline -ct)
+    set -l lines ($program __complete "$current" $before 2>/dev/null </dev/null)
+    if test "$lines[1]" = :files
+        __fish_complete_path "$current"
+    else
+        printf '%s\n' $lines
+    end
+end
+complete -c qcimage -f -a '(__qcimage_complete)'
+]=]
+
+--- Runs it.
+---@param options table
+---@return integer code for os.exit
+function M.run(options)
+  return streams.write(SCRIPTS[options.shell])
+end
+
+return M
