@@ -52,9 +52,8 @@ function M.parse(value, now)
     if month then
       local year, clock = tonumber(parts[form.year]), form.clock
       if #parts[form.year] == 2 then
-        local current = 1970 + math.floor((now or 0) / SECONDS_PER_YEAR)
         year = year + 2000
-        if now and year > current + 50 then
+        if now and year > 1970 + math.floor(now / SECONDS_PER_YEAR) + 50 then
           year = year - 100
         end
       end
