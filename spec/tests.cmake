@@ -49,7 +49,7 @@ endforeach()
 # Specs
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
-set(once cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
+set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
   openresty_credentials openresty_errors
   openresty_load openresty_wire outcome resty_http)
 

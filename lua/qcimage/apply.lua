@@ -90,7 +90,9 @@ local function read(changes, options, faults)
     end
     return entries, plan, "line"
   elseif changes.steps then
-    return {}, changes, "step"
+    local problem = planfile.problem(changes)
+    faults[#faults + 1] = problem and { message = "the plan " .. problem }
+    return {}, not problem and changes or nil, "change"
   end
   local entries = {}
   for i, values in ipairs(changes) do
@@ -281,6 +283,18 @@ local function finish(results, stopped, hookError, journal)
   return made
 end
 
+-- What a dry run tells: the steps that would be made, and those images that have none.
+local function preview(made, steps, door)
+  local rest = {}
+  for _, one in ipairs(made.results) do
+    rest[#rest + 1] = one.status ~= "ok" and one or nil
+  end
+  made = report(rest)
+  made.plan = { apiVersion = door.apiVersion, region = door.region, endpoint = door.endpoint, steps = steps }
+  made.changes = #steps
+  return made
+end
+
 -- Goes on with a journal, or takes back what it tells of.
 local function continue(door, options)
   local isUndo = options.undo ~= nil
@@ -303,15 +317,15 @@ local function continue(door, options)
     return nil, errors.notSent("parameter", message, "journal")
   end
   local steps = isUndo and runs.inverse(journal.plan, journal.begun) or journal.plan.steps
+  local results, stopped, hookError, kept = runs.run(door, steps, options, not options.dryRun and journal or nil)
+  local made = finish(byLine(results), stopped, hookError, journal)
   if options.dryRun then
-    journal:close()
-    local made = report {}
-    made.plan = { apiVersion = door.apiVersion, region = door.region, endpoint = door.endpoint, steps = steps }
-    made.changes = #steps
-    return made
+    if stopped then
+      return nil, stopped.err or errors.notSent("parameter", stopped.message)
+    end
+    return preview(made, kept, door)
   end
-  local results, stopped, hookError = runs.run(door, steps, options, journal)
-  return finish(byLine(results), stopped, hookError, journal)
+  return made
 end
 
 --- Plans changes and makes them.

@@ -211,7 +211,11 @@ describe("a run of many modifications", function()
           body = '{"Response":{"Error":{"Code":"OperationDenied","Message":"no"},"RequestId":"r"}}',
         }
       elseif image and lost[image] then
-        return nil, "lost", { reason = "closed" }
+        return {
+          status = 200,
+          headers = {},
+          body = '{"Response":{"Error":{"Code":"InternalError","Message":"no"},"RequestId":"r"}}',
+        }
       end
       return carry(request, seconds)
     end
@@ -270,6 +274,29 @@ describe("a run of many modifications", function()
     assert.same({ 0, 10, 20 }, { report.ok, report.failed, report.skipped })
     assert.matches("the first 10 changes failed alike: ", report.stopped)
     assert.equal("", catalogue.applied(service))
+  end)
+
+  it("ends early where the service is out of reach, and says what is unknown", function()
+    for sent, expected in pairs { [true] = { 3, 0, 1, 6 }, [false] = { 3, 1, 0, 6 } } do
+      local client, service, time = catalogue.client(catalogue.images(10))
+      local carry, isOut = client.transport, false
+      client.transport = function(request, seconds)
+        if isOut then
+          return nil, "gone", { reason = sent and "timeout" or "connect", sent = sent }
+        end
+        return carry(request, seconds)
+      end
+      local began = time.now
+      local report = assert(client:apply(renames(10), {
+        onProgress = function(progress)
+          isOut = progress.done == 3
+        end,
+      }))
+      assert.same(expected, { report.ok, report.failed, report.unknown, report.skipped })
+      assert.matches("out of reach for 60 s: ", report.stopped)
+      assert.is_true(time.now - began > 30 and time.now - began < 300, time.now - began)
+      assert.equal("1=new-1 2=new-2 3=new-3", catalogue.applied(service))
+    end
   end)
 
   it("ends when it is told to, and says what was not sent", function()
@@ -364,7 +391,7 @@ describe("a run of many modifications", function()
     assert.equal("b a x d", catalogue.names(service))
     assert(client:modify { imageId = id(3), imageName = "later" })
     local report = assert(client:apply(nil, { undo = journal, dryRun = true }))
-    assert.equal(4, report.changes)
+    assert.same({ 3, 1, "conflict" }, { report.changes, report.conflict, report.results[1].status })
     report = assert(client:apply(nil, { undo = journal }))
     assert.same({ 3, 2, 1 }, { report.total, report.ok, report.conflict })
     assert.equal("a b later d", catalogue.names(service))

@@ -114,11 +114,20 @@ local function headOf(text)
   return head, #line + 2
 end
 
-local function isStep(step)
-  return type(step) == "table"
-    and type(step.imageId) == "string"
-    and type(step.from) == "table"
-    and type(step.to) == "table"
+--- What is wrong with the steps of a plan, or nil.
+---@param plan table
+---@return string|nil problem
+function M.problem(plan)
+  for i, step in ipairs(type(plan.steps) == "table" and plan.steps or { false }) do
+    if
+      type(step) ~= "table"
+      or type(step.imageId) ~= "string"
+      or type(step.from) ~= "table"
+      or type(step.to) ~= "table"
+    then
+      return ("has a step %d that is none"):format(i)
+    end
+  end
 end
 
 --- Reads a plan, or that of a journal.
@@ -143,12 +152,9 @@ function M.read(text)
   if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
     return nil, "was changed after it was made: its steps do not fit its sha256"
   end
-  for i, step in ipairs(steps) do
-    if not isStep(step) then
-      return nil, ("has a step %d that is none"):format(i)
-    end
-  end
-  return { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint, steps = steps }, nil, at
+  local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint, steps = steps }
+  local problem = M.problem(plan)
+  return not problem and plan or nil, problem, at
 end
 
 --- What keeps a client from running a plan.

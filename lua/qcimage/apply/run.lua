@@ -5,6 +5,7 @@
 local planfile = require "qcimage.apply.planfile"
 local present = require "qcimage.apply.present"
 local protect = require "qcimage.protect"
+local text = require "qcimage.text"
 
 local M = {}
 
@@ -28,8 +29,8 @@ local MOST_ALIKE = 10
 ---@field from table|nil
 ---@field to table|nil
 
-local function keyOf(step)
-  return (step.region or "") .. "\0" .. step.imageId
+local function keyOf(door, region, imageId)
+  return door.place(region) .. "\0" .. imageId
 end
 
 local function matches(image, values)
@@ -60,10 +61,10 @@ function Run:isThere(step, image)
 end
 
 -- Steps as they are run, each with its key, its turn among the steps of its image, and the image whose name it takes over.
-local function prepare(steps)
+local function prepare(steps, door)
   local chains, ready, freed, total = {}, {}, {}, 0
   for i, step in ipairs(steps) do
-    local key = keyOf(step)
+    local key = keyOf(door, step.region, step.imageId)
     local chain = chains[key] or {}
     total = total + (chain[1] and 0 or 1)
     chains[key] = chain
@@ -79,10 +80,9 @@ local function prepare(steps)
       key = key,
       turn = #chain + 1,
     }
-    local place = (step.region or "") .. "\0"
-    one.after = step.to.imageName and freed[place .. step.to.imageName]
+    one.after = step.to.imageName and freed[keyOf(door, step.region, step.to.imageName)]
     if step.from.imageName and step.to.imageName then
-      freed[place .. step.from.imageName] = key
+      freed[keyOf(door, step.region, step.from.imageName)] = key
     end
     chain[one.turn], ready[i] = one, one
   end
@@ -189,7 +189,7 @@ function Run:imageOf(index)
     self.known[key] = false
   end
   for id, image in pairs(images) do
-    self.known[keyOf { region = step.region, imageId = id }] = image
+    self.known[keyOf(self.door, step.region, id)] = image
   end
   return self.known[step.key]
 end
@@ -202,9 +202,8 @@ function Run:learn(err, status)
   end
   if err.kind == "credentials" or err.kind == "unsupported" or err.reason == "signature" then
     self.stopped = { message = err.message, err = err }
-  elseif err.outcome == "notSent" and passes(err) and not self.stopped then
-    self.stopped =
-      { message = ("the service could not be reached for %d s: %s"):format(PATIENCE, err.message), err = err }
+  elseif passes(err) and err.reason ~= "internal" and err.reason ~= "busy" and not self.stopped then
+    self.stopped = { message = ("the service was out of reach for %d s: %s"):format(PATIENCE, err.message), err = err }
   end
   local sameAs = tostring(err.reason or err.code) .. tostring(err.code)
   self.alike = self.sameAs == sameAs and (self.alike or 0) + 1 or 1
@@ -219,6 +218,12 @@ local function failure(err)
     or err.outcome == "notSent" and (err.kind == "credentials" or err.kind == "unsupported") and "skipped"
     or "failed"
   return { status = status, message = err.message, reason = err.reason or err.kind }
+end
+
+local function take(image, values)
+  for name, value in pairs(values) do
+    image[name] = value
+  end
 end
 
 -- Makes one step. Returns what came of it; or nil: it was not begun, and the run stops.
@@ -244,6 +249,10 @@ function Run:make(index)
     return { status = "conflict", message = M.difference(step, image), reason = "conflict" }
   elseif self:isStopped() then
     return nil
+  elseif self.options.dryRun then
+    self.kept[#self.kept + 1] = step
+    take(image, step.to)
+    return { status = "ok" }
   end
   if self.journal then
     local ok, problem = self.journal:begin(step.number)
@@ -257,9 +266,7 @@ function Run:make(index)
   local told = result and { status = "ok", requestId = result.requestId } or failure(err)
   self:learn(err, told.status)
   if result then
-    for name, value in pairs(step.to) do
-      image[name] = value
-    end
+    take(image, step.to)
     self.sent = self.sent + 1
     told.message = step.lost and ("%s cannot be set back"):format(table.concat(step.lost, ", "))
   end
@@ -289,7 +296,7 @@ function M.difference(step, image)
       )
     end
   end
-  return #parts > 0 and table.concat(parts, "; ")
+  return #parts > 0 and text.clean(table.concat(parts, "; "), 500)
     or "only some of its fields are as they were: somebody else changed them"
 end
 
@@ -335,13 +342,14 @@ end
 --- Runs steps.
 ---@param door qcimage.ApplyDoor
 ---@param steps qcimage.ApplyStep[]
----@param options table stop, onProgress
+---@param options table stop, onProgress, dryRun
 ---@param journal qcimage.ApplyJournal|nil
 ---@return qcimage.ApplyResult[] results one for each image, in the order in which they were settled
 ---@return table|nil stopped {message, err, isAsked, isJournal} why the run ended early
 ---@return string|nil hookError
+---@return qcimage.ApplyStep[] kept of a dry run: the steps that would be made
 function M.run(door, steps, options, journal)
-  local ready, chains, total = prepare(steps)
+  local ready, chains, total = prepare(steps, door)
   local self = setmetatable({
     door = door,
     options = options,
@@ -349,6 +357,7 @@ function M.run(door, steps, options, journal)
     steps = ready,
     chains = chains,
     total = total, -- of images
+    kept = {}, -- of a dry run: steps that would be made
     known = {}, -- images that are under way
     results = {},
     list = {},
@@ -367,7 +376,7 @@ function M.run(door, steps, options, journal)
   for _, result in ipairs(self.list) do
     result.temporary = nil
   end
-  return self.list, self.stopped, self.hookError
+  return self.list, self.stopped, self.hookError, self.kept
 end
 
 --- The steps that take back those of a journal which may have been made.

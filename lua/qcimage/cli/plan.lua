@@ -41,8 +41,9 @@ function M.notes(report)
   local cleared, lost = 0, {}
   for _, step in ipairs(report.plan.steps) do
     cleared = cleared + (step.to.imageDescription == "" and 1 or 0)
-    if step.cannotUndo and not step.isTemporary then
-      lost[#lost + 1] = ("%s (%s)"):format(shown.value(step.imageId), table.concat(step.cannotUndo, ", "))
+    local names = step.lost or not step.isTemporary and step.cannotUndo
+    if names then
+      lost[#lost + 1] = ("%s (%s)"):format(shown.value(step.imageId), table.concat(names, ", "))
     end
   end
   local notes = { plural(report.changes, "change", "changes") }

@@ -1,0 +1,58 @@
+--- Many modifications inside nginx: they wait without holding up the worker.
+
+local emulators = require "spec.support.emulator"
+local nginx = require "spec.support.nginx"
+
+describe("apply in nginx", function()
+  local emulator, server
+
+  setup(function()
+    emulator = emulators.start()
+    server = nginx.start { conf = nginx.conf "" }
+  end)
+
+  teardown(function()
+    server:stop()
+    emulator:stop()
+  end)
+
+  it("renames by a list while the worker answers others", function()
+    local images, changes = {}, { "imageId,imageName" }
+    for i = 1, 12 do
+      images[i] = { imageId = ("img-%08d"):format(i), imageName = "old-" .. i }
+      changes[i + 1] = ("img-%08d,new-%d"):format(i, i)
+    end
+    emulator:control("POST", "images", images)
+    local ok, total, beats, begun = server:lua(
+      ([[
+      local image = require "qcimage"
+      local client = image.new {
+        apiVersion = "3.0", endpoint = "%s", region = "ap-guangzhou", secretId = "%s", secretKey = "%s",
+      }
+      local beats, isOver = 0, false
+      local heart = ngx.thread.spawn(function() -- runs in each wait
+        while not isOver do
+          beats = beats + 1
+          ngx.sleep(0.02)
+        end
+      end)
+      local report, message = client:apply([=[%s]=], { journal = "$DIR/run.journal" })
+      isOver = true
+      ngx.thread.wait(heart)
+      assert(report, message)
+      local _, begun = io.open("$DIR/run.journal"):read("*a"):gsub("begin", "")
+      return report.ok, report.total, beats, begun
+    ]]):gsub("%$DIR", server.dir):format(
+        emulator.url,
+        emulators.SECRET_ID,
+        emulators.SECRET_KEY,
+        table.concat(changes, "\n")
+      )
+    )
+    assert.same({ 12, 12, 12 }, { ok, total, begun })
+    assert.is_true(beats > 10, beats)
+    for i, one in ipairs(emulator:images()) do
+      assert.equal("new-" .. i, one.imageName)
+    end
+  end)
+end)
