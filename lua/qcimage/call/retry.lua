@@ -58,14 +58,11 @@ function M.decide(err, state)
   if state.tokens < cost then
     return nil, cost
   end
-  local wait
-  if err.reused then -- an idle connection that had died: nobody is overloaded
-    wait = 0
-  else
+  local wait = state.retryAfter or 0
+  if not err.reused then -- that was an idle connection that had died: nobody is overloaded
     local base = what == "later" and THROTTLED_BASE or BASE
-    wait = state.random * math.min(CAP, base * 2 ^ (state.attempt - 1))
+    wait = math.max(wait, state.random * math.min(CAP, base * 2 ^ (state.attempt - 1)))
   end
-  wait = math.max(wait, state.retryAfter or 0)
   if wait >= state.left then
     return nil
   end
