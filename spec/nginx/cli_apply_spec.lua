@@ -48,12 +48,8 @@ describe("qcimage apply", function()
   local function apply(line, more)
     local out, err, status = command:shell("qcimage apply " .. line, more)
     local function plain(text)
-      for name, path in pairs { JOURNAL = journal, FOLDER = command.scratch } do
-        local first, last = text:find(path, 1, true)
-        while first and name == "JOURNAL" or first do
-          text = text:sub(1, first - 1) .. name .. text:sub(last + 1)
-          first, last = text:find(path, 1, true)
-        end
+      for _, one in ipairs { { journal, "JOURNAL" }, { command.scratch, "FOLDER" } } do -- one lies in the other
+        text = text:gsub(one[1]:gsub("%p", "%%%0"), one[2])
       end
       return text
     end
