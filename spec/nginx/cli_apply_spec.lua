@@ -113,7 +113,7 @@ describe("qcimage apply", function()
     )
     assert.equal("old-1 old-2 old-3 old-4 old-5", names())
     local _, err, status = apply(list .. " --yes --journal " .. journal)
-    assert.equal("qcimage: journal JOURNAL: is there already; --resume or --undo takes it\n", err)
+    assert.equal("qcimage: journal JOURNAL: is there already; --resume and --undo take it\n", err)
     assert.equal(3, status)
   end)
 
@@ -136,7 +136,7 @@ describe("qcimage apply", function()
     )
     path = write("swap.csv", "imageId,imageName\nimg-00000001,old-2\nimg-00000002,old-1\n")
     local _, err, status = apply(path .. " --dry-run")
-    assert.matches("names go round in a circle %(img%-00000001, img%-00000002%)", err)
+    assert.matches("names go round in a circle %(img%-00000001, img%-00000002%): %-%-temporary%-names lets one go", err)
     assert.equal(1, status)
     gives(
       path .. " --dry-run --temporary-names",

@@ -81,7 +81,7 @@ describe("a plan", function()
     local faults = planned(circle)
     assert.equal(
       "change 1: img-00000001: names go round in a circle (img-00000001, img-00000002, img-00000003): "
-        .. "no order frees them; only with temporary names",
+        .. "the option temporaryNames lets one go by a third name",
       faults:match "^[^\n]*"
     )
     assert.equal(3, select(2, faults:gsub("circle", "")))

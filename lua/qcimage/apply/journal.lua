@@ -31,7 +31,7 @@ end
 function M.create(path, plan)
   local file, problem, reason = core.journal(path, true)
   if not file then
-    return cannot(path, reason == "exists" and "is there already; --resume or --undo takes it" or problem)
+    return cannot(path, reason == "exists" and "is there already; the options resume and undo take it" or problem)
   end
   local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
   local ok, message = self:append(planfile.write(plan, "journal"))
@@ -110,7 +110,9 @@ function M.open(path)
     problem = planfile.kindOf(text) and "is a plan, and no journal" or "is no journal"
   elseif text then
     self.plan, problem, behind = planfile.read(text)
-    if self.plan then
+    if not self.plan and not behind then -- it is on disk before the first step leaves
+      problem = problem .. ": nothing was sent"
+    elseif self.plan then
       local _, lines = text:sub(1, behind - 1):gsub("\n", "")
       local ok, what = readRecords(self, text, behind, lines + 1)
       problem = not ok and what or nil

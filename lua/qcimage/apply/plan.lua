@@ -249,7 +249,7 @@ local function tellCircles(circles, faults)
     for _, change in ipairs(members) do
       faults[#faults + 1] = faultOf(
         change,
-        ("names go round in a circle (%s): no order frees them; only with temporary names"):format(
+        ("names go round in a circle (%s): the option temporaryNames lets one go by a third name"):format(
           table.concat(ids, ", ")
         ),
         "circle"

@@ -108,8 +108,8 @@ local function headOf(text)
   if type(head) ~= "table" or type(head.steps) ~= "number" or head.steps < 0 or head.steps % 1 ~= 0 then
     return nil, "has no whole first line"
   elseif head.format ~= M.FORMAT then
-    return nil,
-      ("has the format %s, and this version of qcimage knows format %d"):format(tostring(head.format), M.FORMAT)
+    local message = "has the format %s, and this version of qcimage knows format %d"
+    return nil, message:format(tostring(head.format), M.FORMAT), #line + 2
   end
   return head, #line + 2
 end
@@ -134,11 +134,11 @@ end
 ---@param text string
 ---@return qcimage.ApplyPlan|nil
 ---@return string|nil problem
----@return integer|nil behind where the plan ends
+---@return integer|nil behind where the plan ends; nil: it is cut
 function M.read(text)
-  local head, first = headOf(text)
+  local head, first, behind = headOf(text)
   if not head then
-    return nil, first
+    return nil, first, behind
   end
   local steps, at = {}, first
   for i = 1, head.steps do
@@ -150,7 +150,7 @@ function M.read(text)
     at = last + 1
   end
   if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
-    return nil, "was changed after it was made: its steps do not fit its sha256"
+    return nil, "was changed after it was made: its steps do not fit its sha256", at
   end
   local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint, steps = steps }
   local problem = M.problem(plan)

@@ -86,13 +86,19 @@ local function readList(path)
   return text, problem and ("%s: %s"):format(path, problem)
 end
 
+-- A message of the library's with the options as the command has them.
+local function reworded(message)
+  message = message:gsub("the option temporaryNames", "--temporary-names")
+  return result.reworded((message:gsub("the options resume and undo", "--resume and --undo")))
+end
+
 -- Says why nothing was sent.
 local function fail(options, message, err)
   if not err.lines then
-    return result.fail(message, err)
+    return result.fail(reworded(message), err)
   end
   for _, line in ipairs(err.lines) do
-    streams.complain(options.file, ": ", result.reworded(line))
+    streams.complain(options.file, ": ", reworded(line))
   end
   streams.complain(#err.lines == 1 and "1 fault" or #err.lines .. " faults", "; nothing was sent")
   return err.kind == "parameter" and exits.PARAMETER or exits.FAILED
@@ -187,7 +193,7 @@ local function tellFailures(report, source)
       told = told + 1
       if told <= MOST_TOLD then
         local line = one.line and (" line %d"):format(one.line) or ""
-        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", result.reworded(one.message))
+        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", reworded(one.message))
       end
     end
   end
@@ -232,7 +238,7 @@ local function tell(options, report)
     end
   end
   if report.stopped then
-    streams.complain("ended early: ", core.notedSignal() and "by a signal" or result.reworded(report.stopped))
+    streams.complain("ended early: ", core.notedSignal() and "by a signal" or reworded(report.stopped))
   end
   local code = codeOf(report)
   local say = code == exits.OK and streams.note or streams.complain
