@@ -113,6 +113,12 @@ Calls can work.
       "-> SecretId and SecretKey do not belong together"
     )
     finds(
+      "--role-arn image-ops",
+      "",
+      2,
+      "FAILED  keys          --role-arn is not the ARN of a role, such as qcs::cam::"
+    )
+    finds(
       "--profile nobody",
       "",
       4,

@@ -4,6 +4,7 @@
 local M = {
   NO_KEYS = "export TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (made at console.cloud.tencent.com/cam/capi), "
     .. "or write them into ~/.tencentcloud/credentials, or name a --profile",
+  LIBCURL = "install libcurl, or this program again for the one that is there",
   NO_REGION = "export TENCENTCLOUD_REGION=ap-guangzhou, or give --region",
   ROLE = "the keys must be allowed to take the role on, and STS must be reachable: QCIMAGE_STS_ENDPOINT names another",
   CERTIFICATES = "name a file that is there, or leave the option or variable out",

@@ -107,7 +107,12 @@ end
 
 -- The keys of a role that is taken on with others.
 function Diagnosis:role(client, credentials, arn)
-  local source = require("qcimage.credentials").assumeRole { roleArn = arn, credentials = credentials }
+  local ok, source = pcall(require("qcimage.credentials").assumeRole, { roleArn = arn, credentials = credentials })
+  if not ok then -- what it is given is not the name of a role
+    local problem = tostring(source):gsub("^[^ ]*%.lua:%d+: ", ""):gsub("^option roleArn", "--role-arn")
+    self:add(FAILED, "keys", problem, cures.settings(problem), exits.USAGE)
+    return nil
+  end
   local given, err = source(setmetatable({ secondsLeft = self:left() }, client.world))
   if given then
     self:add(OK, "keys", ("the role %s: %s"):format(arn, described(given)))
@@ -383,6 +388,11 @@ function M.run(options)
   local self = setmetatable({ checks = {}, code = exits.OK }, Diagnosis)
   self.deadline = core.monotonic() + (options.timeout or M.LONGEST)
   self:add(OK, "versions", table.concat(versions.lines(), "; "))
+  local loads, fault = pcall(require, "qcimage.transport.curl")
+  if not loads then
+    self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", cures.LIBCURL, exits.NOT_SENT)
+    return self.checks, self.code
+  end
   local given, arn = connect.options(options), options.roleArn
   local client, problem = connect.client(setmetatable({ roleArn = false }, { __index = options }))
   if not client or client.fault then
