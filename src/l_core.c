@@ -1,7 +1,8 @@
 /*
  * l_core.c - the Lua module qcimage.core: signing, digests, nonces, clocks.
- * Binds sign.c and encode.c, which open no file or socket, for the command
- * process.c, and with l_journal.c journals. Part of qcimage, see LICENSE.
+ * Binds sign.c and encode.c, which open no file or socket. What l_process.c
+ * and l_journal.c bind is part of the module, too. Part of qcimage, see
+ * LICENSE.
  *
  * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
  * message, as is the use of a closed signer; libcrypto's error queue is left
@@ -10,8 +11,8 @@
 #include "compat.h"
 #include "encode.h"
 #include "l_journal.h"
+#include "l_process.h"
 #include "limits.h"
-#include "process.h"
 #include "sign.h"
 
 #include <errno.h>
@@ -545,73 +546,6 @@ static int core_version(lua_State *L)
   return 1;
 }
 
-/*
- * core.command(): prepares the process of the command; see process.h. For
- * programs of our own alone, since it changes what the whole process has.
- */
-static int core_command(lua_State *L)
-{
-  int problem = qc_hold_streams();
-  if (problem == 0)
-    problem = qc_end_on_interrupt();
-  if (problem != 0)
-    return luaL_error(L, "the process cannot be prepared: %s",
-                      strerror(problem));
-  return 0;
-}
-
-/* core.outlivePipes(): writes to closed pipes fail; for the command alone */
-static int core_outlive_pipes(lua_State *L)
-{
-  int problem = qc_outlive_pipes();
-  if (problem != 0)
-    return luaL_error(L, "SIGPIPE cannot be ignored: %s", strerror(problem));
-  return 0;
-}
-
-/* core.noteSignals(): SIGINT, SIGTERM and SIGHUP are only noted, see
-   process.h; for the command alone */
-static int core_note_signals(lua_State *L)
-{
-  int problem = qc_note_signals();
-  if (problem != 0)
-    return luaL_error(L, "signals cannot be noted: %s", strerror(problem));
-  return 0;
-}
-
-/* core.notedSignal() -> number of the signal that was noted, or nil */
-static int core_noted_signal(lua_State *L)
-{
-  if (qc_noted_signal() == 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, qc_noted_signal());
-  return 1;
-}
-
-/* core.endBySignal(number): does not come back */
-static int core_end_by_signal(lua_State *L)
-{
-  int problem = qc_end_by_signal((int)luaL_checkinteger(L, 1));
-  return luaL_error(L, "no end by the signal: %s", strerror(problem));
-}
-
-/* core.columns(descriptor) -> columns of its terminal, 0 where they are not
-   known, or nil where it is no terminal */
-static int core_columns(lua_State *L)
-{
-  lua_Integer descriptor = luaL_checkinteger(L, 1);
-  int columns;
-  luaL_argcheck(L, descriptor >= 0 && descriptor <= 2, 1,
-                "not a standard stream");
-  columns = qc_terminal_columns((int)descriptor);
-  if (columns < 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, columns);
-  return 1;
-}
-
 static const luaL_Reg signer_methods[] = {{"v2", signer_v2},
                                           {"tc3", signer_tc3},
                                           {"close", signer_close},
@@ -633,12 +567,6 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"permissions", core_permissions},
                                      {"version", core_version},
                                      {"isyieldable", core_isyieldable},
-                                     {"command", core_command},
-                                     {"outlivePipes", core_outlive_pipes},
-                                     {"columns", core_columns},
-                                     {"noteSignals", core_note_signals},
-                                     {"notedSignal", core_noted_signal},
-                                     {"endBySignal", core_end_by_signal},
                                      {"journal", qc_core_journal},
                                      {NULL, NULL}};
 
@@ -651,6 +579,7 @@ QC_EXPORT int luaopen_qcimage_core(lua_State *L)
   qc_journal_type(L);
   lua_newtable(L);
   qc_setfuncs(L, functions);
+  qc_setfuncs(L, qc_process_functions);
   lua_pushliteral(L, QC_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

@@ -1,0 +1,83 @@
+/*
+ * l_process.c - a command's process in Lua, see process.h.
+ * Part of qcimage, see LICENSE.
+ */
+#include "l_process.h"
+#include "process.h"
+
+#include <string.h>
+
+/*
+ * core.command(): prepares the process of the command; see process.h. For
+ * programs of our own alone, since it changes what the whole process has.
+ */
+static int core_command(lua_State *L)
+{
+  int problem = qc_hold_streams();
+  if (problem == 0)
+    problem = qc_end_on_interrupt();
+  if (problem != 0)
+    return luaL_error(L, "the process cannot be prepared: %s",
+                      strerror(problem));
+  return 0;
+}
+
+/* core.outlivePipes(): writes to closed pipes fail; for the command alone */
+static int core_outlive_pipes(lua_State *L)
+{
+  int problem = qc_outlive_pipes();
+  if (problem != 0)
+    return luaL_error(L, "SIGPIPE cannot be ignored: %s", strerror(problem));
+  return 0;
+}
+
+/* core.noteSignals(): SIGINT, SIGTERM and SIGHUP are only noted, see
+   process.h; for the command alone */
+static int core_note_signals(lua_State *L)
+{
+  int problem = qc_note_signals();
+  if (problem != 0)
+    return luaL_error(L, "signals cannot be noted: %s", strerror(problem));
+  return 0;
+}
+
+/* core.notedSignal() -> number of the signal that was noted, or nil */
+static int core_noted_signal(lua_State *L)
+{
+  if (qc_noted_signal() == 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, qc_noted_signal());
+  return 1;
+}
+
+/* core.endBySignal(number): does not come back */
+static int core_end_by_signal(lua_State *L)
+{
+  int problem = qc_end_by_signal((int)luaL_checkinteger(L, 1));
+  return luaL_error(L, "no end by the signal: %s", strerror(problem));
+}
+
+/* core.columns(descriptor) -> columns of its terminal, 0 where they are not
+   known, or nil where it is no terminal */
+static int core_columns(lua_State *L)
+{
+  lua_Integer descriptor = luaL_checkinteger(L, 1);
+  int columns;
+  luaL_argcheck(L, descriptor >= 0 && descriptor <= 2, 1,
+                "not a standard stream");
+  columns = qc_terminal_columns((int)descriptor);
+  if (columns < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, columns);
+  return 1;
+}
+
+const luaL_Reg qc_process_functions[] = {{"command", core_command},
+                                         {"outlivePipes", core_outlive_pipes},
+                                         {"noteSignals", core_note_signals},
+                                         {"notedSignal", core_noted_signal},
+                                         {"endBySignal", core_end_by_signal},
+                                         {"columns", core_columns},
+                                         {NULL, NULL}};
