@@ -92,7 +92,7 @@ describe("qcimage completion", function()
     keys = keys .. "cd " .. folder .. "\n" .. table.concat(lines, "\n"):gsub("%^", "\t") .. "\nexit\n"
     write("keys", keys)
     local out = run(
-      ("env -u QCIMAGE_API_VERSION -u QCIMAGE_ENDPOINT PATH=%s/bin:$PATH SHELL=/bin/bash TERM=xterm ZDOTDIR=%s"):format(
+      ("env -u QCIMAGE_API_VERSION -u QCIMAGE_ENDPOINT HOME=%s PATH=%s/bin:$PATH SHELL=/bin/bash TERM=xterm"):format(
         folder,
         folder
       ) .. (" timeout 60 script -qec %s /dev/null <%s/keys"):format(quote(shell), folder)
@@ -150,7 +150,8 @@ describe("qcimage completion", function()
   it("works in fish", function()
     local function complete(line)
       local out = run(
-        ("cd %s; env -u QCIMAGE_API_VERSION -u QCIMAGE_ENDPOINT PATH=%s/bin:$PATH fish --no-config -c %s"):format(
+        ("cd %s; env -u QCIMAGE_API_VERSION -u QCIMAGE_ENDPOINT HOME=%s PATH=%s/bin:$PATH fish --no-config -c %s"):format(
+          folder,
           folder,
           folder,
           quote(("source %s/fish; complete -C %s"):format(folder, quote(line):gsub("'\\''", "\\'")))

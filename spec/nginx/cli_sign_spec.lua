@@ -131,7 +131,8 @@ describe("qcimage sign", function()
       local file = assert(io.open(script, "wb"))
       file:write(out)
       file:close()
-      local answer, code = process.run(("%s %s %s %s"):format(command.environment, more or "", shell, script))
+      local home = "HOME=" .. command.scratch -- fish makes folders there
+      local answer, code = process.run(("%s %s %s %s %s"):format(command.environment, more or "", home, shell, script))
       assert.equal(0, code, answer)
       assert.falsy(answer:find("AuthFailure.Sign", 1, true) or answer:find('"code":41', 1, true), answer) -- byte for byte
       local entry = server:journal()[1]
