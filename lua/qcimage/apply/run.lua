@@ -115,7 +115,7 @@ function Run:isStopped()
     if not ok then
       self.stopped = { message = "option stop threw: " .. protect.message(wanted) }
     elseif wanted then
-      self.stopped = { message = "stopped", isAsked = true }
+      self.stopped = { message = "stopped" }
     end
   end
   return self.stopped ~= nil
@@ -226,8 +226,13 @@ local function take(image, values)
   end
 end
 
--- Makes one step. Returns what came of it; or nil: it was not begun, and the run stops.
-function Run:make(index)
+local function lostOf(step)
+  return ("%s cannot be set back"):format(table.concat(step.lost, ", "))
+end
+
+-- What is to become of a step by what its image is like: what came of it already; or nil, and the image, to which it
+-- is to be sent; or nil alone: the run stops.
+function Run:judge(index)
   local step = self.steps[index]
   local before, blocked = self.results[step.key], step.after and self.results[step.after]
   if before and not isDone(before) then
@@ -242,40 +247,49 @@ function Run:make(index)
   elseif not image then
     return { status = "failed", message = "is not there", reason = "notFound" }
   elseif next(step.to) == nil then
-    return { status = "skipped", message = ("%s cannot be set back"):format(table.concat(step.lost, ", ")) }
+    return { status = "skipped", message = lostOf(step) }
   elseif self:isThere(step, image) then
     return { status = "unchanged" }
   elseif not matches(image, step.from) then
     return { status = "conflict", message = M.difference(step, image), reason = "conflict" }
-  elseif self:isStopped() then
-    return nil
+  end
+  return nil, not self:isStopped() and image or nil
+end
+
+-- Writes a step's record, where there is a journal. Returns whether the run may go on.
+function Run:note(name, ...)
+  local ok, problem = true, nil
+  if self.journal then
+    ok, problem = self.journal[name](self.journal, ...)
+  end
+  if not ok and not self.stopped then
+    self.stopped = { message = problem }
+  end
+  return ok
+end
+
+-- Makes one step. Returns what came of it; or nil: it was not begun, and the run stops.
+function Run:make(index)
+  local step = self.steps[index]
+  local known, image = self:judge(index)
+  if not image then
+    return known
   elseif self.options.dryRun then
     self.kept[#self.kept + 1] = step
     take(image, step.to)
     return { status = "ok" }
+  elseif not self:note("begin", step.number) then
+    return nil
   end
-  if self.journal then
-    local ok, problem = self.journal:begin(step.number)
-    if not ok then
-      self.stopped = { message = problem, isJournal = true }
-      return nil
-    end
-  end
-  local result
-  result, err = self:send(step)
+  local result, err = self:send(step)
   local told = result and { status = "ok", requestId = result.requestId } or failure(err)
   self:learn(err, told.status)
   if result then
     take(image, step.to)
     self.sent = self.sent + 1
-    told.message = step.lost and ("%s cannot be set back"):format(table.concat(step.lost, ", "))
+    told.message = step.lost and lostOf(step)
   end
-  if self.journal then
-    local ok, problem = self.journal:finish(step.number, told)
-    if not ok and not self.stopped then
-      self.stopped = { message = problem, isJournal = true }
-    end
-  end
+  self:note("finish", step.number, told)
   return told
 end
 
@@ -345,7 +359,7 @@ end
 ---@param options table stop, onProgress, dryRun
 ---@param journal qcimage.ApplyJournal|nil
 ---@return qcimage.ApplyResult[] results one for each image, in the order in which they were settled
----@return table|nil stopped {message, err, isAsked, isJournal} why the run ended early
+---@return {message: string, err: qcimage.Error|nil}|nil stopped why the run ended early
 ---@return string|nil hookError
 ---@return qcimage.ApplyStep[] kept of a dry run: the steps that would be made
 function M.run(door, steps, options, journal)
