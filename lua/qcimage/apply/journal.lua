@@ -134,9 +134,6 @@ function Journal:continue(isUndo)
   if isUndo and not self.isUndone then
     lines = lines .. '{"undo":true}\n'
   end
-  if lines == "" then
-    return true
-  end
   return self:append(lines)
 end
 
