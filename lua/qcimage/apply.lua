@@ -59,14 +59,22 @@ local function report(results)
   return made
 end
 
+-- Sorts by lines, what has none first; what has the same, by another field.
+local function sortByLine(list, field)
+  local function lineOf(one)
+    return one.line or 0
+  end
+  table.sort(list, function(a, b)
+    if lineOf(a) ~= lineOf(b) then
+      return lineOf(a) < lineOf(b)
+    end
+    return a[field] < b[field]
+  end)
+end
+
 -- The faults of a list, in its order, as one error whose message names each.
 local function refuse(faults, isLocal, word)
-  table.sort(faults, function(a, b)
-    if (a.line or 0) ~= (b.line or 0) then
-      return (a.line or 0) < (b.line or 0)
-    end
-    return a.message < b.message
-  end)
+  sortByLine(faults, "message")
   local lines = {}
   for i, fault in ipairs(faults) do
     local where = fault.line and ("%s %d: "):format(word, fault.line) or ""
@@ -240,12 +248,7 @@ local function byLine(results)
   for i, result in ipairs(results) do
     result.place = i
   end
-  table.sort(results, function(a, b)
-    if (a.line or 0) ~= (b.line or 0) then
-      return (a.line or 0) < (b.line or 0)
-    end
-    return a.place < b.place
-  end)
+  sortByLine(results, "place")
   for _, result in ipairs(results) do
     result.place = nil
   end

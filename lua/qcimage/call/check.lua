@@ -138,7 +138,7 @@ local function each(param, value, context, checkItem)
   return list
 end
 
-local ITEM, REGION = { type = "text", required = true }, { type = "text", required = true, region = true }
+local ITEM, REGION = { required = true }, { required = true, region = true }
 
 function checkers.texts(param, value, context)
   return each(param, value, context, function(item)
