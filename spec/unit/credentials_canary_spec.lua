@@ -105,7 +105,7 @@ local function transportOf(case)
 end
 
 describe("no secret of", function()
-  local home, write, getenv, monotonic
+  local home, write, getenv, monotonic, pause
 
   -- The environment of the test, which the sources read.
   local environment
@@ -117,7 +117,8 @@ describe("no secret of", function()
   end
 
   setup(function()
-    monotonic = core.monotonic
+    monotonic, pause = core.monotonic, core.sleep
+    core.sleep = sleep
     core.monotonic = function()
       return monotonic() + slept
     end
@@ -129,7 +130,7 @@ describe("no secret of", function()
 
   teardown(function()
     rawset(os, "getenv", getenv)
-    core.monotonic = monotonic
+    core.monotonic, core.sleep = monotonic, pause
   end)
 
   before_each(function()
