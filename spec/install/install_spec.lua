@@ -73,10 +73,15 @@ describe("an installed tree", function()
     assert.equal(0, status, output)
     works(tree, "5.4", "lua5.4")
     saysItsVersion(tree)
-    -- a name for it in another folder
+    -- a name for it in another folder, and one for its folder
     assert.equal(0, select(2, run(("mkdir '%s/a b' && ln -s %s/bin/qcimage '%s/a b'"):format(scratch, tree, scratch))))
     output = run(("cd '%s/a b' && PATH=\"$PWD:$PATH\" qcimage --version"):format(scratch))
     assert.matches("^qcimage %d", output)
+    run(("ln -s %s/bin %s/elsewhere"):format(tree, scratch))
+    for _, line in ipairs { "cd %s && elsewhere/qcimage", "%s/elsewhere/qcimage", "cd %s/elsewhere && sh qcimage" } do
+      output = run(("%s --version"):format(line:format(scratch)))
+      assert.matches("^qcimage %d", output, nil, nil, line)
+    end
   end)
 
   it("made by CMake runs the interpreter that was named, or one that is of the version", function()
