@@ -203,19 +203,6 @@ static CURLcode set_newer(qc_http *http)
   return code;
 }
 
-/* Whether this libcurl has a folder beside its bundle, and looks there. */
-static int has_folder(void)
-{
-#if LIBCURL_VERSION_NUM >= 0x074600
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-  return info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
-         info->capath != NULL && info->ssl_version != NULL &&
-         strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
-#else
-  return 0;
-#endif
-}
-
 /* Sets what all requests share. */
 static CURLcode set_up(qc_http *http)
 {
@@ -246,7 +233,7 @@ static CURLcode set_up(qc_http *http)
     SET(CURLOPT_PROXY_CAPATH, NULL);
   }
   http->by_folder = http->verify && http->ca_file == NULL &&
-                    !http->needs_bundle && has_folder();
+                    !http->needs_bundle && qc_process_has_ca_folder();
   if (http->by_folder)
     SET(CURLOPT_CAINFO, NULL);
 

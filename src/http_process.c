@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <curl/curl.h>
@@ -89,19 +90,38 @@ void qc_unguard_host(const qc_host_guard *guard)
   (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 
-const char *qc_http_ca_file(void)
+/* The file and the folder of certificates that libcurl trusts by itself, or
+   NULL: constants of its build. folder: only where OpenSSL looks into it. */
+static void own_certificates(const char **file, const char **folder)
 {
-  const char *file = NULL; /* a constant of libcurl's build */
+  *file = *folder = NULL;
 #if LIBCURL_VERSION_NUM >= 0x074600
   const curl_version_info_data *info;
   if (pthread_mutex_lock(&global_lock) != 0)
-    return NULL;
+    return;
   info = curl_version_info(CURLVERSION_NOW); /* fills a table of all threads */
-  if (info->age >= CURLVERSION_SEVENTH)
-    file = info->cainfo;
+  if (info->age >= CURLVERSION_SEVENTH) {
+    *file = info->cainfo;
+    if (info->ssl_version != NULL &&
+        strncmp(info->ssl_version, "OpenSSL/", 8) == 0)
+      *folder = info->capath;
+  }
   (void)pthread_mutex_unlock(&global_lock);
 #endif
+}
+
+const char *qc_http_ca_file(void)
+{
+  const char *file, *folder;
+  own_certificates(&file, &folder);
   return file;
+}
+
+int qc_process_has_ca_folder(void)
+{
+  const char *file, *folder;
+  own_certificates(&file, &folder);
+  return file != NULL && folder != NULL;
 }
 
 void qc_http_version(char *text, size_t size)

@@ -16,6 +16,10 @@ int qc_process_ready(void);
    what was made at another number is another process's. */
 unsigned long qc_process_forks(void);
 
+/* Whether this libcurl has, beside its file of certificates, a folder in which
+   one is looked up by itself. */
+int qc_process_has_ca_folder(void);
+
 /* What libcurl would leave behind in this thread for the host to trip over:
    - SIGPIPE, which a write to a connection raises that the peer has closed.
      libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is

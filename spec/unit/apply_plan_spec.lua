@@ -117,6 +117,17 @@ describe("a plan", function()
     )
   end)
 
+  it("looks at twenty images that are not the account's own, and says of the rest what it knows", function()
+    start(catalogue.named "a")
+    local list = {}
+    for i = 1, 21 do
+      list[i] = { imageId = id(100 + i), imageName = "n" .. i }
+    end
+    local faults = planned(list)
+    assert.matches("change 20: img-00000120: is not there\n", faults, 1, true)
+    assert.matches("change 21: img%-00000121: is not among the images of this account$", faults)
+  end)
+
   it("keeps regions apart", function()
     local images = catalogue.named("a", "a")
     images[1].region, images[2].region = "ap-guangzhou", "ap-beijing"

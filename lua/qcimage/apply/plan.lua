@@ -11,19 +11,9 @@ local function faultOf(change, message, reason)
   return { line = change.line, imageId = change.imageId, message = message, reason = reason }
 end
 
--- Whether an image has these values, as far as the service tells them.
-local function has(image, values)
-  for name, value in pairs(values) do
-    if image[name] ~= value then
-      return false
-    end
-  end
-  return true
-end
-
 local function hasOne(image, states)
   for _, state in ipairs(states) do
-    if has(image, state) then
+    if planfile.matches(image, state) then
       return true
     end
   end
@@ -34,13 +24,15 @@ end
 local function obstacle(change, image, where)
   if not image then
     return ("is not there%s"):format(where), "notFound"
+  elseif image.isUnseen then
+    return ("is not among the images of this account%s"):format(where), "notFound"
   elseif image.imageType == "SHARED_IMAGE" then
     return "is another account's, shared with this one: it cannot be changed", "sharedImage"
   elseif image.imageType and image.imageType ~= "PRIVATE_IMAGE" then
     return ("is a %s: it cannot be changed"):format(image.imageType), "permission"
   elseif codes.readiness(image.imageState) ~= "ready" then
     return ("is %s: it cannot be changed now"):format(image.imageState), "imageState"
-  elseif change.states and not has(image, change.to) and not hasOne(image, change.states) then
+  elseif change.states and not planfile.matches(image, change.to) and not hasOne(image, change.states) then
     local expected, found = change.states[1], {}
     for _, name in ipairs(planfile.FIELDS) do
       if expected[name] ~= nil and image[name] ~= expected[name] then

@@ -12,6 +12,19 @@ M.FORMAT = 1
 --- What can be changed of an image, in the order in which it is written and shown.
 M.FIELDS = { "imageName", "imageDescription", "imageFamily", "imageDeprecated" }
 
+--- Whether an image has these values, as far as the service tells them.
+---@param image qcimage.ApplyImage
+---@param values table<string, any>
+---@return boolean
+function M.matches(image, values)
+  for name, value in pairs(values) do
+    if image[name] ~= value then
+      return false
+    end
+  end
+  return true
+end
+
 ---@class qcimage.ApplyStep one modification
 ---@field line integer|nil of the list, or the number of a change in a table
 ---@field imageId string

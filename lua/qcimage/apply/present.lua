@@ -17,6 +17,7 @@ local MOST_MISSING = 20
 ---@field imageDeprecated boolean|nil
 ---@field imageState string|nil
 ---@field imageType string|nil
+---@field isUnseen boolean|nil not among the account's own, and not looked at
 
 local function kept(image)
   local one = { imageState = image.imageState, imageType = image.imageType }
@@ -114,7 +115,7 @@ function M.look(door, region, ids)
   return images
 end
 
---- Images that are not among the account's own: shared ones, public ones, none.
+--- Images that are not among the account's own: shared ones, public ones, none; the first of them are looked at.
 ---@param door qcimage.ApplyDoor
 ---@param region string|nil
 ---@param ids string[]
@@ -128,6 +129,9 @@ function M.others(door, region, ids)
       return nil, err
     end
     images[ids[i]] = one[ids[i]]
+  end
+  for i = MOST_MISSING + 1, #ids do
+    images[ids[i]] = { isUnseen = true }
   end
   return images
 end

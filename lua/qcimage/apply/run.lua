@@ -33,15 +33,6 @@ local function keyOf(door, region, imageId)
   return door.place(region) .. "\0" .. imageId
 end
 
-local function matches(image, values)
-  for name, value in pairs(values) do
-    if image[name] ~= value then
-      return false
-    end
-  end
-  return true
-end
-
 local function isDone(result)
   return result.status == "ok" or result.status == "unchanged"
 end
@@ -53,7 +44,7 @@ Run.__index = Run
 function Run:isThere(step, image)
   local chain = self.chains[step.key]
   for i = step.turn, #chain do
-    if next(chain[i].to) ~= nil and matches(image, chain[i].to) then
+    if next(chain[i].to) ~= nil and planfile.matches(image, chain[i].to) then
       return true
     end
   end
@@ -141,7 +132,7 @@ function Run:send(step)
       return result
     elseif err.outcome == "unknown" then
       local seen = present.look(self.door, step.region, { step.imageId })
-      if seen and seen[step.imageId] and matches(seen[step.imageId], step.to) then
+      if seen and seen[step.imageId] and planfile.matches(seen[step.imageId], step.to) then
         return { readBack = true }
       end
     end
@@ -250,7 +241,7 @@ function Run:judge(index)
     return { status = "skipped", message = lostOf(step) }
   elseif self:isThere(step, image) then
     return { status = "unchanged" }
-  elseif not matches(image, step.from) then
+  elseif not planfile.matches(image, step.from) then
     return { status = "conflict", message = M.difference(step, image), reason = "conflict" }
   end
   return nil, not self:isStopped() and image or nil
