@@ -6,12 +6,6 @@ local support = require "spec.support.emulator"
 
 local digests = support.digests()
 
-local function hex(raw)
-  return (raw:gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
-end
-
 describe("qcimage sign", function()
   local command, server
 
@@ -72,13 +66,13 @@ describe("qcimage sign", function()
     gives("DescribeImageQuota --explain", commands.content "spec/fixtures/cli/sign-explain.txt")
     local out = command:shell("qcimage sign DescribeImageQuota --explain --output json", nil, true)
     local stages = cjson.decode(out)
-    assert.equal(hex(digests.sha256(stages.body)), stages.canonicalRequest:match "[^\n]*$")
-    assert.equal(hex(digests.sha256(stages.canonicalRequest)), stages.stringToSign:match "[^\n]*$")
+    assert.equal(support.hex(digests.sha256(stages.body)), stages.canonicalRequest:match "[^\n]*$")
+    assert.equal(support.hex(digests.sha256(stages.canonicalRequest)), stages.stringToSign:match "[^\n]*$")
     local key = "TC3" .. support.SECRET_KEY
     for _, part in ipairs { stages.stringToSign:match "%d+%-%d+%-%d+", "cvm", "tc3_request" } do
       key = digests.hmac("sha256", key, part)
     end
-    assert.equal(hex(digests.hmac("sha256", key, stages.stringToSign)), stages.signature)
+    assert.equal(support.hex(digests.hmac("sha256", key, stages.stringToSign)), stages.signature)
     assert.matches("Signature=" .. stages.signature .. "$", stages.headers.Authorization)
   end)
 

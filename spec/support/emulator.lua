@@ -37,11 +37,14 @@ local function escape(text)
   end))
 end
 
-local function hex(raw)
+--- A digest in hexadecimal.
+function M.hex(raw)
   return (raw:gsub(".", function(byte)
     return ("%02x"):format(byte:byte())
   end))
 end
+
+local hex = M.hex
 
 local serial = 0
 

@@ -7,12 +7,6 @@ local support = require "spec.support.emulator"
 local clients = dofile "spec/fixtures/clients.lua"
 local digests = support.digests()
 
-local function hex(raw)
-  return (raw:gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
-end
-
 local function escape(text)
   return (text:gsub("[^A-Za-z0-9_.~-]", function(byte)
     return ("%%%02X"):format(byte:byte())
@@ -57,11 +51,11 @@ local function signatureTc3(request, host, contentType, now, key)
     "host:" .. host,
     "",
     "content-type;host",
-    hex(digests.sha256(request.body or "")),
+    support.hex(digests.sha256(request.body or "")),
   }, "\n")
   local date = os.date("!%Y-%m-%d", now)
   local scope = date .. "/cvm/tc3_request"
-  local toSign = ("TC3-HMAC-SHA256\n%d\n%s\n%s"):format(now, scope, hex(digests.sha256(canonical)))
+  local toSign = ("TC3-HMAC-SHA256\n%d\n%s\n%s"):format(now, scope, support.hex(digests.sha256(canonical)))
   key = "TC3" .. key
   for _, part in ipairs { date, "cvm", "tc3_request" } do
     key = digests.hmac("sha256", key, part)
@@ -69,7 +63,7 @@ local function signatureTc3(request, host, contentType, now, key)
   return ("TC3-HMAC-SHA256 Credential=%s/%s, SignedHeaders=content-type;host, Signature=%s"):format(
     support.SECRET_ID,
     scope,
-    hex(digests.hmac("sha256", key, toSign))
+    support.hex(digests.hmac("sha256", key, toSign))
   )
 end
 
