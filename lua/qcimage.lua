@@ -8,8 +8,26 @@
 --- at first use, and a client made by `new` has the same functions as methods. A failure is
 --- `nil, message, err`.
 
-local client = require "qcimage.client"
+local version = require "qcimage.version"
+version.native "qcimage.core" -- now, so that require tells of an installation that is mixed
+local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
+
+local LATE = "qcimage: its files are not there any more (after a chroot or a change of package.path?"
+  .. " Make the client before): "
+
+-- The rest is loaded with the first client, whole, so that a call never waits for a file: a script that may not
+-- need one starts at once. In nginx it is loaded now, since to read files holds up the worker.
+local client = environments.isNginx and require "qcimage.client"
+
+local function load()
+  local ok, loaded = pcall(require, "qcimage.client")
+  if not ok then
+    error(LATE .. loaded, 0)
+  end
+  client = loaded
+  return loaded
+end
 
 ---@class qcimage.ModifyParams
 ---@field imageId string
@@ -45,7 +63,7 @@ local errors = require "qcimage.errors"
 ---@field apply fun(changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
 --- Closes the default client that was made at first use; may be called again.
 ---@field close fun()
-local image = { _VERSION = client.VERSION }
+local image = { _VERSION = version.NUMBER }
 
 --- Makes a client. No network; inside nginx it reads files of keys. Options that are wrong are raised.
 ---@param options qcimage.Options|nil
@@ -54,7 +72,7 @@ function image.new(options)
   if options == image then
     error("call image.new(...) with a dot, not with a colon", 2)
   end
-  local made = client.new(options, 3)
+  local made = (client or load()).new(options, 3)
   return made
 end
 
@@ -76,15 +94,15 @@ function image.default(wanted)
   return before
 end
 
-for name, call in pairs(client.functions) do
+for _, name in ipairs { "modify", "describe", "each", "call", "sign", "apply", "close" } do
   image[name] = function(...)
     if (...) == image then
       error(("call image.%s(...) with a dot, not with a colon"):format(name), 2)
-    elseif name == "close" and isSet then
+    elseif name == "close" and (isSet or not default) then
       return -- who set it closes it, and the next call must not go elsewhere
     end
-    default = default or client.new(nil, 3, true)
-    local result, err = call(default, 3, ...)
+    default = default or (client or load()).new(nil, 3, true)
+    local result, err = client.functions[name](default, 3, ...)
     if name == "close" then
       default = nil
     end

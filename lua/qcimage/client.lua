@@ -2,12 +2,10 @@
 --- What calls share (the signer, the clock's offset, the store of retries) no wait divides: light threads may
 --- share a client. Part of qcimage, see LICENSE.
 
-local version = require "qcimage.version"
-local core = version.native "qcimage.core" -- before those that use it
-
 local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
 local contexts = require "qcimage.credentials.context"
+local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local doors = require "qcimage.apply.door"
 local endpoints = require "qcimage.api.endpoints"
@@ -19,11 +17,10 @@ local protect = require "qcimage.protect"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
 local transports = require "qcimage.transport"
+local version = require "qcimage.version"
 local warning = require "qcimage.warning"
 
 local M = {}
-
-M.VERSION = version.NUMBER
 
 ---@class qcimage.Client
 ---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
@@ -114,7 +111,7 @@ function M.new(given, level, isCalled)
     nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
     sleep = transports.sleep(options.sleep),
     random = random,
-    userAgent = options.userAgent or "qcimage/" .. M.VERSION,
+    userAgent = options.userAgent or "qcimage/" .. version.NUMBER,
     offset = 0, -- of the service's clock, learned from its refusals
     tokens = retry.CAPACITY,
   }

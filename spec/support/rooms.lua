@@ -11,7 +11,7 @@ M.ROOMS = {
   door = {
     "the public functions",
     modules = { "qcimage" },
-    reaches = { "client", "shared" },
+    reaches = { "client", "shared", "version", "core" },
   },
   client = {
     "puts a client together, of all that a call needs",

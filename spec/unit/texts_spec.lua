@@ -171,7 +171,7 @@ describe("regions as values", function()
   end)
 end)
 
-describe("libcurl's part", function()
+describe("what is loaded late", function()
   local HEAD = [[
     local image = require "qcimage"
     local OPTIONS = { secretId = "AKIDxxxxxxxx", secretKey = "thekey", region = "gz", endpoint = "http://127.0.0.1:1", maxAttempts = 1 }
@@ -182,7 +182,7 @@ describe("libcurl's part", function()
     end
   ]]
 
-  it("is loaded by new, so that a chroot after that does no harm", function()
+  it("is loaded by new, whole, so that a chroot after that does no harm", function()
     local output = process.lua(HEAD .. [[
       local client = image.new(OPTIONS)
       blind()
@@ -192,9 +192,22 @@ describe("libcurl's part", function()
     assert.equal("network\tconnect\tnotSent\n", output)
   end)
 
-  it("that cannot be loaded any more is unsupported, with what to do", function()
+  it("is asked for with what to do where a chroot came before", function()
     local output = process.lua(HEAD .. [[
       blind()
+      print(pcall(image.new, OPTIONS))
+      print(pcall(image.modify, { imageId = "i" }))
+      image.close()
+    ]])
+    local said =
+      "false\tqcimage: its files are not there any more %(after a chroot[^\n]*Make the client before%): module 'qcimage.client'[^\n]*"
+    assert.matches("^" .. said, output)
+    assert.matches("\n" .. said, output)
+  end)
+
+  it("is all but libcurl's part where that alone cannot be loaded: unsupported, with what to do", function()
+    local output = process.lua(HEAD .. [[
+      package.preload["qcimage.http"] = function() error("no libcurl here") end
       local client = image.new(OPTIONS)
       local _, message, err = client:modify { imageId = "i" }
       print(err.kind, err.outcome, message)
