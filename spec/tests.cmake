@@ -51,7 +51,7 @@ endforeach()
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
 set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
   openresty_credentials openresty_errors
-  openresty_load openresty_wire outcome resty_http)
+  openresty_load openresty_places openresty_wire outcome resty_http)
 
 # QCIMAGE_SPEC_LUA: the versions that specs run under, where the libraries of the specs are not there for all.
 if(NOT QCIMAGE_SPEC_LUA)

@@ -82,8 +82,26 @@ function M.show(value)
   return "a " .. type(value)
 end
 
-local capitalised, small = {}, {}
-local remembered, REMEMBERED_MOST = 0, 1000
+-- Names that a function remembers, and bytes of one: they may come from outside.
+local REMEMBERED_MOST, REMEMBERED_BYTES = 1000, 64
+
+--- A function of a name that remembers what it gave, up to a limit.
+---@param run fun(name: string): any that gives the same for the same name, and never nil
+---@return fun(name: string): any
+function M.remembering(run)
+  local known, count = {}, 0
+  return function(name)
+    local result = known[name]
+    if result == nil then
+      result = run(name)
+      if count < REMEMBERED_MOST and #name <= REMEMBERED_BYTES then
+        count = count + 1
+        known[name] = result
+      end
+    end
+    return result
+  end
+end
 
 -- By bytes: string.upper follows the host's locale, where "i" may have another capital.
 local function shiftFirst(name, from, to, by)
@@ -94,32 +112,17 @@ local function shiftFirst(name, from, to, by)
   return name
 end
 
---- "imageId" -> "ImageId". Remembers: only for names that our data has.
----@param name string
----@return string
-function M.capitalise(name)
-  local result = capitalised[name]
-  if not result then
-    result = shiftFirst(name, 97, 122, -32)
-    capitalised[name] = result
-  end
-  return result
-end
+--- "imageId" -> "ImageId".
+---@type fun(name: string): string
+M.capitalise = M.remembering(function(name)
+  return shiftFirst(name, 97, 122, -32)
+end)
 
---- "ImageId" -> "imageId". Remembers up to a limit, since the names come from outside.
----@param name string
----@return string
-function M.decapitalise(name)
-  local result = small[name]
-  if not result then
-    result = shiftFirst(name, 65, 90, 32)
-    if remembered < REMEMBERED_MOST then
-      remembered = remembered + 1
-      small[name] = result
-    end
-  end
-  return result
-end
+--- "ImageId" -> "imageId".
+---@type fun(name: string): string
+M.decapitalise = M.remembering(function(name)
+  return shiftFirst(name, 65, 90, 32)
+end)
 
 --- Whether a text can be a part of a file's name, and nothing else.
 ---@param name string

@@ -60,14 +60,19 @@ describe("a light thread that is killed", function()
   ]]
 
   it("in a TLS handshake holds its response no longer", function()
-    local service = raw.start { {} } -- it says nothing
-    assertEnds(killed(CALL, { url = ("https://127.0.0.1:%d"):format(service.port), size = 1 }))
-    nginx.eventually(function()
-      return service:ends()[1] == "gone"
-    end, function()
-      return "closing the connection"
-    end)
-    service:stop()
+    for host, steps in pairs {
+      ["127.0.0.1"] = {}, -- it says nothing
+      ["api.test"] = { { "trickle", "\22\3\3\64\0" .. ("\2"):rep(1000), 0.01 } },
+    } do
+      local service = raw.start { steps }
+      assertEnds(killed(CALL, { url = ("https://%s:%d"):format(host, service.port), size = 1 }))
+      nginx.eventually(function()
+        return service:ends()[1] == "gone"
+      end, function()
+        return "closing the connection"
+      end)
+      service:stop()
+    end
   end)
 
   it("in the lookup of a name holds its response no longer", function()

@@ -375,6 +375,45 @@ describe("a whole number in JSON", function()
   end)
 end)
 
+describe("a function that remembers names", function()
+  it("remembers 1000 of up to 64 bytes", function()
+    local asked = 0
+    local longer = text.remembering(function(name)
+      asked = asked + 1
+      return name .. "!"
+    end)
+    local function askedFor(name)
+      local before = asked
+      assert.equal(name .. "!", longer(name))
+      return asked - before
+    end
+    local long = ("x"):rep(64)
+    assert.equal(1, askedFor(long))
+    assert.equal(0, askedFor(long))
+    for _ = 1, 2 do
+      assert.equal(1, askedFor(long .. "x"))
+    end
+    for i = 2, 1000 do
+      assert.equal(1, askedFor("name" .. i))
+    end
+    for _ = 1, 2 do
+      assert.equal(1, askedFor "one more")
+    end
+    assert.equal(0, askedFor "name1000")
+  end)
+
+  it("remembers that something is not so, too", function()
+    local asked = 0
+    local is = text.remembering(function()
+      asked = asked + 1
+      return false
+    end)
+    assert.is_false(is "name")
+    assert.is_false(is "name")
+    assert.equal(1, asked)
+  end)
+end)
+
 describe("what a message shows", function()
   it("is cut at 200 bytes, or at its limit, never in a character", function()
     assert.equal(("a"):rep(200), text.clean(("a"):rep(200)))

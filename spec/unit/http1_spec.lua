@@ -90,6 +90,42 @@ describe("an answer", function()
     }, reader.response.headers)
   end)
 
+  it("has headers of every name and value that HTTP allows, and of no other", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      local isToken = char:find "^[!#$%%&'*+.^_`|~0-9A-Za-z-]$" ~= nil
+      local reader, _, reason = read { OK .. "a" .. char .. "b: c\r\nContent-Length: 0\r\n\r\n" }
+      if isToken then
+        assert.equal("c", reader.response.headers["a" .. char:lower() .. "b"], byte)
+      elseif char == ":" then
+        assert.equal("b: c", reader.response.headers.a)
+      else
+        assert.equal("format", reason, byte)
+      end
+      reader, _, reason = read { OK .. "X-A: b" .. char .. "c\r\nContent-Length: 0\r\n\r\n" }
+      if byte == 9 or byte >= 32 and byte ~= 127 then
+        assert.equal("b" .. char .. "c", reader.response.headers["x-a"], byte)
+      else
+        assert.equal("format", reason, byte)
+      end
+    end
+  end)
+
+  it("has its headers by small names, however many names a server thinks up", function()
+    for round = 1, 2 do -- the first of them are remembered
+      for i = 1, 1100, 100 do
+        local lines, expected = {}, { ["content-length"] = "0" }
+        for j = i, i + 99 do
+          local name = ("X-Round-%d%s"):format(j, ("Y"):rep(j % 2 * 60))
+          lines[#lines + 1] = ("%s: %d\r\n"):format(name, round)
+          expected[name:lower()] = tostring(round)
+        end
+        local reader = read { OK .. table.concat(lines) .. "Content-Length: 0\r\n\r\n" }
+        assert.same(expected, reader.response.headers)
+      end
+    end
+  end)
+
   it("has no headers of interim answers or trailers", function()
     local reader = read {
       "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" .. OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n",
@@ -146,6 +182,7 @@ describe("an answer", function()
       read { OK .. "X-A: " .. blanks .. "x" .. blanks .. "\r\nConnection: " .. blanks .. "\r\n\r\n" }
       read { OK .. "Content-Length:" .. blanks .. "1" .. blanks .. "2\r\n\r\n" }
       read { OK .. "Connection: x" .. blanks .. "x" .. blanks .. ",y\r\n\r\n" }
+      read { OK .. "X-A: " .. blanks .. ("x"):rep(30000) .. "\0\r\n\r\n" }
     end
     -- a time that grows with the square would be minutes
     assert.is_true(os.clock() - before < 10)
@@ -155,8 +192,7 @@ end)
 describe("a request", function()
   local function write(request, path)
     request.path = path
-    local pieces, problem = http1.write(request)
-    return pieces and table.concat(pieces), problem
+    return http1.write(request)
   end
 
   it("begins with its line and Host, and tells its body's length", function()
@@ -165,6 +201,22 @@ describe("a request", function()
     bytes = write({ method = "GET", headers = { Host = "h" } }, "/p?q")
     assert.equal("GET /p?q HTTP/1.1\r\nHost: h\r\n\r\n", bytes)
     assert.matches("\r\nContent%-Length: 0\r\n\r\n$", write({ method = "POST", headers = { Host = "h" } }, "/"))
+  end)
+
+  it("has headers of every name and value that HTTP allows, and of no other", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      for _ = 1, 2 do -- the first time is remembered
+        local bytes = write({ method = "GET", headers = { Host = "h", ["a" .. char .. "B"] = "c" } }, "/")
+        local isToken = char:find "^[!#$%%&'*+.^_`|~0-9A-Za-z-]$" ~= nil
+        assert.equal(isToken and "GET / HTTP/1.1\r\nHost: h\r\na" .. char .. "B: c\r\n\r\n" or nil, bytes, byte)
+      end
+      local isValue = byte == 9 or byte >= 32 and byte ~= 127
+      for _, value in ipairs { char, "b" .. char .. "c" } do
+        local bytes = write({ method = "GET", headers = { Host = "h", A = value } }, "/")
+        assert.equal(isValue and "GET / HTTP/1.1\r\nHost: h\r\nA: " .. value .. "\r\n\r\n" or nil, bytes, byte)
+      end
+    end
   end)
 
   it("that a header would split is not written", function()

@@ -15,6 +15,9 @@ local milliseconds = lightthread.milliseconds
 -- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
 local READ = 64 * 1024
 
+-- Bytes of a request that the system's buffers take at once, whatever the other side does.
+local AT_ONCE = 4096
+
 -- What the system says at once where there is no IPv6.
 local NO_ROUTE = {
   ["network is unreachable"] = true,
@@ -113,18 +116,65 @@ local function newSocket()
   return sock
 end
 
--- An exchange: request, pieces to send, pool, deadline, stage ("connect", "tls", "send"), limit (of the
--- stage), isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
-local function begin(exchange, sock, settings, session)
-  local request = exchange.request
-  local ok, problem = sock:connect(request.host, request.port, { pool = exchange.pool, pool_size = settings.poolSize })
+-- What requests to one place share.
+local function originOf(request, settings)
+  return {
+    scheme = request.scheme,
+    host = request.host,
+    port = request.port,
+    isName = isName(request.host),
+    pool = { -- its name has all that tells one connection from another
+      pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
+        request.scheme,
+        request.host,
+        request.port,
+        tostring(settings.verify),
+        settings.poolSize
+      ),
+      pool_size = settings.poolSize,
+    },
+    session = nil, -- of TLS, of the connection made last
+  }
+end
+
+local function connect(sock, origin)
+  return sock:connect(origin.host, origin.port, origin.pool)
+end
+
+local function send(sock, bytes)
+  return sock:send(bytes)
+end
+
+-- Runs what waits for a socket; in a light thread, which can be ended, where the socket's own time is no bound.
+local function await(isBound, finish, run, ...)
+  if isBound then
+    return run(...)
+  end
+  return lightthread.within(finish, run, ...)
+end
+
+-- Has the waits of a socket end by a time. Returns whether there is any left.
+local function limit(sock, finish)
+  local left = finish - core.monotonic()
+  sock:settimeout(milliseconds(left))
+  return left > 0
+end
+
+-- An exchange: request, bytes of it, origin, deadline, connectBy (a time, too), stage ("connect", "tls", "send"),
+-- isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
+local function begin(exchange, sock, settings)
+  local origin, bytes = exchange.origin, exchange.bytes
+  limit(sock, exchange.connectBy)
+  -- the look-up of a name minds no socket's time
+  local ok, problem = await(not origin.isName, exchange.connectBy, connect, sock, origin)
   if not ok then
     return nil, problem
   end
-  local isNew = sock:getreusedtimes() == 0
-  if request.scheme == "https" and isNew then
+  exchange.isKept = sock:getreusedtimes() > 0
+  if origin.scheme == "https" and not exchange.isKept then
     exchange.stage = "tls"
-    ok, problem = sock:sslhandshake(session, request.host, settings.verify)
+    limit(sock, exchange.connectBy)
+    ok, problem = sock:sslhandshake(origin.session or false, origin.host, settings.verify)
     if not ok then
       return nil, problem
     elseif not sock:getreusedtimes() then
@@ -133,15 +183,12 @@ local function begin(exchange, sock, settings, session)
       return nil, REFUSED
     end
   end
-  local left = exchange.deadline - core.monotonic()
-  if left <= 0 then
+  if not limit(sock, exchange.deadline) then
     return nil, "timeout"
   end
-  exchange.isKept = not isNew
   exchange.stage = "send"
-  exchange.limit.at = exchange.deadline
-  sock:settimeout(milliseconds(left))
-  return sock:send(exchange.pieces)
+  -- with each part that is taken of a long one a socket's time begins anew
+  return await(#bytes <= AT_ONCE, exchange.deadline, send, sock, bytes)
 end
 
 -- Why begin gave none: the reason, and the problem in words.
@@ -150,8 +197,7 @@ local function stopped(exchange, problem)
   if exchange.stage == "send" then
     return problem == "timeout" and problem or "closed", "the request could not be sent: " .. problem
   elseif problem == "timeout" then
-    return problem,
-      isName(exchange.request.host) and "no address (by nginx's resolver) or no connection" or "no connection"
+    return problem, exchange.origin.isName and "no address (by nginx's resolver) or no connection" or "no connection"
   elseif exchange.stage == "connect" and problem:find("resolve", 1, true) then
     return "dns", problem
   end
@@ -161,11 +207,9 @@ end
 -- Reads one answer. Returns true, or nil, the reason, the problem.
 local function receive(sock, reader, deadline)
   while true do
-    local left = deadline - core.monotonic()
-    if left <= 0 then
+    if not limit(sock, deadline) then -- each time, or a byte a second would hold the call
       return nil, "timeout", reader.started and "only a part of the answer came" or "no answer came"
     end
-    sock:settimeout(milliseconds(left)) -- each time, or a byte a second would hold the call
     local bytes, problem = sock:receiveany(READ)
     if bytes then
       local done, fault, reason = reader:feed(bytes)
@@ -187,17 +231,6 @@ local function sessionAfter(sock, request, settings)
   return ok and session ~= nil and session or nil -- a null pointer is true, and equals nil
 end
 
--- All that tells one connection from another.
-local function poolName(request, settings)
-  return ("qcimage %s://%s:%d verify=%s size=%d"):format(
-    request.scheme,
-    request.host,
-    request.port,
-    tostring(settings.verify),
-    settings.poolSize
-  )
-end
-
 -- Why nothing is sent with these settings, or nil.
 local function refusalOf(settings)
   if settings.caFile then
@@ -210,10 +243,8 @@ local function refusalOf(settings)
 end
 
 -- Sends and reads. Returns the reader of the answer, complete; or nil and a failure as a transport gives it.
-local function run(exchange, sock, settings, session)
-  local ok, problem = lightthread.within(exchange.limit, function()
-    return begin(exchange, sock, settings, session)
-  end)
+local function run(exchange, sock, settings)
+  local ok, problem = begin(exchange, sock, settings)
   local reason
   local reader = http1.reader(settings.maxResponseBytes)
   if ok then
@@ -232,24 +263,24 @@ local function run(exchange, sock, settings, session)
 end
 
 -- Opens the exchange of a request, and a socket for it; or nil and a failure.
-local function open(request, secondsLeft, settings)
+local function open(request, secondsLeft, settings, origin)
   local sock, barred = newSocket()
   if not sock then
     return unsupported(barred)
   end
-  local pieces, wrong = http1.write(request)
-  if not pieces then
+  local bytes, wrong = http1.write(request)
+  if not bytes then
     return unsupported(wrong)
   end
-  local now, limit = core.monotonic(), math.min(secondsLeft, settings.connectTimeout)
-  sock:settimeout(milliseconds(limit))
+  local now = core.monotonic()
   return {
     request = request,
-    pieces = pieces,
-    pool = poolName(request, settings),
+    bytes = bytes,
+    origin = origin,
     deadline = now + secondsLeft,
+    connectBy = now + math.min(secondsLeft, settings.connectTimeout),
     stage = "connect",
-    limit = { at = now + limit },
+    isKept = false,
   },
     sock
 end
@@ -260,29 +291,30 @@ end
 function M.new(settings)
   local refusal = refusalOf(settings)
   local idle = milliseconds(settings.poolIdle)
-  -- The TLS session of the connection made last; a client's calls go to one host, or to few.
-  local session, sessionOf
+  local origin = {} -- of the last request: a client's calls go to one host, or to few
 
   return function(request, secondsLeft)
     if refusal then
       return unsupported(refusal)
     elseif secondsLeft <= 0 then
       return failure(request, "timeout", "no time was left", false)
+    elseif request.host ~= origin.host or request.port ~= origin.port or request.scheme ~= origin.scheme then
+      origin = originOf(request, settings)
     end
-    local exchange, sock, detail = open(request, secondsLeft, settings)
+    local exchange, sock, detail = open(request, secondsLeft, settings, origin)
     if not exchange then
       return nil, sock, detail
     end
     local reader, message
-    reader, message, detail = run(exchange, sock, settings, sessionOf == exchange.pool and session or false)
+    reader, message, detail = run(exchange, sock, settings)
     if not reader then
       if exchange.stage == "tls" then
-        session, sessionOf = nil, nil
+        exchange.origin.session = nil
       end
       return nil, message, detail
     end
     if request.scheme == "https" and not exchange.isKept then
-      session, sessionOf = sessionAfter(sock, request, settings), exchange.pool
+      exchange.origin.session = sessionAfter(sock, request, settings)
     end
     if not (reader.keep and sock:setkeepalive(idle)) then
       sock:close()

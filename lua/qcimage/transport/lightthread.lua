@@ -18,22 +18,22 @@ end
 M.milliseconds = milliseconds
 
 -- Ends when the time is over, or when nobody waits for the result any more.
-local function watch(caller, limit)
-  local left = limit.at - core.monotonic()
+local function watch(caller, deadline)
+  local left = deadline - core.monotonic()
   while left > 0 and coroutine.status(caller) ~= "dead" do
     ngx.sleep(milliseconds(math.min(left, WATCH)) / 1000)
-    left = limit.at - core.monotonic()
+    left = deadline - core.monotonic()
   end
   return nil, "timeout"
 end
 
 -- Is the parent of what runs, since nginx lets no other end it.
-local function supervise(caller, limit, run)
-  local worker = ngx.thread.spawn(run)
+local function supervise(caller, deadline, run, ...)
+  local worker = ngx.thread.spawn(run, ...)
   if coroutine.status(worker) == "zombie" then -- it did not have to wait
     return ngx.thread.wait(worker)
   end
-  local watcher = ngx.thread.spawn(watch, caller, limit)
+  local watcher = ngx.thread.spawn(watch, caller, deadline)
   local function finish(...)
     -- What waits in a coroutine of its own ("normal") is left to its own time-outs: nginx would resume that one,
     -- and then the dead light thread.
@@ -56,11 +56,12 @@ end
 --- Runs a function in a light thread. When the time is over, or the caller was killed, the function is ended where it
 --- waits, unless it does so in a coroutine of its own. Raises where nginx has no light threads, before the function was
 --- begun.
----@param limit {at: number} monotonic time; the function may move it
----@param run fun(): ...
+---@param deadline number monotonic time
+---@param run function no C function
+---@param ... any what it is called with
 ---@return any ... what run returned; or nil and "timeout", or what it raised as text
-function M.within(limit, run)
-  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), limit, run)
+function M.within(deadline, run, ...)
+  local supervisor = ngx.thread.spawn(supervise, coroutine.running(), deadline, run, ...)
   return outcome(ngx.thread.wait(supervisor))
 end
 
@@ -74,9 +75,7 @@ function M.bounded(transport)
     if core.isyieldable() == false then
       return transport(request, seconds)
     end
-    local begun, response, message, detail = pcall(M.within, { at = core.monotonic() + seconds }, function()
-      return transport(request, seconds)
-    end)
+    local begun, response, message, detail = pcall(M.within, core.monotonic() + seconds, transport, request, seconds)
     if not begun then
       return transport(request, seconds)
     elseif response or detail then
