@@ -108,7 +108,7 @@ static int is_answered(qc_http *http, const char *to, int expected)
 {
   qc_http_header header = {"X-B", "c", 3, 1};
   qc_http_request request = {to, NULL, &header, strlen(to), 0,
-                             1,  10,   10,      0,          1};
+                             1,  60,   60,      0,          1};
   qc_http_result result;
   int got = qc_http_send(http, &request, &result);
   if (expected)
@@ -134,7 +134,7 @@ static const char script[] =
     "local signer = core.signer('AKIDexample', 'thesecretkey')\n"
     "assert(signer:v2('sha1', 'GET', 'h', '/', { a = 'b' }))\n"
     "local request = { method = 'GET', url = URL, headers = {} }\n"
-    "assert(connection:send(request, 10).body == 'hi')\n"
+    "assert(connection:send(request, 60).body == 'hi')\n"
     "assert(core.nonce() ~= core.nonce())\n"
     "assert(#core.hmac('sha256', 'k', 't') == 32)\n"
     "assert(core.version() and http.version())\n"
