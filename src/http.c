@@ -255,10 +255,8 @@ static void abandon(qc_http *http)
 {
   int i;
   for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD) {
-      (void)close(http->sockets[i]);
-      http->sockets[i] = CURL_SOCKET_BAD;
-    }
+    if (http->sockets[i] != CURL_SOCKET_BAD)
+      (void)on_close(http, http->sockets[i]);
   http->easy = NULL;
 }
 
@@ -271,12 +269,14 @@ static void clean_up(qc_http *http)
   qc_unguard_host(&guard);
 }
 
-/* Drops a handle, as whose it is has it. */
+/* Drops a handle, if there is one, as whose it is has it. */
 static void drop(qc_http *http)
 {
-  if (http->easy != NULL && http->birth != qc_process_forks())
+  if (http->easy == NULL)
+    return;
+  if (http->birth != qc_process_forks())
     abandon(http);
-  if (http->easy != NULL)
+  else
     clean_up(http);
 }
 
@@ -315,8 +315,8 @@ static CURLcode pass_by_spoiled(qc_http *http)
   CURLcode code = CURLE_OK;
   int i, found = 0;
   for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD)
-      found = found || is_spoiled(http->sockets[i]);
+    if (http->sockets[i] != CURL_SOCKET_BAD && is_spoiled(http->sockets[i]))
+      found = 1;
   SET(CURLOPT_FRESH_CONNECT, found ? 1L : 0L);
   SET(CURLOPT_MAXCONNECTS, found ? 1L : (long)QC_HTTP_CONNECTIONS);
   return code;
@@ -325,27 +325,24 @@ static CURLcode pass_by_spoiled(qc_http *http)
 /* Has a handle of this process ready. */
 static CURLcode make_ready(qc_http *http)
 {
-  if (http->easy != NULL &&
-      (http->birth != qc_process_forks() || http->is_spoiled))
+  CURLcode code = CURLE_OK;
+  if (http->is_spoiled || http->birth != qc_process_forks())
     drop(http);
-  if (http->easy == NULL) {
-    CURLcode code = make_fresh(http);
-    if (code != CURLE_OK)
-      return code;
-  }
-  return pass_by_spoiled(http);
+  if (http->easy == NULL)
+    code = make_fresh(http);
+  return code == CURLE_OK ? pass_by_spoiled(http) : code;
 }
 
-/* Makes libcurl's list of the header lines. */
-static void link_lines(qc_http *http, size_t count)
+/* Makes libcurl's list of the header lines, of which there are some. */
+static void link_lines(qc_http *http)
 {
-  char *line = http->lines.data;
-  size_t n;
-  for (n = 0; n < count; n++) {
-    http->nodes[n].data = line;
-    http->nodes[n].next = n + 1 < count ? &http->nodes[n + 1] : NULL;
-    line += strlen(line) + 1;
+  char *line = http->lines.data, *end = line + http->lines.len;
+  struct curl_slist *node = http->nodes;
+  for (; line < end; line += strlen(line) + 1, node++) {
+    node->data = line;
+    node->next = node + 1;
   }
+  node[-1].next = NULL;
 }
 
 /* Writes the header lines, in memory that is kept. */
@@ -356,23 +353,19 @@ static CURLcode set_headers(qc_http *http, const qc_http_request *request)
   static const char no_expect[] = "Expect:", no_type[] = "Content-Type:";
   static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
   qc_buffer *lines = &http->lines;
-  size_t count = request->header_count + 1, n;
+  size_t n;
   int ok;
   lines->len = 0;
   ok = qc_buffer_add(lines, no_expect, sizeof(no_expect));
   for (n = 0; ok && n < request->header_count; n++)
     ok = qc_add_header(lines, &request->headers[n]);
-  if (ok && !qc_has_header(request, "accept-encoding")) {
+  if (ok && !qc_has_header(request, "accept-encoding"))
     ok = qc_add_header(lines, &coding);
-    count++;
-  }
-  if (ok && !qc_has_header(request, "content-type")) {
+  if (ok && !qc_has_header(request, "content-type"))
     ok = qc_buffer_add(lines, no_type, sizeof(no_type));
-    count++;
-  }
   if (!ok)
     return CURLE_OUT_OF_MEMORY;
-  link_lines(http, count);
+  link_lines(http);
   return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
 }
 
@@ -414,6 +407,15 @@ static long number_of(const qc_http *http, CURLINFO info)
   return number;
 }
 
+static double seconds_of(const qc_http *http, CURLINFO info)
+{
+  double seconds = 0;
+  if (http->easy == NULL ||
+      curl_easy_getinfo(http->easy, info, &seconds) != CURLE_OK)
+    return 0;
+  return seconds;
+}
+
 /* Whether a byte of the request may have left. An older libcurl tells so when
    the request's head was sent; not when that failed. */
 static int may_have_left(const qc_http *http, CURLcode code)
@@ -430,17 +432,15 @@ static int may_have_left(const qc_http *http, CURLcode code)
 /* Whether the transfer went over a proxy, -1: nobody tells. */
 static int has_proxy(const qc_http *http, const qc_http_request *request)
 {
+  long used = -1;
   if (http->proxy != NULL || request->direct)
     return http->proxy != NULL && http->proxy[0] != '\0';
 #if LIBCURL_VERSION_NUM >= 0x080700
-  {
-    long used = 0;
-    if (http->easy != NULL &&
-        curl_easy_getinfo(http->easy, CURLINFO_USED_PROXY, &used) == CURLE_OK)
-      return used != 0;
-  }
+  if (http->easy != NULL &&
+      curl_easy_getinfo(http->easy, CURLINFO_USED_PROXY, &used) != CURLE_OK)
+    used = -1;
 #endif
-  return -1;
+  return (int)used;
 }
 
 /* Tells what went wrong. */
@@ -499,11 +499,9 @@ static CURLcode with_bundle(qc_http *http, const qc_http_request *request,
                             qc_http_result *result)
 {
   qc_http_request rest = *request;
-  double seconds = 0;
-  if (curl_easy_getinfo(http->easy, CURLINFO_TOTAL_TIME, &seconds) != CURLE_OK)
-    return CURLE_PEER_FAILED_VERIFICATION;
-  rest.seconds -= seconds;
-  rest.connect_seconds -= seconds;
+  double spent = seconds_of(http, CURLINFO_TOTAL_TIME);
+  rest.seconds -= spent;
+  rest.connect_seconds -= spent;
   if (rest.seconds <= 0 || rest.connect_seconds <= 0)
     return CURLE_PEER_FAILED_VERIFICATION;
   http->needs_bundle = 1;
@@ -541,15 +539,6 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
   return 1;
 }
 
-static double seconds_of(const qc_http *http, CURLINFO info)
-{
-  double seconds = 0;
-  if (http->easy == NULL ||
-      curl_easy_getinfo(http->easy, info, &seconds) != CURLE_OK)
-    return 0;
-  return seconds;
-}
-
 void qc_http_get_stages(const qc_http *http, qc_http_stages *stages)
 {
   stages->resolved = seconds_of(http, CURLINFO_NAMELOOKUP_TIME);
@@ -584,11 +573,10 @@ qc_http *qc_http_new(const qc_http_options *options)
   http->verify = options->verify;
   http->ca_file = copy(options->ca_file, &ok);
   http->proxy = copy(options->proxy, &ok);
-  if (!ok) {
-    qc_http_free(http);
-    return NULL;
-  }
-  return http;
+  if (ok)
+    return http;
+  qc_http_free(http);
+  return NULL;
 }
 
 void qc_http_trim(qc_http *http)

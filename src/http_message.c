@@ -84,9 +84,11 @@ static int is_token(const char *text, size_t len)
 static int has_control(const char *text, size_t len)
 {
   size_t i;
-  for (i = 0; i < len; i++)
-    if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 127)
+  for (i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c < ' ' ? c != '\t' : c == 127)
       return 1;
+  }
   return 0;
 }
 
