@@ -231,13 +231,13 @@ describe("on a host of its own", function()
   itQuick("a name server that does not answer cannot hold a call, nor the end of the program", function()
     local began = socket.gettime()
     local output, status = isolated(
-      { ["resolv.conf"] = "nameserver 127.0.0.1\noptions timeout:10 attempts:2", ["nsswitch.conf"] = "hosts: dns" },
+      { ["resolv.conf"] = "nameserver 127.0.0.1\noptions timeout:30 attempts:2", ["nsswitch.conf"] = "hosts: dns" },
       SEND
         .. [[
           local silent = assert(socket.udp())
           assert(silent:setsockname("127.0.0.1", 53))
           local reason, sent, took, message = try("https://api.test/", 0.5)
-          print(reason, sent, took < 1.5 or took, message)
+          print(reason, sent, took < 10 or took, message)
           close()
           assert(silent:receivefrom()) -- it was asked
         ]]
@@ -245,7 +245,7 @@ describe("on a host of its own", function()
     local took = socket.gettime() - began
     assert.equal(0, status, output)
     assert.equal("timeout\tfalse\ttrue", output:match "^[^\t]*\t[^\t]*\t[^\t]*", output)
-    assert.is_true(took < 5, ("the program took %.1f s"):format(took))
+    assert.is_true(took < 25, ("the program took %.1f s"):format(took)) -- libc would wait for 60
   end)
 
   -- An address that never answers, and what a client of it and of a server here comes to.
