@@ -95,14 +95,14 @@ function image.default(wanted)
 end
 
 for _, name in ipairs { "modify", "describe", "each", "call", "sign", "apply", "close" } do
-  image[name] = function(...)
-    if (...) == image then
+  image[name] = function(first, second, third)
+    if first == image then
       error(("call image.%s(...) with a dot, not with a colon"):format(name), 2)
     elseif name == "close" and (isSet or not default) then
       return -- who set it closes it, and the next call must not go elsewhere
     end
     default = default or (client or load()).new(nil, 3, true)
-    local result, err = client.functions[name](default, 3, ...)
+    local result, err = client.functions[name](default, 3, first, second, third)
     if name == "close" then
       default = nil
     end

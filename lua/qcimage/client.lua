@@ -4,6 +4,7 @@
 
 local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
+local clock = require "qcimage.call.clock"
 local contexts = require "qcimage.credentials.context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
@@ -13,7 +14,6 @@ local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local optionsOf = require "qcimage.options"
 local pages = require "qcimage.call.pages"
-local protect = require "qcimage.protect"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
 local transports = require "qcimage.transport"
@@ -52,6 +52,7 @@ local function settle(given, environment, level)
   if err and not err.field then
     error(err.message, level)
   end
+  optionsOf.complete(options, "qcimage/" .. version.NUMBER)
   if options.verify == false then
     warning.once "verify = false: the server's certificate is not checked"
   end
@@ -107,11 +108,10 @@ function M.new(given, level, isCalled)
     metadataAddress = target.metadata,
     signerOf = signerOf,
     transport = transport,
-    clock = options.clock and protect.wrap("the option clock", options.clock) or core.time,
-    nonce = options.nonce and protect.wrap("the option nonce", options.nonce) or core.nonce,
+    clock = clock.clock(options.clock),
+    nonce = clock.nonce(options.nonce),
     sleep = transports.sleep(options.sleep),
     random = random,
-    userAgent = options.userAgent or "qcimage/" .. version.NUMBER,
     offset = 0, -- of the service's clock, learned from its refusals
     tokens = retry.CAPACITY,
   }
@@ -131,6 +131,8 @@ function Client:__tostring()
   return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
 end
 
+local NONE = {} -- nobody writes to options
+
 -- Checked options, and parameters, which may be left out where optional is true.
 local function arguments(client, name, params, options, level, optional)
   if client.closed then
@@ -142,8 +144,11 @@ local function arguments(client, name, params, options, level, optional)
   if type(params) ~= "table" then
     error(("parameters must be a table, not a %s"):format(type(params)), level) -- its value may be a secret
   end
+  if options == nil then
+    return NONE, params
+  end
   local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
-  local misplaced = options and optionsOf.misplaced(name, checked)
+  local misplaced = optionsOf.misplaced(name, checked)
   if misplaced then
     error(misplaced, level)
   end
@@ -208,11 +213,11 @@ end
 M.functions = functions
 
 for name, call in pairs(functions) do
-  Client[name] = function(self, ...)
+  Client[name] = function(self, first, second, third)
     if getmetatable(self) ~= Client then
       error(("call client:%s(...) with a colon"):format(name), 2)
     end
-    local result, err = call(self, 3, ...)
+    local result, err = call(self, 3, first, second, third)
     if err then
       return errors.fail(err)
     end

@@ -33,35 +33,42 @@ end
 -- From here on a double may stand for several whole numbers, so that none of them may look exact.
 local EXACT = 2 ^ 53
 
--- Nulls go, whole numbers become integers where Lua has them, lists stay lists.
-local function normalise(value)
-  if type(value) == "table" then
-    local count = #value
-    if count > 0 then
-      local kept = 0
-      for i = 1, count do
-        local item = normalise(value[i])
-        value[i] = nil
-        if item ~= nil then
-          kept = kept + 1
-          value[kept] = item
-        end
-      end
-    else
-      for key, item in pairs(value) do
-        value[key] = normalise(item)
-      end
-    end
+local fill
+
+-- Nulls go, whole numbers become integers where Lua has them, lists stay lists. Objects get other names, where they have
+-- them.
+local function tidied(value, rename)
+  local kind = type(value)
+  if kind == "string" or kind == "boolean" then
     return value
-  elseif type(value) == "number" then
+  elseif kind == "number" then
     if value >= EXACT or value <= -EXACT then
       return value + 0.0
     end
     return tointeger(value) or value
-  elseif value == cjson.null then
+  elseif kind ~= "table" then -- null
     return nil
   end
+  local count, kept = #value, 0
+  if count == 0 then
+    return fill(rename and {} or value, value, rename)
+  end
+  for i = 1, count do
+    local item = tidied(value[i], rename)
+    value[i] = nil
+    if item ~= nil then
+      kept = kept + 1
+      value[kept] = item
+    end
+  end
   return value
+end
+
+function fill(result, object, rename)
+  for key, item in pairs(object) do
+    result[rename and rename(key) or key] = tidied(item, rename)
+  end
+  return result
 end
 
 --- JSON null.
@@ -77,17 +84,33 @@ function M.mark(copy, original)
   end
 end
 
+--- Decodes a text, and leaves what it holds as lua-cjson has it, with nulls and without integers.
+---@param text string
+---@return any value, or nil where the text is not JSON
+---@return string|nil message
+function M.parse(text)
+  local ok, value = pcall(json().decode, text)
+  if not ok then
+    return nil, (tostring(value):gsub("^.-:%d+: ", ""))
+  end
+  return value
+end
+
+--- Puts what an object holds into a table, as `decode` would give it.
+---@param result table
+---@param object table from `parse`, which is used up
+---@param rename nil|fun(name: string): string gives fields their names, all the way down
+---@return table result
+M.fill = fill
+
 --- Decodes a text. Null becomes absent (in a list, too: the items behind it move up); whole numbers
 --- are integers in Lua 5.3 and later, those beyond 2^53 floats, which may be rounded.
 ---@param text string
 ---@return any value, or nil where the text is not JSON
 ---@return string|nil message
 function M.decode(text)
-  local ok, value = pcall(json().decode, text)
-  if not ok then
-    return nil, (tostring(value):gsub("^.-:%d+: ", ""))
-  end
-  return normalise(value)
+  local value, message = M.parse(text)
+  return tidied(value), message
 end
 
 -- lua-cjson writes at most 14 digits of a number.
@@ -98,7 +121,7 @@ local function hasRounded(value, depth)
     return value % 1 == 0 and (value >= WRITTEN or value <= -WRITTEN)
   elseif type(value) == "table" and depth <= MAX_DEPTH then
     for _, item in pairs(value) do
-      if hasRounded(item, depth + 1) then
+      if type(item) ~= "string" and hasRounded(item, depth + 1) then
         return true
       end
     end

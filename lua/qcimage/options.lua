@@ -204,6 +204,15 @@ M.client = {
   transport = func,
 }
 
+-- What calls go by where an option of the client does not say it.
+local DEFAULTS = {
+  method = "POST",
+  signatureMethod = "HmacSHA256",
+  timeout = limits.timeout,
+  attemptTimeout = limits.attemptTimeout,
+  maxAttempts = limits.maxAttempts,
+}
+
 M.call = {
   region = plainText,
   timeout = seconds,
@@ -244,6 +253,18 @@ local WITHOUT_EFFECT = {
     waitForState = "nothing is sent",
   },
 }
+
+--- Adds the defaults of what calls go by.
+---@param options table checked
+---@param userAgent string by default
+function M.complete(options, userAgent)
+  for name, value in pairs(DEFAULTS) do
+    if options[name] == nil then
+      options[name] = value
+    end
+  end
+  options.userAgent = options.userAgent or userAgent
+end
 
 --- What is wrong with options that do not go together, or nil.
 ---@param options table checked

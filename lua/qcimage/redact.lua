@@ -171,6 +171,24 @@ function M.call(message, given, signature)
   return message
 end
 
+--- The signature in a text that ends with it.
+---@param carrier string an Authorization header, a form or a URL
+---@return string "" where there is none
+function M.signature(carrier)
+  local found = (carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end)
+  return found
+end
+
+--- The same for what an attempt knows and sent.
+---@param message string
+---@param attempt qcimage.Attempt
+---@return string
+function M.attempt(message, attempt)
+  return M.call(message, attempt.credentials, attempt.carrier and M.signature(attempt.carrier))
+end
+
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 local function base64(bytes)

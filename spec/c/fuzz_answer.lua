@@ -66,11 +66,7 @@ return function(input)
     version = number % 4 < 2 and "2.0" or "3.0",
     action = ACTIONS[number % 4 + 1],
     values = { DryRun = number >= 128 or nil },
-    attempt = {
-      redact = function(foreign)
-        return foreign
-      end,
-    },
+    attempt = { credentials = { secretKey = "" } },
   }
   local response = { status = status, headers = { ["content-encoding"] = coding ~= "" and coding or nil }, body = body }
   local result, err = read.response(call, response)

@@ -5,6 +5,7 @@
 local build = require "qcimage.call.build"
 local identity = require "spec.support.identity"
 local image = require "qcimage"
+local redact = require "qcimage.redact"
 
 local M = {}
 
@@ -62,7 +63,7 @@ function M.run(settings)
   build.request = function(...)
     local made, message, field, kind = request(...)
     if made then
-      signatures[#signatures + 1] = build.signature(made.headers.Authorization or made.body or made.url)
+      signatures[#signatures + 1] = redact.signature(made.headers.Authorization or made.body or made.url)
     end
     return made, message, field, kind
   end

@@ -156,6 +156,27 @@ describe("a raw call", function()
   end)
 end)
 
+describe("a list", function()
+  it("is copied before the call can wait, and one that would never end is refused by its name", function()
+    local ids = { "img-1", "img-2" }
+    local client, requests = stub.answering({
+      apiVersion = "3.0",
+      credentials = function()
+        ids[1] = "img-9"
+        return { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+      end,
+    }, v3())
+    assert(client:call("DeleteImages", { imageIds = ids }))
+    assert.same({ ImageIds = { "img-1", "img-2" } }, cjson.decode(requests[1].body))
+    for i = 1, 200001 do
+      ids[i] = "img-1"
+    end
+    local _, message, err = client:call("DeleteImages", { imageIds = ids })
+    assert.matches("^DeleteImages: imageIds has more than 200000 values", message)
+    assert.same({ "parameter", "imageIds" }, { err.kind, err.field })
+  end)
+end)
+
 describe("regions as values", function()
   it("travel as the API version names them", function()
     local client, requests = stub.answering({ apiVersion = "3.0" }, v3())

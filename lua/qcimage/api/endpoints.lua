@@ -53,6 +53,15 @@ end
 ---@field hostHeader string as sent and signed: without a final dot, with the port where it is not the scheme's own
 ---@field version "2.0"|nil where the path decides it
 ---@field isDefault boolean|nil the public cloud's
+---@field urls table<string, string> the URLs of the two API versions' requests, by their paths
+
+local function withUrls(endpoint)
+  endpoint.urls = {}
+  for _, path in pairs(M.PATHS) do
+    endpoint.urls[path] = endpoint.origin .. path
+  end
+  return endpoint
+end
 
 --- Reads an endpoint's URL.
 ---@param url string
@@ -90,7 +99,7 @@ function M.parse(url)
     host = signed
   end
   local suffix = port ~= DEFAULT_PORTS[scheme] and (":%d"):format(port) or ""
-  return {
+  return withUrls {
     scheme = scheme,
     host = signed,
     port = port,
@@ -100,6 +109,9 @@ function M.parse(url)
   }
 end
 
+-- The public cloud's, by their hosts.
+local defaults = {}
+
 --- The public cloud's endpoint of an action.
 ---@param version "2.0"|"3.0"
 ---@param action table from actions.lua
@@ -107,14 +119,19 @@ end
 function M.default(version, action)
   local host = version == "3.0" and (action.service or "cvm") .. ".tencentcloudapi.com"
     or (action.host or "image") .. ".api.qcloud.com"
-  return {
-    scheme = "https",
-    host = host,
-    port = DEFAULT_PORTS.https,
-    origin = "https://" .. host,
-    hostHeader = host,
-    isDefault = true,
-  }
+  local endpoint = defaults[host]
+  if not endpoint then
+    endpoint = withUrls {
+      scheme = "https",
+      host = host,
+      port = DEFAULT_PORTS.https,
+      origin = "https://" .. host,
+      hostHeader = host,
+      isDefault = true,
+    }
+    defaults[host] = endpoint
+  end
+  return endpoint
 end
 
 ---@class qcimage.Request
@@ -140,7 +157,7 @@ end
 function M.request(endpoint, method, path, headers, body)
   return {
     method = method,
-    url = endpoint.origin .. path,
+    url = endpoint.urls[path] or endpoint.origin .. path,
     scheme = endpoint.scheme,
     host = endpoint.host,
     port = endpoint.port,

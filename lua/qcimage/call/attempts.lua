@@ -9,7 +9,6 @@ local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
 local identity = require "qcimage.call.identity"
-local limits = require "qcimage.limits"
 local look = require "qcimage.call.imagestate"
 local prepare = require "qcimage.call.prepare"
 local protect = require "qcimage.protect"
@@ -49,30 +48,19 @@ function M.build(call, withStages)
   elseif not isStamped then
     return nil, err
   end
-  local request
-  request, err = build.request(call, attempt, withStages)
-  if not request then
-    return nil, err
-  end
-  -- kept apart from the request, which a transport may change
-  local carrier = request.headers.Authorization or request.body or request.path
-  function attempt.redact(foreign)
-    return redact.call(foreign, attempt.credentials, build.signature(carrier))
-  end
-  return request
+  return build.request(call, attempt, withStages)
 end
 
 -- The request of the next attempt when its turn has come; or nil and an error.
 local function nextRequest(call)
-  local isTurn, err = true, nil
-  if call.client.options.limiter then -- places are a region's
-    isTurn, err = identity.locate(call)
-  end
-  if isTurn then
-    isTurn, err = turn.await(call)
-  end
-  if not isTurn then
-    return nil, err
+  if call.client.options.limiter then
+    local isTurn, err = identity.locate(call) -- places are a region's
+    if isTurn then
+      isTurn, err = turn.await(call)
+    end
+    if not isTurn then
+      return nil, err
+    end
   end
   return M.build(call)
 end
@@ -87,19 +75,18 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(call.action.name, text.clean(call.attempt.redact(message), 500)),
+    message = ("%s: %s"):format(call.action.name, text.clean(redact.attempt(message, call.attempt), 500)),
   }
 end
 
 -- One attempt: returns a result, or nil and an error; and the answer where there was one.
-local function try(call, request)
+local function try(call, request, now)
   local client = call.client
-  local left = state.left(call)
+  local left = call.deadline - now
   if left <= 0 then
     return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
   end
-  local response, message, detail =
-    client.transport(request, math.min(left, client.options.attemptTimeout or limits.attemptTimeout))
+  local response, message, detail = client.transport(request, math.min(left, client.options.attemptTimeout))
   if not response then
     return nil, transportError(call, message, detail)
   end
@@ -110,7 +97,7 @@ end
 -- Tells the caller's hook of an attempt. What it throws is kept, and changes nothing.
 local function tell(call, entry)
   local ok, thrown = protect.call(call.client.options.onAttempt, {
-    method = call.method,
+    method = call.client.options.method,
     host = call.endpoint.hostHeader,
     action = call.action.name,
     region = call.region,
@@ -122,7 +109,7 @@ local function tell(call, entry)
     requestId = entry.requestId,
   })
   if not ok then
-    state.noteHook(call, ("onAttempt threw: %s"):format(call.attempt.redact(protect.message(thrown))))
+    state.noteHook(call, ("onAttempt threw: %s"):format(redact.attempt(protect.message(thrown), call.attempt)))
   end
 end
 
@@ -263,7 +250,7 @@ local function attempt(call)
     end
     local started = core.monotonic()
     local result, response
-    result, err, response = try(call, request)
+    result, err, response = try(call, request, started)
     local elapsed = core.monotonic() - started
     if result then
       client.tokens = retry.refill(client.tokens, call.cost)
@@ -279,7 +266,7 @@ local function attempt(call)
     call.wasRefused = call.wasRefused or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
-      note = not slept and "; not tried again, since " .. call.attempt.redact(problem) or nil
+      note = not slept and "; not tried again, since " .. redact.attempt(problem, call.attempt) or nil
     end
     if not wait or note then
       err.message = err.message .. (note or "")

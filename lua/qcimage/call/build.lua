@@ -108,9 +108,9 @@ local function formOf(call)
     imageId = nil,
     imageName = nil,
   }
-  local size = { bytes = 0, count = 0 }
+  local method, size = call.client.options.method, { bytes = 0, count = 0 }
   for name, value in pairs(call.values) do
-    local at, problem = flatten(form, size, call.method, name, value, 0)
+    local at, problem = flatten(form, size, method, name, value, 0)
     if at then
       return refuse(call, problem, at)
     end
@@ -125,19 +125,20 @@ local function formOf(call)
 end
 
 local function tooLong(call, size)
-  local most = limits.requestBytes[call.version][call.method]
+  local method = call.client.options.method
+  local most = limits.requestBytes[call.version][method]
   if size <= most then
     return nil
   end
   local problem = "the request has %d bytes; a %s may have %d (API %s)"
-  local _, err = refuse(call, problem:format(size, call.method, most, call.version))
+  local _, err = refuse(call, problem:format(size, method, most, call.version))
   return err
 end
 
 -- Each returns the request and what was signed; or nil and an error.
 
 local function build2(call, attempt, withStages)
-  local params = call.form
+  local options, params = call.client.options, call.form
   if not params then
     local err
     params, err = formOf(call)
@@ -151,11 +152,11 @@ local function build2(call, attempt, withStages)
   params.Timestamp = ("%d"):format(attempt.time)
   params.Nonce = attempt.nonce
   params.SecretId = attempt.credentials.secretId
-  params.SignatureMethod = call.signatureMethod
+  params.SignatureMethod = options.signatureMethod
   params.Token = attempt.credentials.token
   local endpoint, path = call.endpoint, endpoints.PATHS["2.0"]
   local wire, stages =
-    attempt.signer:v2(DIGESTS[call.signatureMethod], call.method, endpoint.hostHeader, path, params, withStages)
+    attempt.signer:v2(DIGESTS[options.signatureMethod], options.method, endpoint.hostHeader, path, params, withStages)
   if not wire then
     return refuse(call, stages, nil, "unsupported")
   end
@@ -163,12 +164,12 @@ local function build2(call, attempt, withStages)
   if err then
     return nil, err
   end
-  local isPost = call.method == "POST"
+  local isPost = options.method == "POST"
   local headers = {
     Host = endpoint.hostHeader,
     ["Content-Type"] = isPost and FORM or nil,
     ["Accept-Encoding"] = IDENTITY,
-    ["User-Agent"] = call.userAgent,
+    ["User-Agent"] = options.userAgent,
   }
   if not isPost then
     return endpoints.request(endpoint, "GET", path .. "?" .. wire, headers), stages
@@ -185,7 +186,7 @@ local function build3(call, attempt, withStages)
   if err then
     return nil, err
   end
-  local endpoint, service = call.endpoint, call.action.service
+  local endpoint, service, options = call.endpoint, call.action.service, call.client.options
   local authorization, stages = UNSIGNED, {}
   if attempt.signer then
     authorization, stages = attempt.signer:tc3({
@@ -209,16 +210,16 @@ local function build3(call, attempt, withStages)
     ["X-TC-Timestamp"] = ("%d"):format(attempt.time),
     ["X-TC-Region"] = call.region,
     ["X-TC-Token"] = attempt.credentials.token,
-    ["X-TC-Language"] = call.language,
+    ["X-TC-Language"] = options.language,
     ["Accept-Encoding"] = IDENTITY,
-    ["User-Agent"] = call.userAgent,
+    ["User-Agent"] = options.userAgent,
   }
   return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages
 end
 
 --- Makes a signed request.
 ---@param call qcimage.Call
----@param attempt qcimage.Attempt with credentials, signer, time and nonce
+---@param attempt qcimage.Attempt with credentials, signer, time and nonce; gets its carrier
 ---@param withStages boolean|nil also give what was signed
 ---@return qcimage.Request|nil
 ---@return qcimage.Error|nil err
@@ -228,22 +229,14 @@ function M.request(call, attempt, withStages)
   if not request then
     return nil, stages
   end
+  -- kept apart from the request, which a transport may change
+  attempt.carrier = request.headers.Authorization or request.body or request.path
   if withStages then
     for name, value in pairs(stages) do
       request[name] = value
     end
   end
   return request
-end
-
---- The signature in a text that ends with it, so that it can be kept out of messages.
----@param carrier string an Authorization header, a form or a URL
----@return string "" where there is none
-function M.signature(carrier)
-  local signature = (carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
-    return string.char(tonumber(digits, 16))
-  end)
-  return signature
 end
 
 --- Whether a name can be an action's: it becomes part of a header.

@@ -5,6 +5,7 @@
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
+local parameters = require "qcimage.call.parameters"
 local text = require "qcimage.text"
 
 local M = {}
@@ -43,7 +44,7 @@ function checkers.text(param, value, context)
     return nil, "is not valid UTF-8"
   end
   if value == "" then
-    if param.blank or not param.required and context.skipRules then
+    if param.blank or not param.required and context.options.skipRules then
       return value
     end
     return nil, param.required and "is required and must not be empty" or "must not be empty; leave it out instead"
@@ -51,7 +52,7 @@ function checkers.text(param, value, context)
   if param.region then
     value = endpoints.regionValue(value, context.version)
   end
-  if context.skipRules then
+  if context.options.skipRules then
     return param.words and param.words[value] or value
   end
   if hasControl then
@@ -79,7 +80,7 @@ function checkers.integer(param, value, context)
     return nil, ("must be a whole number, not %s"):format(text.show(value))
   end
   local least, most = param.min or 0, param.max or 2 ^ 31 - 1
-  if not context.skipRules and (value < least or value > most) then
+  if not context.options.skipRules and (value < least or value > most) then
     return nil, against(param, context, ("must be from %d to %d, not %s"):format(least, most, text.show(value)))
   end
   return value
@@ -115,23 +116,29 @@ local function length(list)
   return count
 end
 
+local NONE = {}
+
 local function each(param, value, context, checkItem)
-  local count = type(value) == "table" and length(value)
+  local own, problem, count
+  if type(value) == "table" then
+    own, problem = parameters.own(value, NONE)
+    count = own and length(own)
+  end
   if not count then
-    return nil, ("must be a list, not %s"):format(text.show(value))
+    return nil, problem or ("must be a list, not %s"):format(text.show(value))
   end
   if count == 0 then
     -- An empty list asks for nothing or for everything, depending on who reads it.
     return nil, "is an empty list" .. (param.required and "" or "; leave it out instead")
   end
-  if param.items and count > param.items and not context.skipRules then
+  if param.items and count > param.items and not context.options.skipRules then
     return nil, against(param, context, ("takes at most %d items, not %d"):format(param.items, count))
   end
   local list = {}
   for i = 1, count do
-    local item, problem = checkItem(value[i])
+    local item, fault = checkItem(own[i])
     if item == nil then
-      return nil, ("[%d] %s"):format(i, problem)
+      return nil, ("[%d] %s"):format(i, fault)
     end
     list[i] = item
   end
@@ -166,49 +173,61 @@ function checkers.objects(param, value, context)
   end)
 end
 
--- The parameters of an action, or of a list's tables, in the order in which their faults are told: {name, param, check,
--- name on the wire}. By API version and data, made at first use.
+-- What the parameters of an action, or of a list's tables, are held against: by name {name, param, check, wire: name on
+-- the wire}; and the list of those that may not be absent or have a default. By API version and data, made at first use.
 local entries = { ["2.0"] = {}, ["3.0"] = {} }
 
 local function entriesOf(params, version)
-  local list = entries[version][params]
-  if not list then
-    list = {}
-    for i, name in ipairs(text.keys(params)) do
-      local param = params[name]
+  local made = entries[version][params]
+  if not made then
+    made = { byName = {}, due = {} }
+    for name, param in pairs(params) do
       local wire = param.wire or version == "3.0" and text.capitalise(name) or name
-      list[i] = { name = name, param = param, check = checkers[param.type], wire = wire }
+      local entry = { name = name, param = param, check = checkers[param.type], wire = wire }
+      made.byName[name] = entry
+      if param.required or param.default ~= nil then
+        made.due[#made.due + 1] = entry
+      end
     end
-    entries[version][params] = list
+    entries[version][params] = made
   end
-  return list
+  return made.byName, made.due
 end
 
--- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault, of
--- several the first by name.
+-- A fault; beside another one that which is first by name, so that it is always the same that is told.
+local function firstOf(other, name, problem)
+  return other and other.name < name and other or { name = name, problem = problem }
+end
+
+-- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault.
 function fields(params, given, context)
-  for name in pairs(given) do
-    if not params[name] then
+  local byName, due = entriesOf(params, context.version)
+  local values, fault = {}, nil
+  for name, value in pairs(given) do
+    local entry = byName[name]
+    if not entry then
       return nil, { name = text.clean(tostring(name), 40), problem = text.unknown("parameter", name, params) }
     end
+    local param = entry.param
+    local travels, problem = entry.check(param, value, context)
+    if travels == nil then
+      fault = firstOf(fault, name, problem)
+    elseif not (travels == "" and param.blank == "omit") then
+      values[entry.wire] = travels
+    end
   end
-  local values = {}
-  for _, entry in ipairs(entriesOf(params, context.version)) do
-    local name, param = entry.name, entry.param
-    local value = given[name]
-    if value == nil then
-      value = param.default
+  for i = 1, #due do
+    local entry = due[i]
+    local param = entry.param
+    local isAbsent = given[entry.name] == nil
+    if isAbsent and param.default ~= nil then
+      values[entry.wire] = entry.check(param, param.default, context)
+    elseif isAbsent then
+      fault = firstOf(fault, entry.name, "is required")
     end
-    if value ~= nil then
-      local travels, problem = entry.check(param, value, context)
-      if travels == nil then
-        return nil, { name = name, problem = problem }
-      elseif not (travels == "" and param.blank == "omit") then
-        values[entry.wire] = travels
-      end
-    elseif param.required then
-      return nil, { name = name, problem = "is required" }
-    end
+  end
+  if fault then
+    return nil, fault
   end
   return values
 end
@@ -228,14 +247,14 @@ local function toFilters(params, values, context)
   end
   if #filters > 0 then
     if values.ImageIds then
-      if #values.ImageIds > FILTER_VALUES and not context.skipRules then
+      if #values.ImageIds > FILTER_VALUES and not context.options.skipRules then
         local problem = ("takes at most %d items together with other filters"):format(FILTER_VALUES)
         return nil, { name = "imageIds", problem = against(params.imageIds, context, problem) }
       end
       filters[#filters + 1] = { Name = params.imageIds.filter, Values = values.ImageIds }
       values.ImageIds = nil
     end
-    if #filters > params.filters.items and not context.skipRules then
+    if #filters > params.filters.items and not context.options.skipRules then
       local problem = ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items)
       return nil, { name = "filters", problem = against(params.filters, context, problem) }
     end
@@ -253,15 +272,15 @@ local function oneOf(action, given, context)
   return { name = first, problem = against({}, context, ("or %s is required, and not both"):format(second)) }
 end
 
---- Checks the parameters of a call.
+--- Checks the parameters of a call. What it returns shares no table with what was given.
 ---@param action table from actions.lua
----@param given table<string, any>
----@param context {version: string, skipRules: boolean}
+---@param given table<string, any> its lists may have metatables, itself has none
+---@param context {version: "2.0"|"3.0", options: {skipRules: boolean|nil}} a client
 ---@return table|nil values by their names on the wire
 ---@return qcimage.Error|nil err names the parameter at fault
 function M.params(action, given, context)
   local values, fault = fields(action.params, given, context)
-  if values and action.oneOf and not context.skipRules then
+  if values and action.oneOf and not context.options.skipRules then
     fault = oneOf(action, given, context)
   end
   if not fault and action.params.filters then
@@ -271,6 +290,19 @@ function M.params(action, given, context)
     return nil, errors.notSent("parameter", ("%s: %s"):format(action.name, named(fault)), fault.name)
   end
   return values
+end
+
+--- Checked values by the names that they were given by.
+---@param action table from actions.lua
+---@param values table from `params`
+---@param version "2.0"|"3.0"
+---@return table<string, any>
+function M.named(action, values, version)
+  local own = {}
+  for name, entry in pairs((entriesOf(action.params, version))) do
+    own[name] = values[entry.wire]
+  end
+  return own
 end
 
 return M

@@ -1,11 +1,13 @@
---- clock.lua - the time and the nonce of an attempt; and what a refused clock teaches: how far it is from the service's,
---- and whether another try can help.
+--- clock.lua - the time and the nonce of an attempt, also those of options; and what a refused clock teaches: how far it
+--- is from the service's, and whether another try can help.
 --- Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.codes"
+local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
 local limits = require "qcimage.limits"
+local protect = require "qcimage.protect"
 local redact = require "qcimage.redact"
 local text = require "qcimage.text"
 
@@ -14,24 +16,46 @@ local M = {}
 -- Seconds that a clock may be off before the service minds (300), less some for the way.
 local TOLERATED = 240
 
--- An error of what the caller's clock or nonce gave, which may say a secret.
-local function fault(call, attempt, problem, field)
-  local said = redact.call(problem, attempt.credentials)
-  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, said), field)
+--- What a client reads the time by.
+---@param given function|nil the option clock
+---@return fun(): number|nil, string|nil clock Unix seconds; or nil and what is wrong with what the option gave
+function M.clock(given)
+  if not given then
+    return core.time
+  end
+  local read = protect.wrap("the option clock", given)
+  return function()
+    local now, problem = read()
+    if type(now) == "number" and now >= 0 and now <= limits.latestTime then
+      return now
+    end
+    return nil,
+      now == nil and problem or ("the option clock gave %s; a Unix time in seconds is wanted"):format(text.show(now))
+  end
 end
 
--- A nonce; or nil and an error.
-local function nonceOf(call, attempt)
-  local nonce, problem = call.client.nonce()
-  if not call.client.options.nonce then -- the core's
-    return nonce, not nonce and errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem)) or nil
+--- What a client takes its nonces from.
+---@param given function|nil the option nonce
+---@return fun(): string|nil, string|nil nonce decimal digits; or nil and what is wrong
+function M.nonce(given)
+  if not given then
+    return core.nonce
   end
-  nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
-  if type(nonce) ~= "string" or not nonce:find("^%d+$") or #nonce > 19 then
-    problem = nonce == nil and problem or "the option nonce must give decimal digits"
-    return fault(call, attempt, problem, "nonce")
+  local draw = protect.wrap("the option nonce", given)
+  return function()
+    local nonce, problem = draw()
+    nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
+    if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
+      return nonce
+    end
+    return nil, nonce == nil and problem or "the option nonce must give decimal digits"
   end
-  return nonce
+end
+
+-- An error of what the caller's clock or nonce gave, which may say a secret.
+local function fault(call, attempt, problem, field)
+  local said = redact.attempt(problem, attempt)
+  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, said), field)
 end
 
 --- Sets the time and, in API 2.0, the nonce of an attempt.
@@ -42,20 +66,24 @@ end
 function M.stamp(call, attempt)
   local client = call.client
   local now, problem = client.clock()
-  if type(now) ~= "number" or not (now >= 0 and now <= limits.latestTime) then
-    problem = now == nil and problem
-      or ("the option clock gave %s; a Unix time in seconds is wanted"):format(text.show(now))
+  if not now then
     return fault(call, attempt, problem, "clock")
   end
-  attempt.now = now
-  attempt.offset = now + client.offset >= 0 and client.offset or 0 -- a clock that was set back since
-  attempt.time = math.floor(now + attempt.offset)
+  local offset = client.offset
+  if now + offset < 0 then -- a clock that was set back since
+    offset = 0
+  end
+  attempt.now, attempt.offset, attempt.time = now, offset, math.floor(now + offset)
   if call.version == "3.0" then -- which has no nonce
     return true
   end
-  local err
-  attempt.nonce, err = nonceOf(call, attempt)
-  return attempt.nonce and true, err
+  attempt.nonce, problem = client.nonce()
+  if attempt.nonce then
+    return true
+  elseif client.options.nonce then
+    return fault(call, attempt, problem, "nonce")
+  end
+  return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem)) -- the core's
 end
 
 local function told(seconds)

@@ -23,22 +23,23 @@ local function ask(call, refused)
     return given
   end
   local last = call.attempt
-  local said = last and redact.call(err.message, last.credentials) or err.message -- by a function of the caller's
+  local said = last and redact.attempt(err.message, last) or err.message -- by a function of the caller's
   return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field)
 end
 
---- Sets where a call goes, as far as options and environment name it.
----@param call qcimage.Call
+--- Where a call goes, as far as options and environment name it.
+---@param client table
+---@param action table from actions.lua
 ---@param region string|nil option of the call
-function M.place(call, region)
-  local client, action = call.client, call.action
-  local given = client.endpoint
+---@return qcimage.Endpoint
+---@return string|nil region as it travels
+function M.place(client, action, region)
+  local version, given = client.version, client.endpoint
   if action.service then -- another one than the client's
     given = client.stsEndpoint
   end
   region = region or client.region or action.service and endpoints.ANY_REGION
-  call.endpoint = given or endpoints.default(call.version, action)
-  call.region = region and endpoints.region(region, call.version)
+  return given or endpoints.default(version, action), region and endpoints.region(region, version)
 end
 
 -- Sets the region, where neither an option nor the environment names one. Returns true, or nil and an error.
@@ -117,7 +118,7 @@ function M.begin(call)
     return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
   end
   -- with room for what the next steps set, or the table would grow twice
-  return { credentials = given, signer = signer, now = nil, offset = nil, time = nil, nonce = nil, redact = nil }
+  return { credentials = given, signer = signer, now = nil, offset = nil, time = nil, nonce = nil, carrier = nil }
 end
 
 --- Whether the source of the credentials gives others after a token was refused; the next attempt takes those.

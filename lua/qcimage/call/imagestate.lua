@@ -3,6 +3,7 @@
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
+local check = require "qcimage.call.check"
 local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
@@ -19,11 +20,16 @@ local SHORTEST_LOOK = 0.001
 -- What an empty text says that leaves the image as it is; see actions.lua.
 local KEEPING = { keep = true, omit = true }
 
+-- A call's parameters by their own names; nil where they are raw.
+local function wantedOf(call)
+  return not call.isRaw and check.named(call.action, call.values, call.version) or nil
+end
+
 --- What a look at the image could know a change by: the values that it sets.
 ---@param call qcimage.Call
 ---@return table<string, any>|nil changes nil where there is none, or no time to look
 function M.changesOf(call)
-  local wanted = call.wanted
+  local wanted = wantedOf(call)
   if call.action.name ~= actions.modify[call.version] or not wanted or state.left(call) <= 0 then
     return nil
   end
@@ -44,7 +50,7 @@ end
 ---@param run function run of attempts.lua
 ---@return qcimage.Result|nil without attempts
 function M.readBack(call, changes, run)
-  local id = call.wanted.imageId
+  local id = wantedOf(call).imageId
   local seen, err = run(call.client, actions.describe[call.version], { imageIds = { id } }, {
     region = call.region,
     timeout = math.max(state.left(call), SHORTEST_LOOK),
@@ -126,7 +132,7 @@ end
 
 -- The ids of the images that a call changes, and where they are; or nil.
 local function imagesOf(call)
-  local wanted, names = call.wanted, call.action.changes
+  local wanted, names = wantedOf(call), call.action.changes
   local ids = wanted and names and wanted[names.images]
   if type(ids) == "string" then
     ids = { ids }

@@ -78,7 +78,7 @@ function M.each(client, params, options, run)
   local page, problem = parameters.own(params, actions[client.version][name].params)
   local images, err, index = nil, nil, 0
   if not page then
-    images, err = { from = {} }, errors.notSent("parameter", ("%s: %s"):format(name, problem))
+    images, err = { from = {} }, errors.notSent("parameter", ("%s: the table of parameters %s"):format(name, problem))
   else
     page.limit = page.limit or limits.pageSize
     page.offset = page.offset or 0

@@ -52,13 +52,13 @@ end
 ---@param params table
 ---@param names table<string, any> those that an action knows, which may come by __index, too
 ---@return table|nil own
----@return string|nil problem
+---@return string|nil problem what follows the name of the table
 function M.own(params, names)
   local ok, own = pcall(taken, params, names) -- a metamethod may throw
   if ok then
     return own
   end
-  return nil, "the table of parameters " .. protect.message(own)
+  return nil, protect.message(own)
 end
 
 return M

@@ -7,9 +7,7 @@ local check = require "qcimage.call.check"
 local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local identity = require "qcimage.call.identity"
-local limits = require "qcimage.limits"
 local parameters = require "qcimage.call.parameters"
-local state = require "qcimage.call.state"
 local text = require "qcimage.text"
 
 local M = {}
@@ -30,22 +28,18 @@ local function actionOf(version, name, isRaw)
   return nil, errors.notSent("parameter", message, "action")
 end
 
--- The parameters as they travel and by their own names, both of them copies; or nil and an error.
+-- The parameters as they travel, which are a copy of the caller's; or nil and an error.
 local function valuesOf(client, action, params, isRaw)
-  local own, problem = parameters.own(params, isRaw and {} or action.params)
-  if not own then
-    return nil, errors.notSent("parameter", ("%s: %s"):format(action.name, problem))
-  elseif isRaw then
-    return own
+  if isRaw or getmetatable(params) then
+    local own, problem = parameters.own(params, isRaw and {} or action.params)
+    if not own then
+      return nil, errors.notSent("parameter", ("%s: the table of parameters %s"):format(action.name, problem))
+    elseif isRaw then
+      return own
+    end
+    params = own
   end
-  local values, err = check.params(action, own, {
-    version = client.version,
-    skipRules = client.options.skipRules,
-  })
-  if not values then
-    return nil, err
-  end
-  return values, own
+  return check.params(action, params, client)
 end
 
 --- Prepares a call.
@@ -66,28 +60,29 @@ function M.call(client, name, params, options)
   if not action then
     return nil, err
   end
-  local values, wanted = valuesOf(client, action, params, options.raw)
+  local values
+  values, err = valuesOf(client, action, params, options.raw)
   if not values then
-    return nil, wanted
+    return nil, err
   end
-  local call = {
+  local endpoint, region = identity.place(client, action, options.region)
+  local timeout = options.timeout or client.options.timeout
+  return {
     client = client,
     version = client.version,
     action = action,
-    wanted = wanted,
     values = values,
-    method = client.options.method or "POST",
-    signatureMethod = client.options.signatureMethod or "HmacSHA256",
-    language = client.options.language,
-    userAgent = client.userAgent,
-    timeout = options.timeout or client.options.timeout or limits.timeout,
+    isRaw = options.raw,
+    endpoint = endpoint,
+    region = region,
+    timeout = timeout,
+    deadline = began + timeout,
     turnIsExtra = options.turnIsExtra,
-    maxAttempts = options.maxAttempts or client.options.maxAttempts or limits.maxAttempts,
+    maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},
+    attempt = nil, -- soon set
+    form = nil,
   }
-  state.start(call, began)
-  identity.place(call, options.region)
-  return call
 end
 
 return M

@@ -5,6 +5,7 @@
 local codes = require "qcimage.api.codes"
 local errors = require "qcimage.errors"
 local json = require "qcimage.json"
+local redact = require "qcimage.redact"
 local text = require "qcimage.text"
 
 local M = {}
@@ -45,7 +46,7 @@ local function unreadable(call, response, reason, problem)
     reason = reason,
     outcome = "unknown",
     httpStatus = response.status,
-    body = not call.action.givesKeys and call.attempt.redact(response.body) or nil,
+    body = not call.action.givesKeys and redact.attempt(response.body, call.attempt) or nil,
     message = ("%s: %s"):format(call.action.name, problem),
   }
 end
@@ -58,7 +59,7 @@ local function quoted(call, body)
   if call.action.givesKeys then
     return "not shown, since it may hold keys"
   end
-  return ('"%s"'):format(text.clean(call.attempt.redact(body), SHOWN_BODY))
+  return ('"%s"'):format(text.clean(redact.attempt(body, call.attempt), SHOWN_BODY))
 end
 
 local function unexpected(call, response, what)
@@ -68,7 +69,7 @@ end
 
 local function serviceError(call, response, fields)
   for name, value in pairs(fields) do
-    fields[name] = type(value) == "string" and call.attempt.redact(value) or value
+    fields[name] = type(value) == "string" and redact.attempt(value, call.attempt) or value
   end
   local reason, outcome, retry = codes.meaning(fields.code)
   -- a gateway that speaks for a service which may have done its work
@@ -87,7 +88,7 @@ local function serviceError(call, response, fields)
     serviceMessage = fields.serviceMessage,
     requestId = fields.requestId,
     httpStatus = response.status,
-    body = call.attempt.redact(response.body),
+    body = redact.attempt(response.body, call.attempt),
     retry = retry,
     message = ("%s: %s%s%s"):format(
       call.action.name,
@@ -98,19 +99,21 @@ local function serviceError(call, response, fields)
   }
 end
 
--- Names of API 3.0 with a small first letter, all the way down.
-local function decapitalised(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  local copy = {}
-  for key, item in pairs(value) do
-    copy[type(key) == "string" and text.decapitalise(key) or key] = decapitalised(item)
-  end
-  return copy
+-- With room for what most results have, or it would grow twice.
+local function newResult()
+  return {
+    code = nil,
+    message = nil,
+    requestId = nil,
+    body = nil,
+    httpStatus = nil,
+    attempts = nil,
+    totalCount = nil,
+    imageSet = nil,
+  }
 end
 
--- Names and words of API 2.0 become those of API 3.0, by the action's data.
+-- An item of a list, its names and words of API 2.0 those of API 3.0.
 local function renamed(item, names)
   if type(item) ~= "table" then
     return item
@@ -127,9 +130,21 @@ local function renamed(item, names)
   return copy
 end
 
+-- Renames in lists, by the action's data.
+local function rename(result, lists)
+  for name, fields in pairs(lists) do
+    local list = result[name]
+    if type(list) == "table" then
+      for i, item in ipairs(list) do
+        list[i] = renamed(item, fields)
+      end
+    end
+  end
+end
+
 -- Lists that came as null are empty ones, by the action's data.
-local function finish(call, result, response)
-  for name, inner in pairs(call.action.lists or {}) do
+local function complete(result, lists)
+  for name, inner in pairs(lists) do
     local list = result[name]
     if type(list) ~= "table" then
       list = {}
@@ -143,6 +158,12 @@ local function finish(call, result, response)
       end
     end
   end
+end
+
+local function finish(call, result, response)
+  if call.action.lists then
+    complete(result, call.action.lists)
+  end
   result.code = 0
   result.body = response.body
   result.httpStatus = response.status
@@ -154,7 +175,7 @@ local function read3(call, response, answer)
   local requestId = stringOr(inner.RequestId, stringOr(inner.RequestID))
   local failure = inner.Error
   local dryRun
-  if failure ~= nil then
+  if failure ~= nil and failure ~= json.null then
     if type(failure) ~= "table" or type(failure.Code) ~= "string" or failure.Code == "" then
       return nil, unexpected(call, response, "an error without a code")
     end
@@ -171,7 +192,7 @@ local function read3(call, response, answer)
     return nil, unexpected(call, response, "no RequestId")
   end
   inner.Error, inner.RequestId, inner.RequestID = nil, nil, nil
-  local result = decapitalised(inner)
+  local result = json.fill(newResult(), inner, text.decapitalise)
   result.message = dryRun and stringOr(failure.Message, "") or ""
   result.codeDesc = dryRun and failure.Code or nil
   result.requestId = requestId
@@ -190,14 +211,15 @@ local function codeOf(value)
 end
 
 local function read2(call, response, answer)
-  local code = codeOf(answer.code)
+  local result = json.fill(newResult(), answer)
+  local code = codeOf(result.code)
   if not code then
     return nil, unexpected(call, response, "its code is neither a number nor a word")
   end
-  local message = answer.message
+  local message = result.message
   message = type(message) == "number" and tostring(message) or stringOr(message, "")
-  local codeDesc = stringOr(answer.codeDesc)
-  local requestId, taskId = answer.requestId, nil
+  local codeDesc = stringOr(result.codeDesc)
+  local requestId, taskId = result.requestId, nil
   if type(requestId) ~= "string" then
     requestId, taskId = nil, requestId
   end
@@ -212,20 +234,14 @@ local function read2(call, response, answer)
         requestId = requestId,
       })
   end
-  local names = call.action.answer or {}
-  for key, fields in pairs(names) do
-    local list = answer[key]
-    if type(list) == "table" then
-      for i, item in ipairs(list) do
-        list[i] = renamed(item, fields)
-      end
-    end
+  if call.action.answer then
+    rename(result, call.action.answer)
   end
-  answer.message = message
-  answer.codeDesc = codeDesc
-  answer.requestId = requestId
-  answer.taskId = taskId
-  return finish(call, answer, response)
+  result.message = message
+  result.codeDesc = codeDesc
+  result.requestId = requestId
+  result.taskId = taskId
+  return finish(call, result, response)
 end
 
 --- Reads an answer.
@@ -242,7 +258,7 @@ function M.response(call, response)
         response,
         "format",
         ("the answer is coded (content-encoding: %s), which was not asked for"):format(
-          text.clean(call.attempt.redact(coding), 40)
+          text.clean(redact.attempt(coding, call.attempt), 40)
         )
       )
   end
@@ -250,11 +266,11 @@ function M.response(call, response)
   if body:sub(1, 3) == BOM then
     body = body:sub(4)
   end
-  local answer, problem = json.decode(body)
+  local answer, problem = json.parse(body)
   local result, err
   if type(answer) == "table" and type(answer.Response) == "table" then
     result, err = read3(call, response, answer)
-  elseif type(answer) == "table" and answer.code ~= nil then
+  elseif type(answer) == "table" and answer.code ~= nil and answer.code ~= json.null then
     result, err = read2(call, response, answer)
   elseif body == "" then
     err = unexpected(call, response, "an empty body")

@@ -11,19 +11,15 @@ local M = {}
 ---@field client qcimage.Client
 ---@field version "2.0"|"3.0"
 ---@field action table from actions.lua
----@field wanted table|nil the parameters by their own names; nil where they are raw
 ---@field values table the parameters as they travel
----@field method "GET"|"POST"
----@field signatureMethod "HmacSHA256"|"HmacSHA1"
----@field language string|nil
----@field userAgent string
+---@field isRaw boolean|nil they were given so, and not checked
 ---@field timeout number seconds for the whole call
 ---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried; attempts.lua adds them
+---@field region string|nil as it travels; where none is named, identity.lua sets it
+---@field endpoint qcimage.Endpoint that which comes with credentials is set by identity.lua
 --- In identity.lua:
----@field region string|nil as it travels; nil until credentials or the metadata service name one
----@field endpoint qcimage.Endpoint
 ---@field fresh qcimage.Credentials|nil what the next attempt takes
 ---@field renewed boolean|nil credentials were asked for again after a refused token
 ---@field renewalProblem string|nil why there were none
@@ -50,14 +46,13 @@ local M = {}
 ---@field offset number what was added to it
 ---@field time integer Unix seconds, which are signed
 ---@field nonce string|nil decimal digits, in API 2.0
---- In attempts.lua:
----@field redact fun(foreign: string): string takes its secrets out of a text
+--- In build.lua:
+---@field carrier string|nil what carries its signature
 
---- Begins a call's time, or begins it anew.
+--- Begins a call's time anew.
 ---@param call qcimage.Call
----@param now number|nil by default core.monotonic
-function M.start(call, now)
-  call.deadline = (now or core.monotonic()) + call.timeout
+function M.start(call)
+  call.deadline = core.monotonic() + call.timeout
 end
 
 --- Gives a call more time.

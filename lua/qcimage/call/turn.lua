@@ -43,15 +43,13 @@ local function acquire(call, longest)
   return wait
 end
 
---- Waits until it is the turn of a call's next attempt.
+--- Waits until it is the turn of a call's next attempt, by the client's limiter.
 ---@param call qcimage.Call
 ---@return boolean|nil isTurn nil: no attempt is made
 ---@return qcimage.Error|nil err
 function M.await(call)
   local client = call.client
-  if not client.options.limiter then
-    return true
-  elseif environments.isNginx and core.isyieldable() == false and not client.options.transport then
+  if environments.isNginx and core.isyieldable() == false and not client.options.transport then
     return true -- nothing can be sent from here, which the attempt tells: no place is taken for it
   end
   local began = core.monotonic()

@@ -9,14 +9,14 @@ local endpoints = require "qcimage.api.endpoints"
 local M = {}
 
 -- Options of the client's that its calls of STS have, too.
-local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt" }
+local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt", "userAgent" }
 
 -- A time that an option may be.
 local SHORTEST = 0.001
 
 -- The `call` of a context.
 local function caller(client, run, tokens)
-  local options = {}
+  local options = { method = "POST" }
   for _, name in ipairs(SHARED) do
     options[name] = client.options[name]
   end
