@@ -4,6 +4,8 @@
  */
 #include "encode.h"
 
+#include <string.h>
+
 /* A table, since most of the time of a signature beside the digest goes into
    looking at each byte. */
 static const unsigned char is_unreserved[256] = {
@@ -22,11 +24,11 @@ static const unsigned char is_unreserved[256] = {
 char *qc_percent(char *out, const char *text, size_t len)
 {
   static const char digits[] = "0123456789ABCDEF";
-  size_t i;
-  for (i = 0; i < len; i++) {
-    unsigned char c = (unsigned char)text[i];
+  const char *end = text + len;
+  for (; text < end; text++) {
+    unsigned char c = (unsigned char)*text;
     if (is_unreserved[c]) {
-      *out++ = (char)c;
+      *out++ = *text;
     } else {
       *out++ = '%';
       *out++ = digits[c >> 4];
@@ -44,6 +46,18 @@ void qc_hex(char *out, const unsigned char *bytes, size_t len)
     *out++ = digits[bytes[i] >> 4];
     *out++ = digits[bytes[i] & 15];
   }
+}
+
+char *qc_decimal(char out[QC_DECIMAL_MAX], uint64_t value)
+{
+  char digits[QC_DECIMAL_MAX];
+  size_t first = QC_DECIMAL_MAX;
+  do {
+    digits[--first] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  memcpy(out, digits + first, QC_DECIMAL_MAX - first);
+  return out + (QC_DECIMAL_MAX - first);
 }
 
 ptrdiff_t qc_utf8_length(const char *text, size_t len)

@@ -18,6 +18,12 @@ char *qc_percent(char *out, const char *text, size_t len);
 /* Writes 2 * len small hex digits, no terminator. */
 void qc_hex(char *out, const unsigned char *bytes, size_t len);
 
+/* Bytes of the longest number that qc_decimal writes. */
+#define QC_DECIMAL_MAX 20
+
+/* Writes a number in decimal digits, no terminator; returns the end. */
+char *qc_decimal(char out[QC_DECIMAL_MAX], uint64_t value);
+
 /*
  * Code points of a text, or -1 when it is not UTF-8 as RFC 3629 has it (no
  * overlong forms, no surrogates, nothing above U+10FFFF).

@@ -75,6 +75,23 @@ static qc_digest check_digest(lua_State *L, int arg)
   return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
 }
 
+/* The same where there may be none. */
+static const char *check_option(lua_State *L, int arg, size_t *len,
+                                const char *otherwise)
+{
+  *len = otherwise != NULL ? strlen(otherwise) : 0;
+  return lua_isnil(L, arg) ? otherwise : check_text(L, arg, len);
+}
+
+static int64_t check_timestamp(lua_State *L, int arg)
+{
+  lua_Number time =
+      lua_type(L, arg) == LUA_TNUMBER ? lua_tonumber(L, arg) : -1;
+  luaL_argcheck(L, time >= 0 && time <= (lua_Number)QC_TIMESTAMP_MAX, arg,
+                "must be a Unix time in seconds");
+  return (int64_t)time;
+}
+
 /* The signer's keys, or NULL and nil and a message are pushed: it is closed.
    To be asked behind all allocations, since each may run a finalizer of the
    host's, which may close it. */
@@ -85,6 +102,13 @@ static qc_signer *open_keys(lua_State *L, signer_object *signer)
   lua_pushnil(L);
   lua_pushliteral(L, "the signer is closed");
   return NULL;
+}
+
+static void set_stage(lua_State *L, const char *name, const char *text,
+                      size_t len)
+{
+  lua_pushlstring(L, text, len);
+  lua_setfield(L, -2, name);
 }
 
 /* core.signer(secretId, secretKey) -> signer */
@@ -154,18 +178,65 @@ static size_t collect_params(lua_State *L, int index, qc_param *params,
   return count;
 }
 
-/* The same behind an allocation: a finalizer may have changed the table. */
-static void collect_again(lua_State *L, int index, qc_v2_request *request)
+/* The most public parameters, Signature not counted. */
+#define V2_PUBLIC_MAX 7
+
+static qc_param *add_public(qc_param *at, const char *name, const char *value,
+                            size_t value_len)
 {
-  if (collect_params(L, index, request->params, request->count) !=
-      request->count)
-    luaL_argerror(L, index, "changed meanwhile");
+  at->name = name;
+  at->name_len = strlen(name);
+  at->value = value;
+  at->value_len = value_len;
+  return at + 1;
+}
+
+static qc_param *add_argument(lua_State *L, qc_param *at, const char *name,
+                              int arg)
+{
+  size_t len;
+  const char *value = check_option(L, arg, &len, NULL);
+  return value != NULL ? add_public(at, name, value, len) : at;
+}
+
+/* Points params at the public parameters, in the order of their names: those
+   that are given, and what the signer knows. Returns their number. */
+static size_t public_params(lua_State *L, const signer_object *signer,
+                            qc_digest digest, qc_param *params,
+                            char time[QC_DECIMAL_MAX])
+{
+  const char *method = digest == QC_SHA1 ? "HmacSHA1" : "HmacSHA256";
+  qc_param *end = params;
+  uint64_t timestamp;
+  if (lua_isnil(L, 8))
+    return 0;
+  timestamp = (uint64_t)check_timestamp(L, 8);
+  end = add_argument(L, end, "Action", 10);
+  end = add_argument(L, end, "Nonce", 9);
+  end = add_argument(L, end, "Region", 11);
+  end = add_public(end, "SecretId", signer->id, signer->id_len);
+  end = add_public(end, "SignatureMethod", method, strlen(method));
+  end = add_public(end, "Timestamp", time,
+                   (size_t)(qc_decimal(time, timestamp) - time));
+  end = add_argument(L, end, "Token", 12);
+  return (size_t)(end - params);
+}
+
+/* Points params at those of the table behind the public ones, once more: an
+   allocation may run a finalizer, which may have changed the table. */
+static void collect_again(lua_State *L, qc_v2_request *request,
+                          size_t public_count)
+{
+  size_t count = request->count - public_count;
+  if (collect_params(L, 6, request->params + public_count, count) != count)
+    luaL_argerror(L, 6, "changed meanwhile");
 }
 
 /* Memory for the text of a request and its wire form behind it: few, or more.
    text_len: bytes of the text. */
 static char *v2_memory(lua_State *L, qc_v2_request *request,
-                       char few[QC_STACK_SCRATCH], size_t *text_len)
+                       size_t public_count, char few[QC_STACK_SCRATCH],
+                       size_t *text_len)
 {
   size_t size;
   char *more;
@@ -176,41 +247,48 @@ static char *v2_memory(lua_State *L, qc_v2_request *request,
   if (size <= QC_STACK_SCRATCH)
     return few;
   more = qc_newuserdata(L, size);
-  collect_again(L, 6, request);
+  collect_again(L, request, public_count);
   if (qc_v2_text_length(request) != *text_len)
     luaL_argerror(L, 6, "changed meanwhile");
   return more;
 }
 
 /*
- * signer:v2(digest, method, host, path, params, stages)
+ * signer:v2(digest, method, host, path, params, stages,
+ *           timestamp, nonce, action, region, token)
  *   -> wire form, and with stages = true {stringToSign, signature}
- * params: all that is sent except Signature, {name = value}, both strings.
+ * params: {name = value}, both strings; with a timestamp (Unix seconds) the
+ * public parameters are added: those given behind it, and SecretId and
+ * SignatureMethod. Without it params holds all that is sent but Signature.
  */
 static int signer_v2(lua_State *L)
 {
   signer_object *signer = luaL_checkudata(L, 1, SIGNER);
   qc_digest digest = check_digest(L, 2);
   qc_v2_request request;
-  qc_param few_params[QC_STACK_PARAMS];
+  qc_param few_params[V2_PUBLIC_MAX + QC_STACK_PARAMS];
   char few_bytes[QC_STACK_SCRATCH];
+  char time[QC_DECIMAL_MAX];
   char signature[QC_SIGNATURE_MAX];
   char error[CRYPTO_ERROR_MAX];
   qc_signer *keys;
   char *text, *wire, *wire_end;
-  size_t text_len;
+  size_t text_len, public_count, count;
   int ok;
-  lua_settop(L, 7); /* memory goes above */
+  lua_settop(L, 12); /* memory goes above */
   request.method = check_text(L, 3, &request.method_len);
   request.host = check_text(L, 4, &request.host_len);
   request.path = check_text(L, 5, &request.path_len);
+  public_count = public_params(L, signer, digest, few_params, time);
+  count = collect_params(L, 6, few_params + public_count, QC_STACK_PARAMS);
   request.params = few_params;
-  request.count = collect_params(L, 6, few_params, QC_STACK_PARAMS);
-  if (request.count > QC_STACK_PARAMS) {
+  request.count = public_count + count;
+  if (count > QC_STACK_PARAMS) {
     request.params = qc_newuserdata(L, request.count * sizeof(qc_param));
-    collect_again(L, 6, &request);
+    memcpy(request.params, few_params, public_count * sizeof(qc_param));
+    collect_again(L, &request, public_count);
   }
-  text = v2_memory(L, &request, few_bytes, &text_len);
+  text = v2_memory(L, &request, public_count, few_bytes, &text_len);
   keys = open_keys(L, signer);
   if (keys == NULL)
     return 2;
@@ -229,99 +307,37 @@ static int signer_v2(lua_State *L)
   if (!lua_toboolean(L, 7))
     return 1;
   lua_createtable(L, 0, 2);
-  lua_pushlstring(L, text, text_len);
-  lua_setfield(L, -2, "stringToSign");
-  lua_pushstring(L, signature);
-  lua_setfield(L, -2, "signature");
+  set_stage(L, "stringToSign", text, text_len);
+  set_stage(L, "signature", signature, strlen(signature));
   return 2;
 }
 
-/* The fields of a request that signer:tc3 signs. */
-enum {
-  TC3_TIMESTAMP,
-  TC3_SERVICE,
-  TC3_METHOD,
-  TC3_HOST,
-  TC3_QUERY,
-  TC3_CONTENT_TYPE,
-  TC3_PAYLOAD,
-  TC3_ACTION,
-  TC3_FIELDS
-};
-static const char *const tc3_fields[TC3_FIELDS] = {
-    "timestamp", "service",     "method",  "host",
-    "query",     "contentType", "payload", "action"};
-
-/* Where they stand on the stack: above the signer, the request, stages. */
-#define TC3_FIRST 4
-
-/* Puts the fields of the request at 2 onto the stack, and nothing else. There
-   they stay, whatever a finalizer of the host's does to the table. */
-static void spread_tc3(lua_State *L)
-{
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, TC3_FIRST - 1);
-  lua_settop(L, TC3_FIRST - 1 + TC3_FIELDS);
-  lua_pushnil(L);
-  while (lua_next(L, 2) != 0) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
-                                                      : luaL_typename(L, -2);
-    int field = 0;
-    while (field < TC3_FIELDS && (name[0] != tc3_fields[field][0] ||
-                                  strcmp(name, tc3_fields[field]) != 0))
-      field++; /* no two begin alike */
-    if (field == TC3_FIELDS)
-      luaL_error(L, "the request has an unknown field %s", name);
-    lua_replace(L, TC3_FIRST + field);
-  }
-}
-
-static const char *tc3_text(lua_State *L, int field, size_t *len)
-{
-  if (lua_type(L, TC3_FIRST + field) != LUA_TSTRING)
-    luaL_error(L, "the request's %s must be text", tc3_fields[field]);
-  return lua_tolstring(L, TC3_FIRST + field, len);
-}
-
-/* The same where there may be none. */
-static const char *tc3_option(lua_State *L, int field, size_t *len,
-                              const char *otherwise)
-{
-  *len = 0;
-  return lua_isnil(L, TC3_FIRST + field) ? otherwise : tc3_text(L, field, len);
-}
-
-/* Reads the request at 2. Its texts stay on the stack. */
+/* Reads the arguments of signer:tc3, in their order. */
 static void read_tc3(lua_State *L, qc_tc3_request *request)
 {
-  const int at = TC3_FIRST + TC3_TIMESTAMP;
-  lua_Number timestamp;
   size_t service_len;
-  spread_tc3(L);
-  timestamp = lua_type(L, at) == LUA_TNUMBER ? lua_tonumber(L, at) : -1;
-  if (!(timestamp >= 0 && timestamp <= (lua_Number)QC_TIMESTAMP_MAX))
-    luaL_error(L, "the request's timestamp must be a Unix time in seconds");
-  request->timestamp = (int64_t)timestamp;
-  request->service = tc3_text(L, TC3_SERVICE, &service_len);
-  if (service_len >= QC_SERVICE_SIZE ||
-      service_len != strlen(request->service))
-    luaL_error(L, "the request's service must be the name of a service");
-  request->method = tc3_text(L, TC3_METHOD, &request->method_len);
-  request->host = tc3_text(L, TC3_HOST, &request->host_len);
-  request->query = tc3_option(L, TC3_QUERY, &request->query_len, "");
-  request->content_type =
-      tc3_text(L, TC3_CONTENT_TYPE, &request->content_type_len);
-  request->payload = tc3_text(L, TC3_PAYLOAD, &request->payload_len);
-  request->action = tc3_option(L, TC3_ACTION, &request->action_len, NULL);
+  request->timestamp = check_timestamp(L, 2);
+  request->service = check_text(L, 3, &service_len);
+  luaL_argcheck(L,
+                service_len < QC_SERVICE_SIZE &&
+                    service_len == strlen(request->service),
+                3, "must be the name of a service");
+  request->host = check_text(L, 4, &request->host_len);
+  request->content_type = check_text(L, 5, &request->content_type_len);
+  request->payload = check_text(L, 6, &request->payload_len);
+  request->method = check_option(L, 8, &request->method_len, "POST");
+  request->query = check_option(L, 9, &request->query_len, "");
+  request->action = check_option(L, 10, &request->action_len, NULL);
 }
 
 /*
- * signer:tc3(request, stages)
+ * signer:tc3(timestamp, service, host, contentType, payload, stages,
+ *            method, query, action)
  *   -> value of the Authorization header, and with stages = true
  *      {canonicalRequest, stringToSign, signature}
- * request: a table of timestamp (Unix seconds), and texts: service ("cvm"),
- * method, host and contentType as they are sent, payload; and, where there is
- * one, query; and action, where X-TC-Action is to be signed, too.
+ * timestamp: Unix seconds; service: "cvm"; host and contentType as they are
+ * sent. What may be left out: method, POST by default; query; and action,
+ * where X-TC-Action is to be signed, too.
  */
 static int signer_tc3(lua_State *L)
 {
@@ -330,11 +346,12 @@ static int signer_tc3(lua_State *L)
   qc_tc3_request request;
   qc_tc3_result result;
   char few_bytes[QC_STACK_SCRATCH];
-  char text[QC_TC3_TEXT_MAX];
+  char text[QC_SECRET_MAX + QC_TC3_AUTHORIZATION_MAX];
   char error[CRYPTO_ERROR_MAX];
   char *canonical = few_bytes;
   qc_signer *keys;
   int ok;
+  lua_settop(L, 10); /* memory goes above */
   read_tc3(L, &request);
   canonical_len = qc_tc3_canonical_length(&request);
   if (canonical_len == 0)
@@ -352,20 +369,15 @@ static int signer_tc3(lua_State *L)
     return push_crypto_error(L, "signing", error);
   }
   ERR_pop_to_mark();
-  lua_pushfstring(L,
-                  "TC3-HMAC-SHA256 Credential=%s/%s/%s/tc3_request, "
-                  "SignedHeaders=%s, Signature=%s",
-                  signer->id, result.date, request.service,
-                  qc_tc3_signed_headers(&request), result.signature);
-  if (!lua_toboolean(L, 3))
+  lua_pushlstring(L, text,
+                  qc_tc3_authorization(text, signer->id, signer->id_len,
+                                       &request, &result));
+  if (!lua_toboolean(L, 7))
     return 1;
   lua_createtable(L, 0, 3);
-  lua_pushlstring(L, canonical, canonical_len);
-  lua_setfield(L, -2, "canonicalRequest");
-  lua_pushlstring(L, text, qc_tc3_text(text, &request, &result));
-  lua_setfield(L, -2, "stringToSign");
-  lua_pushstring(L, result.signature);
-  lua_setfield(L, -2, "signature");
+  set_stage(L, "canonicalRequest", canonical, canonical_len);
+  set_stage(L, "stringToSign", text, qc_tc3_text(text, &request, &result));
+  set_stage(L, "signature", result.signature, strlen(result.signature));
   return 2;
 }
 
@@ -428,7 +440,7 @@ static int random_bytes(void *bytes, size_t size)
 static int core_nonce(lua_State *L)
 {
   uint64_t value = 0;
-  char text[24];
+  char text[QC_DECIMAL_MAX];
   char error[CRYPTO_ERROR_MAX];
   int ok;
   ERR_set_mark();
@@ -441,8 +453,7 @@ static int core_nonce(lua_State *L)
     return push_crypto_error(L, "making a nonce", error);
   }
   ERR_pop_to_mark();
-  snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-  lua_pushstring(L, text);
+  lua_pushlstring(L, text, (size_t)(qc_decimal(text, value) - text));
   return 1;
 }
 

@@ -7,7 +7,6 @@
 #include "encode.h"
 #include "limits.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -187,12 +186,17 @@ static char *append(char *out, const char *text, size_t len)
   return out + len;
 }
 
+static char *append_text(char *out, const char *text)
+{
+  return append(out, text, strlen(text));
+}
+
 static char *append_dotted(char *out, const char *name, size_t len)
 {
-  size_t i;
-  for (i = 0; i < len; i++)
-    *out++ = name[i] == '_' ? '.' : name[i];
-  return out;
+  char *end = append(out, name, len);
+  while ((out = memchr(out, '_', (size_t)(end - out))) != NULL)
+    *out++ = '.';
+  return end;
 }
 
 char *qc_v2_text(char *out, const qc_v2_request *request)
@@ -333,14 +337,41 @@ int qc_tc3_canonical(qc_signer *signer, char *out,
   return sha256_hex(signer, request->payload, request->payload_len, out);
 }
 
+/* What a signature is good for: a day and a service. */
+static char *append_scope(char *out, const qc_tc3_request *request,
+                          const qc_tc3_result *result)
+{
+  out = append(out, result->date, QC_DATE_SIZE - 1);
+  *out++ = '/';
+  out = append_text(out, request->service);
+  return append_text(out, "/tc3_request");
+}
+
 size_t qc_tc3_text(char out[QC_TC3_TEXT_MAX], const qc_tc3_request *request,
                    const qc_tc3_result *result)
 {
-  int len = snprintf(out, QC_TC3_TEXT_MAX,
-                     "TC3-HMAC-SHA256\n%lld\n%s/%s/tc3_request\n%s",
-                     (long long)request->timestamp, result->date,
-                     request->service, result->canonical_hash);
-  return len > 0 && len < QC_TC3_TEXT_MAX ? (size_t)len : 0;
+  char *end = append_text(out, "TC3-HMAC-SHA256\n");
+  end = qc_decimal(end, (uint64_t)request->timestamp);
+  *end++ = '\n';
+  end = append_scope(end, request, result);
+  *end++ = '\n';
+  end = append(end, result->canonical_hash, 2 * QC_SHA256_SIZE);
+  return (size_t)(end - out);
+}
+
+size_t qc_tc3_authorization(char *out, const char *id, size_t id_len,
+                            const qc_tc3_request *request,
+                            const qc_tc3_result *result)
+{
+  char *end = append_text(out, "TC3-HMAC-SHA256 Credential=");
+  end = append(end, id, id_len);
+  *end++ = '/';
+  end = append_scope(end, request, result);
+  end = append_text(end, ", SignedHeaders=");
+  end = append_text(end, qc_tc3_signed_headers(request));
+  end = append_text(end, ", Signature=");
+  end = append(end, result->signature, 2 * QC_SHA256_SIZE);
+  return (size_t)(end - out);
 }
 
 /* Makes signer->day the HMAC by the signing key of a date and service. */
@@ -394,7 +425,7 @@ int qc_tc3_sign(qc_signer *signer, const qc_tc3_request *request,
   if (!sha256_hex(signer, canonical, canonical_len, result->canonical_hash))
     return 0;
   text_len = qc_tc3_text(text, request, result);
-  if (text_len == 0 || !day_key(signer, result->date, request->service) ||
+  if (!day_key(signer, result->date, request->service) ||
       !hmac_sum(&signer->day, signer->work, text, text_len, raw, &size))
     return 0;
   qc_hex(result->signature, raw, QC_SHA256_SIZE);

@@ -130,12 +130,12 @@ size_t qc_tc3_canonical_length(const qc_tc3_request *request);
 int qc_tc3_canonical(qc_signer *signer, char *out,
                      const qc_tc3_request *request);
 
-/* Bytes that hold every string to sign of TC3, with a terminator. */
+/* Bytes that hold every string to sign of TC3. */
 #define QC_TC3_TEXT_MAX 160
 
 /*
- * Writes the string to sign for a canonical request's hash; returns its
- * length.
+ * Writes the string to sign for a canonical request's hash, no terminator;
+ * returns its length.
  */
 size_t qc_tc3_text(char out[QC_TC3_TEXT_MAX], const qc_tc3_request *request,
                    const qc_tc3_result *result);
@@ -147,5 +147,14 @@ size_t qc_tc3_text(char out[QC_TC3_TEXT_MAX], const qc_tc3_request *request,
 int qc_tc3_sign(qc_signer *signer, const qc_tc3_request *request,
                 const char *canonical, size_t canonical_len,
                 qc_tc3_result *result);
+
+/* Bytes that hold every Authorization header of TC3, but for the id. */
+#define QC_TC3_AUTHORIZATION_MAX 240
+
+/* Writes the value of the Authorization header, no terminator; returns its
+   length. */
+size_t qc_tc3_authorization(char *out, const char *id, size_t id_len,
+                            const qc_tc3_request *request,
+                            const qc_tc3_result *result);
 
 #endif

@@ -13,33 +13,31 @@ local function measure(name, f)
 end
 
 local params = {
-  Action = "ModifyImageAttributes",
-  Nonce = "8233125559952060",
-  Region = "gz",
-  SecretId = "AKIDqcimageEXAMPLE000000000000000001",
-  SignatureMethod = "HmacSHA256",
-  Timestamp = "1700000000",
   imageId = "img-12345678",
   imageName = "testName",
   imageDescription = "nightly_build-7",
 }
 measure("v2", function(rounds)
   for _ = 1, rounds do
-    signer:v2("sha256", "POST", "image.api.qcloud.com", "/v2/index.php", params)
+    signer:v2(
+      "sha256",
+      "POST",
+      "image.api.qcloud.com",
+      "/v2/index.php",
+      params,
+      false,
+      1700000000,
+      "8233125559952060",
+      "ModifyImageAttributes",
+      "gz"
+    )
   end
 end)
 
 local payload = '{"ImageId":"img-12345678","ImageName":"testName","ImageDescription":"descrip"}'
 measure("tc3", function(rounds)
   for _ = 1, rounds do
-    signer:tc3 {
-      timestamp = 1700000000,
-      service = "cvm",
-      method = "POST",
-      host = "cvm.tencentcloudapi.com",
-      contentType = "application/json",
-      payload = payload,
-    }
+    signer:tc3(1700000000, "cvm", "cvm.tencentcloudapi.com", "application/json", payload)
   end
 end)
 

@@ -51,15 +51,7 @@ local function signs(name, method, ...)
   }
 end
 
--- A request of API 3.0 as its signature takes it.
-local function tc3(fields)
-  local request = { timestamp = 1700000000, service = "cvm", method = "POST", payload = "{}" }
-  request.contentType = "application/json; charset=utf-8"
-  for name, value in pairs(fields) do
-    request[name] = value
-  end
-  return request
-end
+local TYPE = "application/json; charset=utf-8"
 
 local function digests(name, call)
   return {
@@ -189,10 +181,25 @@ local scenarios = {
     end,
   },
   signs("sign, 2.0, SHA-256", "v2", "sha256", "POST", "h.example", "/v2/index.php", params(3, 5)),
+  signs(
+    "sign, 2.0, public",
+    "v2",
+    "sha256",
+    "POST",
+    "h.example",
+    "/",
+    params(50, 5),
+    false,
+    1700000000,
+    "1",
+    "A",
+    "gz",
+    "t"
+  ),
   signs("sign, 2.0, SHA-1", "v2", "sha1", "GET", "h.example", "/v2/index.php", params(3, 5)),
   signs("sign, 2.0, large", "v2", "sha256", "POST", "h.example", "/v2/index.php", params(100, 100)),
-  signs("sign, TC3", "tc3", tc3 { host = "h.example" }),
-  signs("sign, TC3, large", "tc3", tc3 { host = ("h"):rep(5000), payload = ("x"):rep(9000), action = "A" }),
+  signs("sign, TC3", "tc3", 1700000000, "cvm", "h.example", TYPE, "{}"),
+  signs("sign, TC3, large", "tc3", 1700000000, "cvm", ("h"):rep(5000), TYPE, ("x"):rep(9000)),
   {
     name = "sign with stages",
     setup = function()
@@ -203,7 +210,7 @@ local scenarios = {
       if not wire then
         return nil, two
       end
-      local header, three = it.signer:tc3(tc3 { host = "h" }, true)
+      local header, three = it.signer:tc3(1700000000, "cvm", "h", TYPE, "{}", true, "GET", "a=b", "A")
       if not header then
         return nil, three
       end

@@ -375,9 +375,7 @@ describe("a call", function()
         return one:v2("sha256", "POST", "a.test", "/v2/index.php", params)
       end, close)
       try(signer, function(one)
-        local request = { timestamp = 1700000000, service = "cvm", method = "POST", host = long }
-        request.contentType, request.payload = "application/json", "{}"
-        return one:tc3(request)
+        return one:tc3(1700000000, "cvm", long, "application/json", "{}")
       end, close)
       print "done"
     ]]):format(server.url .. "/v2/index.php"))

@@ -104,14 +104,7 @@ describe("modify over API 3.0", function()
       local core = require "qcimage.core"
       local signer = core.signer(%q, %q)
       for _, time in ipairs { 1709224200, 1709251199, 1709251200, 1709251199 } do
-        local value = signer:tc3 {
-          timestamp = time,
-          service = "cvm",
-          method = "POST",
-          host = "cvm.tencentcloudapi.com",
-          contentType = "application/json; charset=utf-8",
-          payload = %q,
-        }
+        local value = signer:tc3(time, "cvm", "cvm.tencentcloudapi.com", "application/json; charset=utf-8", %q)
         print(value:match "/(%%d+%%-%%d+%%-%%d+)/", value:match "%%x+$")
       end
     ]]):format(stub.SECRET_ID, stub.SECRET_KEY, body)

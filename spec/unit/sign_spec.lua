@@ -72,16 +72,17 @@ describe("TC3-HMAC-SHA256", function()
         local inputs, expected = vector.inputs, vector.expected
         local payload = inputs.unsigned_payload and "UNSIGNED-PAYLOAD" or inputs.payload
         local signer = core.signer(inputs.secret_id, inputs.secret_key)
-        local authorization, stages = signer:tc3({
-          timestamp = inputs.timestamp,
-          service = inputs.service,
-          method = inputs.method,
-          host = inputs.host,
-          query = inputs.query,
-          contentType = inputs.content_type,
-          payload = payload,
-          action = inputs.signed_headers["x-tc-action"],
-        }, true)
+        local authorization, stages = signer:tc3(
+          inputs.timestamp,
+          inputs.service,
+          inputs.host,
+          inputs.content_type,
+          payload,
+          true,
+          inputs.method,
+          inputs.query,
+          inputs.signed_headers["x-tc-action"]
+        )
         assert.equal(expected.hashed_payload, hex(core.sha256(payload)))
         assert.equal(expected.canonical_request, stages.canonicalRequest)
         assert.equal(expected.hashed_canonical_request, hex(core.sha256(stages.canonicalRequest)))
@@ -109,13 +110,20 @@ describe("a signer", function()
     return signer:v2("sha1", "GET", "h", "/v2/index.php", params)
   end
 
-  -- A request for tc3, some of its fields others.
-  local function request(fields)
-    local all = { timestamp = 0, service = "cvm", method = "POST", host = "h", contentType = "t", payload = "" }
-    for name, value in pairs(fields or {}) do
-      all[name] = value
+  local ARGUMENTS = { "timestamp", "service", "host", "contentType", "payload", "stages", "method", "query", "action" }
+
+  -- Signs a request by tc3, some of its arguments others: nil where they are json.null.
+  local function tc3(signer, others)
+    local all = { 0, "cvm", "h", "t", "" }
+    for i, name in ipairs(ARGUMENTS) do
+      if others and others[name] ~= nil then
+        all[i] = others[name]
+      end
+      if all[i] == cjson.null then
+        all[i] = nil
+      end
     end
-    return all
+    return signer:tc3((table.unpack or unpack)(all, 1, #ARGUMENTS))
   end
 
   it("never shows its key and is of no use when closed", function()
@@ -128,7 +136,7 @@ describe("a signer", function()
     local wire, message = v2(signer, {})
     assert.is_nil(wire)
     assert.equal("the signer is closed", message)
-    wire, message = signer:tc3(request())
+    wire, message = tc3(signer)
     assert.is_nil(wire)
     assert.equal("the signer is closed", message)
   end)
@@ -195,61 +203,103 @@ describe("a signer", function()
     assert.matches("the request is too long", message)
     for _, field in ipairs { "method", "host", "query", "contentType", "action" } do
       assert.has_error(function()
-        signer:tc3(request { [field] = long .. long .. long })
+        tc3(signer, { [field] = long .. long .. long })
       end, "the request is too long")
-      assert(signer:tc3(request { [field] = long }))
+      assert(tc3(signer, { [field] = long }))
     end
     assert.has_error(function()
-      signer:tc3(request { method = long, host = long, query = long, contentType = long, action = long })
+      tc3(signer, { method = long, host = long, query = long, contentType = long, action = long })
     end, "the request is too long")
-    assert(signer:tc3(request { payload = long .. long .. long })) -- only its hash is signed
+    assert(tc3(signer, { payload = long .. long .. long })) -- only its hash is signed
   end)
 
   it("takes ids and keys as long as temporary ones may be", function()
     local id = ("i"):rep(1024)
     local signer = core.signer(id, ("k"):rep(1024))
-    assert.truthy(signer:tc3(request()):find("Credential=" .. id .. "/", 1, true))
+    assert.truthy(tc3(signer):find("Credential=" .. id .. "/", 1, true))
     assert.truthy(v2(signer, { SecretId = id }))
   end)
 
   it("says what is wrong with a request for TC3", function()
     local signer = core.signer("id", "key")
-    local function refused(expected, given)
-      assert.has_error(function()
-        signer:tc3(given)
-      end, expected)
+    local function refused(name, wrong, expected)
+      local ok, message = pcall(tc3, signer, { [name] = wrong })
+      assert.is_false(ok, name)
+      local at
+      for i, argument in ipairs(ARGUMENTS) do
+        at = argument == name and i or at
+      end
+      assert.matches(("bad argument #%d to .*%s"):format(at, expected), message)
     end
-    for _, field in ipairs { "service", "method", "host", "contentType", "payload" } do
-      local given = request()
-      given[field] = nil
-      refused(("the request's %s must be text"):format(field), given)
+    for _, name in ipairs { "service", "host", "contentType", "payload" } do
+      refused(name, cjson.null, "string expected")
     end
-    for _, field in ipairs { "service", "method", "host", "query", "contentType", "payload", "action" } do
+    for _, name in ipairs { "service", "host", "contentType", "payload", "method", "query", "action" } do
       for _, wrong in ipairs { 12, false, {} } do
-        refused(("the request's %s must be text"):format(field), request { [field] = wrong })
+        refused(name, wrong, "string expected")
       end
     end
     -- a date has ten characters
-    for _, time in ipairs { -1, 253402300800, 0 / 0, math.huge, "0", false } do
-      refused("the request's timestamp must be a Unix time in seconds", request { timestamp = time })
+    for _, time in ipairs { -1, 253402300800, 0 / 0, math.huge, "0", false, cjson.null } do
+      refused("timestamp", time, "must be a Unix time in seconds")
     end
-    refused("the request's timestamp must be a Unix time in seconds", {})
     for _, service in ipairs { ("s"):rep(16), "cvm\0" } do
-      refused("the request's service must be the name of a service", request { service = service })
-    end
-    refused("the request has an unknown field path", request { path = "/" })
-    refused("the request has an unknown field number", request { "POST" })
-    for _, wrong in ipairs { 0, "POST", false } do
-      assert.is_false((pcall(signer.tc3, signer, wrong)))
+      refused("service", service, "must be the name of a service")
     end
     assert.is_false((pcall(signer.tc3, signer)))
-    assert.truthy(signer:tc3(request { service = ("s"):rep(15), timestamp = 253402300799 }))
+    assert.truthy(tc3(signer, { service = ("s"):rep(15), timestamp = 253402300799 }))
+    assert.equal(tc3(signer), tc3(signer, { method = "POST" }))
+  end)
+
+  it("adds the public parameters of API 2.0, if it is given a time", function()
+    local params = { imageId = "img-1", Zone = "z", ["_"] = "" }
+    local function all(more)
+      for name, value in pairs(params) do
+        more[name] = value
+      end
+      return more
+    end
+    for digest, method in pairs { sha1 = "HmacSHA1", sha256 = "HmacSHA256" } do
+      local signer = core.signer("id", "key")
+      local function added(...)
+        return signer:v2(digest, "POST", "h", "/v2/index.php", params, false, ...)
+      end
+      local function given(public)
+        public.SecretId, public.SignatureMethod = "id", method
+        return signer:v2(digest, "POST", "h", "/v2/index.php", all(public))
+      end
+      assert.equal(given { Timestamp = "0" }, (added(0)))
+      assert.equal(
+        given { Timestamp = "253402300799", Nonce = "1", Action = "A", Region = "r", Token = "t=" },
+        (added(253402300799, "1", "A", "r", "t="))
+      )
+      assert.equal(
+        given { Timestamp = "1700000000", Nonce = "1", Action = "A" },
+        (added(1700000000.5, "1", "A", nil, nil))
+      )
+      for _, wrong in ipairs { { -1 }, { 253402300800 }, { "0" }, { 0, 1 }, { 0, "1", {} }, { 0, "1", "A", "r", 5 } } do
+        assert.is_false((pcall(added, (table.unpack or unpack)(wrong))))
+      end
+    end
+    for i = 1, 40 do
+      params["p" .. i] = ("v"):rep(300)
+    end
+    local signer = core.signer("id", "key")
+    local _, stages = signer:v2(
+      "sha256",
+      "GET",
+      "h",
+      "/",
+      all { Nonce = "1", SecretId = "id", Timestamp = "7", SignatureMethod = "HmacSHA256" },
+      true
+    )
+    assert.same(stages, select(2, signer:v2("sha256", "GET", "h", "/", params, true, 7, "1")))
   end)
 
   it("signs an empty query as none", function()
     local signer = core.signer("id", "key")
-    assert.equal(signer:tc3(request()), signer:tc3(request { query = "" }))
-    assert.not_equal(signer:tc3(request()), signer:tc3(request { query = "a=b" }))
+    assert.equal(tc3(signer), tc3(signer, { query = "" }))
+    assert.not_equal(tc3(signer), tc3(signer, { query = "a=b" }))
   end)
 end)
 

@@ -24,6 +24,8 @@ local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
 local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
 
+local AT = 64 -- the byte "@"
+
 local PUBLIC = {
   Action = true,
   Region = true,
@@ -85,7 +87,7 @@ local function flatten(form, size, method, name, value, depth)
   end
   if PUBLIC[name] then
     return name, "is a public parameter, which the client sets"
-  elseif method == "POST" and value:byte() == 64 then
+  elseif method == "POST" and value:byte() == AT then
     -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
     -- the service does is not documented.
     return name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
@@ -94,23 +96,26 @@ local function flatten(form, size, method, name, value, depth)
   size.bytes, size.count = size.bytes + #name + #value, size.count + 1
 end
 
+-- Bytes of values that are below any limit, so that nobody need count them exactly.
+local FEW = 16 * 1024
+
+-- Whether a call's values are a form as they are: few checked texts, of which `flatten` has nothing to say.
+local function isForm(call)
+  local bytes = 0
+  for _, value in pairs(call.values) do
+    if type(value) ~= "string" or value:byte() == AT then
+      return false
+    end
+    bytes = bytes + #value
+  end
+  return bytes <= FEW and not call.isRaw
+end
+
 -- A call's parameters as a form has them, without the public ones; or nil and an error.
 local function formOf(call)
-  -- with room for the public ones and some more, or the table would grow five times
-  local form = {
-    Action = nil,
-    Region = nil,
-    Timestamp = nil,
-    Nonce = nil,
-    SecretId = nil,
-    SignatureMethod = nil,
-    Token = nil,
-    imageId = nil,
-    imageName = nil,
-  }
-  local method, size = call.client.options.method, { bytes = 0, count = 0 }
+  local form, size = {}, { bytes = 0, count = 0 }
   for name, value in pairs(call.values) do
-    local at, problem = flatten(form, size, method, name, value, 0)
+    local at, problem = flatten(form, size, call.client.options.method, name, value, 0)
     if at then
       return refuse(call, problem, at)
     end
@@ -138,29 +143,34 @@ end
 -- Each returns the request and what was signed; or nil and an error.
 
 local function build2(call, attempt, withStages)
-  local options, params = call.client.options, call.form
-  if not params then
-    local err
-    params, err = formOf(call)
-    if not params then
-      return nil, err
-    end
-    call.form = params
+  local form, err = call.form, nil -- of the attempt before
+  if not form and isForm(call) then
+    form = call.values
+  elseif not form then
+    form, err = formOf(call)
   end
-  params.Action = call.action.name
-  params.Region = call.region
-  params.Timestamp = ("%d"):format(attempt.time)
-  params.Nonce = attempt.nonce
-  params.SecretId = attempt.credentials.secretId
-  params.SignatureMethod = options.signatureMethod
-  params.Token = attempt.credentials.token
-  local endpoint, path = call.endpoint, endpoints.PATHS["2.0"]
-  local wire, stages =
-    attempt.signer:v2(DIGESTS[options.signatureMethod], options.method, endpoint.hostHeader, path, params, withStages)
+  if err then
+    return nil, err
+  end
+  call.form = form
+  local options, endpoint, path = call.client.options, call.endpoint, endpoints.PATHS["2.0"]
+  local wire, stages = attempt.signer:v2(
+    DIGESTS[options.signatureMethod],
+    options.method,
+    endpoint.hostHeader,
+    path,
+    form,
+    withStages,
+    attempt.time, -- and the other public parameters
+    attempt.nonce,
+    call.action.name,
+    call.region,
+    attempt.credentials.token
+  )
   if not wire then
     return refuse(call, stages, nil, "unsupported")
   end
-  local err = tooLong(call, #wire)
+  err = tooLong(call, #wire)
   if err then
     return nil, err
   end
@@ -189,14 +199,8 @@ local function build3(call, attempt, withStages)
   local endpoint, service, options = call.endpoint, call.action.service, call.client.options
   local authorization, stages = UNSIGNED, {}
   if attempt.signer then
-    authorization, stages = attempt.signer:tc3({
-      timestamp = attempt.time,
-      service = service or CVM,
-      method = "POST",
-      host = endpoint.hostHeader,
-      contentType = JSON,
-      payload = payload,
-    }, withStages)
+    authorization, stages =
+      attempt.signer:tc3(attempt.time, service or CVM, endpoint.hostHeader, JSON, payload, withStages)
   end
   if not authorization then
     return refuse(call, stages, nil, "unsupported")

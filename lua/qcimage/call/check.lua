@@ -202,7 +202,7 @@ end
 -- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault.
 function fields(params, given, context)
   local byName, due = entriesOf(params, context.version)
-  local values, fault = {}, nil
+  local values, fault = { ImageId = nil, ImageName = nil, ImageDescription = nil }, nil -- with room for a few
   for name, value in pairs(given) do
     local entry = byName[name]
     if not entry then

@@ -24,7 +24,7 @@ local M = {}
 ---@field renewed boolean|nil credentials were asked for again after a refused token
 ---@field renewalProblem string|nil why there were none
 --- In build.lua:
----@field form table<string, string>|nil API 2.0: the parameters as a form has them, with the public ones of the last attempt
+---@field form table<string, string>|nil API 2.0: the parameters as a form has them, but for the public ones
 --- In attempts.lua:
 ---@field attempt qcimage.Attempt|nil the last that was begun
 ---@field mayHaveHappened boolean|nil an attempt's fate is unknown

@@ -59,11 +59,15 @@ function M.new(settings)
     verify = settings.verify,
   }
 
+  local host, isHere -- of the last request
+
   local function transport(request, secondsLeft)
     if secondsLeft <= 0 then
       return nil, describe(request, "timeout", "no time was left"), { sent = false, reason = "timeout" }
     end
-    local isHere = endpoints.isLoopback(request.host)
+    if request.host ~= host then
+      host, isHere = request.host, endpoints.isLoopback(request.host)
+    end
     if faulty and not isHere then
       local message = describe(request, "proxy", faulty .. " holds a control character")
       return nil, message, { sent = false, reason = "proxy" }
