@@ -131,10 +131,11 @@ end
 
 --- Encodes a table. An empty table becomes {}. Refuses whole numbers that would not stay what they are.
 ---@param value table
+---@param isExact boolean|nil it is known to hold none of these
 ---@return string|nil text
 ---@return string|nil message
-function M.encode(value)
-  if hasRounded(value, 0) then
+function M.encode(value, isExact)
+  if not isExact and hasRounded(value, 0) then
     return nil, "a whole number has more than 14 digits, and would be rounded"
   end
   local ok, text = pcall(json().encode, value)

@@ -188,7 +188,9 @@ local function build2(call, attempt, withStages)
 end
 
 local function build3(call, attempt, withStages)
-  local payload, problem = json.encode(call.values)
+  local options = call.client.options
+  local isExact = not call.isRaw and not options.skipRules -- by the rules of whole numbers
+  local payload, problem = json.encode(call.values, isExact)
   if not payload then
     return refuse(call, "the parameters cannot be written as JSON: " .. problem)
   end
@@ -196,7 +198,7 @@ local function build3(call, attempt, withStages)
   if err then
     return nil, err
   end
-  local endpoint, service, options = call.endpoint, call.action.service, call.client.options
+  local endpoint, service = call.endpoint, call.action.service
   local authorization, stages = UNSIGNED, {}
   if attempt.signer then
     authorization, stages =
@@ -211,7 +213,7 @@ local function build3(call, attempt, withStages)
     Authorization = authorization,
     ["X-TC-Action"] = call.action.name,
     ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
-    ["X-TC-Timestamp"] = ("%d"):format(attempt.time),
+    ["X-TC-Timestamp"] = tostring(attempt.time),
     ["X-TC-Region"] = call.region,
     ["X-TC-Token"] = attempt.credentials.token,
     ["X-TC-Language"] = options.language,

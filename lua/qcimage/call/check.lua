@@ -39,6 +39,9 @@ function checkers.text(param, value, context)
   if type(value) ~= "string" then
     return nil, ("must be text, not %s"):format(text.show(value))
   end
+  if param.pattern and value ~= "" and #value <= param.max and value:find(param.pattern) then
+    return value -- a pattern allows some of ASCII, and no control characters
+  end
   local points, hasControl = core.utf8len(value)
   if not points then
     return nil, "is not valid UTF-8"

@@ -263,10 +263,11 @@ function M.response(call, response)
       )
   end
   local body = response.body
-  if body:sub(1, 3) == BOM then
-    body = body:sub(4)
-  end
   local answer, problem = json.parse(body)
+  if problem and body:sub(1, 3) == BOM then
+    body = body:sub(4)
+    answer, problem = json.parse(body)
+  end
   local result, err
   if type(answer) == "table" and type(answer.Response) == "table" then
     result, err = read3(call, response, answer)
