@@ -225,11 +225,10 @@ describe("a signer", function()
     local function refused(name, wrong, expected)
       local ok, message = pcall(tc3, signer, { [name] = wrong })
       assert.is_false(ok, name)
-      local at
-      for i, argument in ipairs(ARGUMENTS) do
-        at = argument == name and i or at
-      end
-      assert.matches(("bad argument #%d to .*%s"):format(at, expected), message)
+      local number, problem = message:match "bad argument #(%d+) to [^(]*%((.*)%)$"
+      -- LuaJIT counts the signer, too, where it does not know the method's name
+      assert.truthy(ARGUMENTS[tonumber(number)] == name or ARGUMENTS[number - 1] == name, message)
+      assert.matches(expected, problem)
     end
     for _, name in ipairs { "service", "host", "contentType", "payload" } do
       refused(name, cjson.null, "string expected")

@@ -14,8 +14,8 @@ local JSON = "application/json; charset=utf-8"
 local CVM, CVM_VERSION = "cvm", "2017-03-12"
 local VERSIONS = { sts = "2018-08-13" }
 
--- What stands for a signature where none is due.
-local UNSIGNED = "SKIP"
+-- What stands for a signature where none is due, and for what was signed.
+local UNSIGNED, NONE = "SKIP", {}
 
 -- Coded answers are refused, so none are asked for.
 local IDENTITY = "identity"
@@ -111,8 +111,8 @@ local function isForm(call)
   return bytes <= FEW and not call.isRaw
 end
 
--- A call's parameters as a form has them, without the public ones; or nil and an error.
-local function formOf(call)
+-- A call's values as a form has them; or nil and an error.
+local function flattened(call)
   local form, size = {}, { bytes = 0, count = 0 }
   for name, value in pairs(call.values) do
     local at, problem = flatten(form, size, call.client.options.method, name, value, 0)
@@ -129,6 +129,18 @@ local function formOf(call)
   return form
 end
 
+-- A call's parameters as a form has them, without the public ones; or nil and an error.
+local function formOf(call)
+  local form, err = call.form, nil -- of the attempt before
+  if not form and isForm(call) then
+    form = call.values
+  elseif not form then
+    form, err = flattened(call)
+  end
+  call.form = form
+  return form, err
+end
+
 local function tooLong(call, size)
   local method = call.client.options.method
   local most = limits.requestBytes[call.version][method]
@@ -143,16 +155,10 @@ end
 -- Each returns the request and what was signed; or nil and an error.
 
 local function build2(call, attempt, withStages)
-  local form, err = call.form, nil -- of the attempt before
-  if not form and isForm(call) then
-    form = call.values
-  elseif not form then
-    form, err = formOf(call)
-  end
-  if err then
+  local form, err = formOf(call)
+  if not form then
     return nil, err
   end
-  call.form = form
   local options, endpoint, path = call.client.options, call.endpoint, endpoints.PATHS["2.0"]
   local wire, stages = attempt.signer:v2(
     DIGESTS[options.signatureMethod],
@@ -199,7 +205,7 @@ local function build3(call, attempt, withStages)
     return nil, err
   end
   local endpoint, service = call.endpoint, call.action.service
-  local authorization, stages = UNSIGNED, {}
+  local authorization, stages = UNSIGNED, NONE
   if attempt.signer then
     authorization, stages =
       attempt.signer:tc3(attempt.time, service or CVM, endpoint.hostHeader, JSON, payload, withStages)
