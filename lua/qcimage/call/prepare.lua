@@ -80,7 +80,7 @@ function M.call(client, name, params, options)
     turnIsExtra = options.turnIsExtra,
     maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},
-    attempt = nil, -- soon set
+    attempt = nil, -- set soon, as the next: without room for them the table would grow
     form = nil,
   }
 end
