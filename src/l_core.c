@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -44,19 +43,18 @@ typedef struct {
 
 #define CRYPTO_ERROR_MAX 256
 
-/* Takes the last error of libcrypto since ERR_set_mark, and forgets them. */
-static void take_crypto_error(char text[CRYPTO_ERROR_MAX])
+/* Ends what ERR_set_mark began: forgets libcrypto's errors since then. Where
+   it failed, it pushes nil and a message with the last of them, and gives 2.
+ */
+static int end_crypto(lua_State *L, int ok, const char *what)
 {
-  unsigned long code = ERR_peek_last_error();
+  char text[CRYPTO_ERROR_MAX] = "out of memory";
+  unsigned long code = ok ? 0 : ERR_peek_last_error();
   if (code != 0)
-    ERR_error_string_n(code, text, CRYPTO_ERROR_MAX);
-  else
-    snprintf(text, CRYPTO_ERROR_MAX, "out of memory");
+    ERR_error_string_n(code, text, sizeof(text));
   ERR_pop_to_mark();
-}
-
-static int push_crypto_error(lua_State *L, const char *what, const char *text)
-{
+  if (ok)
+    return 0;
   lua_pushnil(L);
   lua_pushfstring(L, "%s failed in libcrypto: %s", what, text);
   return 2;
@@ -117,7 +115,6 @@ static int core_signer(lua_State *L)
   size_t id_len, key_len, i;
   const char *id = check_text(L, 1, &id_len);
   const char *key = check_text(L, 2, &key_len);
-  char text[CRYPTO_ERROR_MAX];
   signer_object *signer;
   luaL_argcheck(L, id_len > 0 && id_len <= QC_SECRET_MAX, 1,
                 "secretId is empty or too long");
@@ -131,11 +128,8 @@ static int core_signer(lua_State *L)
   signer->id_len = id_len;
   ERR_set_mark();
   signer->open = (char)qc_signer_init(&signer->keys, key, key_len);
-  if (!signer->open) {
-    take_crypto_error(text);
-    return push_crypto_error(L, "making a signer", text);
-  }
-  ERR_pop_to_mark();
+  if (end_crypto(L, signer->open, "making a signer"))
+    return 2;
   return 1;
 }
 
@@ -270,7 +264,6 @@ static int signer_v2(lua_State *L)
   char few_bytes[QC_STACK_SCRATCH];
   char time[QC_DECIMAL_MAX];
   char signature[QC_SIGNATURE_MAX];
-  char error[CRYPTO_ERROR_MAX];
   qc_signer *keys;
   char *text, *wire, *wire_end;
   size_t text_len, public_count, count;
@@ -296,12 +289,9 @@ static int signer_v2(lua_State *L)
   wire = qc_v2_text(text, &request);
   ERR_set_mark();
   ok = qc_v2_sign(keys, digest, text, text_len, signature);
-  if (!ok) {
-    take_crypto_error(error);
-    return push_crypto_error(
-        L, digest == QC_SHA1 ? "signing with HMAC-SHA1" : "signing", error);
-  }
-  ERR_pop_to_mark();
+  if (end_crypto(L, ok,
+                 digest == QC_SHA1 ? "signing with HMAC-SHA1" : "signing"))
+    return 2;
   wire_end = qc_v2_wire(wire, &request, signature);
   lua_pushlstring(L, wire, (size_t)(wire_end - wire));
   if (!lua_toboolean(L, 7))
@@ -347,7 +337,6 @@ static int signer_tc3(lua_State *L)
   qc_tc3_result result;
   char few_bytes[QC_STACK_SCRATCH];
   char text[QC_SECRET_MAX + QC_TC3_AUTHORIZATION_MAX];
-  char error[CRYPTO_ERROR_MAX];
   char *canonical = few_bytes;
   qc_signer *keys;
   int ok;
@@ -364,11 +353,8 @@ static int signer_tc3(lua_State *L)
   ERR_set_mark();
   ok = qc_tc3_canonical(keys, canonical, &request) &&
        qc_tc3_sign(keys, &request, canonical, canonical_len, &result);
-  if (!ok) {
-    take_crypto_error(error);
-    return push_crypto_error(L, "signing", error);
-  }
-  ERR_pop_to_mark();
+  if (end_crypto(L, ok, "signing"))
+    return 2;
   lua_pushlstring(L, text,
                   qc_tc3_authorization(text, signer->id, signer->id_len,
                                        &request, &result));
@@ -390,15 +376,13 @@ static int core_hmac(lua_State *L)
   const char *text = check_text(L, 3, &len);
   unsigned char raw[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  char error[CRYPTO_ERROR_MAX];
+  int ok;
   luaL_argcheck(L, key_len <= QC_REQUEST_MAX, 2, "the key is too long");
   ERR_set_mark();
-  if (HMAC(digest == QC_SHA1 ? EVP_sha1() : EVP_sha256(), key, (int)key_len,
-           (const unsigned char *)text, len, raw, &size) == NULL) {
-    take_crypto_error(error);
-    return push_crypto_error(L, "HMAC", error);
-  }
-  ERR_pop_to_mark();
+  ok = HMAC(digest == QC_SHA1 ? EVP_sha1() : EVP_sha256(), key, (int)key_len,
+            (const unsigned char *)text, len, raw, &size) != NULL;
+  if (end_crypto(L, ok, "HMAC"))
+    return 2;
   lua_pushlstring(L, (const char *)raw, size);
   return 1;
 }
@@ -410,13 +394,11 @@ static int core_sha256(lua_State *L)
   const char *text = check_text(L, 1, &len);
   unsigned char raw[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  char error[CRYPTO_ERROR_MAX];
+  int ok;
   ERR_set_mark();
-  if (!EVP_Digest(text, len, raw, &size, EVP_sha256(), NULL)) {
-    take_crypto_error(error);
-    return push_crypto_error(L, "SHA-256", error);
-  }
-  ERR_pop_to_mark();
+  ok = EVP_Digest(text, len, raw, &size, EVP_sha256(), NULL);
+  if (end_crypto(L, ok, "SHA-256"))
+    return 2;
   lua_pushlstring(L, (const char *)raw, size);
   return 1;
 }
@@ -441,18 +423,14 @@ static int core_nonce(lua_State *L)
 {
   uint64_t value = 0;
   char text[QC_DECIMAL_MAX];
-  char error[CRYPTO_ERROR_MAX];
   int ok;
   ERR_set_mark();
   do {
     ok = random_bytes(&value, sizeof(value));
     value &= (UINT64_C(1) << 53) - 1;
   } while (ok && value == 0);
-  if (!ok) {
-    take_crypto_error(error);
-    return push_crypto_error(L, "making a nonce", error);
-  }
-  ERR_pop_to_mark();
+  if (end_crypto(L, ok, "making a nonce"))
+    return 2;
   lua_pushlstring(L, text, (size_t)(qc_decimal(text, value) - text));
   return 1;
 }

@@ -99,18 +99,9 @@ local function serviceError(call, response, fields)
   }
 end
 
--- With room for what most results have, or it would grow twice.
+-- With room for what every result has, or it would grow twice.
 local function newResult()
-  return {
-    code = nil,
-    message = nil,
-    requestId = nil,
-    body = nil,
-    httpStatus = nil,
-    attempts = nil,
-    totalCount = nil,
-    imageSet = nil,
-  }
+  return { code = nil, message = nil, requestId = nil, body = nil, httpStatus = nil, attempts = nil }
 end
 
 -- An item of a list, its names and words of API 2.0 those of API 3.0.
