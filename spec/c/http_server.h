@@ -1,8 +1,8 @@
 /*
  * http_server.h - a server in a thread for the C tests, and how they ask it:
  * it answers each request with as many bytes as its path says ("/1000"), on
- * connections that stay open, or with '!' behind end after the answer. Part of
- * qcimage, see LICENSE.
+ * connections that stay open, or end after the answer: with '!' behind it, or
+ * with '~' by a reset. Part of qcimage, see LICENSE.
  */
 #ifndef QCIMAGE_HTTP_SERVER_H
 #define QCIMAGE_HTTP_SERVER_H
@@ -35,6 +35,7 @@ static void server_write(int fd, const char *bytes, size_t len)
 static void *server_serve(void *arg)
 {
   int fd = *(int *)arg;
+  static const struct linger reset = {1, 0};
   char request[4096], head[128], *answer, *path;
   size_t have = 0;
   int goes_on = 1;
@@ -48,7 +49,9 @@ static void *server_serve(void *arg)
       continue;
     path = strchr(request, '/');
     have = path == NULL ? 0 : strtoul(path + 1, &path, 10);
-    goes_on = path == NULL || *path != '!';
+    goes_on = path == NULL || (*path != '!' && *path != '~');
+    if (path != NULL && *path == '~')
+      (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     n = snprintf(head, sizeof(head),
                  "HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\n"
                  "Content-Length: %lu\r\n\r\n",

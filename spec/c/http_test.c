@@ -4,6 +4,7 @@
  * older than that of the build. Part of qcimage, see LICENSE.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
+#include "../../src/http_process.h"
 #include "check.h"
 #include "http_server.h"
 
@@ -20,12 +21,19 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #undef curl_easy_setopt
+#undef curl_easy_getinfo
 
 static CURLcode (*original)(CURL *, CURLoption, ...);
 static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
 static int handles; /* that were made, and set up */
+static int is_full; /* 1: no memory for a URL */
+static __thread int by_folder; /* 1: the last was told to use no bundle */
+static int has_gnutls;         /* 1: libcurl says so */
+static int has_no_six;         /* 1: no sockets of IPv6 */
 /* As given in this thread; another to put in its place. */
-static __thread long idle_max, idle_put;
+static __thread long idle_max, idle_put, is_fresh, connections_max;
+static __thread long most_ms, most_connect_ms;
+static double distrusts; /* seconds after which the folder does not do */
 
 /* By number, since a libcurl of that age has no names for them: 312 and 313,
    PREREQFUNCTION and PREREQDATA of 7.80, are the first. */
@@ -41,6 +49,8 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   void *value;
   if (is_old && is_newer(option))
     return CURLE_UNKNOWN_OPTION;
+  if (is_full && option == CURLOPT_URL)
+    return CURLE_OUT_OF_MEMORY;
   va_start(list, option);
   if ((int)option / 10000 == 3) { /* wider than a pointer, on 32 bit */
     curl_off_t wide = va_arg(list, curl_off_t);
@@ -49,14 +59,63 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   }
   value = va_arg(list, void *);
   va_end(list);
-  if (option == CURLOPT_ERRORBUFFER)
+  if (option == CURLOPT_ERRORBUFFER) {
     __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+    by_folder = 0;
+  }
+  if (option == CURLOPT_CAINFO)
+    by_folder = value == NULL;
+  if (option == CURLOPT_TIMEOUT_MS)
+    most_ms = (long)value;
+  if (option == CURLOPT_CONNECTTIMEOUT_MS)
+    most_connect_ms = (long)value;
+  if (option == CURLOPT_FRESH_CONNECT)
+    is_fresh = (long)value;
+  if (option == CURLOPT_MAXCONNECTS)
+    connections_max = (long)value;
   if (option == CURLOPT_MAXAGE_CONN) {
     idle_max = (long)value;
     if (idle_put != 0)
       value = (void *)idle_put;
   }
   return original(easy, option, value);
+}
+
+CURLcode curl_easy_perform(CURL *easy)
+{
+  CURLcode (*perform)(CURL *);
+  if (distrusts > 0 && by_folder)
+    return CURLE_PEER_FAILED_VERIFICATION;
+  *(void **)&perform = dlsym(RTLD_NEXT, "curl_easy_perform");
+  return perform(easy);
+}
+
+CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
+{
+  CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+  va_list list;
+  void *value;
+  va_start(list, info);
+  value = va_arg(list, void *);
+  va_end(list);
+  if (distrusts > 0 && info == CURLINFO_TOTAL_TIME) {
+    *(double *)value = distrusts;
+    return CURLE_OK;
+  }
+  *(void **)&getinfo = dlsym(RTLD_NEXT, "curl_easy_getinfo");
+  return getinfo(easy, info, value);
+}
+
+curl_version_info_data *curl_version_info(CURLversion version)
+{
+  static curl_version_info_data changed;
+  curl_version_info_data *(*info)(CURLversion);
+  *(void **)&info = dlsym(RTLD_NEXT, "curl_version_info");
+  if (!has_gnutls)
+    return info(version);
+  changed = *info(version);
+  changed.ssl_version = "GnuTLS/3.7.9";
+  return &changed;
 }
 
 static int inits, cleanups;
@@ -83,6 +142,10 @@ int socket(int family, int type, int protocol)
   if (family == AF_INET && (type & 0xf) == SOCK_STREAM)
     __atomic_add_fetch(&inherited, (type & SOCK_CLOEXEC) == 0,
                        __ATOMIC_SEQ_CST);
+  if (has_no_six && family == AF_INET6 && (type & 0xf) == SOCK_STREAM) {
+    errno = EMFILE;
+    return -1;
+  }
   *(void **)&libc = dlsym(RTLD_NEXT, "socket");
   return libc(family, type, protocol);
 }
@@ -171,6 +234,10 @@ static void test_old(void)
     CHECK(!get(http, 1, "/", &result));
     CHECK(!result.sent && strcmp(result.reason, "connect") == 0);
   }
+  is_piping = 1; /* how much of a head has left is not told */
+  CHECK(!get(http, port, "/2", &result));
+  CHECK(result.sent && strcmp(result.reason, "closed") == 0);
+  is_piping = 0;
   qc_http_free(http);
   is_old = 0;
 }
@@ -275,19 +342,21 @@ static int connections(void)
   return __atomic_load_n(&server_connections, __ATOMIC_SEQ_CST);
 }
 
-/* The end of an idle connection costs that one alone, at once and later. */
+/* The end of an idle connection costs that one alone, at once and later.
+   libcurl may notice it, too, but not in all versions. */
 static void test_ended(void)
 {
   qc_http *http = qc_http_new(&options);
   qc_http_result result;
   int before = connections(), made = handles, i;
   for (i = 0; i < 4; i++) {
-    CHECK(get(http, port, "/2!", &result));
+    CHECK(get(http, port, i % 2 == 0 ? "/2!" : "/2~", &result));
+    CHECK(is_fresh == (i > 0) && (connections_max == 1) == (i > 0));
     pause_for(i < 2 ? 50 : 1100);
   }
   CHECK(connections() - before == 4);
-  CHECK(get(http, port, "/2", &result));
-  CHECK(get(http, port, "/2", &result));
+  CHECK(get(http, port, "/2", &result) && is_fresh);
+  CHECK(get(http, port, "/2", &result) && !is_fresh && connections_max > 1);
   pause_for(1100); /* libcurl looks through its connections once a second */
   CHECK(get(http, port, "/2", &result));
   CHECK(connections() - before == 5);
@@ -342,6 +411,83 @@ static void test_fork(void)
   qc_http_free(http);
 }
 
+/* Memory that is out before anything was sent is this machine's fault, not an
+   answer that is too large. */
+static void test_full(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  is_full = 1;
+  CHECK(!get(http, port, "/2", &result));
+  CHECK(!result.sent && result.reason == NULL);
+  CHECK(strstr(result.message, "out of memory") != NULL);
+  is_full = 0;
+  CHECK(get(http, port, "/2", &result));
+  qc_http_free(http);
+}
+
+/* Only OpenSSL looks certificates up in a folder, and only when they are
+   looked at. */
+static void test_folder(void)
+{
+  static const qc_http_options trusting = {NULL, NULL, 1000, 0};
+  const qc_http_options *const given[] = {&options, &options, &trusting};
+  qc_http_result result;
+  int i;
+  for (i = 0; i < 3; i++) {
+    qc_http *http = qc_http_new(given[i]);
+    has_gnutls = i == 1;
+    CHECK(get(http, port, "/2", &result));
+    CHECK(by_folder == (i == 0 && qc_process_has_ca_folder()));
+    qc_http_free(http);
+  }
+  has_gnutls = 0;
+}
+
+/* Where the folder of certificates does not do, the request begins again with
+   the bundle, once, in the time that is left of its ten seconds. */
+static void test_bundle(void)
+{
+  qc_http *http = qc_http_new(&options);
+  qc_http_result result;
+  int made = handles;
+  distrusts = 2.5;
+  CHECK(get(http, port, "/2", &result));
+  CHECK(handles - made == 2);
+  CHECK(most_ms == 7501 && most_connect_ms == 7501);
+  CHECK(get(http, port, "/2", &result));
+  CHECK(handles - made == 2 && most_ms == 10001);
+  qc_http_free(http);
+
+  http = qc_http_new(&options);
+  distrusts = 10;
+  CHECK(!get(http, port, "/2", &result));
+  CHECK(!result.sent && strcmp(result.reason, "tls") == 0);
+  CHECK(handles - made == 3);
+  qc_http_free(http);
+  distrusts = 0;
+}
+
+/* Of several addresses it is the last that tells what is wrong. */
+static void test_addresses(void)
+{
+  qc_http *http = qc_http_new(&options);
+  static const char url[] = "http://localhost:1/";
+  qc_http_request request;
+  qc_http_result result;
+  memset(&request, 0, sizeof(request));
+  request.url = url;
+  request.url_len = sizeof(url) - 1;
+  request.seconds = request.connect_seconds = 60;
+  request.direct = 1;
+  has_no_six = 1;
+  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(!result.sent && strcmp(result.reason, "connect") == 0);
+  CHECK(strstr(result.message, "no socket") == NULL);
+  has_no_six = 0;
+  qc_http_free(http);
+}
+
 static void test_nothing_open(void)
 {
   qc_http *http = qc_http_new(&options);
@@ -362,6 +508,11 @@ int main(void)
   test_threads();
   test_old();
   test_errors();
+  test_full();
+  test_folder();
+  test_addresses();
+  if (qc_process_has_ca_folder())
+    test_bundle();
   if (keeps_connections()) {
     test_ended();
     test_idle();
