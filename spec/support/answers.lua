@@ -40,7 +40,7 @@ local answers = {
   fixture("too-short-length", 200, JSON3:sub(1, 56), false),
 
   good("no words in the status line", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}", "{}", true),
-  good("names in any case", OK .. "CONTENT-LENGTH: 2\r\ncOnNeCtIoN: keep-alive\r\n\r\n{}", "{}", true),
+  good("names in any case", OK .. "CONTENT-LENGTH: 2\r\ncOnNeCtIoN: Keep-Alive\r\n\r\n{}", "{}", true),
   good("blanks around a value", OK .. "Content-Length:\t 2 \t\r\n\r\n{}", "{}", true),
   good("a length that is told twice alike", OK .. "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", "{}", true),
   good("bare line feeds in the head", "HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", "{}", true),
