@@ -384,6 +384,11 @@ describe("a call", function()
   it("is no danger to the end of the program, whatever is still open", function()
     -- finalizers run in any order at the end, so one may use a client whose own have run
     local LATE = [[
+      if jit then
+        -- With the compiler on, about one in 120 of these programs never ended: LuaJIT (2.1 of 2022) went round in
+        -- a loop over pairs, inside lua_close. With it off none of 1,200 did.
+        jit.off()
+      end
       local late = {}
       local function use(client)
         late[#late + 1] = atEnd(function()
