@@ -13,8 +13,8 @@ version.native "qcimage.core" -- now, so that require tells of an installation t
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 
-local LATE = "qcimage: its files are not there any more (after a chroot or a change of package.path?"
-  .. " Make the client before): "
+local LATE =
+  "qcimage: not all of it can be loaded (after a chroot or a change of package.path? Make the client before): "
 
 -- The rest is loaded with the first client, whole, so that a call never waits for a file: a script that may not
 -- need one starts at once. In nginx it is loaded now, since to read files holds up the worker.
@@ -23,7 +23,7 @@ local client = environments.isNginx and require "qcimage.client"
 local function load()
   local ok, loaded = pcall(require, "qcimage.client")
   if not ok then
-    error(LATE .. loaded, 0)
+    error(LATE .. tostring(loaded), 0)
   end
   client = loaded
   return loaded

@@ -66,11 +66,7 @@ describe("a light thread that is killed", function()
     } do
       local service = raw.start { steps }
       assertEnds(killed(CALL, { url = ("https://%s:%d"):format(host, service.port), size = 1 }))
-      nginx.eventually(function()
-        return service:ends()[1] == "gone"
-      end, function()
-        return "closing the connection"
-      end)
+      nginx.awaitGone(service)
       service:stop()
     end
   end)

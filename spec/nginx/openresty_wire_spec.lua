@@ -533,11 +533,7 @@ describe("a light thread in nginx that is killed in a call", function()
       { url = service.url }
     )
     assert.is_true(core.monotonic() - start < 5)
-    nginx.eventually(function()
-      return service:ends()[1] == "gone"
-    end, function()
-      return "closing the connection"
-    end)
+    nginx.awaitGone(service)
     service:stop()
   end)
 end)

@@ -94,6 +94,15 @@ end
 
 M.eventually = eventually
 
+--- Waits until the client of a server of raw.lua has closed its first connection.
+function M.awaitGone(service)
+  eventually(function()
+    return service:ends()[1] == "gone"
+  end, function()
+    return "closing the connection"
+  end)
+end
+
 local Server = {}
 Server.__index = Server
 

@@ -192,6 +192,17 @@ describe("regions as values", function()
   end)
 end)
 
+describe("parameters", function()
+  it("that come by __index count, whatever __metatable says", function()
+    for _, shown in ipairs { false, true, "hidden" } do
+      local client, requests = stub.answering({ apiVersion = "3.0" }, v3())
+      local meta = { __index = { imageName = "inherited" }, __metatable = shown }
+      assert(client:modify(setmetatable({ imageId = "img-1" }, meta)))
+      assert.same({ ImageId = "img-1", ImageName = "inherited" }, cjson.decode(requests[1].body))
+    end
+  end)
+end)
+
 describe("what is loaded late", function()
   local HEAD = [[
     local image = require "qcimage"
@@ -221,9 +232,17 @@ describe("what is loaded late", function()
       image.close()
     ]])
     local said =
-      "false\tqcimage: its files are not there any more %(after a chroot[^\n]*Make the client before%): module 'qcimage.client'[^\n]*"
+      "false\tqcimage: not all of it can be loaded %(after a chroot[^\n]*Make the client before%): module 'qcimage.client'[^\n]*"
     assert.matches("^" .. said, output)
     assert.matches("\n" .. said, output)
+  end)
+
+  it("is asked for by name where a library is missing", function()
+    local output = process.lua(HEAD .. [[
+      package.preload.cjson = function() error("no cjson here", 0) end
+      print(pcall(image.new, OPTIONS))
+    ]])
+    assert.matches("^false\tqcimage: not all of it can be loaded [^\n]*no cjson here\n$", output)
   end)
 
   it("is all but libcurl's part where that alone cannot be loaded: unsupported, with what to do", function()

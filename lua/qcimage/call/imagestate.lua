@@ -17,9 +17,6 @@ local M = {}
 -- Seconds that a look is given at least, so that it has a time that an option may be.
 local SHORTEST_LOOK = 0.001
 
--- What an empty text says that leaves the image as it is; see actions.lua.
-local KEEPING = { keep = true, omit = true }
-
 -- A call's parameters by their own names; nil where they are raw.
 local function wantedOf(call)
   return not call.isRaw and check.named(call.action, call.values, call.version) or nil
@@ -35,7 +32,7 @@ function M.changesOf(call)
   end
   local changes = {}
   for name, value in pairs(wanted) do
-    local isKept = value == "" and KEEPING[call.action.params[name].blank]
+    local isKept = value == "" and call.action.params[name].blank == "keep"
     if name ~= "imageId" and not isKept then
       changes[name] = value
     end

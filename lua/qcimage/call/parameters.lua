@@ -38,7 +38,7 @@ local function taken(params, names)
     own[key], count = item, count + 1
   end
   json.mark(own, params)
-  if getmetatable(params) then
+  if getmetatable(params) ~= nil then
     for name in pairs(names) do
       if own[name] == nil then
         own[name] = copied(params[name], 1, 0)

@@ -30,7 +30,7 @@ end
 
 -- The parameters as they travel, which are a copy of the caller's; or nil and an error.
 local function valuesOf(client, action, params, isRaw)
-  if isRaw or getmetatable(params) then
+  if isRaw or getmetatable(params) ~= nil then
     local own, problem = parameters.own(params, isRaw and {} or action.params)
     if not own then
       return nil, errors.notSent("parameter", ("%s: the table of parameters %s"):format(action.name, problem))
