@@ -8,6 +8,7 @@ function(qcimage_c_test name)
   set_target_properties(${name}_test PROPERTIES C_VISIBILITY_PRESET default)
   target_link_libraries(${name}_test PRIVATE ${ARGN})
   add_test(NAME c/${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(c/${name} PROPERTIES LABELS c)
 endfunction()
 
 qcimage_c_test(sign qcimage_sign)
@@ -32,6 +33,7 @@ if(NOT index EQUAL -1)
     set_tests_properties(c/${name} PROPERTIES ENVIRONMENT "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;\;")
   endforeach()
   if(NOT QCIMAGE_SANITIZE)
+    set_tests_properties(c/alloc PROPERTIES COST 30)
     target_link_options(alloc_test PRIVATE
       -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=curl_global_init)
   endif()
@@ -48,26 +50,6 @@ endforeach()
 
 # Specs
 
-# Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
-set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
-  openresty_credentials openresty_errors
-  openresty_load openresty_places openresty_wire outcome resty_http)
-
-# QCIMAGE_SPEC_LUA: the versions that specs run under, where the libraries of the specs are not there for all.
-if(NOT QCIMAGE_SPEC_LUA)
-  set(QCIMAGE_SPEC_LUA ${QCIMAGE_LUA})
-endif()
-list(GET QCIMAGE_SPEC_LUA -1 last)
-set(interpreters)
-foreach(version IN LISTS QCIMAGE_SPEC_LUA)
-  if(NOT version STREQUAL luajit)
-    list(APPEND interpreters lua${version})
-  endif()
-  if(version STREQUAL 5.1 OR version STREQUAL luajit)
-    list(APPEND interpreters luajit)
-  endif()
-endforeach()
-
 # They lie by what they need, which is their label, too: unit (no socket), wire (sockets), nginx, install (compilers).
 file(GLOB specs RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS
   spec/unit/*_spec.lua spec/wire/*_spec.lua spec/nginx/*_spec.lua spec/install/*_spec.lua)
@@ -77,12 +59,55 @@ if(astray)
     "an nginx (the emulator as a server is one), spec/install where it builds, otherwise spec/wire")
 endif()
 
-# A spec runs with the modules of the build and the Lua files of the source.
+# QCIMAGE_SPEC_LUA: the versions that specs run under, where the libraries of the specs are not there for all.
+if(NOT QCIMAGE_SPEC_LUA)
+  set(QCIMAGE_SPEC_LUA ${QCIMAGE_LUA})
+endif()
+set(interpreters)
+foreach(version IN LISTS QCIMAGE_SPEC_LUA)
+  if(NOT version STREQUAL luajit)
+    list(APPEND interpreters lua${version})
+  endif()
+  if(version STREQUAL 5.1 OR version STREQUAL luajit)
+    list(APPEND interpreters luajit)
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES interpreters)
+
+# What a spec runs under: those of spec/unit under every interpreter; the others, whose time goes into servers and
+# programs, under two, an interpreter of today and the one of nginx, which differ most. Under the remaining ones they
+# run with `ctest -C full`.
+set(main lua5.4)
+if(NOT main IN_LIST interpreters)
+  list(GET interpreters -1 main)
+endif()
+set(two ${main} luajit)
+
+# Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
+set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
+  openresty_credentials openresty_errors
+  openresty_load openresty_places openresty_wire outcome resty_http)
+
+# Those that compile for a minute run with `ctest -C full`, too.
+set(compiling cmake install)
+
+# What takes longest begins first, so that nothing runs alone at the end. ctest learns the times, but knows none at its
+# first run; these are seconds.
+set(longest outcome=40 openresty_wire=30 openresty_load=30 limiter_nginx=20 canary=15 cli=15 resty_http=15
+  cli_doctor=12 instance=12 cli_apply=12 peers=10)
+foreach(each IN LISTS longest)
+  string(REPLACE = ";" each ${each})
+  list(GET each 0 name)
+  list(GET each 1 cost_${name})
+endforeach()
+
+# A spec runs with the modules of the build and the Lua files of the source. No test may hang, but on a busy machine
+# each may take long.
 function(qcimage_spec name label command version spec)
   add_test(NAME ${name}
     COMMAND ${command} spec/support/run.lua ${spec}
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 180 ENVIRONMENT
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 600 ENVIRONMENT
     "LUA_PATH=${CMAKE_SOURCE_DIR}/lua/?.lua\;${CMAKE_SOURCE_DIR}/?.lua\;\;;LUA_CPATH=${CMAKE_BINARY_DIR}/lib/${version}/?.so\;\;;QCIMAGE_BUILD=${CMAKE_BINARY_DIR};QCIMAGE_METADATA=off")
 endfunction()
 
@@ -105,20 +130,21 @@ foreach(interpreter IN LISTS interpreters)
     string(REGEX REPLACE "^spec/(.*)/(.*)_spec.lua$" "\\1;\\2" name ${spec})
     list(GET name 0 label)
     list(GET name 1 name)
-    list(FIND once ${name} index)
-    if(index EQUAL -1 OR interpreter STREQUAL lua${last})
-      qcimage_spec(${name}/${interpreter} ${label} ${${interpreter}_program} ${version} ${spec})
+    set(when)
+    if(name IN_LIST compiling OR NOT (label STREQUAL unit OR interpreter IN_LIST two))
+      set(when CONFIGURATIONS full)
+    endif()
+    if(NOT name IN_LIST once OR interpreter STREQUAL main)
+      qcimage_spec(${name}/${interpreter} ${label} ${${interpreter}_program} ${version} ${spec} ${when})
+      if(cost_${name})
+        set_tests_properties(${name}/${interpreter} PROPERTIES COST ${cost_${name}})
+      endif()
     endif()
   endforeach()
 endforeach()
 
-# These compile, some of it several times.
-if(TEST cmake/lua5.4)
-  set_tests_properties(cmake/lua5.4 install/lua5.4 PROPERTIES TIMEOUT 600)
-endif()
-
 # A short hunt for inputs that break a promise; scripts/fuzz SECONDS makes a longer one.
 if(NOT QCIMAGE_SANITIZE)
-  add_test(NAME fuzz COMMAND scripts/fuzz 4 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(fuzz PROPERTIES TIMEOUT 300 ENVIRONMENT QCIMAGE_BOOTSTRAPPED=1)
+  add_test(NAME fuzz COMMAND scripts/fuzz 4 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS full)
+  set_tests_properties(fuzz PROPERTIES LABELS fuzz TIMEOUT 600 ENVIRONMENT QCIMAGE_BOOTSTRAPPED=1)
 endif()

@@ -1,5 +1,6 @@
 --- Trees installed by CMake and LuaRocks, used with no source in sight: covers CMakeLists.txt, the rockspec and
 --- scripts/rock.
+-- packages: luarocks git unzip zip
 
 local emulator = require "spec.support.emulator"
 local identity = require "spec.support.identity"

@@ -1,5 +1,6 @@
 --- Covers the locale of the host program: signatures, requests and answers are the same under each. Its locales are compiled
 --- here, and specs of spec/unit run again under them.
+-- packages: locales
 
 local process = require "spec.support.process"
 

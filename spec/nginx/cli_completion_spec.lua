@@ -1,4 +1,5 @@
 -- qcimage completion: what real shells make of its scripts, and what the command answers them.
+-- packages: zsh fish
 local process = require "spec.support.process"
 
 local quote, run = process.quote, process.run

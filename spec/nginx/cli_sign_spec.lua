@@ -1,4 +1,5 @@
 -- qcimage sign: the request that it shows, its stages, and a curl command that a shell runs as it stands.
+-- packages: zsh fish
 local cjson = require "cjson"
 local commands = require "spec.support.command"
 local process = require "spec.support.process"

@@ -1,5 +1,6 @@
 --- Programs that hold a Lua of their own: HAProxy, which goes into a chroot after its Lua files were loaded, and
 --- Neovim, which has LuaJIT.
+-- packages: haproxy neovim
 
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"

@@ -1,4 +1,5 @@
 --- The limiters inside nginx: the shared dictionary and Redis (by nginx.redis), asked by several workers at once.
+-- packages: wrk redis-tools unpacked:lua-redis unpacked:lua-nginx-redis
 
 local emulators = require "spec.support.emulator"
 local nginx = require "spec.support.nginx"

@@ -1,5 +1,6 @@
 --- nginx with one worker under load: that calls do not hold it up, and that nothing is left behind.
 --- Times are printed; the limits on them are wide, since machines are busy.
+-- packages: wrk
 
 local emulators = require "spec.support.emulator"
 local nginx = require "spec.support.nginx"

@@ -1,5 +1,6 @@
 --- Clients made by others against the emulator, so that emulator and signer are not only each other's
 --- mirror: Tencent's Node clients for API 2.0 and 3.0, at the versions of spec/peers/package-lock.json.
+-- packages: nodejs npm:spec/peers
 
 local certs = require "spec.support.certs"
 local cjson = require "cjson"

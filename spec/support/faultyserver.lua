@@ -40,17 +40,16 @@ end
 
 -- Reads up to so many bytes, or a whole request where that is less.
 local function read(peer, most)
-  local bytes = ""
-  while #bytes < most do
-    local head, body = bytes:match "^(.-\r\n)\r\n(.*)$"
-    if head and #body >= tonumber(head:lower():match "\ncontent%-length: (%d+)" or "0") then
-      break
-    end
-    local byte = peer:receive(1)
-    if not byte then
+  local bytes, whole = "", nil
+  while #bytes < math.min(most, whole or math.huge) do
+    local part = peer:receive(whole and math.min(most, whole) - #bytes or 1)
+    if not part then
       return nil
     end
-    bytes = bytes .. byte
+    bytes = bytes .. part
+    if not whole and bytes:sub(-4) == "\r\n\r\n" then
+      whole = #bytes + tonumber(bytes:lower():match "\ncontent%-length: (%d+)" or "0")
+    end
   end
   return bytes
 end

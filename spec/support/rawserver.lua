@@ -50,9 +50,12 @@ end
 local function send(conn, bytes)
   local sent = 0
   while sent < #bytes do
+    local before = sent
     local last, err, partial = conn:send(bytes, sent + 1)
     sent = last or partial
-    if err == "timeout" then
+    if not err and sent == before then
+      error(Gone) -- LuaSec was seen to send nothing again and again, and to call it a success
+    elseif err == "timeout" then
       wait({}, { conn })
     elseif err == "wantread" or err == "wantwrite" then
       waitAfter(conn, err)

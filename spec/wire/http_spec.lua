@@ -1,4 +1,5 @@
 --- Requests and answers over libcurl, byte by byte: covers qcimage.http.
+-- packages: strace
 
 local http = require "qcimage.http"
 local libcurl = require "spec.support.libcurl"

@@ -1,4 +1,5 @@
 --- The limiter over a real Redis, by redis-lua: its numbers, its state, and each way in which a Redis fails.
+-- packages: redis-tools unpacked:lua-redis
 
 local core = require "qcimage.core"
 local limiter = require "qcimage.limiter"
