@@ -9,7 +9,7 @@ local socket = require "socket"
 local stub = require "spec.support.stub"
 
 local RENAMES, DELAY = 20, 2
-local CALLS, CONNECTIONS, POOL = 10000, 20, 8
+local CALLS, CONNECTIONS, POOL = os.getenv "QCIMAGE_FULL" and 10000 or 3000, 20, 8
 local RELOADS = 20
 
 local KEYS = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
@@ -86,7 +86,8 @@ local function descriptors(pid)
   return tonumber((process.run(("ls /proc/%d/fd | wc -l"):format(pid))))
 end
 
--- Runs wrk; poll is called while it runs. Returns what it counted.
+-- Runs wrk for so many calls, at most so many seconds, or until poll, which is called while it runs, gives true. Returns what
+-- it counted.
 local function wrk(calls, seconds, headers, poll)
   local script = server.dir .. "/wrk.lua"
   local file = assert(io.open(script, "w"))
@@ -109,11 +110,12 @@ local function wrk(calls, seconds, headers, poll)
   file:close()
   assert(
     os.execute(
-      ("{ wrk -t1 -c%d -d%d -s %s %s; echo ended; } >%s/wrk.out 2>&1 &"):format(
+      ("{ wrk -t1 -c%d -d%d -s %s %s & echo $! >%s/wrk.pid; wait; echo ended; } >%s/wrk.out 2>&1 &"):format(
         CONNECTIONS,
         seconds,
         script,
         server.url,
+        server.dir,
         server.dir
       )
     )
@@ -121,8 +123,9 @@ local function wrk(calls, seconds, headers, poll)
   local output
   repeat
     socket.sleep(0.02)
-    if poll then
-      poll()
+    if poll and poll() then
+      process.run(("kill -INT $(cat %s/wrk.pid)"):format(server.dir))
+      poll = nil
     end
     output = read(server.dir .. "/wrk.out")
   until output:find "ended\n$"
@@ -195,24 +198,25 @@ describe("a worker of nginx", function()
     for i = 1, RENAMES do
       assert.equal(images[i].imageId, names["new-" .. i])
     end
-    assert.is_true(took < 2 * DELAY)
-    assert.is_true(pings >= 20)
-    assert.is_true(largest < 0.5)
+    -- one after the other they would take 40 s, and hold a ping for 2 s
+    assert.is_true(took < 5 * DELAY, took .. " s")
+    assert.is_true(pings >= 5, pings .. " pings")
+    assert.is_true(largest < 0.75 * DELAY, largest .. " s")
     assert.equal("", server:complaints())
   end)
 
-  it("makes ten thousand calls and is as before", function()
+  it(("makes %d calls and is as before"):format(CALLS), function()
     start(POOL, 30)
     local function memory()
       local worker = server:workers()[1]
       return server:lua 'collectgarbage() collectgarbage() return collectgarbage "count"',
         tonumber(read(("/proc/%d/status"):format(worker)):match "VmRSS:%s*(%d+)")
     end
-    local _, early = wrk(CALLS / 5, 30, "")
+    local _, early = wrk(CALLS / 5, 60, "")
     local heapBefore, residentBefore = memory()
     server:lua 'ngx.shared.gaps:delete "largest"'
     local most = 0
-    local requests, errors, seconds = wrk(CALLS, 60, "", function()
+    local requests, errors, seconds = wrk(CALLS, 120, "", function()
       -- a count is no picture of one moment: what comes and goes while it is made is counted twice
       most = math.max(most, math.min(connections(), connections(), connections()))
     end)
@@ -245,8 +249,8 @@ describe("a worker of nginx", function()
     assert.equal(0, early + errors)
     assert.is_true(requests >= CALLS)
     assert.is_true(most <= CONNECTIONS)
-    assert.is_true(heap - heapBefore < 300)
-    assert.is_true(resident - residentBefore < 4096)
+    assert.is_true(heap - heapBefore < 0.03 * CALLS)
+    assert.is_true(resident - residentBefore < 0.4 * CALLS)
     assert.equal("", server:complaints())
   end)
 
@@ -263,14 +267,18 @@ describe("a worker of nginx", function()
     idle()
     local master, worker = descriptors(server.pid), descriptors(server:workers()[1])
     local reloads, last = 0, 0
-    local requests, errors = wrk(1e9, 14, 'wrk.headers["Connection"] = "close"', function()
-      if reloads < RELOADS and socket.gettime() > last + 0.25 then
+    -- some 20 ms after an answer each connection asks again, so that there is no moment without a request
+    local steady = 'wrk.headers["Connection"] = "close" function delay() return 20 end'
+    local requests, errors = wrk(1e9, 120, steady, function()
+      if socket.gettime() > last + 0.25 then
         server:reload()
         reloads, last = reloads + 1, socket.gettime()
       end
+      return reloads == RELOADS
     end)
     print(("\n%d reloads, %d requests meanwhile"):format(reloads, requests))
     assert.equal(RELOADS, reloads)
+    assert.is_true(requests > RELOADS)
     assert.equal(0, errors)
     idle()
     assert.equal(master, descriptors(server.pid))

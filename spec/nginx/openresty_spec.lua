@@ -76,7 +76,18 @@ end
 
 describe("the README's configuration", function()
   it("renames an image, and answers a status that fits", function()
+    -- installed as the lines say that are commented out
+    local tree = process.run("mktemp -d"):gsub("\n", "")
+    finally(function()
+      process.run("rm -rf " .. tree)
+    end)
+    local said, installed = process.run(("cmake --install %s --prefix %s"):format(os.getenv "QCIMAGE_BUILD", tree))
+    assert.equal(0, installed, said)
     local conf = readme.block("listen 127.0.0.1", {
+      ["# lua_package_path"] = "lua_package_path",
+      ["# lua_package_cpath"] = "lua_package_cpath",
+      ["/srv/rocks/share/"] = tree .. "/share/",
+      ["/srv/rocks/lib/"] = tree .. "/lib/",
       ["listen 127.0.0.1:8080"] = "listen 127.0.0.1:$PORT",
       ["127.0.0.53"] = "127.0.0.1:" .. names.port,
       ["/etc/ssl/certs/ca-certificates.crt"] = certs.path "ca.pem",
@@ -87,7 +98,7 @@ describe("the README's configuration", function()
     server = nginx.start {
       conf = conf,
       loads = false,
-      environment = KEYS .. "QCIMAGE_ENDPOINT=https://api.test:" .. secure.port,
+      environment = ("env -u LUA_PATH -u LUA_CPATH %sQCIMAGE_ENDPOINT=https://api.test:%d"):format(KEYS, secure.port),
     }
     local function rename(body)
       local status, text, headers = server:request("/rename", body)
