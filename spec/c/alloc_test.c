@@ -365,7 +365,7 @@ static void sweep(int scenario, const char *name, int step)
     fault.goes_on = mode % 2;
     failures = 0;
     for (first = 1; run_with(scenario, first, 1);)
-      first += first > 400 ? step : 1;
+      first += first > 150 ? step : 1;
     OPENSSL_thread_stop();
     CHECK(library_blocks == before);
     printf(" | %s: %ld, %ld failures", labels[mode], fault.seen, failures);

@@ -1,4 +1,5 @@
 --- Certificates, and connections over TLS that go wrong: covers qcimage.http and transport/curl.lua.
+-- packages: nginx
 
 local certs = require "spec.support.certs"
 local constant = require "spec.support.constant"
