@@ -39,20 +39,23 @@ describe("a locale of the host program", function()
 
   for _, name in ipairs { "de_DE", "tr_TR" } do
     it("changes nothing that is signed or read: " .. name, function()
-      for _, spec in ipairs { "sign", "modify", "answers", "describe", "api3" } do
-        local output, status = process.run(
-          ('env %s LOCPATH=%s LC_ALL=%s %s -e \'assert(os.setlocale("") == "%s")\' spec/support/run.lua spec/unit/%s_spec.lua'):format(
-            process.paths,
-            folder,
-            name,
-            process.interpreter,
-            name,
-            spec
-          )
-        )
-        assert.equal(0, status, spec .. ": " .. output)
-        assert.matches("[1-9]%d* successes / 0 failures / 0 errors", output)
+      local specs = {}
+      for i, spec in ipairs { "sign", "modify", "answers", "describe", "api3" } do
+        specs[i] = ("spec/unit/%s_spec.lua"):format(spec)
       end
+      local output, status = process.run(
+        ("env %s LOCPATH=%s LC_ALL=%s %s -e 'assert(os.setlocale(\"\") == \"%s\")' spec/support/run.lua %s"):format(
+          process.paths,
+          folder,
+          name,
+          process.interpreter,
+          name,
+          table.concat(specs, " ")
+        )
+      )
+      assert.equal(0, status, output)
+      local successes = output:match "(%d+) successes / 0 failures / 0 errors"
+      assert.is_true(successes and tonumber(successes) > 100, output)
     end)
   end
 end)

@@ -49,7 +49,7 @@ end
 
 -- It is 0.1 s on a machine that has nothing else to do, and was 5 s and more.
 local function assertEnds(seconds)
-  assert.is_true(seconds < 1.5, ("the response ended after %.2f s"):format(seconds))
+  assert.is_true(seconds < 4, ("the response ended after %.2f s"):format(seconds))
 end
 
 describe("a light thread that is killed", function()
@@ -132,7 +132,7 @@ describe("a transport of the caller's in nginx", function()
         timeout = 0.5,
         transport = function()
           started = started + 1
-          ngx.sleep(2)
+          ngx.sleep(20)
         end,
       }
       local start = core.monotonic()
@@ -142,7 +142,7 @@ describe("a transport of the caller's in nginx", function()
     assert.matches("image.api.qcloud.com did not answer in time", message, 1, true)
     assert.equal("timeout", err.reason)
     assert.equal("unknown", err.outcome)
-    assert.is_true(seconds >= 0.45 and seconds < 1, ("it took %.2f s"):format(seconds))
+    assert.is_true(seconds >= 0.45 and seconds < 4, ("it took %.2f s"):format(seconds))
   end)
 
   it("gives what it gives, whether it waits or not", function()

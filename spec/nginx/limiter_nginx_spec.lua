@@ -24,6 +24,10 @@ http {
       now = core.monotonic()
       return now
     end
+    local function still()
+      now = 1000
+      return now
+    end
     %s
     function place(longest)
       local wait, message = places:acquire("A", "gz", longest)
@@ -109,7 +113,7 @@ describe("places in a shared dictionary", function()
         workers = case.workers,
         init = ('places = limiter.shared { dict = "places", rate = %d, clock = clock }'):format(case.rate),
       }
-      local moments = flood(2, 0.5)
+      local moments = flood(1, 2) -- none is lost while nobody asks for less than two seconds
       assert.is_true(nearest(moments) > 1 / case.rate - 2e-6, ("%.6f s"):format(nearest(moments)))
       local took = moments[#moments] - moments[1]
       assert.is_true((#moments - 1) / took >= 0.98 * case.rate, ("%d in %.3f s"):format(#moments, took))
@@ -127,8 +131,9 @@ describe("places in a shared dictionary", function()
 
   it("are not taken by those who cannot wait for them", function()
     start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
+    local began = socket.gettime()
     local moments = flood(1, 0.2)
-    assert.is_true(#moments >= 1 and #moments <= 2)
+    assert.is_true(#moments >= 1 and #moments <= socket.gettime() - began + 1.2, #moments)
     assert.is_true(note "refused" > 100)
     local wait, message = server:lua "return place(0)"
     assert.is_nil(wait)
@@ -137,20 +142,18 @@ describe("places in a shared dictionary", function()
   end)
 
   it("allow a burst after a rest, and no more", function()
-    start { init = 'places = limiter.shared { dict = "places", rate = 1, burst = 3, clock = clock }' }
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, burst = 3, clock = still }' }
     assert.same({ 0, 0, 0 }, server:lua "return { place(0), place(0), place(0) }")
-    assert.is_true(math.abs(server:lua "return place(5)" - 1) < 0.1)
-    assert.is_true(math.abs(server:lua "return place(5)" - 2) < 0.2)
+    assert.equal(1, server:lua "return place(5)")
+    assert.equal(2, server:lua "return place(5)")
     assert.is_nil(server:lua "return place(2)")
   end)
 
   it("outlive a reload", function()
-    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
-    local wait = server:lua "for _ = 1, 20 do place(60) end return place(60)"
-    assert.is_true(math.abs(wait - 20) < 0.1)
-    local began = socket.gettime()
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = still }' }
+    assert.equal(20, server:lua "for _ = 1, 20 do place(60) end return place(60)")
     server:reload()
-    assert.is_true(math.abs(server:lua "return place(60)" - (21 - (socket.gettime() - began))) < 0.5)
+    assert.equal(21, server:lua "return place(60)")
     assert.equal("", server:complaints())
   end)
 
@@ -174,9 +177,11 @@ describe("places in a shared dictionary", function()
 
   it("are few when the dictionary is full: the workers keep to their shares", function()
     start { workers = 2, size = "12k", init = 'places = limiter.shared { dict = "places", rate = 1000, clock = clock }' }
-    local moments = flood(2, 5)
+    local began = socket.gettime()
+    local moments = flood(1, 5)
     assert.is_true(#moments > 200, #moments) -- more than fit, on however busy a machine
-    assert.is_true(#moments <= 2 * 500 * 7 + 100) -- two workers, half the rate, 2 s and 5 s of waiting, and what fitted
+    -- two workers, half the rate, and 5 s of waiting; and what fitted
+    assert.is_true(#moments <= 2 * 500 * (socket.gettime() - began + 5) + 100)
     assert.matches(
       "%[warn%].-qcimage: limiter: nginx's dictionary places: no memory; until that passes, this process keeps to its"
         .. " share of the rate",
@@ -186,7 +191,7 @@ describe("places in a shared dictionary", function()
   end)
 
   it("are few when others throw their keys out", function()
-    start { size = "64k", init = 'places = limiter.shared { dict = "places", rate = 2, processes = 4, clock = clock }' }
+    start { size = "64k", init = 'places = limiter.shared { dict = "places", rate = 2, processes = 4, clock = still }' }
     local waits = server:lua [[
       local waits = {}
       for i = 1, 4 do
@@ -198,8 +203,7 @@ describe("places in a shared dictionary", function()
       return waits
     ]]
     assert.equal(0, waits[1])
-    assert.is_true(math.abs(waits[2] - 2) < 0.2) -- a quarter of the rate
-    assert.is_true(math.abs(waits[4] - 6) < 0.4)
+    assert.same({ 2, 4, 6 }, { waits[2], waits[3], waits[4] }) -- a quarter of the rate
     assert.matches(
       "nginx's dictionary places: keys vanish; give the limiter a dictionary of its own",
       server:complaints()
@@ -207,7 +211,7 @@ describe("places in a shared dictionary", function()
   end)
 
   it("go on when the dictionary was emptied", function()
-    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
+    start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = still }' }
     local wait = server:lua [[
       for _ = 1, 10 do
         place(60)
@@ -215,12 +219,12 @@ describe("places in a shared dictionary", function()
       ngx.shared.places:flush_all()
       return place(60)
     ]]
-    assert.is_true(wait > 9 and wait < 11)
+    assert.equal(10, wait)
   end)
 
   it("are few when something else is at a key", function()
     for _, call in ipairs { 'set(key, "abc")', "set(key, 5)", "set(key, true)", 'rpush(key, "abc")' } do
-      start { init = 'places = limiter.shared { dict = "places", key = "mine", rate = 1, processes = 4, clock = clock }' }
+      start { init = 'places = limiter.shared { dict = "places", key = "mine", rate = 1, processes = 4, clock = still }' }
       local waits = server:lua(([[
         local waits = { place(60), place(60) }
         local last = 0
@@ -233,8 +237,7 @@ describe("places in a shared dictionary", function()
         return waits
       ]]):format(call))
       assert.equal(4, #waits)
-      assert.is_true(math.abs(waits[3] - 5) < 0.2)
-      assert.is_true(math.abs(waits[4] - 9) < 0.2)
+      assert.same({ 5, 9 }, { waits[3], waits[4] })
       assert.matches(
         "dictionary places: something else is in it at the key mine:3.0:A:gz:1000000:%d+;",
         server:complaints()
@@ -267,9 +270,9 @@ describe("places of Redis, in nginx,", function()
   it("are given to all workers, at the rate", function()
     start { workers = 2, init = code(50) }
     local began = socket.gettime()
-    local moments = flood(2, 0.5)
+    local moments = flood(1, 2)
     local seconds = socket.gettime() - began
-    assert.is_true(#moments <= 50 * (seconds + 0.5) + 1, #moments .. " places")
+    assert.is_true(#moments <= 50 * (seconds + 2) + 1, #moments .. " places")
     assert.is_true(#moments >= 0.98 * 50 * 2, #moments .. " places")
     assert.equal("", server:complaints())
   end)
@@ -315,7 +318,7 @@ describe("places of Redis, in nginx,", function()
       end
       return core.monotonic() - began
     ]]
-    assert.is_true(took >= 0.19 and took < 0.8, took .. " s") -- a new period may have begun, with another time-out
+    assert.is_true(took >= 0.19 and took < 4, took .. " s") -- each on its own, the hundred would take 20 s
     assert.equal(1, select(2, server:complaints():gsub("qcimage: limiter: Redis: timeout;", "")))
     other:signal "CONT"
     local isBack = nginx.eventually(function()
