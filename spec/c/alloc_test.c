@@ -183,14 +183,21 @@ static void crypto_free(void *memory, const char *file, int line)
 /* Addresses of servers that answer, and the file that vouches for one. */
 static char plain_server[64], tls_server[64], ca_file[256];
 
-/* Holds the servers, and the other C modules, so that a tool which looks for
-   leaks at the end can name their functions. Never closed. */
+/* Holds the servers, the Lua modules as they were compiled once, and the other
+   C modules, so that a tool which looks for leaks at the end can name their
+   functions. Never closed. */
 static lua_State *volatile servers;
 
 static void start_servers(void)
 {
   static const char code[] =
       "require 'cjson'\n"
+      "local known = {}\n"
+      "function compiled(name)\n"
+      "  local path = package.searchpath(name, package.path)\n"
+      "  known[name] = known[name] or path and string.dump(loadfile(path))\n"
+      "  return known[name]\n"
+      "end\n"
       "server = require 'spec.support.constant'.start()\n"
       "return server.url, server.tlsUrl,\n"
       "  require 'spec.support.certs'.path 'ca.pem'";
@@ -206,6 +213,36 @@ static void start_servers(void)
   snprintf(ca_file, sizeof(ca_file), "%s", lua_tostring(L, 3));
 }
 
+/* A searcher for require: what takes longest in a new state is to compile. */
+static int find_compiled(lua_State *L)
+{
+  const char *name = luaL_checkstring(L, 1), *code;
+  size_t size;
+  lua_getglobal(servers, "compiled");
+  lua_pushstring(servers, name);
+  embed_must(servers, lua_pcall(servers, 1, 1, 0));
+  code = lua_tolstring(servers, -1, &size);
+  if (code != NULL)
+    embed_must(L, luaL_loadbuffer(L, code, size, name));
+  else
+    lua_pushnil(L);
+  lua_pop(servers, 1);
+  return 1;
+}
+
+/* Has require find compiled modules before others, or no more. */
+static void use_compiled(lua_State *L, int is_used)
+{
+  static const char code[] =
+      "local find, is_used = ...\n"
+      "if is_used then table.insert(package.searchers, 2, find)\n"
+      "else table.remove(package.searchers, 2) end";
+  embed_must(L, luaL_loadstring(L, code));
+  lua_pushcfunction(L, find_compiled);
+  lua_pushboolean(L, is_used);
+  embed_must(L, lua_pcall(L, 2, 0, 0));
+}
+
 /* A state whose stack has: run, what setup gave. */
 static lua_State *new_state(int scenario)
 {
@@ -215,6 +252,7 @@ static lua_State *new_state(int scenario)
     exit(1);
   luaL_openlibs(L);
   embed_modules(L);
+  use_compiled(L, 1);
   embed_file(L, "spec/c/alloc_scenarios.lua");
   lua_rawgeti(L, 1, scenario);
   lua_getfield(L, 2, "run");
@@ -228,6 +266,7 @@ static lua_State *new_state(int scenario)
     lua_pushnil(L);
   lua_pushstring(L, ca_file);
   embed_must(L, lua_pcall(L, 2, 1, 0));
+  use_compiled(L, 0); /* what the scenario loads, it loads as programs do */
   return L;
 }
 
