@@ -95,17 +95,17 @@ describe("a call against", function()
   it("a slow server, and one that sends a byte at a time", function()
     server = raw.start { { { "recv" }, { "sleep", 5 } } }
     local _, took = fails("network", "timeout", "unknown", { timeout = 0.3 })
-    assert.is_true(took < 3)
+    assert.is_true(took < 4.5) -- not 5
     server:stop()
     server = raw.start { { { "recv" }, { "trickle", answer(OK), 0.1 } } }
     _, took = fails("network", "timeout", "unknown", { attemptTimeout = 0.5 })
-    assert.is_true(took < 3)
+    assert.is_true(took < 4.5) -- not 5
   end)
 
   it("a server that never accepts", function()
     server = raw.start { accept = false, { { "recv" } } }
     local _, took = fails("network", "timeout", "notSent", { connectTimeout = 0.3 })
-    assert.is_true(took < 3)
+    assert.is_true(took < 4.5) -- not 5
   end)
 
   it("an endless body, and an endless head", function()
