@@ -44,7 +44,7 @@ describe("a locale of the host program", function()
         specs[i] = ("spec/unit/%s_spec.lua"):format(spec)
       end
       local output, status = process.run(
-        ("env %s LOCPATH=%s LC_ALL=%s %s -e 'assert(os.setlocale(\"\") == \"%s\")' spec/support/run.lua %s"):format(
+        ('env %s LOCPATH=%s LC_ALL=%s %s -e \'assert(os.setlocale("") == "%s")\' spec/support/run.lua %s'):format(
           process.paths,
           folder,
           name,
