@@ -158,11 +158,11 @@ describe("an installed tree", function()
         cd /
         env -u LUA_PATH -u LUA_CPATH %s/bin/qcimage emulator >%s/ready 2>&1 &
         emulator=$!
-        for _ in $(seq 100); do grep -q http %s/ready && break; sleep 0.1; done
+        for _ in $(seq 600); do grep -q http %s/ready && break; sleep 0.1; done
         url=$(sed -n 's/.* ready on //p' %s/ready) || cat %s/ready
         curl -sS -o /dev/null -w '%%{http_code}\n' "$url/_emulator/images"
         kill $emulator
-        for _ in $(seq 50); do curl -s -o /dev/null "$url/" || break; sleep 0.1; done
+        for _ in $(seq 600); do curl -s -o /dev/null "$url/" || break; sleep 0.1; done
         curl -s -o /dev/null "$url/" || echo "stopped"
       ]]):format(trees["5.4"], scratch, scratch, scratch, scratch))
       assert.matches("^200\n.*stopped\n$", output)

@@ -8,7 +8,7 @@ local support = require "spec.support.emulator"
 
 -- Tries for a while, as a process ends when it likes.
 local function soon(condition)
-  for _ = 1, 60 do
+  for _ = 1, 600 do
     if condition() then
       return true
     end

@@ -16,7 +16,7 @@ mount --bind "$scratch/hosts" /etc/hosts
 lua5.4 spec/support/qcimage.lua emulator --port 443 --tls "$certificate" "$key" --require-https \
   >"$scratch/ready" 2>&1 &
 emulator=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   grep -q ready "$scratch/ready" && break
   kill -0 "$emulator" 2>/dev/null || { cat "$scratch/ready"; exit 1; }
   sleep 0.1

@@ -77,7 +77,7 @@ function M.start()
   )
   self.url = "http://127.0.0.1:" .. values.PORT
   self.tlsUrl = "https://127.0.0.1:" .. values.SECURE
-  for _ = 1, 500 do
+  for _ = 1, 6000 do
     local conn = socket.connect("127.0.0.1", tonumber(values.SECURE))
     if conn then
       conn:close()

@@ -80,9 +80,9 @@ local function read(name)
   return text
 end
 
--- Waits until test gives something. Raises after some seconds.
+-- Waits until test gives something. Raises after a minute, which is long on however busy a machine.
 local function eventually(test, what)
-  for _ = 1, 1000 do
+  for _ = 1, 6000 do
     local result = test()
     if result then
       return result

@@ -29,7 +29,7 @@
 --- "127.0.0.1" by default; accept = false for a server whose queue is full, so that connecting to it
 --- hangs.
 ---
---- The server ends with stop, with the process that started it, or after two minutes.
+--- The server ends with stop, with the process that started it, or after ten minutes.
 
 local certs = require "spec.support.certs"
 

@@ -8,7 +8,7 @@ local socket = require "socket"
 
 local folder = assert(arg[1])
 local script = dofile(folder .. "/script.lua")
-local LIFETIME = 120
+local LIFETIME = 600
 local born = socket.gettime()
 
 local connections = {} -- in the order they came: {received, alpn, ended, done}

@@ -46,7 +46,7 @@ function Server:restart()
   ) .. (" --dir %s --logfile %s/log --pidfile %s/pid %s"):format(self.dir, self.dir, self.dir, self.options)
   local text, status = process.run(command)
   assert(status == 0, text)
-  for _ = 1, 500 do
+  for _ = 1, 6000 do
     if select(2, process.run(("redis-cli -p %d ping 2>/dev/null | grep -q PONG"):format(self.port))) == 0 then
       self.pid = process.run(("cat %s/pid"):format(self.dir)):match "%d+"
       return

@@ -59,7 +59,7 @@ describe("in its process", function()
     assert(send())
     local program = io.popen("cat", "w")
     connection:close()
-    local deadline = socket.gettime() + 5
+    local deadline = socket.gettime() + 60
     while server:ends()[1] == "open" and socket.gettime() < deadline do
       socket.sleep(0.01)
     end
