@@ -1,6 +1,6 @@
 --- Programs that hold a Lua of their own: HAProxy, which goes into a chroot after its Lua files were loaded, and
 --- Neovim, which has LuaJIT.
--- packages: haproxy neovim
+-- packages: haproxy lua5.3 liblua5.3-dev neovim
 
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
