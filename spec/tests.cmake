@@ -74,9 +74,8 @@ foreach(version IN LISTS QCIMAGE_SPEC_LUA)
 endforeach()
 list(REMOVE_DUPLICATES interpreters)
 
-# What a spec runs under: those of spec/unit under every interpreter; the others, whose time goes into servers and
-# programs, under two, an interpreter of today and the one of nginx, which differ most. Under the remaining ones they
-# run with `ctest -C full`.
+# spec/unit runs under every interpreter. The other specs, which spend their time on servers and programs, run under two:
+# Lua 5.4, and LuaJIT, which nginx has and which differs most from it. `ctest -C full` also runs them under the others.
 set(main lua5.4)
 if(NOT main IN_LIST interpreters)
   list(GET interpreters -1 main)
@@ -88,11 +87,11 @@ set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthre
   openresty_credentials openresty_errors
   openresty_load openresty_places openresty_wire outcome resty_http)
 
-# Those that compile for a minute run with `ctest -C full`, too.
+# Specs that compile for a minute run only with `ctest -C full`.
 set(compiling cmake install)
 
-# What takes longest begins first, so that nothing runs alone at the end. ctest learns the times, but knows none at its
-# first run; these are seconds of an idle machine, where they are more than those of most, which are 5, or 0 for a unit spec.
+# The longest tests start first, so that none runs alone at the end. ctest measures the times, but has none at its first
+# run. In seconds on an idle machine; without an entry: 5, or 0 for spec/unit.
 set(longest outcome=30 openresty_wire=25 openresty_load=15 limiter_nginx=15 canary=15 cli=15 emulator_nginx=15 resty_http=14
   instance=13 cli_doctor=12 cli_apply=12 peers=10 lightthread=10 http=9 process=9 lifetime=9)
 foreach(each IN LISTS longest)
@@ -101,8 +100,8 @@ foreach(each IN LISTS longest)
   list(GET each 1 cost_${name})
 endforeach()
 
-# A spec runs with the modules of the build and the Lua files of the source. No test may hang, but on a busy machine
-# each may take long.
+# A spec runs with the modules of the build and the Lua files of the source. The time limit only ends a test that hangs:
+# on a busy machine each can take minutes.
 function(qcimage_spec name label command version spec)
   add_test(NAME ${name}
     COMMAND ${command} spec/support/run.lua ${spec}

@@ -183,9 +183,8 @@ static void crypto_free(void *memory, const char *file, int line)
 /* Addresses of servers that answer, and the file that vouches for one. */
 static char plain_server[64], tls_server[64], ca_file[256];
 
-/* Holds the servers, the Lua modules as they were compiled once, and the other
-   C modules, so that a tool which looks for leaks at the end can name their
-   functions. Never closed. */
+/* Holds the servers, the compiled Lua modules and the other C modules, so that
+   a leak checker can name their functions at the end. Never closed. */
 static lua_State *volatile servers;
 
 static void start_servers(void)
@@ -213,7 +212,8 @@ static void start_servers(void)
   snprintf(ca_file, sizeof(ca_file), "%s", lua_tostring(L, 3));
 }
 
-/* A searcher for require: what takes longest in a new state is to compile. */
+/* A searcher for require that loads modules compiled by an earlier state:
+   compiling takes most of the time of a new state. */
 static int find_compiled(lua_State *L)
 {
   const char *name = luaL_checkstring(L, 1), *code;
@@ -230,7 +230,7 @@ static int find_compiled(lua_State *L)
   return 1;
 }
 
-/* Has require find compiled modules before others, or no more. */
+/* Adds that searcher to require, or removes it. */
 static void use_compiled(lua_State *L, int is_used)
 {
   static const char code[] =
@@ -266,7 +266,7 @@ static lua_State *new_state(int scenario)
     lua_pushnil(L);
   lua_pushstring(L, ca_file);
   embed_must(L, lua_pcall(L, 2, 1, 0));
-  use_compiled(L, 0); /* what the scenario loads, it loads as programs do */
+  use_compiled(L, 0); /* the scenario itself loads modules as programs do */
   return L;
 }
 

@@ -55,7 +55,7 @@ describe("The command", function()
     )
   end
 
-  -- A line into a pipe at whose other end nobody is any more.
+  -- A line that writes into a pipe whose reader has already exited.
   local function unread(line)
     local gone = scratch .. "/gone"
     local script = "rm -f %s; mkfifo %s; { read -r _ <%s; %s; } | { exec <&-; echo >%s; }; exit ${PIPESTATUS[0]}"

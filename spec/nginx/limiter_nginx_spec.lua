@@ -113,7 +113,7 @@ describe("places in a shared dictionary", function()
         workers = case.workers,
         init = ('places = limiter.shared { dict = "places", rate = %d, clock = clock }'):format(case.rate),
       }
-      local moments = flood(1, 2) -- none is lost while nobody asks for less than two seconds
+      local moments = flood(1, 2) -- no slot is lost unless the machine stalls for two seconds
       assert.is_true(nearest(moments) > 1 / case.rate - 2e-6, ("%.6f s"):format(nearest(moments)))
       local took = moments[#moments] - moments[1]
       assert.is_true((#moments - 1) / took >= 0.98 * case.rate, ("%d in %.3f s"):format(#moments, took))
@@ -318,7 +318,7 @@ describe("places of Redis, in nginx,", function()
       end
       return core.monotonic() - began
     ]]
-    assert.is_true(took >= 0.19 and took < 4, took .. " s") -- each on its own, the hundred would take 20 s
+    assert.is_true(took >= 0.19 and took < 4, took .. " s") -- a timeout for each call would take 20 s
     assert.equal(1, select(2, server:complaints():gsub("qcimage: limiter: Redis: timeout;", "")))
     other:signal "CONT"
     local isBack = nginx.eventually(function()

@@ -86,8 +86,8 @@ local function descriptors(pid)
   return tonumber((process.run(("ls /proc/%d/fd | wc -l"):format(pid))))
 end
 
--- Runs wrk for so many calls, at most so many seconds, or until poll, which is called while it runs, gives true. Returns what
--- it counted.
+-- Runs wrk for a number of calls, for at most so many seconds; poll is called meanwhile and ends it by returning true.
+-- Returns the number of requests, of errors, and the seconds taken.
 local function wrk(calls, seconds, headers, poll)
   local script = server.dir .. "/wrk.lua"
   local file = assert(io.open(script, "w"))
@@ -198,7 +198,7 @@ describe("a worker of nginx", function()
     for i = 1, RENAMES do
       assert.equal(images[i].imageId, names["new-" .. i])
     end
-    -- one after the other they would take 40 s, and hold a ping for 2 s
+    -- calls that block the worker would take 40 s, and delay a ping by 2 s
     assert.is_true(took < 5 * DELAY, took .. " s")
     assert.is_true(pings >= 5, pings .. " pings")
     assert.is_true(largest < 0.75 * DELAY, largest .. " s")
@@ -267,7 +267,7 @@ describe("a worker of nginx", function()
     idle()
     local master, worker = descriptors(server.pid), descriptors(server:workers()[1])
     local reloads, last = 0, 0
-    -- some 20 ms after an answer each connection asks again, so that there is no moment without a request
+    -- each connection sends its next request 20 ms after a response: a steady load that leaves CPU time for others
     local steady = 'wrk.headers["Connection"] = "close" function delay() return 20 end'
     local requests, errors = wrk(1e9, 120, steady, function()
       if socket.gettime() > last + 0.25 then

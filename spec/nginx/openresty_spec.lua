@@ -76,7 +76,7 @@ end
 
 describe("the README's configuration", function()
   it("renames an image, and answers a status that fits", function()
-    -- installed as the lines say that are commented out
+    -- installed into a folder of its own, with the README's commented-out paths turned on
     local tree = process.run("mktemp -d"):gsub("\n", "")
     finally(function()
       process.run("rm -rf " .. tree)

@@ -409,7 +409,7 @@ describe("a kept connection in nginx", function()
         ANSWERING,
       }
       assert.same("{}", send(service.url).body)
-      service:await(1, 4) -- it has sent more
+      service:await(1, 4) -- the server has sent the extra bytes
       assert.same("{}", send(service.url).body)
       assert.equal(2, count(service))
       service:stop()
@@ -420,7 +420,7 @@ describe("a kept connection in nginx", function()
     local service = raw.start { { { "recv" }, { "send", OK }, { "sleep", 0.05 }, { "close" } }, ANSWERING }
     for calls = 1, 2 do
       assert.same("{}", send(service.url).body)
-      service:await(1, 4) -- it has closed
+      service:await(1, 4) -- the server has closed the connection
       assert.equal(calls, count(service))
     end
     service:stop()

@@ -80,7 +80,7 @@ local function read(name)
   return text
 end
 
--- Waits until test gives something. Raises after a minute, which is long on however busy a machine.
+-- Polls until test returns a true value. Raises an error after a minute, which is enough on a busy machine.
 local function eventually(test, what)
   for _ = 1, 6000 do
     local result = test()

@@ -54,7 +54,7 @@ local function send(conn, bytes)
     local last, err, partial = conn:send(bytes, sent + 1)
     sent = last or partial
     if not err and sent == before then
-      error(Gone) -- LuaSec was seen to send nothing again and again, and to call it a success
+      error(Gone) -- LuaSec can report success without sending anything, for ever
     elseif err == "timeout" then
       wait({}, { conn })
     elseif err == "wantread" or err == "wantwrite" then
