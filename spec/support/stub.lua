@@ -70,4 +70,22 @@ function M.fixture(name)
   return text
 end
 
+--- Replaces the monotonic clock, so that a busy machine changes nothing: time passes only by `sleep`.
+---@return table clock now (seconds), sleep(seconds), restore()
+function M.clock()
+  local core = require "qcimage.core"
+  local monotonic = core.monotonic
+  local clock = { now = 1000 }
+  function core.monotonic()
+    return clock.now
+  end
+  function clock.sleep(seconds)
+    clock.now = clock.now + seconds
+  end
+  function clock.restore()
+    core.monotonic = monotonic
+  end
+  return clock
+end
+
 return M

@@ -53,11 +53,12 @@ end
 
 describe("the limiter of a client", function()
   it("is asked before each attempt, with action, region, time and version", function()
+    finally(stub.clock().restore)
     local client, notes = noting({ timeout = 10 }, LOST, THROTTLED, OK)
     assert(client:modify(RENAME))
     assert.equal("acquire sleep acquire throttled sleep acquire", names(notes))
     assert.same({ "acquire", "ModifyImageAttributes", "gz" }, { notes[1][1], notes[1][2], notes[1][3] })
-    assert.is_true(notes[1][4] > 8.9 and notes[1][4] <= 9) -- a second is left for the attempt
+    assert.equal(9, notes[1][4]) -- a second is left for the attempt
     assert.equal("2.0", notes[1][5])
     assert.same({ "throttled", "ModifyImageAttributes", "gz", nil, "2.0" }, notes[4])
   end)
@@ -139,10 +140,11 @@ describe("the limiter of a client", function()
   end)
 
   it("may be a function; its wait is waited", function()
+    finally(stub.clock().restore)
     local client, notes, requests = noting({
       limiter = function(action, region, seconds, version)
         assert.same({ "ModifyImageAttributes", "gz", "2.0" }, { action, region, version })
-        assert.is_true(seconds > 28 and seconds <= 29)
+        assert.equal(29, seconds)
         return 1.25
       end,
     }, THROTTLED, OK)
@@ -152,9 +154,10 @@ describe("the limiter of a client", function()
   end)
 
   it("leaves half of a short time to the attempt", function()
+    finally(stub.clock().restore)
     local client, notes = noting({ timeout = 0.5 }, OK)
     assert(client:modify(RENAME))
-    assert.is_true(notes[1][4] > 0.2 and notes[1][4] <= 0.25)
+    assert.equal(0.25, notes[1][4])
   end)
 
   it("refuses: nothing was sent", function()
@@ -292,16 +295,18 @@ describe("the limiter of a client", function()
   end)
 
   it("need not use up a call's time, where the call says so", function()
+    local clock = stub.clock()
+    finally(clock.restore)
     local client, _, requests = noting({
-      timeout = 0.2,
-      sleep = core.sleep,
+      timeout = 0.25,
+      sleep = clock.sleep,
       limiter = function(_, _, seconds)
         assert.equal(60, seconds)
-        return 0.3
+        return 0.5
       end,
     }, OK)
     assert(calls.run(client, "ModifyImageAttributes", RENAME, { turnIsExtra = true }))
-    assert.is_true(requests[1].seconds > 0.15 and requests[1].seconds <= 0.2)
+    assert.equal(0.25, requests[1].seconds)
   end)
 
   it("is a table with acquire, or a function", function()

@@ -174,14 +174,15 @@ describe("waitForState", function()
   end)
 
   it("gives its own time to the call that follows", function()
+    local clock = stub.clock()
+    finally(clock.restore)
     local client, requests = stub.answering({
       apiVersion = "3.0",
       timeout = 0.4,
-      sleep = function(seconds)
-        require("qcimage.core").sleep(seconds)
-      end,
+      sleep = clock.sleep,
     }, page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" }, OK)
     assert(client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 5 }))
-    assert.is_true(requests[3].seconds > 0.3)
+    assert.is_true(clock.now > 1000)
+    assert.is_true(math.abs(requests[3].seconds - 0.4) < 1e-6, requests[3].seconds)
   end)
 end)
