@@ -2,7 +2,6 @@
 
 local calls = require "qcimage.call.attempts"
 local cloud = require "spec.support.cloud"
-local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local image = require "qcimage"
 local limiters = require "qcimage.limiter"
