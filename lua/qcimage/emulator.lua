@@ -383,8 +383,8 @@ end
 local function received(request)
   local scheme, path, query = request.url:match "^([a-z]+)://[^/?#]*([^?#]*)%??([^#]*)"
   local headers = {}
-  for name, value in pairs(request.headers) do
-    name = text.lower(name)
+  for given, value in pairs(request.headers) do
+    local name = text.lower(given)
     headers[name] = headers[name] and { headers[name], value } or value
   end
   local host = headers.host

@@ -172,7 +172,7 @@ describe("a request too large for the signer", function()
     local _, _, err = client:modify { imageId = ("x"):rep(11e6) }
     assert.equal("parameter", err.kind)
     for _, number in ipairs { 0 / 0, 1 / 0 } do
-      _, _, err = stub.client():call("X", { A = number }, { raw = true })
+      err = select(3, stub.client():call("X", { A = number }, { raw = true }))
       assert.equal("parameter", err.kind)
     end
   end)
@@ -185,7 +185,7 @@ describe("a transport of anybody's", function()
     local _, _, err = quick({ maxAttempts = 1 }, { headers = headers, body = '{"code":4400}' }):modify { imageId = "i" }
     assert.equal("throttled", err.reason)
     for _, status in ipairs { 0 / 0, 1 / 0, -1, 200.5 } do
-      _, _, err = quick({ maxAttempts = 1 }, { status = status, body = OK }):modify { imageId = "i" }
+      err = select(3, quick({ maxAttempts = 1 }, { status = status, body = OK }):modify { imageId = "i" })
       assert.equal("unknown", err.outcome)
     end
   end)

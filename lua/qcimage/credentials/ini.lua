@@ -56,9 +56,9 @@ function M.section(text, section)
   if text:find "%z" then
     return nil, "has a NUL byte, so it is no text (UTF-16?)"
   end
-  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
+  for whole in (text .. "\n"):gmatch "([^\n]*)\n" do
     number = number + 1
-    line = trim((line:gsub("\r$", "")))
+    local line = trim((whole:gsub("\r$", "")))
     local name = line:match "^%[([^%]]*)%][ \t]*$" or line:match "^%[([^%]]*)%][ \t]*[#;]"
     if name then
       current = trim(name)

@@ -43,8 +43,8 @@ local function bounded(value, depth, secrets)
     if count > M.MAX_PARAMS then
       break
     end
-    key = type(key) == "string" and boundedText(key, secrets) or key
-    copy[key] = bounded(item, depth - 1, secrets)
+    local name = type(key) == "string" and boundedText(key, secrets) or key
+    copy[name] = bounded(item, depth - 1, secrets)
   end
   return copy
 end

@@ -136,8 +136,8 @@ local function contentLength(headers)
     return tonumber(given)
   end
   local length
-  for item in items(given) do
-    item = trim(item)
+  for one in items(given) do
+    local item = trim(one)
     if not item:find "^[0-9]+$" or #item > DIGITS_MOST or (length and length ~= item) then
       return malformed "the answer has a malformed Content-Length"
     end

@@ -145,8 +145,8 @@ local LISTENING = "0A"
 -- Local TCP ports in use and their states, as far as the system shows them.
 local function usedPorts()
   local used = {}
-  for port, state in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x+) %x+:%x+ (%x+)" do
-    port = tonumber(port, 16)
+  for hex, state in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x+) %x+:%x+ (%x+)" do
+    local port = tonumber(hex, 16)
     used[port] = used[port] ~= LISTENING and state or LISTENING
   end
   return used
