@@ -13,12 +13,12 @@ description = {
   detailed = [[
 A C core signs (API 2.0 and API 3.0) and sends over libcurl; a thin Lua layer gives one call,
 image.modify{...}, that returns the result as a table, and errors that say whether the change
-happened. Runs on Lua 5.1 to 5.4, LuaJIT and inside OpenResty. A strict local emulator of the
+happened. Runs on Lua 5.1 to 5.5, LuaJIT and inside OpenResty. A strict local emulator of the
 service comes with it.]],
   license = "MIT",
 }
 dependencies = {
-  "lua >= 5.1, < 5.5",
+  "lua >= 5.1, < 5.6",
   "lua-cjson >= 2.1.0",
   "argparse >= 0.7.1", -- for the command alone
 }

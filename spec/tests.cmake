@@ -23,7 +23,7 @@ find_library(lua_library NAMES lua5.4 lua-5.4 lua54)
 if(NOT index EQUAL -1)
   add_library(qcimage_modules OBJECT ${core_sources} ${http_sources})
   qcimage_flags(qcimage_modules)
-  target_link_libraries(qcimage_modules PRIVATE qcimage_sign qcimage_http lua-5.4)
+  target_link_libraries(qcimage_modules PRIVATE lua-5.4 qcimage_sign qcimage_http)
   set(embedding threads)
   if(NOT QCIMAGE_SANITIZE) # these stand in for malloc
     list(APPEND embedding alloc http_memory)

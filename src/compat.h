@@ -1,5 +1,5 @@
 /*
- * compat.h - one spelling of the Lua C API for 5.1 to 5.4 and LuaJIT.
+ * compat.h - one spelling of the Lua C API for 5.1 to 5.5 and LuaJIT.
  * Uses nothing that PUC Lua 5.1 does not export, because one binary serves
  * both 5.1 and LuaJIT. Part of qcimage, see LICENSE.
  */
@@ -9,6 +9,11 @@
 #include <lua.h>
 #include <lauxlib.h>
 #include <string.h>
+
+/* The build says for which Lua it is; flags may bring other headers first. */
+#if defined(QC_LUA) && QC_LUA != LUA_VERSION_NUM
+#error "lua.h is not that of the Lua that is built for"
+#endif
 
 #if defined(__GNUC__)
 #define QC_EXPORT __attribute__((visibility("default")))

@@ -121,6 +121,129 @@ describe("configuring", function()
     end)
   end)
 
+  describe("for a Lua", function()
+    local newest, other, empty, nonsense, half
+
+    -- Headers of Lua 5.4, under another version: as Lua 5.5 writes its own, or as those before did.
+    local function headers(name, version)
+      local folder = scratch .. "/" .. name
+      must(("cp -r /usr/include/lua5.4 %s"):format(folder))
+      must(("sed -i 's/^#define LUA_VERSION_NUM[^_].*/%s/' %s/lua.h"):format(version, folder))
+      return folder
+    end
+
+    setup(function()
+      newest = headers(
+        "newest",
+        "#define LUA_VERSION_MAJOR_N 5\\n#define LUA_VERSION_MINOR_N 5\\n"
+          .. "#define LUA_VERSION_NUM (LUA_VERSION_MAJOR_N * 100 + LUA_VERSION_MINOR_N)"
+      )
+      other = headers("other", "#define LUA_VERSION_NUM 506")
+      empty, nonsense, half = scratch .. "/empty", scratch .. "/nonsense", scratch .. "/half"
+      must(("mkdir %s %s %s"):format(empty, nonsense, half))
+      must(("echo 'This is LUA_VERSION_NUM 504' >%s/lua.h"):format(nonsense))
+      must(("cp /usr/include/lua5.4/lua.h /usr/include/lua5.4/luaconf.h %s"):format(half))
+    end)
+
+    -- Configures with these options alone, in a folder that others were tried in.
+    local function tried(options, environment)
+      local output, status = run(
+        ("cd %s/source && %s cmake -S . -B tried -UQCIMAGE_LUA -ULUA* -ULIBDIR -UOPENSSL_DIR %s"):format(
+          scratch,
+          environment or "",
+          options
+        )
+      )
+      return output:gsub("%s+", " "), status
+    end
+
+    it("builds and installs the modules that the headers are for, where they alone are named", function()
+      local tree = scratch .. "/newest-tree"
+      for _, options in ipairs { "", "-DQCIMAGE_LUA=", "-DQCIMAGE_LUA=5.5" } do
+        local output, status = tried(("-DLUA_INCDIR=%s %s -DCMAKE_INSTALL_PREFIX=%s"):format(newest, options, tree))
+        assert.equal(0, status, output)
+        assert.matches("Lua 5.5: " .. newest, output, 1, true)
+      end
+      must(("cd %s/source && cmake --build tried && cmake --install tried"):format(scratch))
+      local installed =
+        must(("cd %s && find . -name '*.so' -o -name qcimage.lua -o -path '*/bin/*' | sort"):format(tree))
+      assert.equal(
+        "./bin/qcimage\n./lib/lua/5.5/qcimage/core.so\n./lib/lua/5.5/qcimage/http.so\n./share/lua/5.5/qcimage.lua\n",
+        installed
+      )
+      local command = must(("cat %s/bin/qcimage"):format(tree))
+      assert.matches("unset LUA_INIT LUA_INIT_5_2 LUA_INIT_5_3 LUA_INIT_5_4 LUA_INIT_5_5 ", command, 1, true)
+      assert.matches("/share/lua/5.5/?.lua", command, 1, true)
+      -- the next one in the same folder, as luarocks make has it
+      local output, status = tried "-DLUA_INCDIR=/usr/include/lua5.3"
+      assert.equal(0, status, output)
+      assert.matches("Lua 5.3: /usr/include/lua5.3", output, 1, true)
+    end)
+
+    it("refuses what would leave the modules out, or make those of another Lua", function()
+      local choice = "name 5.1, 5.2, 5.3, 5.4, 5.5 or luajit"
+      local notAHeader = "is not the header of a Lua that the compiler can use"
+      for options, message in pairs {
+        ["-DQCIMAGE_LUA="] = "QCIMAGE_LUA is empty: " .. choice,
+        ["-DQCIMAGE_LUA= -DLUA_INCDIR="] = "QCIMAGE_LUA is empty: " .. choice,
+        ["'-DQCIMAGE_LUA=;'"] = 'QCIMAGE_LUA is ";", and "" is not a Lua that qcimage can be built for: ' .. choice,
+        ["'-DQCIMAGE_LUA=5.4;'"] = 'and "" is not a Lua that',
+        ["-DQCIMAGE_LUA=5.6"] = 'and "5.6" is not a Lua that',
+        ["-DQCIMAGE_LUA=5"] = 'and "5" is not a Lua that',
+        ["-DQCIMAGE_LUA=OFF"] = 'and "OFF" is not a Lua that',
+        ["-DQCIMAGE_LUA=5.4,5.3"] = 'and "5.4,5.3" is not a Lua that',
+        ["'-DQCIMAGE_LUA=5.4 5.3'"] = 'and "5.4 5.3" is not a Lua that',
+        ["'-DQCIMAGE_LUA=5.4;lua5.3'"] = 'and "lua5.3" is not a Lua that',
+        ["-DLUA_INCDIR=" .. nonsense] = nonsense .. "/lua.h " .. notAHeader,
+        ["-DQCIMAGE_LUA=5.4 -DLUA_INCDIR=" .. nonsense] = nonsense .. "/lua.h " .. notAHeader,
+        ["-DLUA_INCDIR=" .. half] = half .. "/lua.h " .. notAHeader,
+        ["-DLUA_INCDIR=" .. empty] = "LUA_INCDIR is " .. empty .. ", and there is no lua.h in it",
+        ["-DLUA_INCDIR=/nowhere"] = "LUA_INCDIR is /nowhere, and there is no lua.h in it",
+        ["-DQCIMAGE_LUA=5.4 -DLUA_INCDIR=NOTFOUND"] = "NOTFOUND, and there is no lua.h in it",
+        ["-DLUA_INCDIR=" .. other] = 'QCIMAGE_LUA is "5.6", and',
+        ["-DQCIMAGE_LUA=5.4 -DLUA_INCDIR=" .. newest] = ("QCIMAGE_LUA is 5.4, but %s/lua.h says: 5.5"):format(newest),
+        ["-DQCIMAGE_LUA=luajit -DLUA_INCDIR=" .. newest] = ("QCIMAGE_LUA is luajit, but %s/lua.h says: 5.5"):format(
+          newest
+        ),
+        ["'-DQCIMAGE_LUA=5.5;5.4' -DLUA_INCDIR=" .. newest] = ("QCIMAGE_LUA is 5.4, but %s/lua.h says: 5.5"):format(
+          newest
+        ),
+        ["'-DQCIMAGE_LUA=5.4;5.3' -DLIBDIR=/tmp/modules"] = "where the modules for 5.4;5.3 would overwrite each other",
+        ["-DLUA=/usr/bin/lua5.3"] = "LUA is /usr/bin/lua5.3, which is Lua 5.3, but the command's modules are for 5.4",
+      } do
+        local output, status = tried(options)
+        assert.equal(1, status, options)
+        assert.matches(message, output, 1, true)
+      end
+      for _, options in ipairs { "'-DQCIMAGE_LUA=5.4;5.4'", "'-DQCIMAGE_LUA=5.1;luajit' -DLIBDIR=/tmp/modules" } do
+        local output, status = tried(options)
+        assert.equal(0, status, output)
+      end
+    end)
+
+    it("takes its headers before those of a prefix, and no others that flags bring", function()
+      local folder = prefix("with-lua", "crypto", "openssl/evp.h")
+      must(("cp /usr/include/lua5.1/* %s/include/"):format(folder))
+      local output, status = tried("-DQCIMAGE_LUA=5.4 -DOPENSSL_DIR=" .. folder)
+      assert.equal(0, status, output)
+      must(("cd %s/source && cmake --build tried --target core-5.4"):format(scratch))
+      local symbols = must(("nm -D --undefined-only %s/source/tried/lib/5.4/qcimage/core.so"):format(scratch))
+      assert.matches("luaL_checkversion_", symbols, 1, true)
+      assert.is_nil(symbols:find("lua_getfenv", 1, true))
+      output, status = tried("-DQCIMAGE_LUA=5.4 -DCMAKE_C_FLAGS=-I/usr/include/lua5.1")
+      assert.equal(0, status, output)
+      output, status = run(("cd %s/source && cmake --build tried --target core-5.4"):format(scratch))
+      assert.not_equal(0, status)
+      assert.matches("lua.h is not that of the Lua that is built for", output, 1, true)
+    end)
+
+    it("finds its interpreter, whatever would print before it", function()
+      local output, status = tried("-DQCIMAGE_LUA=5.4", "LUA_INIT='print(1)' LUA_INIT_5_4='print(2)'")
+      assert.equal(0, status, output)
+      assert.matches("The command runs /[^ ]*/lua5%.4 ", output)
+    end)
+  end)
+
   it("takes lua.h of the sysroot, or stops", function()
     local sysroot = scratch .. "/sysroot"
     local file = assert(io.open(scratch .. "/toolchain.cmake", "w"))

@@ -57,10 +57,15 @@ describe("an installed tree", function()
     assert.equal(0, status)
   end
 
+  local PRINTING = "LUA_INIT='print(1)'"
+  for version = 2, 5 do
+    PRINTING = ("%s LUA_INIT_5_%d='print(%d)'"):format(PRINTING, version, version)
+  end
+
   -- The command, without a path set, and with what would print into its results.
   local function saysItsVersion(tree)
     local output, status =
-      run(("cd / && env -u LUA_PATH -u LUA_CPATH LUA_INIT='print(1)' %s/bin/qcimage --version"):format(tree))
+      run(("cd / && env -u LUA_PATH -u LUA_CPATH %s %s/bin/qcimage --version"):format(PRINTING, tree))
     assert.equal(0, status)
     assert.matches("^qcimage %d+%.%d+%.%d+\n", output)
   end
