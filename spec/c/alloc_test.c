@@ -246,7 +246,11 @@ static void use_compiled(lua_State *L, int is_used)
 /* A state whose stack has: run, what setup gave. */
 static lua_State *new_state(int scenario)
 {
+#if LUA_VERSION_NUM >= 505
+  lua_State *L = lua_newstate(lua_memory, NULL, 0); /* the seed of its hashes */
+#else
   lua_State *L = lua_newstate(lua_memory, NULL);
+#endif
   const char *address;
   if (L == NULL)
     exit(1);
