@@ -243,14 +243,16 @@ static void use_compiled(lua_State *L, int is_used)
   embed_must(L, lua_pcall(L, 2, 0, 0));
 }
 
+#if LUA_VERSION_NUM >= 505 /* also takes a seed for its hashes */
+#define new_lua(memory, user) lua_newstate((memory), (user), 0)
+#else
+#define new_lua(memory, user) lua_newstate((memory), (user))
+#endif
+
 /* A state whose stack has: run, what setup gave. */
 static lua_State *new_state(int scenario)
 {
-#if LUA_VERSION_NUM >= 505
-  lua_State *L = lua_newstate(lua_memory, NULL, 0); /* the seed of its hashes */
-#else
-  lua_State *L = lua_newstate(lua_memory, NULL);
-#endif
+  lua_State *L = new_lua(lua_memory, NULL);
   const char *address;
   if (L == NULL)
     exit(1);
