@@ -63,7 +63,8 @@ int main(int argc, char **argv)
   CURL *easy = curl_easy_init();
   struct curl_slist *headers = add(NULL, both);
   double wall = 0, cpu = 0;
-  int rounds = argc > 3 ? atoi(argv[3]) : 5000, is3, i;
+  CURLcode code;
+  int rounds = argc > 3 ? atoi(argv[3]) : 400, is3, i;
   if (argc < 3 || easy == NULL)
     return 2;
   is3 = strcmp(argv[2], "3.0") == 0;
@@ -79,8 +80,11 @@ int main(int argc, char **argv)
       cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     }
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, is3 ? body3 : body2);
-    if (curl_easy_perform(easy) != CURLE_OK)
+    code = curl_easy_perform(easy);
+    if (code != CURLE_OK) {
+      fprintf(stderr, "%s\n", curl_easy_strerror(code));
       return 1;
+    }
   }
   printf("wall %.1f\n", (seconds(CLOCK_MONOTONIC) - wall) / rounds * 1e6);
   printf("cpu %.1f\n",

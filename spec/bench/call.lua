@@ -4,7 +4,7 @@
 local core = require "qcimage.core"
 local image = require "qcimage"
 
-local ROUNDS = tonumber(arg[3]) or 5000
+local ROUNDS = tonumber(arg[3]) or 400
 local client = image.new {
   secretId = "AKIDqcimageEXAMPLE000000000000000001",
   secretKey = "qcimageEXAMPLEsecret0000000000001",

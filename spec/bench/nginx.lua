@@ -2,20 +2,21 @@
 ---   bare   one exchange over a kept cosocket, its bytes written down beforehand
 ---   byhand what a gateway without a client does: a TC3 signature by hand, a request, its answer read as JSON
 ---   v2, v3 modify of this client
---- Each answers "done". Part of qcimage, see LICENSE.
+---   bareByName, v2ByName, v3ByName   the same at a host that a name server knows
+--- Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"
 local core = require "qcimage.core"
 local image = require "qcimage"
 
-local HOST, PORT = "127.0.0.1", tonumber(os.getenv "BENCH_PORT")
+local HOST, NAME, PORT = "127.0.0.1", "bench.test", tonumber(os.getenv "BENCH_PORT")
 local ID, KEY = "AKIDqcimageEXAMPLE000000000000000001", "qcimageEXAMPLEsecret0000000000001"
 local PARAMS = { imageId = "img-12345678", imageName = "testName", imageDescription = "descrip" }
 
-local function exchange(request)
+local function exchange(host, request)
   local sock = ngx.socket.tcp()
   sock:settimeout(5000)
-  assert(sock:connect(HOST, PORT))
+  assert(sock:connect(host, PORT))
   assert(sock:send(request))
   local status = assert(sock:receive "*l"):match "^HTTP/1%.1 (%d+)"
   local length
@@ -73,16 +74,17 @@ local function byHand()
     scope,
     signature
   )
-  local status, answer = exchange(REQUEST:format(HOST, PORT, #body, headersOf(authorization, time), body))
+  local status, answer = exchange(HOST, REQUEST:format(HOST, PORT, #body, headersOf(authorization, time), body))
   assert(status == "200" and not cjson.decode(answer).Response.Error)
 end
 
-local function modify(version)
+local function modify(version, host)
   local client = image.new {
     secretId = ID,
     secretKey = KEY,
     region = "ap-guangzhou",
-    endpoint = ("http://%s:%d"):format(HOST, PORT),
+    endpoint = ("http://%s:%d"):format(host, PORT),
+    allowPlainHttp = true,
     apiVersion = version,
   }
   return function()
@@ -90,13 +92,20 @@ local function modify(version)
   end
 end
 
+local function bare(host)
+  return function()
+    assert(exchange(host, BARE) == "200")
+  end
+end
+
 local M = {
-  bare = function()
-    assert(exchange(BARE) == "200")
-  end,
+  bare = bare(HOST),
   byhand = byHand,
-  v2 = modify "2.0",
-  v3 = modify "3.0",
+  v2 = modify("2.0", HOST),
+  v3 = modify("3.0", HOST),
+  bareByName = bare(NAME),
+  v2ByName = modify("2.0", NAME),
+  v3ByName = modify("3.0", NAME),
 }
 
 return M

@@ -4,7 +4,7 @@
 const Client = require('qcloudapi-sdk')
 const http = require('http')
 
-const ROUNDS = 1000
+const ROUNDS = 400
 const client = new Client({
   SecretId: 'AKIDqcimageEXAMPLE000000000000000001',
   SecretKey: 'qcimageEXAMPLEsecret0000000000001',

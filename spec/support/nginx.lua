@@ -178,7 +178,9 @@ function M.start(options)
   end)
   self.pid = tointeger(self.pid)
   -- a process of its own ends it, when this one has ended in whatever way
-  self.keeper = assert(io.popen(("cat >/dev/null; kill %d 2>/dev/null; rm -rf %s"):format(self.pid, dir), "w"))
+  self.keeper = assert(
+    io.popen(("trap '' HUP INT TERM; cat >/dev/null; kill %d 2>/dev/null; rm -rf %s"):format(self.pid, dir), "w")
+  )
   if not options.quiet then
     eventually(function()
       local conn = socket.connect("127.0.0.1", self.port)
