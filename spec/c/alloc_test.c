@@ -25,6 +25,12 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#if LUA_VERSION_NUM >= 505 /* also takes a seed for its hashes */
+#define new_lua(memory, user) lua_newstate((memory), (user), 0)
+#else
+#define new_lua(memory, user) lua_newstate((memory), (user))
+#endif
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -242,12 +248,6 @@ static void use_compiled(lua_State *L, int is_used)
   lua_pushboolean(L, is_used);
   embed_must(L, lua_pcall(L, 2, 0, 0));
 }
-
-#if LUA_VERSION_NUM >= 505 /* also takes a seed for its hashes */
-#define new_lua(memory, user) lua_newstate((memory), (user), 0)
-#else
-#define new_lua(memory, user) lua_newstate((memory), (user))
-#endif
 
 /* A state whose stack has: run, what setup gave. */
 static lua_State *new_state(int scenario)
