@@ -1,6 +1,7 @@
 // usage: NODE_PATH=… node loop_variables.js FILE-OR-FOLDER…
 // Finds assignments to the control variable of a loop (the first name of a generic for), which Lua 5.5 refuses to
-// compile and every Lua before it accepts. Prints FILE:LINE: NAME, and ends with status 1 when it found one.
+// compile and every Lua before it accepts. Prints FILE:LINE: NAME, and ends with status 1 when it found one, or a file
+// that Lua 5.1 does not take.
 
 const fs = require('fs')
 const path = require('path')
@@ -103,9 +104,16 @@ function luaFiles(name) {
 
 const files = process.argv.slice(2).flatMap(luaFiles)
 if (files.length === 0) throw new Error('no file to look at')
+function complain(text) {
+  console.log(text)
+  process.exitCode = 1
+}
 for (const file of files) {
-  for (const { line, name } of assignments(fs.readFileSync(file, 'latin1'))) {
-    console.log(`${file}:${line}: assigns to the loop's variable ${name}, which Lua 5.5 refuses`)
-    process.exitCode = 1
+  try {
+    for (const { line, name } of assignments(fs.readFileSync(file, 'latin1'))) {
+      complain(`${file}:${line}: assigns to the loop's variable ${name}, which Lua 5.5 refuses`)
+    }
+  } catch (problem) {
+    complain(`${file}: ${problem.message}`)
   }
 }

@@ -64,7 +64,7 @@ local failures = 0
 local function median(list)
   local sorted = { table.unpack(list) }
   table.sort(sorted)
-  return (sorted[(#sorted + 1) // 2] + sorted[#sorted // 2 + 1]) / 2
+  return (sorted[math.ceil(#sorted / 2)] + sorted[math.floor(#sorted / 2) + 1]) / 2
 end
 
 -- Keeps the least of each figure that a row has. Other programs on the machine only add to it.
