@@ -6,6 +6,7 @@ local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local http1 = require "qcimage.transport.http1"
 local lightthread = require "qcimage.transport.lightthread"
+local protect = require "qcimage.protect"
 local text = require "qcimage.text"
 
 local M = {}
@@ -28,9 +29,13 @@ local NO_ROUTE = {
 
 local REFUSED = "the certificate was refused (nginx's error log says why)"
 local NO_RESOLVER = "no resolver defined"
-local NO_NAME = "Host not found"
 
-local IN_TIMER = "in a timer: ngx.timer.at(0, function() ... end)"
+-- What a name server says of a name that does not exist: in nginx's words, and in those of lua-resty-dns, which gateways
+-- use that replace `connect`.
+local NO_NAME = { "host not found", "3 name error" }
+
+-- An address that is none: connect takes a kept connection before it reads the address, or fails at once.
+local NOWHERE = "unix:"
 
 local function isName(host)
   return not host:find "^%[" and not host:find "^[0-9.]+$"
@@ -39,6 +44,14 @@ end
 local function phase()
   local ok, name = pcall(ngx.get_phase)
   return ok and tostring(name) or "unknown"
+end
+
+-- Where to make a call instead.
+local function elsewhere()
+  if phase() == "exit_worker" then -- which begins no more timers
+    return "make the call before the worker exits"
+  end
+  return "make the call in a timer: ngx.timer.at(0, function() ... end)"
 end
 
 -- What OpenSSL says of a certificate whose signers are not known, or too far away.
@@ -62,7 +75,7 @@ end
 local function hint(reason, problem, host)
   if reason == "dns" and problem:find(NO_RESOLVER, 1, true) then
     return " (nginx needs the directive resolver, such as: resolver 127.0.0.53;)"
-  elseif reason == "dns" then
+  elseif reason == "dns" and problem:find("could not be resolved", 1, true) then
     return " (nginx asks the servers of its resolver directive, not /etc/hosts)"
   elseif reason == "tls" then
     return tlsHint(problem, host)
@@ -73,6 +86,16 @@ local function hint(reason, problem, host)
   return ""
 end
 
+-- Whether somebody has to mend a name that was not found; a name server that did not answer is tried again.
+local function isLasting(reason, problem)
+  if reason ~= "dns" then
+    return nil
+  end
+  local said = text.lower(problem)
+  return (said:find(NO_RESOLVER, 1, true) or said:find(NO_NAME[1], 1, true) or said:find(NO_NAME[2], 1, true)) and true
+    or nil
+end
+
 local function failure(request, reason, problem, sent)
   local where = ("%s:%d"):format(request.host, request.port)
   local message = ("%s: %s%s"):format(
@@ -80,38 +103,31 @@ local function failure(request, reason, problem, sent)
     text.clean(problem),
     hint(reason, problem, request.host)
   )
-  -- what somebody has to mend is not tried again; a name server that did not answer is
-  local lasting = (problem:find(NO_RESOLVER, 1, true) or reason == "dns" and problem:find(NO_NAME, 1, true)) and true
-    or nil
-  return nil, message, { sent = sent, reason = reason, lasting = lasting }
+  return nil, message, { sent = sent, reason = reason, lasting = isLasting(reason, problem) }
 end
 
 local function unsupported(message)
   return nil, message, { sent = false, kind = "unsupported" }
 end
 
--- A socket, or nil and why there is none here. Tried, since the phases that allow one change from
--- version to version.
+-- A socket, or nil and why there is none here. Tried, since the phases that allow one change from version to version. The
+-- phase is looked at before the socket: gateways give one of another kind where nginx has none.
 local function newSocket()
   local ok, sock = pcall(ngx.socket.tcp)
-  if not ok or not sock then
-    local name = phase()
-    return nil,
-      ("nginx has no sockets in the phase %s (%s): %s %s"):format(
-        name,
-        text.clean(tostring(sock)),
-        name == "init" and "from init_worker_by_lua on, make the call" or "make the call",
-        IN_TIMER
-      )
-  elseif not sock.receiveany then -- a wait for a whole piece could not be held to a time
-    return nil, "the sockets of this nginx have no receiveany: its Lua module must be 0.10.14 or later"
+  if not ok or type(sock) ~= "table" then
+    return nil, ("nginx has no sockets in the phase %s (%s): %s"):format(phase(), protect.message(sock), elsewhere())
   elseif core.isyieldable() == false then
+    local thread, isMain = coroutine.running()
+    if not thread or isMain then
+      return nil, ("nginx cannot wait in the phase %s: %s"):format(phase(), elsewhere())
+    end
     return nil,
       (
         "nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
-        .. " string.gsub it would be an attempt to yield across C-call boundary; make the call"
-        .. " outside of it, or %s"
-      ):format(phase(), IN_TIMER)
+        .. " string.gsub it would be an attempt to yield across C-call boundary; call outside of it, or %s"
+      ):format(phase(), elsewhere())
+  elseif not sock.receiveany then -- a wait for a whole piece could not be held to a time
+    return nil, "the sockets of this nginx have no receiveany: its Lua module must be 0.10.14 or later"
   end
   return sock
 end
@@ -141,16 +157,21 @@ local function connect(sock, origin)
   return sock:connect(origin.host, origin.port, origin.pool)
 end
 
-local function send(sock, bytes)
-  return sock:send(bytes)
+-- Opens a connection, or takes a kept one. Returns a true value, or nil and the problem.
+local function open(sock, origin, connectBy)
+  if not origin.isName then
+    return connect(sock, origin)
+  end
+  -- The look-up of a name minds no socket's time, so it is done in a light thread, which can be ended; a kept connection
+  -- needs neither.
+  if sock:connect(NOWHERE, origin.port, origin.pool) and (sock:getreusedtimes() or 0) > 0 then
+    return true
+  end
+  return lightthread.within(connectBy, connect, sock, origin)
 end
 
--- Runs what waits for a socket; in a light thread, which can be ended, where the socket's own time is no bound.
-local function await(isBound, finish, run, ...)
-  if isBound then
-    return run(...)
-  end
-  return lightthread.within(finish, run, ...)
+local function send(sock, bytes)
+  return sock:send(bytes)
 end
 
 -- Has the waits of a socket end by a time. Returns whether there is any left.
@@ -160,17 +181,19 @@ local function limit(sock, finish)
   return left > 0
 end
 
--- An exchange: request, bytes of it, origin, deadline, connectBy (a time, too), stage ("connect", "tls", "send"),
--- isKept. Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
+-- Opens a connection, or takes a kept one, and sends. Returns true, or nil and the problem.
 local function begin(exchange, sock, settings)
   local origin, bytes = exchange.origin, exchange.bytes
   limit(sock, exchange.connectBy)
-  -- the look-up of a name minds no socket's time
-  local ok, problem = await(not origin.isName, exchange.connectBy, connect, sock, origin)
+  local ok, problem = open(sock, origin, exchange.connectBy)
   if not ok then
     return nil, problem
   end
-  exchange.isKept = sock:getreusedtimes() > 0
+  local times = sock:getreusedtimes()
+  if type(times) ~= "number" then
+    return nil, "connect gave no connection"
+  end
+  exchange.isKept = times > 0
   if origin.scheme == "https" and not exchange.isKept then
     exchange.stage = "tls"
     limit(sock, exchange.connectBy)
@@ -187,18 +210,27 @@ local function begin(exchange, sock, settings)
     return nil, "timeout"
   end
   exchange.stage = "send"
+  if #bytes <= AT_ONCE then
+    return send(sock, bytes)
+  end
   -- with each part that is taken of a long one a socket's time begins anew
-  return await(#bytes <= AT_ONCE, exchange.deadline, send, sock, bytes)
+  return lightthread.within(exchange.deadline, send, sock, bytes)
+end
+
+-- Whether connect failed for the name: nginx's words, and those of gateways that look names up themselves.
+local function isOfName(problem)
+  local said = text.lower(problem)
+  return said:find("resol", 1, true) or said:find("dns ", 1, true)
 end
 
 -- Why begin gave none: the reason, and the problem in words.
 local function stopped(exchange, problem)
-  problem = tostring(problem)
+  problem = protect.message(problem)
   if exchange.stage == "send" then
     return problem == "timeout" and problem or "closed", "the request could not be sent: " .. problem
   elseif problem == "timeout" then
     return problem, exchange.origin.isName and "no address (by nginx's resolver) or no connection" or "no connection"
-  elseif exchange.stage == "connect" and problem:find("resolve", 1, true) then
+  elseif exchange.stage == "connect" and isOfName(problem) then
     return "dns", problem
   end
   return exchange.stage, problem
@@ -231,6 +263,63 @@ local function sessionAfter(sock, request, settings)
   return ok and session ~= nil and session or nil -- a null pointer is true, and equals nil
 end
 
+-- Sends, reads, and keeps the connection where it can carry another request. Returns true; or nil, the reason and the
+-- problem.
+local function carry(exchange, sock, settings)
+  local reader, request = exchange.reader, exchange.request
+  local ok, problem = begin(exchange, sock, settings)
+  if not ok then
+    return nil, stopped(exchange, problem)
+  end
+  local reason
+  ok, reason, problem = receive(sock, reader, exchange.deadline)
+  if not ok then
+    return nil, reason, problem
+  end
+  if request.scheme == "https" and not exchange.isKept then
+    exchange.origin.session = sessionAfter(sock, request, settings)
+  end
+  if not (reader.keep and sock:setkeepalive(exchange.idle)) then
+    sock:close()
+  end
+  return true
+end
+
+-- What became of an exchange in which a socket's method raised an error, as nginx's do of a certificate that it refuses
+-- (lua-resty-core asserts), and those of gateways that replace them.
+local function raised(exchange, thrown)
+  local problem = "nginx's socket raised an error: " .. protect.message(thrown)
+  if exchange.stage == "send" then
+    return "closed", problem
+  end
+  exchange.origin.session = nil
+  return exchange.stage, problem .. (exchange.stage == "tls" and " (nginx's error log may say why)" or "")
+end
+
+local function close(sock)
+  sock:close()
+end
+
+-- Makes an exchange. Returns the answer, or nil and a failure as a transport gives it.
+local function run(exchange, sock, settings)
+  local ran, isWhole, reason, problem = protect.call(carry, exchange, sock, settings)
+  if not (ran and isWhole) then
+    pcall(close, sock)
+  end
+  local reader = exchange.reader
+  if reader.response then -- whatever happened to the connection afterwards
+    return reader.response
+  elseif not ran then
+    reason, problem = raised(exchange, isWhole)
+  elseif exchange.stage == "tls" then
+    exchange.origin.session = nil
+  end
+  local _, message, detail = failure(exchange.request, reason, problem, exchange.stage == "send")
+  -- a kept connection that had died
+  detail.reused = ran and exchange.isKept and reason == "closed" and not reader.started or nil
+  return nil, message, detail
+end
+
 -- Why nothing is sent with these settings, or nil.
 local function refusalOf(settings)
   if settings.caFile then
@@ -240,49 +329,6 @@ local function refusalOf(settings)
     return "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
       .. " set the option transport to one that goes there, such as lua-resty-http"
   end
-end
-
--- Sends and reads. Returns the reader of the answer, complete; or nil and a failure as a transport gives it.
-local function run(exchange, sock, settings)
-  local ok, problem = begin(exchange, sock, settings)
-  local reason
-  local reader = http1.reader(settings.maxResponseBytes)
-  if ok then
-    ok, reason, problem = receive(sock, reader, exchange.deadline)
-  else
-    reason, problem = stopped(exchange, problem)
-  end
-  if ok then
-    return reader
-  end
-  sock:close()
-  local _, message, detail = failure(exchange.request, reason, problem, exchange.stage == "send")
-  -- a kept connection that had died
-  detail.reused = exchange.isKept and reason == "closed" and not reader.started or nil
-  return nil, message, detail
-end
-
--- Opens the exchange of a request, and a socket for it; or nil and a failure.
-local function open(request, secondsLeft, settings, origin)
-  local sock, barred = newSocket()
-  if not sock then
-    return unsupported(barred)
-  end
-  local bytes, wrong = http1.write(request)
-  if not bytes then
-    return unsupported(wrong)
-  end
-  local now = core.monotonic()
-  return {
-    request = request,
-    bytes = bytes,
-    origin = origin,
-    deadline = now + secondsLeft,
-    connectBy = now + math.min(secondsLeft, settings.connectTimeout),
-    stage = "connect",
-    isKept = false,
-  },
-    sock
 end
 
 --- Makes a transport. Opens nothing, in whatever phase.
@@ -301,25 +347,26 @@ function M.new(settings)
     elseif request.host ~= origin.host or request.port ~= origin.port or request.scheme ~= origin.scheme then
       origin = originOf(request, settings)
     end
-    local exchange, sock, detail = open(request, secondsLeft, settings, origin)
-    if not exchange then
-      return nil, sock, detail
+    local sock, barred = newSocket()
+    if not sock then
+      return unsupported(barred)
     end
-    local reader, message
-    reader, message, detail = run(exchange, sock, settings)
-    if not reader then
-      if exchange.stage == "tls" then
-        exchange.origin.session = nil
-      end
-      return nil, message, detail
+    local bytes, wrong = http1.write(request)
+    if not bytes then
+      return unsupported(wrong)
     end
-    if request.scheme == "https" and not exchange.isKept then
-      exchange.origin.session = sessionAfter(sock, request, settings)
-    end
-    if not (reader.keep and sock:setkeepalive(idle)) then
-      sock:close()
-    end
-    return reader.response
+    local now = core.monotonic()
+    return run({
+      request = request,
+      bytes = bytes,
+      origin = origin,
+      deadline = now + secondsLeft,
+      connectBy = now + math.min(secondsLeft, settings.connectTimeout), -- a time, too
+      idle = idle, -- milliseconds
+      reader = http1.reader(settings.maxResponseBytes),
+      stage = "connect", -- then "tls", "send"
+      isKept = false,
+    }, sock, settings)
   end
 end
 

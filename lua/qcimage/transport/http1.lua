@@ -29,10 +29,6 @@ end
 
 local BLANK = { [9] = true, [32] = true }
 
-local function items(list) -- of a header's value
-  return (list .. ","):gmatch "([^,]*),"
-end
-
 --- Writes a request.
 ---@param request qcimage.Request
 ---@return string|nil bytes
@@ -127,36 +123,23 @@ local function takeField(line, headers)
   return true
 end
 
--- The length that Content-Length gives; repeated ones must agree. False: none.
+-- The length that Content-Length gives; a list, as repeated ones become, is refused (RFC 9112, 6.3 allows that). False:
+-- none.
 local function contentLength(headers)
   local given = headers["content-length"]
   if not given then
     return false
-  elseif #given <= DIGITS_MOST and given:find "^[0-9]+$" then
-    return tonumber(given)
+  elseif #given > DIGITS_MOST or not given:find "^[0-9]+$" then
+    return malformed "the answer has a malformed Content-Length"
   end
-  local length
-  for one in items(given) do
-    local item = trim(one)
-    if not item:find "^[0-9]+$" or #item > DIGITS_MOST or (length and length ~= item) then
-      return malformed "the answer has a malformed Content-Length"
-    end
-    length = item
-  end
-  return tonumber(length)
+  return tonumber(given)
 end
 
 local function wantsClose(headers)
   local connection = headers.connection
-  if not connection or connection == "keep-alive" then
-    return false
-  end
-  for token in items(text.lower(connection)) do
-    if trim(token) == "close" then
-      return true
-    end
-  end
-  return false
+  return connection
+    and connection ~= "keep-alive"
+    and ("," .. text.lower(connection) .. ","):find ",[ \t]*close[ \t]*," ~= nil
 end
 
 -- How the body is framed (RFC 9112, 6.3).
@@ -222,11 +205,8 @@ function onLine:chunkEnd(line)
   return true
 end
 
-function onLine:trailer(line)
-  if line ~= "" then
-    return takeField(line, {}) -- of no use
-  end
-  return complete(self, self.mayKeep)
+function onLine:trailer(line) -- those are of no use
+  return line ~= "" or complete(self, self.mayKeep)
 end
 
 -- Pieces of the body.
