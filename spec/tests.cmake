@@ -89,7 +89,7 @@ set(two ${main} luajit)
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
 set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
-  openresty_credentials openresty_errors
+  openresty_askers openresty_credentials openresty_errors
   openresty_load openresty_places openresty_raise openresty_wire outcome resty_http)
 
 # Specs that compile for a minute run only with `ctest -C full`.

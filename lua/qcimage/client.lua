@@ -67,6 +67,7 @@ local function addWorld(client, metadata)
   end
   client.world = contexts.new(client, {
     metadata = transport,
+    background = transports.background,
     canWait = environments.isNginx or client.options.sleep ~= nil,
     run = calls.run,
     tokens = retry.CAPACITY,

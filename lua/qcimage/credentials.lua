@@ -147,14 +147,16 @@ function M.chain(sources)
   if type(sources) ~= "table" or #sources == 0 then
     error("the sources must be a list of functions", 2)
   end
-  local copy = {}
+  local copy, isCallers = {}, false
   for i, source in ipairs(sources) do
     if type(source) ~= "function" then
       error(("source %d of the chain must be a function, not a %s"):format(i, type(source)), 2)
     end
     copy[i] = flights.shared(source)
+    isCallers = isCallers or keys.isCallers(copy[i])
   end
-  return keys.own(require("qcimage.credentials.chain").new(copy))
+  local chain = keys.own(require("qcimage.credentials.chain").new(copy))
+  return isCallers and keys.callers(chain) or chain
 end
 
 ---@class qcimage.CredentialsServices

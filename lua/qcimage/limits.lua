@@ -34,8 +34,8 @@ return {
   -- Longest timeout that an option may set: a day, far below what C counts in milliseconds.
   longestTimeout = 86400,
 
-  -- Seconds that calls wait for credentials that another has asked a function for; then the function counts as lost
-  -- (its light thread was killed), and is asked again.
+  -- Seconds that a function of credentials may need: its failure, when it had less, is not shared with calls that have
+  -- more.
   credentialsWait = 5,
 
   -- Idle connections that a worker of nginx keeps for an endpoint, and the most that may be told.

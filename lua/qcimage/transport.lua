@@ -112,6 +112,10 @@ function M.toMetadata()
   }, {}))
 end
 
+--- In nginx: runs a function apart from any request. Returns false where that cannot be.
+---@type nil|fun(run: function): boolean
+M.background = lightthread and lightthread.background
+
 local function plainSleep(seconds)
   local finish = core.monotonic() + seconds
   repeat -- a signal ends a sleep early, so that the host's handler has its turn

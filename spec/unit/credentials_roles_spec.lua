@@ -355,6 +355,50 @@ describe("temporary keys", function()
     assert.equal("AKID2", source(context).secretId)
   end)
 
+  it("that came to nothing for want of time are asked for again by those with more", function()
+    local count = 0
+    local source = refresh.new(function(context)
+      count = count + 1
+      if context.secondsLeft < 1 then
+        context.time = context.time + context.secondsLeft
+        coroutine.yield()
+        return nil, errors.notSent("credentials", "no answer came")
+      end
+      return { secretId = "AKID" .. count, secretKey = "k", token = "t", expires = context.time + 7200 }
+    end, { name = "here", longest = 10 })
+    local hasty = cloud.context { canWait = true }
+    hasty.secondsLeft = 0.2
+    local first = coroutine.create(source)
+    assert(coroutine.resume(first, hasty))
+    local patient, slept = cloud.context { canWait = true }, 0
+    patient.sleep = function()
+      slept = slept + 1
+      if slept == 1 then
+        local _, credentials, err = coroutine.resume(first)
+        assert.is_nil(credentials)
+        assert.equal("no answer came", err.message)
+      end
+      return true
+    end
+    assert.equal("AKID2", ask(source, patient).secretId)
+    assert.equal(2, count)
+  end)
+
+  it("whose source raises an error are asked for by the next", function()
+    local count = 0
+    local source = refresh.new(function(context)
+      count = count + 1
+      assert(count > 1, "a fault")
+      return { secretId = "AKID" .. count, secretKey = "k", token = "t", expires = context.time + 7200 }
+    end, { name = "here", longest = 10 })
+    local context = cloud.context { canWait = true }
+    local credentials, message = ask(source, context)
+    assert.is_nil(credentials)
+    assert.matches("^here: .*a fault", message)
+    assert.equal("AKID2", ask(source, context).secretId)
+    assert.equal(NOW, context.time)
+  end)
+
   it("are not waited for beyond the time of a call", function()
     local source = refresh.new(function()
       coroutine.yield()

@@ -31,7 +31,8 @@ function M.over(source, role)
       return keys.none(("%s %s; it is %s"):format(name, fault, text.show(role[field])), true, name)
     end
   end
-  return refresh.new(function(context)
+  local isCallers = keys.isCallers(source)
+  local made = refresh.new(function(context)
     local credentials, problem = sts.ask(context, "AssumeRole", {
       roleArn = role.roleArn,
       roleSessionName = role.roleSessionName or sts.sessionName(context),
@@ -46,7 +47,8 @@ function M.over(source, role)
       credentials.endpoint = role.serviceEndpoint
     end
     return credentials, problem
-  end, { name = "AssumeRole", longest = sts.LONGEST, final = true })
+  end, { name = "AssumeRole", longest = sts.LONGEST, final = true, isCallers = isCallers })
+  return isCallers and keys.callers(made) or made
 end
 
 return M

@@ -38,7 +38,7 @@ end
 
 --- Makes what the contexts of a client's calls have in common, as their metatable; see qcimage.CredentialsContext.
 ---@param client table
----@param parts {metadata: function, canWait: boolean, run: function, tokens: number} run: that of attempts.lua;
+---@param parts {metadata: function, background: function|nil, canWait: boolean, run: function, tokens: number} run: that of attempts.lua;
 --- tokens: the store of retries of a call of STS
 ---@return table
 function M.new(client, parts)
@@ -46,6 +46,7 @@ function M.new(client, parts)
     monotonic = core.monotonic,
     sleep = client.sleep,
     random = client.random,
+    background = parts.background,
     canWait = parts.canWait,
     metadata = parts.metadata,
     call = caller(client, parts.run, parts.tokens),

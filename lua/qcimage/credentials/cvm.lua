@@ -182,7 +182,7 @@ function M.region(settings)
     end
     known = region
     return region
-  end, LONGEST)
+  end, { name = SERVICE, longest = LONGEST })
   return function(context)
     if address == false then
       return keys.none(("%s %s"):format(SERVICE, SWITCHED_OFF))

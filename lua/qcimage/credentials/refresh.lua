@@ -30,9 +30,7 @@ local function current(fetch, context, rule)
   return keys.none(("%s: the keys that came had ended (%s)"):format(rule.name, expiry.shown(fresh.expires)), rule.final)
 end
 
----@class qcimage.RefreshRule
----@field name string how messages call the source
----@field longest number seconds that a question may take
+---@class qcimage.RefreshRule: qcimage.FlightRule
 ---@field final boolean|nil no other source may stand in for it
 
 --- Makes a source that asks another as seldom as their ends allow.
@@ -42,9 +40,15 @@ end
 function M.new(fetch, rule)
   local kept, advisory, mandatory
   local pausedUntil = -math.huge
-  local asking = false
 
-  local ask = flights.new(function(context)
+  -- The kept keys, unless they were refused.
+  local function usable(context)
+    local isRefused = kept and context.refused and keys.same(kept, context.refused)
+    return not isRefused and kept or nil
+  end
+
+  -- All that a question changes is set here, since the call that asked may have been ended.
+  local ask, isAsked, askApart = flights.new(function(context)
     local fresh, err = current(fetch, context, rule)
     if fresh then
       local life = fresh.expires - context.now()
@@ -54,33 +58,27 @@ function M.new(fetch, rule)
       end
       kept = fresh
     end
+    local best = fresh or usable(context)
+    local rest = best and best.expires - context.now() or 0
+    if rest > 0 and rest <= advisory then
+      pausedUntil = context.monotonic() + pauseFor(rest)
+    end
     return fresh, err
-  end, rule.longest)
-
-  local function askNow(context)
-    asking = true
-    local fresh, err = ask(context)
-    asking = false
-    return fresh, err
-  end
+  end, rule)
 
   return function(context)
-    local isRefused = kept and context.refused and keys.same(kept, context.refused)
-    local old = not isRefused and kept or nil
+    local old = usable(context)
     local left = old and old.expires - context.now() or 0
     if left > 0 then
       local isPaused = context.monotonic() < pausedUntil
-      if left > advisory or isPaused or asking and left > mandatory then
+      local isEarly = left > mandatory
+      if left > advisory or isPaused or isEarly and (isAsked(context) or askApart(context)) then
         return old
       end
     end
-    local fresh, err = askNow(context)
+    local fresh, err = ask(context)
     if not fresh and left > 0 and old.expires > context.now() then
       fresh = old
-    end
-    local rest = fresh and fresh.expires - context.now()
-    if rest and rest <= advisory then
-      pausedUntil = context.monotonic() + pauseFor(rest)
     end
     return fresh, err
   end

@@ -1,4 +1,4 @@
---- lightthread.lua - in nginx: runs a function within a time, whatever it waits for.
+--- lightthread.lua - in nginx: runs a function within a time, whatever it waits for; or apart from any request.
 --- A response ends when all light threads of its request have ended, and nginx ends none with the one that
 --- made it: so those made here watch whom they work for. May use ngx. Part of qcimage, see LICENSE.
 
@@ -63,6 +63,15 @@ end
 function M.within(deadline, run, ...)
   local supervisor = ngx.thread.spawn(supervise, coroutine.running(), deadline, run, ...)
   return outcome(ngx.thread.wait(supervisor))
+end
+
+--- Runs a function soon, in a timer: apart from the request that this is called in, and from its end. What the function
+--- raises, nginx logs.
+---@param run function
+---@return boolean isPlanned false where nginx has no timers, or none left
+function M.background(run)
+  local ok, planned = pcall(ngx.timer.at, 0, run)
+  return ok and planned and true or false
 end
 
 --- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads nothing
