@@ -55,4 +55,42 @@ describe("apply in nginx", function()
       assert.equal("new-" .. i, one.imageName)
     end
   end)
+
+  it("that was ended in the middle is taken up again in the same worker", function()
+    local images, changes = {}, { "imageId,imageName" }
+    for i = 1, 6 do
+      images[i] = { imageId = ("img-%08d"):format(i), imageName = "old-" .. i }
+      changes[i + 1] = ("img-%08d,new-%d"):format(i, i)
+    end
+    emulator:control("POST", "images", images)
+    local values = {
+      DIR = server.dir,
+      URL = emulator.url,
+      ID = emulators.SECRET_ID,
+      KEY = emulators.SECRET_KEY,
+      LIST = table.concat(changes, "\\n"),
+    }
+    local busy, report, message = server:lua(
+      [[
+        local client = require("qcimage").new {
+          apiVersion = "3.0", endpoint = "$URL", region = "ap-guangzhou", secretId = "$ID", secretKey = "$KEY",
+        }
+        local path = "$DIR/ended.journal"
+        local thread = ngx.thread.spawn(function() client:apply("$LIST", { journal = path }) end)
+        ngx.sleep(0.3)
+        local _, busy = client:apply(nil, { resume = path }) -- it still runs
+        ngx.thread.kill(thread)
+        thread = nil
+        local report, message = client:apply(nil, { resume = path })
+        return busy, report, message
+      ]],
+      values
+    )
+    assert.matches("another run is using it", busy, 1, true)
+    assert.is_table(report, message)
+    assert.equal(6, report.ok + report.unchanged)
+    for i, one in ipairs(emulator:images()) do
+      assert.equal("new-" .. i, one.imageName)
+    end
+  end)
 end)

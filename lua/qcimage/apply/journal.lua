@@ -98,6 +98,10 @@ end
 ---@return string|nil message
 function M.open(path)
   local file, problem, reason = core.journal(path, false)
+  if reason == "locked" then
+    collectgarbage() -- a run of this process may have been ended while it waited, as nginx ends a request's
+    file, problem, reason = core.journal(path, false)
+  end
   if not file then
     return cannot(path, reason == "locked" and "another run is using it" or problem)
   end
