@@ -26,4 +26,30 @@ function M.once(message)
   end
 end
 
+-- Whether a function on this coroutine's stack takes what is raised.
+local function isCaught()
+  local level, info = 1, nil
+  repeat
+    level = level + 1
+    info = debug and debug.getinfo(level, "f") -- which a host may not give
+  until not info or info.func == pcall or info.func == xpcall
+  return info ~= nil
+end
+
+-- nginx, and the command of PUC Lua 5.1, show of an error that nothing catches the text alone, and of a table none.
+local showsText = environments.isNginx or _VERSION == "Lua 5.1" and not rawget(_G, "jit")
+
+--- Raises an error; its message is in nginx's error log, or on stderr, where nobody else would show it.
+---@param err qcimage.Error
+function M.raise(err)
+  if showsText and not isCaught() then
+    if environments.isNginx then
+      ngx.log(ngx.ERR, "qcimage: ", err.message)
+    else
+      M.say(err.message)
+    end
+  end
+  error(err, 0)
+end
+
 return M

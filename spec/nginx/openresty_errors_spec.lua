@@ -323,3 +323,30 @@ describe("a socket of nginx without receiveany", function()
     assert.matches("no receiveany", message, 1, true)
   end)
 end)
+
+describe("a failure of each in nginx", function()
+  local EACH = CLIENT
+    .. [[
+    local client = made {
+      transport = function() return nil, "no luck", { sent = false, reason = "connect" } end,
+    }
+    local function read()
+      for _ in client:each {} do end
+    end
+  ]]
+
+  it("that nothing catches stands in the error log with its message", function()
+    start ""
+    assert.equal(500, (server:request("/lua", EACH .. "read()")))
+    assert.matches("%[error%][^\n]*qcimage: DescribeImages: no luck", server:log())
+  end)
+
+  it("that something catches stands there alone", function()
+    start ""
+    for _, catch in ipairs { "pcall(read)", "xpcall(read, debug.traceback)" } do
+      local seen = server:lua(EACH .. "local _, err = " .. catch .. " return tostring(err)")
+      assert.matches("DescribeImages: no luck", seen, 1, true)
+    end
+    assert.equal("", server:complaints())
+  end)
+end)

@@ -55,6 +55,20 @@ describe("the error idioms of Lua", function()
     assert.equal(1, count(client:each()))
   end)
 
+  it("show a failure of each that nothing catches, once, on every Lua; and none that something catches", function()
+    for catch, times in pairs { ["read()"] = 1, ["pcall(read)"] = 0, ["xpcall(read, print)"] = 1 } do
+      local output, status = process.lua(([[
+        local client = require("spec.support.stub").answering({}, '{"code":4000,"message":"no"}')
+        local function read()
+          for _ in client:each() do end
+        end
+        %s
+      ]]):format(catch))
+      assert.equal(catch == "read()" and 1 or 0, status)
+      assert.equal(times, select(2, output:gsub("DescribeImages: 4000: no", "")), output)
+    end
+  end)
+
   it("work with pcall around each", function()
     local ok, raised = pcall(function()
       for _ in client:each() do

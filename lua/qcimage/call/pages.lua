@@ -5,6 +5,7 @@ local actions = require "qcimage.api.actions"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local parameters = require "qcimage.call.parameters"
+local warning = require "qcimage.warning"
 
 local M = {}
 
@@ -93,7 +94,7 @@ function M.each(client, params, options, run)
     index = index + 1
     local image = images[index]
     if image == nil and err then
-      error(err, 0)
+      warning.raise(err)
     end
     return image, images.from[index]
   end
