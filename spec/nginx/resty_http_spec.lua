@@ -174,6 +174,30 @@ describe("a transport of the caller's and the built-in one", function()
     end
   end)
 
+  it("take an error that the handshake raises for a certificate that was refused", function()
+    for _, kind in ipairs { "another", "builtin" } do
+      local message, err = server:lua(
+        [[
+          local tcp = ngx.socket.tcp
+          ngx.socket.tcp = function()
+            local sock = tcp()
+            function sock.connect() return true end
+            function sock.getreusedtimes() return 0 end
+            function sock.sslhandshake() error "assertion failed!" end -- as lua-resty-core's
+            return sock
+          end
+          local _, message, err = clients.$kind("https://api.test:1", 10):modify { imageId = "img-12345678" }
+          ngx.socket.tcp = tcp
+          return message, err
+        ]],
+        { kind = kind }
+      )
+      assert.equal("tls", err.reason, kind .. ": " .. message)
+      assert.equal("notSent", err.outcome, kind)
+      assert.matches("assertion failed!", message, 1, true)
+    end
+  end)
+
   it("end a call in time whose name is not answered", function()
     each({ url = "http://mute.test", timeout = 0.5 }, function(kind, message, err, _, seconds, whole)
       assert.equal("timeout", err.reason, kind .. ": " .. message)
