@@ -28,11 +28,12 @@ end
 
 -- Whether a function on this coroutine's stack takes what is raised.
 local function isCaught()
-  local level, info = 1, nil
-  repeat
+  local level = 2
+  local info = debug and debug.getinfo(level, "f") -- which a host may not give
+  while info and info.func ~= pcall and info.func ~= xpcall do
     level = level + 1
-    info = debug and debug.getinfo(level, "f") -- which a host may not give
-  until not info or info.func == pcall or info.func == xpcall
+    info = debug.getinfo(level, "f")
+  end
   return info ~= nil
 end
 

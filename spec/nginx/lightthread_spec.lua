@@ -124,6 +124,38 @@ describe("a light thread that is killed", function()
   end)
 end)
 
+describe("a call by name", function()
+  it("over a kept connection starts no light thread, and writes nothing to the log", function()
+    local service = raw.start { { { "loop", { { "recv" }, { "send", OK } } } } }
+    local other = nginx.start { conf = nginx.conf(("resolver 127.0.0.1:%d ipv6=off;"):format(names.port)) }
+    local spawned = other:lua(
+      CLIENT
+        .. [[
+        local client = made { endpoint = "http://api.test:$port", allowPlainHttp = true }
+        local spawn, spawned, counts = ngx.thread.spawn, 0, {}
+        ngx.thread.spawn = function(...)
+          spawned = spawned + 1
+          return spawn(...)
+        end
+        for i = 1, 3 do
+          spawned = 0
+          assert(client:modify { imageId = "img-12345678" })
+          counts[i] = spawned
+        end
+        ngx.thread.spawn = spawn
+        return counts
+      ]],
+      { port = service.port }
+    )
+    assert.is_true(spawned[1] > 0)
+    assert.same({ 0, 0 }, { spawned[2], spawned[3] })
+    assert.equal(1, #service:requests())
+    assert.equal("", other:complaints())
+    other:stop()
+    service:stop()
+  end)
+end)
+
 describe("a transport of the caller's in nginx", function()
   it("that minds no time holds no call beyond its own", function()
     local message, err, seconds = server:lua(CLIENT .. [[

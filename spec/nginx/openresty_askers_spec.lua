@@ -224,6 +224,32 @@ describe("keys in nginx", function()
     assert.equal(1, count "AssumeRole")
   end)
 
+  it("that a call asks for where nothing can wait fail that call alone", function()
+    start()
+    emulator:fault { kind = "delay", action = "AssumeRole", delay = 0.4 }
+    local said, other, first = server:lua [[
+      local client, other, first = made(), nil, nil
+      local function unable()
+        local message
+        table.sort({ 1, 2 }, function()
+          local _, said, err = client:modify { imageId = "img-12345678" }
+          message = err.kind .. ": " .. said
+        end)
+        return message
+      end
+      first = unable()
+      ngx.thread.spawn(function()
+        ngx.sleep(0.1)
+        other = unable()
+      end)
+      return each(client, { 30, 30, 30 }), other, first
+    ]]
+    assertAll(3, said)
+    assert.matches("^unsupported: .*nginx cannot wait here", first)
+    assert.matches("^unsupported: .*nginx cannot wait here", other)
+    assert.equal(1, count "AssumeRole")
+  end)
+
   it("that a role over a function of the caller's gives are asked for in the call", function()
     start()
     local said = server:lua(([[

@@ -11,7 +11,8 @@ setup(function()
   names = dns.start { "api.test=127.0.0.1" }
   ports = { http = nginx.freePort(), https = nginx.freePort() }
   server = nginx.start {
-    conf = nginx.conf(([[
+    conf = nginx.conf(
+      ([[
       resolver 127.0.0.1:%d ipv6=off;
       lua_ssl_trusted_certificate %s;
       lua_socket_log_errors off;
@@ -56,15 +57,16 @@ setup(function()
         end
       }
     ]]):format(
-      names.port,
-      certs.path "ca.pem",
-      ports.http,
-      ports.https,
-      certs.path "good.pem",
-      certs.path "good.key",
-      stub.SECRET_ID,
-      stub.SECRET_KEY
-    )),
+        names.port,
+        certs.path "ca.pem",
+        ports.http,
+        ports.https,
+        certs.path "good.pem",
+        certs.path "good.key",
+        stub.SECRET_ID,
+        stub.SECRET_KEY
+      )
+    ),
   }
 end)
 
@@ -73,7 +75,8 @@ teardown(function()
   names:stop()
 end)
 
-local METHODS = { "settimeout", "connect", "getreusedtimes", "sslhandshake", "send", "receiveany", "setkeepalive", "close" }
+local METHODS =
+  { "settimeout", "connect", "getreusedtimes", "sslhandshake", "send", "receiveany", "setkeepalive", "close" }
 
 -- A call whose socket raises at the n-th use of a method. Returns what came of it, how often the method was used, and how
 -- many requests the service saw.

@@ -128,7 +128,9 @@ describe("an answer", function()
 
   it("has no headers of interim answers or trailers", function()
     local reader = read {
-      "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" .. OK .. "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\nnonsense\r\n\r\n",
+      "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        .. OK
+        .. "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\nnonsense\r\n\r\n",
     }
     assert.same({ ["transfer-encoding"] = "chunked" }, reader.response.headers)
   end)

@@ -112,8 +112,8 @@ function M.new(ask, rule)
         return askToo(flight, context, limit)
       end
       local _, problem = context.sleep(pause)
-      if problem then -- nothing waits here
-        return askToo(flight, context, limit)
+      if problem then -- nothing waits here: this call's answer, most often why it cannot ask, is its own
+        return ask(context)
       end
       pause = math.min(LONGEST_PAUSE, pause * 2)
     end

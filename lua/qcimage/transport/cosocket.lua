@@ -48,10 +48,12 @@ end
 
 -- Where to make a call instead.
 local function elsewhere()
-  if phase() == "exit_worker" then -- which begins no more timers
+  local name = phase()
+  if name == "exit_worker" then -- which begins no more timers
     return "make the call before the worker exits"
   end
-  return "make the call in a timer: ngx.timer.at(0, function() ... end)"
+  return (name == "init" and "from init_worker_by_lua on, " or "")
+    .. "make the call in a timer: ngx.timer.at(0, function() ... end)"
 end
 
 -- What OpenSSL says of a certificate whose signers are not known, or too far away.
