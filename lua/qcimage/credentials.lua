@@ -147,16 +147,16 @@ function M.chain(sources)
   if type(sources) ~= "table" or #sources == 0 then
     error("the sources must be a list of functions", 2)
   end
-  local copy, isCallers = {}, false
+  local copy, usesCallback = {}, false
   for i, source in ipairs(sources) do
     if type(source) ~= "function" then
       error(("source %d of the chain must be a function, not a %s"):format(i, type(source)), 2)
     end
     copy[i] = flights.shared(source)
-    isCallers = isCallers or keys.isCallers(copy[i])
+    usesCallback = usesCallback or keys.usesCallback(copy[i])
   end
   local chain = keys.own(require("qcimage.credentials.chain").new(copy))
-  return isCallers and keys.callers(chain) or chain
+  return usesCallback and keys.markCallback(chain) or chain
 end
 
 ---@class qcimage.CredentialsServices

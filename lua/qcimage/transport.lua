@@ -112,7 +112,7 @@ function M.toMetadata()
   }, {}))
 end
 
---- In nginx: runs a function apart from any request. Returns false where that cannot be.
+--- In nginx: runs a function apart from any request. Returns false where it cannot.
 ---@type nil|fun(run: function): boolean
 M.background = lightthread and lightthread.background
 

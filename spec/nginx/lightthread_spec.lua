@@ -128,9 +128,7 @@ describe("a call by name", function()
   it("over a kept connection starts no light thread, and writes nothing to the log", function()
     local service = raw.start { { { "loop", { { "recv" }, { "send", OK } } } } }
     local other = nginx.start { conf = nginx.conf(("resolver 127.0.0.1:%d ipv6=off;"):format(names.port)) }
-    local spawned = other:lua(
-      CLIENT
-        .. [[
+    local spawned = other:lua(CLIENT .. [[
         local client = made { endpoint = "http://api.test:$port", allowPlainHttp = true }
         local spawn, spawned, counts = ngx.thread.spawn, 0, {}
         ngx.thread.spawn = function(...)
@@ -144,9 +142,7 @@ describe("a call by name", function()
         end
         ngx.thread.spawn = spawn
         return counts
-      ]],
-      { port = service.port }
-    )
+      ]], { port = service.port })
     assert.is_true(spawned[1] > 0)
     assert.same({ 0, 0 }, { spawned[2], spawned[3] })
     assert.equal(1, #service:requests())

@@ -31,7 +31,7 @@ function M.over(source, role)
       return keys.none(("%s %s; it is %s"):format(name, fault, text.show(role[field])), true, name)
     end
   end
-  local isCallers = keys.isCallers(source)
+  local usesCallback = keys.usesCallback(source)
   local made = refresh.new(function(context)
     local credentials, problem = sts.ask(context, "AssumeRole", {
       roleArn = role.roleArn,
@@ -47,8 +47,8 @@ function M.over(source, role)
       credentials.endpoint = role.serviceEndpoint
     end
     return credentials, problem
-  end, { name = "AssumeRole", longest = sts.LONGEST, final = true, isCallers = isCallers })
-  return isCallers and keys.callers(made) or made
+  end, { name = "AssumeRole", longest = sts.LONGEST, final = true, usesCallback = usesCallback })
+  return usesCallback and keys.markCallback(made) or made
 end
 
 return M

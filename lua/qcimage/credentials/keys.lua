@@ -20,7 +20,7 @@ local M = {}
 ---@field monotonic fun(): number seconds
 ---@field sleep fun(seconds: number): boolean|nil, string|nil nil and a message where nothing can wait
 ---@field random fun(): number from 0 to below 1
----@field background nil|fun(run: function): boolean runs a function apart from the call that asks; false: not here
+---@field background nil|fun(run: function): boolean runs a function apart from any call; false: it cannot
 ---@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
 ---@field secondsLeft number of the call that asks
 ---@field refused qcimage.Credentials|nil keys that the service has just refused: others are wanted
@@ -151,20 +151,20 @@ function M.isOwn(source)
   return ours[source] == true
 end
 
-local callers = setmetatable({}, { __mode = "k" })
+local callbacks = setmetatable({}, { __mode = "k" })
 
---- Marks a source that asks a function of the caller's, itself or through others.
+--- Marks a source that calls a function of the user's, itself or through others.
 ---@param source qcimage.CredentialsSource
 ---@return qcimage.CredentialsSource
-function M.callers(source)
-  callers[source] = true
+function M.markCallback(source)
+  callbacks[source] = true
   return source
 end
 
 ---@param source function
 ---@return boolean
-function M.isCallers(source)
-  return callers[source] == true
+function M.usesCallback(source)
+  return callbacks[source] == true
 end
 
 --- Whether two are the same keys.

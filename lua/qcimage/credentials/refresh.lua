@@ -47,8 +47,8 @@ function M.new(fetch, rule)
     return not isRefused and kept or nil
   end
 
-  -- All that a question changes is set here, since the call that asked may have been ended.
-  local ask, isAsked, askApart = flights.new(function(context)
+  -- A question sets all its results here, since the call that asked may have been ended.
+  local ask, isInProgress, start = flights.new(function(context)
     local fresh, err = current(fetch, context, rule)
     if fresh then
       local life = fresh.expires - context.now()
@@ -72,7 +72,7 @@ function M.new(fetch, rule)
     if left > 0 then
       local isPaused = context.monotonic() < pausedUntil
       local isEarly = left > mandatory
-      if left > advisory or isPaused or isEarly and (isAsked(context) or askApart(context)) then
+      if left > advisory or isPaused or isEarly and (isInProgress(context) or start(context)) then
         return old
       end
     end

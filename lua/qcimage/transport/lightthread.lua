@@ -65,8 +65,8 @@ function M.within(deadline, run, ...)
   return outcome(ngx.thread.wait(supervisor))
 end
 
---- Runs a function soon, in a timer: apart from the request that this is called in, and from its end. What the function
---- raises, nginx logs.
+--- Runs a function in a timer, apart from the request that this is called in, whose end does not end it. nginx logs what
+--- the function raises.
 ---@param run function
 ---@return boolean isPlanned false where nginx has no timers, or none left
 function M.background(run)
