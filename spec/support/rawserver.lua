@@ -315,9 +315,11 @@ while socket.gettime() < born + LIFETIME do
     soonest = math.min(soonest, waiting[3] or math.huge)
   end
   local readable, writable = socket.select(readers, writers, math.max(0, soonest - socket.gettime()))
-  local conn = readable[listener] and listener:accept()
-  if conn then
+  -- all of them: those in the queue are older than a command, and may have been closed already
+  local conn = not fillers and listener:accept()
+  while conn do
     serve(conn)
+    conn = listener:accept()
   end
   local now = socket.gettime()
   local due = {}
