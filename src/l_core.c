@@ -1,8 +1,8 @@
 /*
  * l_core.c - the Lua module qcimage.core: signing, digests, nonces, clocks.
- * Binds sign.c and encode.c, which open no file or socket. What l_process.c
- * and l_journal.c bind is part of the module, too. Part of qcimage, see
- * LICENSE.
+ * Binds sign.c and encode.c, which open no file or socket. What l_process.c,
+ * l_journal.c and l_redact.c bind is part of the module, too. Part of qcimage,
+ * see LICENSE.
  *
  * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
  * message, as is the use of a closed signer; libcrypto's error queue is left
@@ -12,6 +12,7 @@
 #include "encode.h"
 #include "l_journal.h"
 #include "l_process.h"
+#include "l_redact.h"
 #include "limits.h"
 #include "sign.h"
 
@@ -28,6 +29,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/opensslv.h>
 #include <openssl/rand.h>
@@ -489,6 +491,20 @@ static int core_utf8len(lua_State *L)
   return 2;
 }
 
+/* core.base64(text) -> its Base64, on one line (RFC 4648) */
+static int core_base64(lua_State *L)
+{
+  size_t len;
+  const char *text = check_text(L, 1, &len);
+  unsigned char *out;
+  luaL_argcheck(L, len <= QC_REQUEST_MAX, 1, "text is too long");
+  out = qc_newuserdata(L, 4 * (len / 3 + 1) + 1);
+  lua_pushlstring(
+      L, (char *)out,
+      (size_t)EVP_EncodeBlock(out, (const unsigned char *)text, (int)len));
+  return 1;
+}
+
 /* core.permissions(path) -> permission bits of a file (octal 644 is 420), or
    nil when they cannot be had. Lua has no other way to ask for them, and a
    file of keys that others may read deserves a word. */
@@ -556,6 +572,8 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"permissions", core_permissions},
                                      {"version", core_version},
                                      {"isyieldable", core_isyieldable},
+                                     {"base64", core_base64},
+                                     {"redact", qc_core_redact},
                                      {"journal", qc_core_journal},
                                      {NULL, NULL}};
 

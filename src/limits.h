@@ -26,6 +26,23 @@
    timeout long before. */
 #define QC_SLEEP_MAX 86400
 
+/* Redaction */
+
+/* Bytes of a text: an answer is shown up to 64 KB. */
+#define QC_REDACT_MAX (128 * 1024)
+/* Bytes of a secret at least: a shorter one would be found in any text. */
+#define QC_REDACT_SHORTEST 4
+/* Bytes of the longest secret that is looked for without its own escapes, too:
+   a token has up to 4,096 (data type Credentials of STS). */
+#define QC_REDACT_SECRET_MAX 4096
+/* Secrets of one text: a call has three, each in two forms, and up to six
+   proxies, each in five. */
+#define QC_REDACT_SECRETS 64
+/* How often an escape may be escaped again: %252B, \\u002B. */
+#define QC_REDACT_LEVELS 3
+/* Digits of an HTML character reference, leading zeros included. */
+#define QC_REDACT_DIGITS 7
+
 /* HTTP */
 
 /* Headers of one request: API 3.0 with a token needs ten. */
