@@ -9,66 +9,88 @@ local warning = require "qcimage.warning"
 
 local M = {}
 
--- How often a list that moves while it is read is read anew.
-local READINGS = 5
+-- Images that a page has in common with the one before: when its first image was seen, the list has not moved so far
+-- that one was passed over. At most half a page, or the pages would hardly advance.
+local OVERLAP = 5
 
--- Reads the pages of a list once and adds the images that are new. Returns whether nothing moved meanwhile,
--- or nil and an error.
-local function readOnce(images, page, ask)
-  local name, first = actions.describe["3.0"], page.offset
-  local inReading, isSteady, total = {}, true, nil
-  local offset = first
-  repeat
-    page.offset = offset
-    local result, err = ask(page)
-    if not result then
-      return nil, err
-    end
-    local list = result.imageSet
-    -- without a count, a page that is not full is the last
-    local count = tonumber(result.totalCount) or #list < page.limit and 0 or math.huge
-    isSteady = isSteady and (total or count) == count
-    total = count
-    if #list == 0 and offset < total and isSteady then
-      local message = ("%s: %.0f images are there, and none came from number %d on"):format(name, total, offset)
-      return nil, errors.new { kind = "response", reason = "format", outcome = "unknown", message = message }
-    end
-    for _, image in ipairs(list) do
-      local id = type(image) == "table" and image.imageId or image
-      isSteady = isSteady and not inReading[id]
-      inReading[id] = true
-      if not images.seen[id] then
-        images.seen[id] = true
-        images[#images + 1], images.from[#images + 1] = image, result
-      end
-    end
-    if #images > limits.images then
-      local message = ("%s: more than %d images"):format(name, limits.images)
-      return nil, errors.new { kind = "response", reason = "tooLarge", outcome = "unknown", message = message }
-    end
-    offset = offset + #list
-  until offset >= total or #list == 0
-  return isSteady
+-- Requests of one list: so many for each page of those that were read, and so many more.
+local MOST_PER_PAGE, MOST_MORE = 3, 50
+
+local function failure(reason, problem, ...)
+  local message = ("%s: %s"):format(actions.describe["3.0"], problem:format(...))
+  return errors.new { kind = "response", reason = reason, outcome = "unknown", message = message }
 end
 
--- Reads a list until it stands still. Returns the images that came; and an error when some may be missing.
-local function readAll(page, ask)
-  local images = { seen = {}, from = {} }
-  local first = page.offset
-  for _ = 1, READINGS do
-    page.offset = first
-    local isSteady, err = readOnce(images, page, ask)
-    if isSteady or isSteady == nil then
-      return images, err
+-- The id of an item of a page; an item that is none stands for itself.
+local function idOf(image)
+  return type(image) == "table" and image.imageId or image
+end
+
+-- Adds the images of a page that are new. Returns how many.
+local function add(images, result, list)
+  local before = #images
+  result.imageSet, result.body = nil, nil -- of a long list they would fill the memory
+  for _, image in ipairs(list) do
+    local id = idOf(image)
+    if not images.seen[id] then
+      images.seen[id] = true
+      images[#images + 1], images.from[#images + 1] = image, result
     end
   end
-  local message = ("%s: the list of images kept changing while it was read"):format(actions.describe["3.0"])
-  return images, errors.new { kind = "response", reason = "format", outcome = "unknown", message = message }
+  return #images - before
 end
 
---- An iterator over all images: each once, and the result of the page that it came from. The list is read whole
---- at the first step, so that what the loop does to it moves nothing. What came before an error is given, then
---- the error is raised, as a table.
+-- Reads a list to its end. Returns an error where some images may be missing.
+local function readAll(images, page, ask)
+  local first, limit, requests = page.offset, page.limit, 0
+  local overlap, half, back -- back: images by which a page moves back that does not follow the one before
+  while true do
+    local result, err = ask(page)
+    if not result then
+      return err
+    end
+    if requests == 0 then -- the limit is a number, as the call found
+      half = math.max(1, math.floor(limit / 2))
+      overlap, back = limit > 1 and math.min(OVERLAP, half) or 0, half
+    end
+    requests = requests + 1
+    local offset, list = page.offset, result.imageSet
+    local behind = offset + #list
+    local total = tonumber(result.totalCount)
+    if #list == 0 and total and total > offset then
+      return failure("format", "totalCount is %.0f, but the page at offset %.0f is empty", total, offset)
+    elseif total and total < behind and #list > 0 then
+      total = nil -- it is wrong
+    end
+    local isNext = offset == first or overlap == 0 or list[1] ~= nil and images.seen[idOf(list[1])]
+    local added = isNext and add(images, result, list) or 0
+    if #images > limits.images then
+      return failure("tooLarge", "more than %d images", limits.images)
+    end
+    -- without a count, a page that is not full is the last; one that is, and brings nothing new, may be an old one
+    local isEnd = total and total <= behind or not total and #list < limit
+    if isEnd and added == 0 and #list == limit and #images < (total or 0) then
+      isNext = false
+    end
+    if isNext and isEnd then
+      return nil
+    elseif isNext then
+      page.offset = behind - math.min(overlap, math.floor(#list / 2))
+      back = half
+    else
+      page.offset = math.max(first, offset - back)
+      back = back * 2
+    end
+    local pages = math.ceil((#images + limit) / math.max(1, limit - overlap))
+    if requests >= MOST_PER_PAGE * pages + MOST_MORE then
+      return failure("format", "the list of images kept changing while it was read; try again")
+    end
+  end
+end
+
+--- An iterator over all images: each once, and the result of the page that it came from, without imageSet and body. The
+--- list is read whole at the first step, so that what the loop does to it moves nothing. What came before an error is
+--- given, then the error is raised, as a table.
 ---@param client table
 ---@param params table
 ---@param options table checked
@@ -77,9 +99,9 @@ end
 function M.each(client, params, options, run)
   local name = actions.describe[client.version]
   local page, problem = parameters.own(params, actions[client.version][name].params)
-  local images, err, index = nil, nil, 0
+  local images, err, index = { seen = {}, from = {} }, nil, 0
   if not page then
-    images, err = { from = {} }, errors.notSent("parameter", ("%s: the table of parameters %s"):format(name, problem))
+    err = errors.notSent("parameter", ("%s: the table of parameters %s"):format(name, problem))
   else
     page.limit = page.limit or limits.pageSize
     page.offset = page.offset or 0
@@ -88,15 +110,17 @@ function M.each(client, params, options, run)
     return run(client, name, asked, options)
   end
   return function()
-    if not images then
-      images, err = readAll(page, ask)
+    if page and not err and index == 0 then
+      err = readAll(images, page, ask)
+      images.seen = nil
     end
     index = index + 1
-    local image = images[index]
+    local image, result = images[index], images.from[index]
     if image == nil and err then
       warning.raise(err)
     end
-    return image, images.from[index]
+    images[index], images.from[index] = nil, nil -- the loop has it now
+    return image, result
   end
 end
 
