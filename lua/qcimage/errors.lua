@@ -21,9 +21,10 @@ local M = {}
 ---@field httpStatus integer|nil
 ---@field field string|nil name of the parameter, option or variable at fault
 ---@field body string|nil the answer, without secrets, where one came
+---@field imageIds string[]|nil of `wait`: the images that do not have the state
 ---@field retryAfter number|nil seconds that the answer asks to wait
 ---@field attempts table[] records of what was tried
----@field hookError string|nil what onAttempt threw first
+---@field hookError string|nil what onAttempt or onProgress threw first
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"
@@ -54,6 +55,13 @@ M.TRANSPORT = {
 function M.new(fields)
   fields.attempts = fields.attempts or {}
   return setmetatable(fields, Error)
+end
+
+--- Whether a value is an error of ours, and not a table that looks like one.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Error
 end
 
 --- Returns what a failing public function returns.

@@ -7,8 +7,8 @@ local text = require "qcimage.text"
 local M = {}
 
 -- PUC Lua 5.1 yields across no pcall. There the function runs in a coroutine of its own, whose yields go on
--- to whoever resumes ours. (coroutine.running gives that inner one: a scheduler that resumes what it finds
--- there must be told of ours instead.)
+-- to whoever resumes ours. (coroutine.running gives that inner one: an event loop must resume ours, which README
+-- tells its users.)
 local function relay(thread, ok, ...)
   if not ok then
     return false, ...
@@ -34,15 +34,43 @@ end
 ---@return any ... what it returned, or threw
 M.call = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
 
---- What was thrown, as text for one line: not redacted.
----@param thrown any
+-- Bytes of such a text that a message shows.
+local SHOWN = 500
+
+--- A value that was thrown, or given in place of a message, as text. Neither cut nor redacted.
+---@param value any
 ---@return string
-function M.message(thrown)
-  if type(thrown) ~= "string" then
-    local ok, shown = pcall(tostring, thrown) -- its own __tostring may throw, too
-    thrown = ok and type(shown) == "string" and shown or "a " .. type(thrown)
+function M.text(value)
+  if type(value) == "string" then
+    return value
   end
-  return text.clean(thrown, 500)
+  local ok, shown = pcall(tostring, value) -- its own __tostring may throw, too
+  return ok and type(shown) == "string" and shown or "a " .. type(value)
+end
+
+--- The same for one line. Not redacted, but never cut within a secret: white space is where it is cut.
+---@param value any
+---@return string
+function M.message(value)
+  local shown = M.text(value)
+  if #shown > SHOWN then
+    shown = (shown:sub(1, SHOWN):match "^.*%s" or "") .. "..."
+  end
+  return text.clean(shown, SHOWN + 3)
+end
+
+-- Bytes of a text that can be no secret.
+local HARMLESS = 7
+
+--- What a message says of a value of the wrong type: never one that may be a secret.
+---@param value any
+---@return string
+function M.kind(value)
+  local kind = type(value)
+  if kind == "nil" or kind == "string" and #value > HARMLESS then
+    return kind == "nil" and kind or "a string"
+  end
+  return text.show(value)
 end
 
 local function values(name, ok, ...)
@@ -52,13 +80,19 @@ local function values(name, ok, ...)
   return nil, ("%s threw: %s"):format(name, M.message((...)))
 end
 
---- A function that calls another and throws nothing: it returns nil and a message instead.
----@param name string how the message calls it
----@param run function
----@return function
-function M.wrap(name, run)
+--- A callback as the client calls it. It throws nothing, and what it returns is checked and copied within the
+--- protected call, since a metamethod of that may throw, too.
+---@param name string how messages call the callback
+---@param run function the caller's
+---@param accept fun(...): any, string|nil takes what the callback returned; returns what is used of it, or nil and a
+--- message
+---@return fun(...): any, string|nil the same, or nil and a message: one line, not redacted
+function M.checked(name, run, accept)
+  local function exchange(...)
+    return accept(run(...))
+  end
   return function(...)
-    return values(name, M.call(run, ...))
+    return values(name, M.call(exchange, ...))
   end
 end
 

@@ -62,7 +62,7 @@ describe("the limiter of a client", function()
     assert.same({ "throttled", "ModifyImageAttributes", "gz", nil, "2.0" }, notes[4])
   end)
 
-  it("is asked for pages, read-backs and looks at a state", function()
+  it("is asked for pages, read-backs and polls", function()
     local page = '{"code":0,"message":"","totalCount":3,"imageSet":[{"imageId":"img-%d"}]}'
     local client, notes = noting(nil, page:format(1), page:format(2), page:format(3))
     for _ in client:each { limit = 1 } do
@@ -77,9 +77,9 @@ describe("the limiter of a client", function()
     assert.equal("acquire sleep acquire acquire", names(notes))
     assert.equal("DescribeImages", notes[4][2])
 
-    client, notes = noting(nil, is:format "CREATING", is:format "NORMAL", OK)
-    assert(client:modify(RENAME, { waitForState = 60 }))
-    assert.equal("acquire sleep acquire acquire", names(notes))
+    client, notes = noting(nil, is:format "CREATING", is:format "NORMAL")
+    assert(client:wait({ imageIds = { "img-12345678" } }, { waitTimeout = 60 }))
+    assert.equal("acquire sleep acquire", names(notes))
   end)
 
   it("comes first, then its wait, credentials, clock, and the request", function()

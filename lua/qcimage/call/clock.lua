@@ -9,7 +9,6 @@ local httpdate = require "qcimage.httpdate"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
 local redact = require "qcimage.redact"
-local text = require "qcimage.text"
 
 local M = {}
 
@@ -23,15 +22,14 @@ function M.clock(given)
   if not given then
     return core.time
   end
-  local read = protect.wrap("the option clock", given)
-  return function()
-    local now, problem = read()
+  return protect.checked("the option clock", given, function(now, problem)
     if type(now) == "number" and now >= 0 and now <= limits.latestTime then
       return now
+    elseif now == nil and problem ~= nil then
+      return nil, protect.message(problem)
     end
-    return nil,
-      now == nil and problem or ("the option clock gave %s; a Unix time in seconds is wanted"):format(text.show(now))
-  end
+    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(protect.kind(now))
+  end)
 end
 
 --- What a client takes its nonces from.
@@ -41,20 +39,18 @@ function M.nonce(given)
   if not given then
     return core.nonce
   end
-  local draw = protect.wrap("the option nonce", given)
-  return function()
-    local nonce, problem = draw()
+  return protect.checked("the option nonce", given, function(nonce, problem)
     nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
     if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
       return nonce
     end
-    return nil, nonce == nil and problem or "the option nonce must give decimal digits"
-  end
+    return nil, nonce == nil and problem ~= nil and protect.message(problem) or "the option nonce must give decimal digits"
+  end)
 end
 
 -- An error of what the caller's clock or nonce gave, which may say a secret.
 local function fault(call, attempt, problem, field)
-  local said = redact.attempt(problem, attempt)
+  local said = redact.said(problem, attempt)
   return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, said), field)
 end
 

@@ -118,7 +118,24 @@ function M.begin(call)
     return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
   end
   -- with room for what the next steps set, or the table would grow twice
-  return { credentials = given, signer = signer, now = nil, offset = nil, time = nil, nonce = nil, carrier = nil }
+  return {
+    credentials = given,
+    signer = signer,
+    logins = call.client.logins,
+    now = nil,
+    offset = nil,
+    time = nil,
+    nonce = nil,
+    carrier = nil,
+  }
+end
+
+--- What a call knows of its secrets: its last attempt, or before the first one the credentials that it will take.
+---@param call qcimage.Call
+---@return table|nil credentials and what else of qcimage.Attempt is there; nil: nothing
+function M.known(call)
+  local given = call.fresh or not call.attempt and not call.client.asksForCredentials and call.client.provider()
+  return given and { credentials = given, logins = call.client.logins } or call.attempt
 end
 
 --- Whether the source of the credentials gives others after a token was refused; the next attempt takes those.

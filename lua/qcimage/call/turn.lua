@@ -5,9 +5,10 @@ local core = require "qcimage.core"
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
+local identity = require "qcimage.call.identity"
 local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 local state = require "qcimage.call.state"
-local text = require "qcimage.text"
 
 local M = {}
 
@@ -22,25 +23,38 @@ local function ask(limiter, name, ...)
   end
 end
 
+-- What the limiter's acquire returned: seconds and a message; seconds nil where it refused, false where they are not
+-- seconds.
+local function acquired(wait, message)
+  if type(wait) == "number" and wait >= 0 then
+    return wait
+  elseif wait == nil then
+    return nil, protect.message(message == nil and "no message" or message)
+  end
+  return false, ("gave %s; seconds are due, or nil and a message"):format(protect.kind(wait))
+end
+
 -- Seconds that the limiter said, or nil and an error.
 local function acquire(call, longest)
   local name = call.action.name
-  local ok, wait, message =
-    protect.call(ask, call.client.options.limiter, "acquire", name, call.region, longest, call.version)
+  local ok, wait, message = protect.call(function()
+    return acquired(ask(call.client.options.limiter, "acquire", name, call.region, longest, call.version))
+  end)
   if not ok then
-    message = ("%s: the option limiter threw: %s"):format(name, protect.message(wait))
-    return nil, errors.notSent("parameter", message, "limiter")
-  elseif wait ~= nil and (type(wait) ~= "number" or wait < 0 or wait ~= wait) then
-    message = ("%s: the option limiter gave %s; seconds are due, or nil and a message"):format(name, text.show(wait))
-    return nil, errors.notSent("parameter", message, "limiter")
-  elseif not wait or wait > longest then
-    message = wait and ("it asks to wait %.3g s, and %.3g s are left"):format(wait, longest)
-      or protect.message(message or "no message")
-    local err = errors.notSent("service", ("%s: the limiter refused: %s"):format(name, message))
-    err.reason = "throttled"
-    return nil, err
+    wait, message = false, "threw: " .. protect.message(wait)
+  elseif wait and wait > longest then
+    wait, message = nil, ("it asks to wait %.3g s, and %.3g s are left"):format(wait, longest)
   end
-  return wait
+  if wait then
+    return wait
+  end
+  message = redact.said(message, identity.known(call))
+  if wait == false then
+    return nil, errors.notSent("parameter", ("%s: the option limiter %s"):format(name, message), "limiter")
+  end
+  local err = errors.notSent("service", ("%s: the limiter refused: %s"):format(name, message))
+  err.reason = "throttled"
+  return nil, err
 end
 
 --- Waits until it is the turn of a call's next attempt, by the client's limiter.
@@ -62,7 +76,7 @@ function M.await(call)
   if wait and wait > 0 then
     local slept, problem = client.sleep(wait)
     if not slept then
-      local message = ("%s: no wait for the limiter: %s"):format(call.action.name, problem)
+      local message = ("%s: no wait for the limiter: %s"):format(call.action.name, redact.said(problem, identity.known(call)))
       wait, err = nil, errors.notSent("unsupported", message)
     end
   end
@@ -83,7 +97,7 @@ function M.report(call, err)
   local ok, thrown =
     protect.call(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
   if not ok then
-    state.noteHook(call, ("the limiter's throttled threw: %s"):format(protect.message(thrown)))
+    state.noteHook(call, "the limiter's throttled threw: " .. redact.said(thrown, call.attempt))
   end
 end
 

@@ -4,6 +4,7 @@
 
 local errors = require "qcimage.errors"
 local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 
 local M = {}
 
@@ -115,24 +116,41 @@ function M.check(given, names, final)
   return setmetatable(values, Credentials)
 end
 
+-- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by
+-- itself is not shown.
+local function shown(value)
+  local message = protect.message(value)
+  return message:find "%s" and redact.keys(message) or "a word, which is not shown, since it may be a secret"
+end
+
+-- What a source returned, copied.
+local function received(given, said)
+  if getmetatable(given) == Credentials then
+    return given
+  elseif type(given) == "table" then
+    return M.check(given)
+  elseif given then
+    local problem = "the credentials provider gave a %s; a table with secretId, secretKey is due"
+    return M.none(problem:format(type(given))) -- not what: it may be a secret
+  elseif errors.is(said) and said.outcome == "notSent" then
+    return nil, said
+  end
+  return M.none("the credentials provider gave none: " .. (said == nil and "no message" or shown(said)))
+end
+
 --- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
 ---@param source function it may throw, and yield
 ---@param context qcimage.CredentialsContext
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.ask(source, context)
-  local ok, given, problem = protect.call(source, context)
+  local ok, given, err = protect.call(function()
+    return received(source(context))
+  end)
   if not ok then
-    return M.none("the credentials provider threw: " .. protect.message(given))
-  elseif type(given) == "table" then
-    if getmetatable(given) == Credentials then
-      return given
-    end
-    return M.check(given)
-  elseif type(problem) == "table" and problem.outcome == "notSent" and problem.message then
-    return nil, problem
+    return M.none("the credentials provider threw: " .. shown(given))
   end
-  return M.none("the credentials provider gave none: " .. protect.message(problem or "no message"))
+  return given, err
 end
 
 local ours = setmetatable({}, { __mode = "k" })

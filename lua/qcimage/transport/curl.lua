@@ -76,8 +76,6 @@ function M.new(settings)
       connection:send(request, secondsLeft, math.min(secondsLeft, settings.connectTimeout), isHere)
     if not response then
       return nil, describe(request, detail.reason, redact.proxies(message, logins), caFile), detail
-    elseif response.status ~= 200 and #logins > 0 then -- it may be the proxy's own
-      response.body = redact.proxies(response.body, logins)
     end
     return response
   end

@@ -58,14 +58,14 @@ function M.wrap(transport)
         ("the transport gave a %s; a table with status, headers and body is due"):format(type(response)),
         { reason = "format" }
     end
-    return nil, message == nil and "the transport gave no message" or tostring(message), judged(detail)
+    return nil, message == nil and "the transport gave no message" or protect.text(message), judged(detail)
   end
   return function(request, seconds)
     local ok, response, message, detail = protect.call(exchange, request, seconds)
     if ok then
       return response, message, detail
     end
-    return nil, "the transport threw: " .. protect.message(response), { reason = "closed" }
+    return nil, "the transport threw: " .. protect.text(response), { reason = "closed" }
   end
 end
 
