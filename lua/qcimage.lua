@@ -45,6 +45,10 @@ end
 ---@field limit integer|nil images of a page, 1 to 100; the service's own is 20
 ---@field instanceType string|nil API 3.0
 
+---@class qcimage.WaitParams
+---@field imageIds string[]
+---@field imageState string|nil "NORMAL" by default, which USING is, too
+
 ---@class qcimage
 ---@field _VERSION string
 --- Changes an image's name or description:
@@ -55,6 +59,9 @@ end
 --- All images, each once, and the result of the page that it came from. Raises the error, as a table, at the loop;
 --- it never ends early in silence. In Lua 5.1 its transport cannot yield.
 ---@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
+--- Waits until images have a state; a state that ends in FAILED, or an image that was deleted, ends it. The result has
+--- the images in the order of their ids.
+---@field wait fun(params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?
 --- Any other image action by the API's name; with the option raw = true, parameters as they travel.
 ---@field call fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- The signed request of a call, not sent.
@@ -62,7 +69,7 @@ end
 --- Many modifications, planned and made one by one; without changes where an option names a journal.
 ---@field apply fun(changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
 --- Closes the default client that was made at first use; may be called again.
----@field close fun()
+---@field close fun(): true
 local image = { _VERSION = version.NUMBER }
 
 --- Makes a client. No network; inside nginx it reads files of keys. Options that are wrong are raised.
@@ -94,12 +101,12 @@ function image.default(wanted)
   return before
 end
 
-for _, name in ipairs { "modify", "describe", "each", "call", "sign", "apply", "close" } do
+for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "apply", "close" } do
   image[name] = function(first, second, third)
     if first == image then
       error(("call image.%s(...) with a dot, not with a colon"):format(name), 2)
     elseif name == "close" and (isSet or not default) then
-      return -- who set it closes it, and the next call must not go elsewhere
+      return true -- who set it closes it, and the next call must not go elsewhere
     end
     default = default or (client or load()).new(nil, 3, true)
     local result, err = client.functions[name](default, 3, first, second, third)

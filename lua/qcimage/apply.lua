@@ -24,7 +24,7 @@ local M = {}
 ---@field keeps fun(name: string): boolean whether an empty text leaves a field as it is
 ---@field check fun(params: table): qcimage.Error|nil what is wrong with the parameters of a modification
 ---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil
----@field describe fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil
+---@field describeByIds fun(ids: string[], region: string|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
 ---@field each fun(params: table, region: string|nil): fun(): table|nil
 ---@field sleep fun(seconds: number): boolean|nil, string|nil
 ---@field random fun(): number

@@ -14,10 +14,12 @@ local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local optionsOf = require "qcimage.options"
 local pages = require "qcimage.call.pages"
+local redact = require "qcimage.redact"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
 local transports = require "qcimage.transport"
 local version = require "qcimage.version"
+local waiter = require "qcimage.call.waiter"
 local warning = require "qcimage.warning"
 
 local M = {}
@@ -26,11 +28,13 @@ local M = {}
 ---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field describe fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field each fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
+--- Waits until images have a state.
+---@field wait fun(self, params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field call fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field sign fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
 --- Many modifications, planned and made one by one; without changes where an option names a journal.
 ---@field apply fun(self, changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
----@field close fun(self) may be called again
+---@field close fun(self): true may be called again
 local Client = {}
 Client.__index = Client
 Client.__name = "qcimage.Client"
@@ -92,6 +96,7 @@ function M.new(given, level, isCalled)
     metadata = metadata,
     stsEndpoint = target.sts,
   })
+  local logins = redact.logins(options.proxy, environment)
   local signerOf, closeSigner = signers.new()
   local transport, closeTransport = transports.new(options, environment, isCalled)
   -- secrets stay in the closures: a dump of the client shows none
@@ -108,6 +113,9 @@ function M.new(given, level, isCalled)
     stsEndpoint = target.sts and endpoints.parse(target.sts),
     metadataAddress = target.metadata,
     signerOf = signerOf,
+    logins = function()
+      return logins
+    end,
     transport = transport,
     clock = clock.clock(options.clock),
     nonce = clock.nonce(options.nonce),
@@ -148,7 +156,8 @@ local function arguments(client, name, params, options, level, optional)
   if options == nil then
     return NONE, params
   end
-  local checked = optionsOf.check(optionsOf.call, options, level) -- no tail call: it counts as a level
+  local known = name == "wait" and optionsOf.wait or optionsOf.call
+  local checked = optionsOf.check(known, options, level) -- no tail call: it counts as a level
   local misplaced = optionsOf.misplaced(name, checked)
   if misplaced then
     error(misplaced, level)
@@ -193,11 +202,16 @@ function functions.each(client, level, params, options)
   return pages.each(client, params, options, calls.run)
 end
 
+function functions.wait(client, level, params, options)
+  options = arguments(client, "wait", params, options, level + 1)
+  return waiter.wait(client, params, options, calls.run)
+end
+
 function functions.apply(client, level, changes, options)
-  options = optionsOf.check(optionsOf.apply, options, level + 1)
+  options = optionsOf.check(optionsOf.apply, options, level)
   local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
   if problem then
-    error(problem, level + 1)
+    error(problem, level)
   elseif client.fault then
     return nil, errors.notSent("parameter", client.fault.message, client.fault.field)
   end
@@ -209,6 +223,7 @@ function functions.close(client)
     client.closed = true
     client.release()
   end
+  return true
 end
 
 M.functions = functions

@@ -33,6 +33,11 @@ local function check(given, known, level)
   if type(given) ~= "table" then
     error(("options must be a table, not a %s"):format(type(given)), level + 1)
   end
+  local problem
+  given, problem = settings.own(given, known)
+  if not given then
+    error("options cannot be read: " .. problem, level + 1)
+  end
   for name, value in pairs(given) do
     local wanted = known[name]
     if not wanted then

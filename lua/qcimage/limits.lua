@@ -31,6 +31,12 @@ return {
   timeout = 30,
   attemptTimeout = 10,
   connectTimeout = 5,
+  -- Seconds of a modification's timeout that are kept for reading the image back, and the most of it: a lost answer
+  -- often takes all the time that an attempt has.
+  readBack = 1,
+  readBackPart = 1 / 10,
+  -- Seconds that `wait` waits: an image of a large disk takes minutes.
+  waitTimeout = 600,
   -- Longest timeout that an option may set: a day, far below what C counts in milliseconds.
   longestTimeout = 86400,
 

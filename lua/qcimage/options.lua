@@ -6,6 +6,7 @@ local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
+local protect = require "qcimage.protect"
 local text = require "qcimage.text"
 
 --- Options of a client; the README tells the defaults.
@@ -48,8 +49,17 @@ local text = require "qcimage.text"
 ---@field region string|nil
 ---@field timeout number|nil seconds: the whole call
 ---@field maxAttempts integer|nil
----@field waitForState number|nil seconds to wait for an image that is still being made
+---@field readBack boolean|nil false: a modification whose outcome is unknown is not read back
 ---@field raw boolean|nil parameters are named as they travel, and not checked
+
+--- Options of `wait`.
+---@class qcimage.WaitOptions
+---@field waitTimeout number|nil seconds: the whole wait, 600 by default
+---@field onProgress function|nil fun(progress), called after each poll: total, done (images that have the state),
+--- elapsed (seconds), imageStates (by id; an image that was not found has none)
+---@field region string|nil
+---@field timeout number|nil seconds: one call
+---@field maxAttempts integer|nil of one call
 
 --- What `apply` changes: a list of tables, or a text of one in CSV, JSON or JSON Lines; or a plan, as a dry run's report
 --- has it or as text.
@@ -217,8 +227,16 @@ M.call = {
   region = plainText,
   timeout = seconds,
   maxAttempts = attempts,
-  waitForState = seconds,
+  readBack = boolean,
   raw = boolean,
+}
+
+M.wait = {
+  waitTimeout = seconds,
+  onProgress = func,
+  region = plainText,
+  timeout = seconds,
+  maxAttempts = attempts,
 }
 
 M.apply = {
@@ -242,15 +260,17 @@ local BESIDE = {
   transport = { "caFile", "connectTimeout", "maxResponseBytes", "poolIdle", "poolSize", "proxy", "verify" },
 }
 
+local OWN_NAMES = "its parameters have names of their own; call takes those that travel"
+
 -- Options of a call that have no effect in one of the functions, and why.
 local WITHOUT_EFFECT = {
-  describe = { raw = "its parameters have names of their own; call takes those that travel" },
-  each = { raw = "its parameters have names of their own; call takes those that travel" },
-  modify = { raw = "its parameters have names of their own; call takes those that travel" },
+  describe = { raw = OWN_NAMES, readBack = "it changes nothing" },
+  each = { raw = OWN_NAMES, readBack = "it changes nothing" },
+  modify = { raw = OWN_NAMES },
   sign = {
     maxAttempts = "nothing is sent",
+    readBack = "nothing is sent",
     timeout = "nothing is sent",
-    waitForState = "nothing is sent",
   },
 }
 
@@ -279,13 +299,16 @@ function M.conflict(options)
   end
 end
 
+-- Values of these that ask for nothing.
+local USUAL = { raw = false, readBack = true }
+
 --- What is wrong with a call's options in one of the functions, or nil.
 ---@param name string
 ---@param options table checked
 ---@return string|nil problem
 function M.misplaced(name, options)
   for option, why in pairs(WITHOUT_EFFECT[name] or {}) do
-    if options[option] then
+    if options[option] ~= nil and options[option] ~= USUAL[option] then
       return ("option %s does not go with %s: %s"):format(option, name, why)
     end
   end
@@ -317,6 +340,34 @@ function M.misapplied(changes, options)
   end
 end
 
+local function copied(given, known)
+  local copy = {}
+  for name, value in pairs(given) do
+    copy[name] = value
+  end
+  if getmetatable(given) ~= nil then
+    for name in pairs(known) do
+      if copy[name] == nil then
+        copy[name] = given[name]
+      end
+    end
+  end
+  return copy
+end
+
+--- Copies options, those that come by __index among them, as parameters may.
+---@param given table
+---@param known table<string, any> names
+---@return table|nil
+---@return string|nil problem what a metamethod threw
+function M.own(given, known)
+  local ok, copy = pcall(copied, given, known)
+  if ok then
+    return copy
+  end
+  return nil, protect.message(copy)
+end
+
 --- Checks options and gives a copy. Raises at the level of the public function's caller.
 ---@param known table<string, function> M.client or M.call
 ---@param given table|nil
@@ -329,8 +380,11 @@ function M.check(known, given, level)
   if type(given) ~= "table" then
     error(("options must be a table, not a %s"):format(type(given)), level + 1)
   end
-  local copy = {}
-  for name, value in pairs(given) do
+  local copy, thrown = M.own(given, known)
+  if not copy then
+    error("options cannot be read: " .. thrown, level + 1)
+  end
+  for name, value in pairs(copy) do
     local check = known[name]
     if not check then
       error(text.unknown("option", name, known), level + 1)
@@ -339,7 +393,6 @@ function M.check(known, given, level)
     if not ok then
       error(("option %s %s"):format(name, problem), level + 1)
     end
-    copy[name] = value
   end
   return copy
 end

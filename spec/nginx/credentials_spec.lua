@@ -61,7 +61,7 @@ describe("a client with the CVM role", function()
 
   it("waits for an image in that region, and signs without sending", function()
     local client = start { credentials = credentials.cvm { address = METADATA } }
-    assert(client:modify({ imageId = IMAGE, imageName = "by-role" }, { waitForState = 5 }))
+    assert(client:wait({ imageIds = { IMAGE } }, { waitTimeout = 5 }))
     local request = assert(client:sign("ModifyImageAttribute", { imageId = IMAGE }))
     assert.equal("ap-guangzhou", request.headers["X-TC-Region"])
     assert.is_string(request.headers["X-TC-Token"])

@@ -127,7 +127,8 @@ describe("one script over either version", function()
       assert.is_string(id)
       local _, _, err = client:modify { imageId = id, imageName = "renamed" }
       assert.equal("service", err.kind)
-      assert(client:modify({ imageId = id, imageName = "renamed" }, { waitForState = 10 }))
+      assert(client:wait({ imageIds = { id } }, { waitTimeout = 10 }))
+      assert(client:modify { imageId = id, imageName = "renamed" })
       client:close()
     end
   end)

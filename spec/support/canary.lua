@@ -105,7 +105,8 @@ function M.run(settings)
     note(client)
     local params = { imageId = "img-12345678", imageName = name }
     count(client:modify(params))
-    count(client:modify(params, { waitForState = 0.01 }))
+    count(client:modify(params, { readBack = false }))
+    count(client:wait({ imageIds = { "img-12345678" } }, { waitTimeout = 0.01 }))
     count(client:describe { imageIds = { "img-12345678" } })
     count(client:call("SyncImages", { ImageId = name, imageId = name }, { raw = true }))
     count(

@@ -72,6 +72,7 @@ M.ROOMS = {
   shared = {
     "what any room of the client may use, and knows none of them",
     modules = {
+      "qcimage.backoff",
       "qcimage.environment",
       "qcimage.errors",
       "qcimage.httpdate",

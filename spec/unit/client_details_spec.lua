@@ -353,7 +353,7 @@ describe("the emulator as a transport", function()
         service:fault(fault)
       end
       local client = stub.client { transport = transport, attemptTimeout = timeout }
-      local _, _, err = client:modify { imageId = "img-12345678", imageDescription = "d" }
+      local _, _, err = client:modify({ imageId = "img-12345678", imageDescription = "d" }, { readBack = false })
       return err and err.reason or "success", slept[1], #slept
     end
     assert.same({ "success", nil, 0 }, { modify(nil, 5) })

@@ -83,16 +83,10 @@ describe("the actions", function()
     ["3.0"] = "AssumeRole AssumeRoleWithWebIdentity DescribeImageFromFamily DescribeImageQuota "
       .. "DescribeImageSharePermission DescribeImages DescribeImportImageOs GetCallerIdentity",
   }
-  local WAITING = { -- where the images stand that waitForState looks at
-    ["2.0"] = "CancelShareImage:imageId DeleteImages:imageIds ModifyImageAttributes:imageId ShareImage:imageId "
-      .. "SyncCvmImage:imgIdList@srcRegion",
-    ["3.0"] = "DeleteImages:imageIds ExportImages:imageIds ModifyImageAttribute:imageId "
-      .. "ModifyImageSharePermission:imageId SyncImages:imageIds",
-  }
 
-  it("that may be repeated, that change nothing, and that wait for images are these", function()
+  it("that may be repeated, and that change nothing, are these", function()
     for version in pairs(REPEATABLE) do
-      local repeatable, reading, waiting = {}, {}, {}
+      local repeatable, reading = {}, {}
       for _, name in ipairs(text.keys(actions[version])) do
         local action = actions[version][name]
         if action.reads then
@@ -101,14 +95,9 @@ describe("the actions", function()
         elseif action.repeatable then
           repeatable[#repeatable + 1] = name
         end
-        local changes = action.changes
-        if changes then
-          waiting[#waiting + 1] = name .. ":" .. changes.images .. (changes.region and "@" .. changes.region or "")
-        end
       end
       assert.equal(REPEATABLE[version], table.concat(repeatable, " "))
       assert.equal(READING[version], table.concat(reading, " "))
-      assert.equal(WAITING[version], table.concat(waiting, " "))
     end
   end)
 end)
@@ -236,6 +225,9 @@ describe("limits", function()
       attemptTimeout = 10,
       connectTimeout = 5,
       longestTimeout = 86400,
+      readBack = 1,
+      readBackPart = 0.1,
+      waitTimeout = 600,
       credentialsWait = 5,
       poolSize = 30,
       mostPoolSize = 1000,
@@ -297,14 +289,14 @@ describe("options", function()
   it("of a call that have no effect in a function are these", function()
     for name, without in pairs {
       modify = "raw",
-      describe = "raw",
-      each = "raw",
-      sign = "maxAttempts timeout waitForState",
+      describe = "raw readBack",
+      each = "raw readBack",
+      sign = "maxAttempts readBack timeout",
       call = "",
     } do
       for option in pairs(options.call) do
         local isWithout = (" " .. without .. " "):find(" " .. option .. " ", 1, true) ~= nil
-        assert.equal(isWithout, options.misplaced(name, { [option] = true }) ~= nil, name .. ": " .. option)
+        assert.equal(isWithout, options.misplaced(name, { [option] = option ~= "readBack" }) ~= nil, name .. ": " .. option)
       end
     end
   end)

@@ -123,19 +123,134 @@ describe("a modify whose answers were all lost", function()
     assert.equal("change-2", result.attempts[2].requestId)
   end)
 
-  it("is not looked at when one request was asked for, when no time is left, or in an outage", function()
-    local client, requests = calling({ maxAttempts = 1 }, LOST, SEEN)
+  local REFUSED = '{"code":4000,"message":"m","requestId":"change-2"}'
+
+  it("is read back however it ends in doubt", function()
+    for name, case in pairs {
+      ["one attempt"] = { { maxAttempts = 1 }, LOST },
+      ["a gateway's page"] = { {}, { status = 200, body = "<html>" } },
+      ["no body"] = { {}, { body = "" } },
+      ["an operation that failed"] = { {}, '{"code":5100,"message":"m"}' },
+      ["a refusal after a loss"] = { {}, LOST, REFUSED },
+      ["no credentials after a loss"] = {
+        {
+          credentials = (function()
+            local asked = 0
+            return function()
+              asked = asked + 1
+              if asked == 2 then
+                return nil, "the file is gone"
+              end
+              return { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+            end
+          end)(),
+        },
+        LOST,
+      },
+      ["a limiter that refuses after a loss"] = {
+        {
+          limiter = function(action)
+            local wait = action == "DescribeImages" and 0 or nil
+            return wait, "not again"
+          end,
+          maxAttempts = 1,
+        },
+        LOST,
+      },
+      ["no wait after a loss"] = {
+        {
+          sleep = function()
+            error "no sleep here"
+          end,
+        },
+        LOST,
+      },
+    } do
+      local answers = { (unpack or table.unpack)(case, 2) } -- luacheck: ignore
+      if case[1].limiter then -- it lets the change pass once
+        local limiter, asked = case[1].limiter, 0
+        case[1].maxAttempts = 2
+        case[1].limiter = function(action)
+          asked = asked + 1
+          if asked == 1 then
+            return 0
+          end
+          return limiter(action)
+        end
+      end
+      answers[#answers + 1] = SEEN
+      local client, requests = calling(case[1], (unpack or table.unpack)(answers)) -- luacheck: ignore
+      local result, message = client:modify { imageId = "img-1", imageName = "a" }
+      assert(result, name .. ": " .. tostring(message))
+      assert.is_true(result.attempts[#result.attempts].readBack, name)
+      assert.equal("DescribeImages", stub.form(requests[#requests].body).Action)
+    end
+  end)
+
+  it("stays unknown where the image has other values, and where readBack is false", function()
+    local client, requests = calling({ maxAttempts = 1 }, LOST, (SEEN:gsub('"a"', '"b"')))
+    local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.same({ 2, "unknown" }, { #requests, err.outcome })
+    assert.matches("the change may have been made", message)
+    client, requests = calling({}, LOST, LOST, LOST, SEEN)
+    _, _, err = client:modify({ imageId = "img-1", imageName = "a" }, { readBack = false })
+    assert.same({ 3, "unknown" }, { #requests, err.outcome })
+  end)
+
+  it("has a second of the call's time for that, at most a tenth of it", function()
+    for timeout, kept in pairs { [30] = 1, [5] = 0.5, [0.5] = 0.05 } do
+      local seconds = {}
+      local client = stub.client {
+        timeout = timeout,
+        attemptTimeout = 60,
+        transport = function(_, left)
+          seconds[#seconds + 1] = left
+          return nil, "lost", { reason = "closed" }
+        end,
+      }
+      client:modify { imageId = "img-1", imageName = "a" }
+      assert.is_true(math.abs(timeout - kept - seconds[1]) < 0.02, timeout)
+      assert.equal(2, #seconds)
+      seconds = {}
+      client:modify({ imageId = "img-1", imageName = "a" }, { readBack = false })
+      client:call("CreateImage", { instanceId = "i", imageName = "a" })
+      client:describe()
+      assert.equal(3, #seconds)
+      for i = 1, 3 do
+        assert.is_true(timeout - seconds[i] < 0.02, timeout)
+      end
+    end
+  end)
+
+  it("is read back where the attempts took all the time that they had", function()
+    local core = require "qcimage.core"
+    local client = stub.client {
+      timeout = 0.4,
+      transport = function(request, seconds)
+        if stub.form(request.body).Action == "DescribeImages" then
+          return { status = 200, headers = {}, body = SEEN }
+        end
+        core.sleep(seconds)
+        return nil, "no answer", { reason = "timeout" }
+      end,
+    }
+    local began = core.monotonic()
+    assert(client:modify { imageId = "img-1", imageName = "a" })
+    assert.is_true(core.monotonic() - began < 0.5)
+  end)
+
+  it("is not looked at when nothing reaches the service, when no time is left, or in an outage", function()
+    local client, requests = calling({}, LOST, { fail = "refused", sent = false, reason = "connect" })
     local _, _, err = client:modify { imageId = "img-1", imageName = "a" }
-    assert.same({ 1, "unknown" }, { #requests, err.outcome })
-    local clock, late = stub.clock(), {}
-    finally(clock.restore)
+    assert.same({ 3, "unknown" }, { #requests, err.outcome })
+    local late = {}
     client = stub.client {
       maxAttempts = 3,
       sleep = function() end,
       timeout = 0.2,
       transport = function(_, seconds)
         late[#late + 1] = true
-        clock.sleep(#late == 3 and seconds or 0)
+        require("qcimage.core").sleep(#late == 3 and seconds + 0.03 or 0)
         return nil, "lost", { reason = "closed" }
       end,
     }
@@ -148,6 +263,31 @@ describe("a modify whose answers were all lost", function()
     client.tokens = 10
     _, _, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.same({ 3, "unknown" }, { #requests, err.outcome })
+  end)
+
+  it("gives back what its look took from the store of retries, where that was answered", function()
+    local client = calling({ maxAttempts = 1 }, LOST, SEEN)
+    client.tokens = 20
+    assert(client:modify { imageId = "img-1", imageName = "a" })
+    assert.is_true(client.tokens >= 20)
+    client = calling({ maxAttempts = 1 }, LOST)
+    client.tokens = 20
+    client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal(15, client.tokens)
+  end)
+end)
+
+describe("a Retry-After beyond the time left", function()
+  it("is told", function()
+    local client, requests = calling({ timeout = 5 }, {
+      status = 429,
+      headers = { ["retry-after"] = "120" },
+      body = "",
+    })
+    local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal(1, #requests)
+    assert.equal(120, err.retryAfter)
+    assert.matches("asks to wait 120 s, and %d%.?%d* s are left; nothing was changed", message)
   end)
 end)
 

@@ -73,7 +73,7 @@ describe("a call's options", function()
         end)
       )
     end
-    for option, value in pairs { waitForState = 1, timeout = 1, maxAttempts = 1 } do
+    for option, value in pairs { readBack = false, timeout = 1, maxAttempts = 1 } do
       assert.matches(
         "misuse_spec%.lua:%d+: option " .. option .. " does not go with sign: nothing is sent",
         raised(function()

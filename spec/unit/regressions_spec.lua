@@ -218,26 +218,8 @@ describe("each", function()
         end
       end)
       assert.is_false(ok)
-      assert.matches("250 images are there, and none came from number 100", message)
+      assert.matches("totalCount is 250, but the page at offset 95 is empty", message)
     end
-  end)
-end)
-
-describe("waitForState", function()
-  it("is refused by name where there is no image to wait for", function()
-    local client, requests = quick({ apiVersion = "3.0" }, OK)
-    local _, message, err = client:call("CreateImage", { imageName = "a", instanceId = "i" }, { waitForState = 1 })
-    assert.equal("parameter", err.kind)
-    assert.matches("waitForState goes with", message)
-    _, _, err = client:describe({ imageIds = { "i" } }, { waitForState = 1 })
-    assert.equal("waitForState", err.field)
-    assert.equal(0, #requests)
-  end)
-
-  it("has sent nothing of its call when a look is lost", function()
-    local client = quick({ maxAttempts = 1 }, LOST)
-    local _, _, err = client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 1 })
-    assert.equal("notSent", err.outcome)
   end)
 end)
 

@@ -404,34 +404,3 @@ describe("a refused clock", function()
     assert.equal(4500, err.code)
   end)
 end)
-
-describe("waitForState", function()
-  local function image(imageState)
-    local one = '{"ImageId":"img-1","ImageState":"%s"}'
-    return '{"Response":{"TotalCount":1,"ImageSet":[' .. one:format(imageState) .. '],"RequestId":"r"}}'
-  end
-
-  local function calling(...)
-    return stub.answering({ apiVersion = "3.0" }, ...)
-  end
-
-  it("polls until the image is ready, then makes the call", function()
-    local client, requests = calling(image "CREATING", image "NORMAL", '{"Response":{"RequestId":"r"}}')
-    assert(client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 5 }))
-    assert.equal(3, #requests)
-    assert.equal("ModifyImageAttribute", requests[3].headers["X-TC-Action"])
-  end)
-
-  it("gives up at its limit, or at a state that will not pass", function()
-    local client, requests = calling(image "CREATING")
-    local _, message, err = client:modify({ imageId = "img-1" }, { waitForState = 0.7 })
-    assert.equal("imageState", err.reason)
-    assert.equal("notSent", err.outcome)
-    assert.matches("image img%-1 is CREATING", message)
-    assert.is_true(#requests >= 2)
-    client, requests = calling(image "CREATEFAILED")
-    _, _, err = client:modify({ imageId = "img-1" }, { waitForState = 60 })
-    assert.equal("imageState", err.reason)
-    assert.equal(1, #requests)
-  end)
-end)

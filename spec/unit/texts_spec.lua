@@ -52,12 +52,13 @@ describe("a refusal", function()
     for _, call in ipairs {
       { {} },
       { { imageId = "i", nonsense = 1 } },
-      { { imageId = "i" }, { waitForState = 0.01 } },
     } do
       local _, _, err = client:modify(call[1], call[2])
       assert.is_table(err.attempts)
     end
     local _, _, err = client:call "NoSuchAction"
+    assert.is_table(err.attempts)
+    _, _, err = client:wait({ imageIds = { "i" } }, { waitTimeout = 0.01 })
     assert.is_table(err.attempts)
     local ok, raised = pcall(client:each { limit = 1000 })
     assert.is_false(ok)

@@ -74,7 +74,15 @@ local ACTIONS = {
     return client:call("CreateImage", { instanceId = "ins-stopped1", imageName = "thrown" })
   end,
   wait = function(client)
-    return client:modify({ imageId = "img-12345678", imageName = "thrown" }, { waitForState = 5 })
+    local waited, message, err = client:wait({ imageIds = { "img-12345678" } }, { waitTimeout = 5 })
+    if not waited then
+      return waited, message, err
+    end
+    local result
+    result, message, err = client:modify { imageId = "img-12345678", imageName = "thrown" }
+    local last = result or err
+    last.hookError = waited.hookError or last.hookError
+    return result, message, err
   end,
 }
 
@@ -282,12 +290,7 @@ describe("what is thrown", function()
       assert.matches("boom", result.hookError)
     end
     assert.equal(1, count)
-    local result = assert(
-      client(page, '{"Response":{"RequestId":"r-1"}}'):modify(
-        { imageId = "img-1", imageName = "a" },
-        { waitForState = 1 }
-      )
-    )
+    local result = assert(client(page):wait({ imageIds = { "img-1" } }, { waitTimeout = 1 }))
     assert.matches("boom", result.hookError)
     local lost = { fail = "lost", reason = "closed" }
     result = assert(client(lost, lost, lost, page):modify { imageId = "img-1", imageName = "a" })

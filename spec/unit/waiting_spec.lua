@@ -1,10 +1,10 @@
---- waitForState: covers imagestate.lua.
+--- wait: covers waiter.lua, and the images by ids of imagestate.lua.
 
 local cjson = require "cjson"
+local core = require "qcimage.core"
 local emulator = require "qcimage.emulator"
+local image = require "qcimage"
 local stub = require "spec.support.stub"
-
-local OK = '{"Response":{"RequestId":"r"}}'
 
 -- A page of images by id and state.
 local function page(states)
@@ -16,173 +16,334 @@ local function page(states)
   return ('{"Response":{"TotalCount":%d,"ImageSet":%s,"RequestId":"r"}}'):format(#images, list)
 end
 
+local function refusal(code)
+  return ('{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}'):format(code)
+end
+
+local function ids(count)
+  local list = {}
+  for i = 1, count do
+    list[i] = ("img-%08d"):format(i)
+  end
+  return list
+end
+
 local function calling(...)
   return stub.answering({ apiVersion = "3.0", sleep = function() end }, ...)
 end
 
-describe("waitForState", function()
-  it("changes the image that was named, whatever the caller's table says by then", function()
+-- A service that has images by id and state, and refuses a list with one that it does not have. The client's sleep calls
+-- a function.
+local function serving(version, states, options)
+  local asked = {}
+  local all = {
+    apiVersion = version,
+    transport = function(request)
+      local params = version == "3.0" and cjson.decode(request.body) or stub.form(request.body)
+      local wanted, images = params.ImageIds or {}, {}
+      while params["imageIds." .. #wanted] do
+        wanted[#wanted + 1] = params["imageIds." .. #wanted]
+      end
+      asked[#asked + 1] = #wanted
+      for i, id in ipairs(wanted) do
+        local state = states[id]
+        if not state then
+          local body = version == "3.0" and refusal "InvalidImageId.NotFound" or '{"code":5000,"message":"m"}'
+          return { status = 200, headers = {}, body = body }
+        elseif i <= (tonumber(params.Limit or params.limit) or 20) then -- the service's own limit is 20
+          images[#images + 1] = version == "3.0" and { ImageId = id, ImageState = state }
+            or { unImgId = id, status = ({ CREATING = 1, NORMAL = 2, USING = 3, SYNCING = 4 })[state] }
+        end
+      end
+      local form = version == "3.0" and '{"Response":{"TotalCount":%d,"ImageSet":%s,"RequestId":"r"}}'
+        or '{"code":0,"totalCount":%d,"imageSet":%s}'
+      return { status = 200, headers = {}, body = form:format(#images, cjson.encode(images)) }
+    end,
+  }
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  return stub.client(all), asked
+end
+
+describe("wait", function()
+  it("polls until the images have the state, and gives them in the order of the ids", function()
+    local client, requests = calling(
+      page { ["img-1"] = "CREATING", ["img-2"] = "NORMAL" },
+      page { ["img-1"] = "CREATING", ["img-2"] = "NORMAL" },
+      page { ["img-1"] = "NORMAL", ["img-2"] = "USING" }
+    )
+    local result = assert(client:wait { imageIds = { "img-2", "img-1", "img-2" } })
+    assert.equal(3, #requests)
+    assert.same({ "img-2", "img-1" }, { result.imageSet[1].imageId, result.imageSet[2].imageId })
+    assert.same({ 0, 2, "r" }, { result.code, result.totalCount, result.requestId })
+    assert.equal(1, #result.attempts)
+    assert.same({ "img-2", "img-1" }, cjson.decode(requests[1].body).ImageIds)
+  end)
+
+  it("waits for another state, too", function()
+    local client, requests = calling(
+      page { ["img-1"] = "CREATING" },
+      page { ["img-1"] = "NORMAL" },
+      page { ["img-1"] = "USING" }
+    )
+    assert(client:wait { imageIds = { "img-1" }, imageState = "USING" })
+    assert.equal(3, #requests)
+    client, requests = calling(page { ["img-1"] = "IMPORTFAILED" })
+    assert(client:wait { imageIds = { "img-1" }, imageState = "IMPORTFAILED" })
+    assert.equal(1, #requests)
+  end)
+
+  it("is a function of the module, too, and its parameters are copied", function()
+    local transport = emulator.transport {}
+    local before = image.default(stub.client { transport = transport })
+    local params = { imageIds = { "img-12345678" } }
+    local result = image.wait(setmetatable({}, { __index = params }), { region = "gz" })
+    image.default(before or false)
+    assert.equal("img-12345678", assert(result).imageSet[1].imageId)
+    local client
+    client = stub.answering({
+      apiVersion = "3.0",
+      sleep = function()
+        params.imageIds[1] = "img-9"
+      end,
+    }, page { ["img-12345678"] = "CREATING" }, page { ["img-12345678"] = "NORMAL" })
+    assert(client:wait(params))
+  end)
+
+  it("ends at a state that ends in FAILED", function()
+    local client, requests = calling(page { ["img-1"] = "NORMAL", ["img-2"] = "IMPORTFAILED" })
+    local _, message, err = client:wait { imageIds = { "img-1", "img-2" } }
+    assert.same({ "service", "imageState", "rejected" }, { err.kind, err.reason, err.outcome })
+    assert.matches("image img%-2 is IMPORTFAILED %(waited for NORMAL in ap%-guangzhou%)", message)
+    assert.same({ "img-2" }, err.imageIds)
+    assert.equal(1, #requests)
+  end)
+
+  it("ends when its time is over, with what is so then", function()
+    local client = stub.answering({ apiVersion = "3.0" }, page { ["img-1"] = "CREATING" })
+    local began = core.monotonic()
+    local _, message, err = client:wait({ imageIds = { "img-1" } }, { waitTimeout = 0.7 })
+    assert.is_true(core.monotonic() - began < 1.5)
+    assert.same({ "service", "timeout", "rejected" }, { err.kind, err.reason, err.outcome })
+    assert.matches("image img%-1 is CREATING after 0.7 s", message)
+    assert.same({ "img-1" }, err.imageIds)
+    assert.equal(1, #err.attempts)
+    -- sleeps that take no time count as long as they were told to
+    client = calling(page { ["img-1"] = "CREATING" })
+    _, _, err = client:wait { imageIds = { "img-1" } }
+    assert.equal("timeout", err.reason)
+  end)
+
+  it("waits for an image that the list does not show yet, and names the right one", function()
+    local client, requests = calling(page {}, page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" })
+    assert(client:wait { imageIds = { "img-1" } })
+    assert.equal(3, #requests)
     for _, version in ipairs { "2.0", "3.0" } do
-      local transport, service = emulator.transport {}
-      local client = stub.client {
-        apiVersion = version,
-        transport = function(...)
-          coroutine.yield()
-          return transport(...)
+      local states = {}
+      for _, id in ipairs(ids(10)) do
+        states[id] = "NORMAL"
+      end
+      states["img-00000007"] = nil
+      local asked
+      client, asked = serving(version, states, { sleep = function() end })
+      local _, message, err = client:wait({ imageIds = ids(10) }, { waitTimeout = 3 })
+      assert.equal("notFound", err.reason)
+      assert.same({ "img-00000007" }, err.imageIds)
+      assert.matches("wait: image img%-00000007 was not found after 3 s", message)
+      assert.is_nil(message:find "img%-00000001")
+      assert.equal("10 1 1 1 1 1 1 1 1 1 1 9 1", table.concat(asked, " ", 1, 13)) -- then the missing one alone
+      client = serving(version, states, {
+        sleep = function()
+          states["img-00000007"] = "NORMAL"
         end,
-      }
-      local params = { imageId = "img-12345678", imageName = "named" }
-      local result, message
-      local thread = coroutine.create(function()
-        result, message = client:modify(params, { waitForState = 5 })
-      end)
-      assert(coroutine.resume(thread))
-      params.imageId, params.imageName = "img-87654321", "another"
-      while coroutine.status(thread) ~= "dead" do
-        assert(coroutine.resume(thread))
-      end
-      assert(result, message)
-      local names = {}
-      for _, image in ipairs(service:images()) do
-        names[image.imageId] = image.imageName
-      end
-      assert.equal("named", names["img-12345678"])
-      for id, name in pairs(names) do
-        assert.is_true(id == "img-12345678" or name ~= "named" and name ~= "another", id)
-      end
+      })
+      assert(client:wait { imageIds = ids(10) })
     end
   end)
 
-  it("looks at lists that are the call's own, too", function()
-    local client, requests, ids
-    client, requests = stub.answering({
-      apiVersion = "3.0",
-      sleep = function()
-        ids[1], ids[2] = "img-9", nil
-      end,
-    }, page { ["img-1"] = "CREATING", ["img-2"] = "NORMAL" }, page { ["img-1"] = "NORMAL", ["img-2"] = "NORMAL" }, OK)
-    ids = { "img-1", "img-2" }
-    assert(client:call("DeleteImages", { imageIds = ids }, { waitForState = 5 }))
-    assert.same({ "img-1", "img-2" }, cjson.decode(requests[2].body).ImageIds)
-    assert.same({ "img-1", "img-2" }, cjson.decode(requests[3].body).ImageIds)
+  it("tells an image that was deleted meanwhile", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      local states, waits = { ["img-1"] = "CREATING", ["img-2"] = "NORMAL" }, 0
+      local client = serving(version, states, {
+        sleep = function()
+          waits = waits + 1
+          states["img-1"] = nil
+        end,
+      })
+      local _, message, err = client:wait { imageIds = { "img-1", "img-2" } }
+      assert.equal("notFound", err.reason)
+      assert.matches("image img%-1 does not exist any more", message)
+      assert.same({ "img-1" }, err.imageIds)
+      assert.is_true(waits <= 3)
+    end
   end)
 
-  it("looks at all of many images, in as many pages as it takes", function()
+  it("goes on after polls that fail, while there is time", function()
+    local gateway = { status = 502, body = "<html>" }
+    local lost = { fail = "lost", reason = "closed" }
+    for _, failure in ipairs { gateway, lost, refusal "InternalError", refusal "RequestLimitExceeded", "<html>" } do
+      local client, requests = stub.answering(
+        { apiVersion = "3.0", sleep = function() end, maxAttempts = 1 },
+        failure,
+        failure,
+        failure,
+        page { ["img-1"] = "NORMAL" }
+      )
+      assert(client:wait({ imageIds = { "img-1" } }, { waitTimeout = 600 }))
+      assert.equal(4, #requests)
+    end
+    local client = calling(page { ["img-1"] = "CREATING" }, gateway)
+    local _, message, err = client:wait({ imageIds = { "img-1" } }, { waitTimeout = 2 })
+    assert.equal("timeout", err.reason)
+    assert.matches("is CREATING after 2 s; the last poll failed: DescribeImages: HTTP status 502", message)
+    client = calling(gateway)
+    _, message, err = client:wait({ imageIds = { "img-1" } }, { waitTimeout = 2 })
+    assert.same({ "response", "status" }, { err.kind, err.reason })
+    assert.matches("; waited for NORMAL after 2 s", message)
+  end)
+
+  it("ends at once where polling again cannot help", function()
+    for code, reason in pairs {
+      ["UnauthorizedOperation.X"] = "permission",
+      ["AuthFailure.SignatureFailure"] = "signature",
+    } do
+      local client, requests = calling(refusal(code))
+      local _, _, err = client:wait { imageIds = { "img-1" } }
+      assert.same({ reason, 1 }, { err.reason, #requests })
+      -- what was answered once fails for another reason
+      client = calling(page { ["img-1"] = "CREATING" }, refusal(code), page { ["img-1"] = "NORMAL" })
+      assert(client:wait { imageIds = { "img-1" } })
+    end
+    local client
+    client = stub.answering({
+      apiVersion = "3.0",
+      sleep = function()
+        client:close()
+      end,
+    }, page { ["img-1"] = "CREATING" })
+    local _, _, err = client:wait { imageIds = { "img-1" } }
+    assert.equal("unsupported", err.kind)
+    local _, message = calling(page { ["img-1"] = "CREATING" }):wait({ imageIds = { "img-1" } }, { waitTimeout = 1 })
+    assert.matches("CREATING", message)
+    client = stub.answering({
+      apiVersion = "3.0",
+      sleep = function()
+        error "no sleep here"
+      end,
+    }, page { ["img-1"] = "CREATING" })
+    _, message, err = client:wait { imageIds = { "img-1" } }
+    assert.equal("timeout", err.reason)
+    assert.matches("; polling ended: the option sleep threw: .*no sleep here", message)
+  end)
+
+  it("looks at all of many images, in as many calls as it takes", function()
     for version, most in pairs { ["2.0"] = 10, ["3.0"] = 100 } do
-      local ids, asked, late = {}, {}, true
-      for i = 1, most * 2 + 5 do
-        ids[i] = ("img-%08d"):format(i)
+      local states, wanted = {}, ids(most * 2 + 5)
+      for _, id in ipairs(wanted) do
+        states[id] = "NORMAL"
       end
-      local last = ids[#ids]
-      local client = stub.client {
-        apiVersion = version,
+      states[wanted[#wanted]] = "CREATING"
+      local client, asked = serving(version, states, {
         sleep = function()
-          late = false
+          states[wanted[#wanted]] = "NORMAL"
         end,
-        transport = function(request)
-          local images = {}
-          if version == "3.0" then
-            if request.headers["X-TC-Action"] ~= "DescribeImages" then
-              return { status = 200, headers = {}, body = OK }
-            end
-            local params = cjson.decode(request.body)
-            asked[#asked + 1] = #params.ImageIds
-            for i = 1, math.min(#params.ImageIds, params.Limit or 20) do -- the service's own limit is 20
-              local id = params.ImageIds[i]
-              images[i] = { ImageId = id, ImageState = late and id == last and "CREATING" or "NORMAL" }
-            end
-            local body = ('{"Response":{"TotalCount":%d,"ImageSet":%s,"RequestId":"r"}}'):format(
-              #params.ImageIds,
-              cjson.encode(images)
-            )
-            return { status = 200, headers = {}, body = body }
-          end
-          local params = stub.form(request.body)
-          if params.Action ~= "DescribeImages" then
-            return { status = 200, headers = {}, body = '{"code":0}' }
-          end
-          local count = 0
-          while params["imageIds." .. count] do
-            local id = params["imageIds." .. count]
-            count = count + 1
-            if count <= (tonumber(params.limit) or 20) then
-              images[count] = { unImgId = id, status = late and id == last and 1 or 2 }
-            end
-          end
-          asked[#asked + 1] = count
-          local body = ('{"code":0,"totalCount":%d,"imageSet":%s}'):format(count, cjson.encode(images))
-          return { status = 200, headers = {}, body = body }
-        end,
-      }
-      assert(client:call("DeleteImages", { imageIds = ids }, { waitForState = 5 }))
-      assert.is_false(late)
+      })
+      local result = assert(client:wait { imageIds = wanted })
+      assert.equal(#wanted, #result.imageSet)
       assert.same({ most, most, 5, most, most, 5 }, asked)
     end
   end)
 
-  it("looks on for an image that the list does not show yet", function()
-    local client, requests = calling(page {}, page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" }, OK)
-    assert(client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 6 }))
-    assert.equal(4, #requests)
-    assert.equal("ModifyImageAttribute", requests[4].headers["X-TC-Action"])
-    local refused = '{"Response":{"Error":{"Code":"InvalidImageId.NotFound","Message":"m"},"RequestId":"r"}}'
-    client, requests = calling(refused, page { ["img-1"] = "NORMAL" }, OK)
-    assert(client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 6 }))
-    assert.equal(3, #requests)
-  end)
-
-  it("ends at its limit with notFound, or with the state", function()
-    local client, requests = stub.answering({ apiVersion = "3.0" }, page {})
-    local _, message, err = client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 0.2 })
-    assert.same({ "service", "notFound", "notSent" }, { err.kind, err.reason, err.outcome })
-    assert.matches("image img%-1 is not there %(in ap%-guangzhou%)", message)
-    for _, request in ipairs(requests) do
-      assert.equal("DescribeImages", request.headers["X-TC-Action"])
-    end
-    client = stub.answering({ apiVersion = "3.0" }, page { ["img-2"] = "IMPORTFAILED" })
-    _, message, err = client:call("DeleteImages", { imageIds = { "img-1", "img-2" } }, { waitForState = 60 })
-    assert.same({ "imageState", "notSent" }, { err.reason, err.outcome })
-    assert.matches("image img%-2 is IMPORTFAILED", message)
-    assert.is_table(err.attempts)
-  end)
-
-  it("goes with each action that changes images, and looks where they are", function()
-    local client, requests = stub.answering(
-      { sleep = function() end },
-      '{"code":0,"totalCount":1,"imageSet":[{"unImgId":"img-1","status":2}]}',
-      '{"code":0}'
-    )
-    local params = { srcRegion = "ap-beijing", imgIdList = { "img-1" }, dstRegion = { "ap-shanghai", "hk" } }
-    assert(client:call("SyncCvmImage", params, { waitForState = 5 }))
-    assert.equal("bj", stub.form(requests[1].body).Region)
-    local sent = stub.form(requests[2].body)
-    assert.same({ "bj", "sh", "hk" }, { sent.srcRegion, sent["dstRegion.0"], sent["dstRegion.1"] })
-  end)
-
-  it("is refused where no image is named", function()
-    local client, requests = calling(OK)
-    for _, call in ipairs {
-      { "CreateImage", { instanceId = "i", imageName = "a" } },
-      { "DescribeImages", { imageIds = { "i" } } },
-      { "ModifyImageAttribute", { ImageId = "i" }, true },
-    } do
-      local _, message, err = client:call(call[1], call[2], { waitForState = 1, raw = call[3] })
-      assert.same({ "parameter", "waitForState" }, { err.kind, err.field })
-      assert.matches("waitForState goes with", message)
-    end
-    assert.equal(0, #requests)
-  end)
-
-  it("gives its own time to the call that follows", function()
-    local clock = stub.clock()
-    finally(clock.restore)
-    local client, requests = stub.answering({
+  it("makes no call beyond its time but the one that it is at", function()
+    local count = 0
+    local client = stub.client {
       apiVersion = "3.0",
-      timeout = 0.4,
-      sleep = clock.sleep,
-    }, page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" }, OK)
-    assert(client:modify({ imageId = "img-1", imageName = "a" }, { waitForState = 5 }))
-    assert.is_true(clock.now > 1000)
-    assert.is_true(math.abs(requests[3].seconds - 0.4) < 1e-6, requests[3].seconds)
+      transport = function(request, seconds)
+        count = count + 1
+        core.sleep(math.min(seconds, 0.15))
+        local states = {}
+        for _, id in ipairs(cjson.decode(request.body).ImageIds) do
+          states[id] = "NORMAL"
+        end
+        return { status = 200, headers = {}, body = page(states) }
+      end,
+    }
+    local began = core.monotonic()
+    local _, message, err = client:wait({ imageIds = ids(1000) }, { waitTimeout = 0.2 })
+    assert.equal("timeout", err.reason)
+    assert.matches("was not looked at", message)
+    assert.equal(800, #err.imageIds)
+    assert.equal(2, count)
+    assert.is_true(core.monotonic() - began < 0.6)
+  end)
+
+  it("tells its progress after each poll, and what that throws changes nothing", function()
+    local told = {}
+    local client = calling(page { ["img-1"] = "NORMAL" }, page { ["img-1"] = "NORMAL", ["img-2"] = "NORMAL" })
+    local result = assert(client:wait({ imageIds = { "img-1", "img-2" } }, {
+      onProgress = function(progress)
+        told[#told + 1] = progress
+        error("told " .. stub.SECRET_KEY)
+      end,
+    }))
+    assert.same({ 2, 1, { ["img-1"] = "NORMAL" } }, { told[1].total, told[1].done, told[1].imageStates })
+    assert.same({ 2, 2 }, { told[2].total, told[2].done })
+    assert.is_number(told[2].elapsed)
+    assert.matches("^onProgress threw: .*told %*%*%*$", result.hookError)
+  end)
+
+  it("checks what it is given before anything is sent", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      local client, requests = stub.answering({ apiVersion = version }, page {})
+      for _, case in ipairs {
+        { {}, "imageIds is required" },
+        { { imageIds = {} }, "imageIds is an empty list" },
+        { { imageIds = "img-1" }, "imageIds must be a list" },
+        { { imageIds = { "img-1", 2 } }, "imageIds%[2%] must be text" },
+        { { imageIds = { "img-1" }, imageState = "NORMALL" }, "imageState must be one of" },
+        { { imageId = "img-1" }, "unknown parameter imageId %(imageIds%?%)" },
+      } do
+        local _, message, err = client:wait(case[1])
+        assert.same({ "parameter", "notSent" }, { err.kind, err.outcome })
+        assert.matches("^wait: " .. case[2], message)
+      end
+      assert.equal(0, #requests)
+      for _, options in ipairs { { waitTimeout = 0 }, { waitTimeout = "5" }, { onProgress = 1 }, { readBack = false } } do
+        local ok, message = pcall(client.wait, client, { imageIds = { "img-1" } }, options)
+        assert.is_false(ok)
+        assert.matches("option", message)
+      end
+      assert.is_false((pcall(client.wait, client)))
+    end
+  end)
+
+  it("may yield in everything that it calls, on every Lua", function()
+    local function yielding(run)
+      return function(...)
+        coroutine.yield()
+        return run(...)
+      end
+    end
+    local transport = stub.transport(page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" })
+    local client = stub.client {
+      apiVersion = "3.0",
+      transport = yielding(transport),
+      sleep = yielding(function() end),
+      credentials = yielding(function()
+        return { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+      end),
+    }
+    local result
+    local thread = coroutine.create(function()
+      result = client:wait({ imageIds = { "img-1" } }, { onProgress = yielding(function() end) })
+    end)
+    local resumed = 0
+    while coroutine.status(thread) ~= "dead" do
+      assert(coroutine.resume(thread))
+      resumed = resumed + 1
+    end
+    assert.equal("NORMAL", assert(result).imageSet[1].imageState)
+    assert.is_true(resumed >= 7)
   end)
 end)

@@ -14,7 +14,6 @@
 ---   oneOf       names of two parameters of which exactly one is required
 ---   answer      API 2.0 only: names and words of the answer that become those of API 3.0
 ---   lists       lists of the result, each with the lists that its items have: null becomes an empty one
----   changes     names of the parameters that name the images it changes, and their region if that is another
 ---
 --- Fields of a parameter:
 ---   type        "text", "integer", "boolean", "flag" (a boolean that travels as text), "texts" (a
@@ -96,7 +95,6 @@ local LIMIT = { type = "integer", min = 1, max = 100 }
 M["2.0"] = {
   ModifyImageAttributes = {
     repeatable = true,
-    changes = { images = "imageId" },
     params = { imageId = ID, imageName = V2_NAME, imageDescription = V2_DESCRIPTION },
   },
   DescribeImages = {
@@ -128,19 +126,16 @@ M["2.0"] = {
       imageDescription = V2_DESCRIPTION,
     },
   },
-  DeleteImages = { changes = { images = "imageIds" }, params = { imageIds = IDS } },
+  DeleteImages = { params = { imageIds = IDS } },
   SyncCvmImage = {
-    changes = { images = "imgIdList", region = "srcRegion" },
     params = { srcRegion = REGION, imgIdList = IDS, dstRegion = with(REGION, { type = "texts" }) },
   },
   ShareImage = {
     repeatable = true,
-    changes = { images = "imageId" },
     params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
   },
   CancelShareImage = {
     repeatable = true,
-    changes = { images = "imageId" },
     params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
   },
   GetImageShareUinInfo = {
@@ -182,7 +177,6 @@ local LICENSES = set { "TencentCloud", "BYOL" }
 M["3.0"] = {
   ModifyImageAttribute = {
     repeatable = true,
-    changes = { images = "imageId" },
     params = {
       imageId = ID,
       imageName = with(V3_NAME, { blank = "omit" }),
@@ -225,11 +219,9 @@ M["3.0"] = {
     },
   },
   DeleteImages = {
-    changes = { images = "imageIds" },
     params = { imageIds = IDS, deleteBindedSnap = BOOLEAN, dryRun = BOOLEAN },
   },
   SyncImages = {
-    changes = { images = "imageIds" },
     lists = { imageSet = {} },
     params = {
       imageIds = with(IDS, { items = 1 }),
@@ -243,7 +235,6 @@ M["3.0"] = {
   },
   ModifyImageSharePermission = {
     repeatable = true,
-    changes = { images = "imageId" },
     params = {
       imageId = ID,
       accountIds = with(IDS, { items = 500 }),
@@ -290,7 +281,6 @@ M["3.0"] = {
     },
   },
   ExportImages = {
-    changes = { images = "imageIds" },
     lists = { cosPaths = {} },
     params = {
       bucketName = ID,
@@ -353,5 +343,18 @@ end
 --- Names of the two calls that have a function of their own.
 M.modify = { ["2.0"] = "ModifyImageAttributes", ["3.0"] = "ModifyImageAttribute" }
 M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
+
+-- States of data type Image, and USING of older pages.
+local V3_STATES =
+  set { "CREATING", "NORMAL", "USING", "SYNCING", "IMPORTING", "CREATEFAILED", "IMPORTFAILED" }
+
+--- What waiting for images takes, as data like that of an action.
+M.wait = {}
+for version, states in pairs { ["2.0"] = set(invert(V2_STATES)), ["3.0"] = V3_STATES } do
+  M.wait[version] = {
+    name = "wait",
+    params = { imageIds = IDS, imageState = { type = "text", words = states, default = "NORMAL" } },
+  }
+end
 
 return M

@@ -4,6 +4,7 @@
 local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
 local endpoints = require "qcimage.api.endpoints"
+local lookup = require "qcimage.call.imagestate"
 local pages = require "qcimage.call.pages"
 local prepare = require "qcimage.call.prepare"
 
@@ -51,8 +52,10 @@ function M.new(client)
     modify = function(wanted, region)
       return calls.run(client, modify, wanted, optionsOf(region))
     end,
-    describe = function(wanted, region)
-      return calls.run(client, describe, wanted, optionsOf(region))
+    describeByIds = function(ids, region)
+      return lookup.describeByIds(ids, lookup.batchSize(version), function(wanted)
+        return calls.run(client, describe, wanted, optionsOf(region))
+      end)
     end,
     each = function(wanted, region)
       return pages.each(client, wanted, optionsOf(region), calls.run)

@@ -87,32 +87,15 @@ end
 --- Some images as they are at this moment.
 ---@param door qcimage.ApplyDoor
 ---@param region string|nil
----@param ids string[] as many as one call takes
+---@param ids string[] each once
 ---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
 ---@return qcimage.Error|nil err
 function M.look(door, region, ids)
-  local page, err = door.describe({ imageIds = ids, limit = #ids }, region)
-  local images = {}
-  if page then
-    for _, image in ipairs(page.imageSet) do
-      if type(image) == "table" and image.imageId then
-        images[image.imageId] = kept(image)
-      end
-    end
-    return images
-  elseif err.reason ~= "notFound" then
-    return nil, err
-  elseif #ids == 1 then
-    return images
+  local images, err = door.describeByIds(ids, region)
+  for id, image in pairs(images or {}) do
+    images[id] = kept(image)
   end
-  for _, id in ipairs(ids) do -- one of them is not there, and the service answers with none
-    local one, problem = M.look(door, region, { id })
-    if not one then
-      return nil, problem
-    end
-    images[id] = one[id]
-  end
-  return images
+  return images, err
 end
 
 --- Images that are not among the account's own: shared ones, public ones, none; the first of them are looked at.

@@ -2,6 +2,7 @@
 --- like. What it shall be: done; what it was: sent; anything else: somebody else's doing, left alone and told.
 --- Reaches the service by the door that it is given. Part of qcimage, see LICENSE.
 
+local backoff = require "qcimage.backoff"
 local planfile = require "qcimage.apply.planfile"
 local present = require "qcimage.apply.present"
 local protect = require "qcimage.protect"
@@ -138,7 +139,7 @@ function Run:send(step)
     end
     local longest = longestOf(step, err)
     local wait = math.max(
-      math.min(LONGEST_WAIT, FIRST_WAIT * 2 ^ tries) * (0.5 + self.door.random() / 2),
+      backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT) * (0.5 + self.door.random() / 2),
       math.min(err.retryAfter or 0, PATIENCE)
     )
     if waited + wait > longest or not self:wait(wait) then
@@ -166,7 +167,7 @@ function Run:imageOf(index)
   local waited, tries = 0, 0
   local images, err = present.look(self.door, step.region, ids)
   while not images and passes(err) and waited < PATIENCE do
-    local wait = math.min(LONGEST_WAIT, FIRST_WAIT * 2 ^ tries)
+    local wait = backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT)
     if not self:wait(wait) then
       break
     end

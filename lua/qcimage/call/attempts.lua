@@ -9,7 +9,7 @@ local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local httpdate = require "qcimage.httpdate"
 local identity = require "qcimage.call.identity"
-local look = require "qcimage.call.imagestate"
+local lookup = require "qcimage.call.imagestate"
 local prepare = require "qcimage.call.prepare"
 local protect = require "qcimage.protect"
 local read = require "qcimage.call.read"
@@ -86,7 +86,8 @@ local function try(call, request, now)
   if left <= 0 then
     return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
   end
-  local response, message, detail = client.transport(request, math.min(left, client.options.attemptTimeout))
+  local seconds = left - math.min(call.readBackSeconds, left / 2)
+  local response, message, detail = client.transport(request, math.min(seconds, client.options.attemptTimeout))
   if not response then
     return nil, transportError(call, message, detail)
   end
@@ -109,7 +110,7 @@ local function tell(call, entry)
     requestId = entry.requestId,
   })
   if not ok then
-    state.noteHook(call, ("onAttempt threw: %s"):format(redact.attempt(protect.message(thrown), call.attempt)))
+    state.noteHook(call, "onAttempt threw: " .. redact.said(thrown, call.attempt))
   end
 end
 
@@ -151,9 +152,36 @@ local function fate(call, outcome)
   return outcome
 end
 
--- The error that the caller gets: fate of the whole call, hints, no secrets.
+-- Reads a modification of unknown outcome back. Returns its result where the image has the wanted values, or nil.
+local function verifyLost(call, err)
+  local isReached = err.kind ~= "network" or err.outcome ~= "notSent" -- else this would not reach the service either
+  local changes = isReached and lookup.changesOf(call)
+  if not changes then
+    return nil
+  end
+  local client = call.client
+  local isFree = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock") -- the service answers
+  local cost = isFree and 0 or retry.LOOK_COST -- requests must not multiply in an outage
+  if client.tokens < cost then
+    return nil
+  end
+  client.tokens = client.tokens - cost
+  local result, wasAnswered = lookup.readBack(call, changes, M.run)
+  if wasAnswered then
+    client.tokens = retry.refill(client.tokens, cost)
+  end
+  return result
+end
+
+-- What the caller gets of a call that did not succeed by an answer: the result where the image itself shows the success;
+-- or nil and the error, with the outcome of the whole call, hints, no secrets.
 local function finish(call, err)
-  err.outcome = fate(call, err.outcome)
+  local outcome = fate(call, err.outcome)
+  local result = outcome == "unknown" and verifyLost(call, err)
+  if result then
+    return succeed(call, result)
+  end
+  err.outcome = outcome
   local message = err.message
   if err.reason == "notFound" then -- most often it is in another one
     message = ("%s (in %s)"):format(message, text.clean(call.region, 80))
@@ -185,10 +213,11 @@ end
 -- Seconds to wait before another attempt; or nil, and what to add to the message.
 local function decide(call, err, clockCorrected)
   local client = call.client
+  local left = state.left(call)
   local wait, cost = retry.decide(err, {
     attempt = #call.attempts,
     maxAttempts = call.maxAttempts,
-    left = state.left(call),
+    left = left,
     repeatable = call.action.repeatable,
     tokens = client.tokens,
     random = client.random(),
@@ -200,9 +229,13 @@ local function decide(call, err, clockCorrected)
     client.tokens, call.cost = client.tokens - cost, cost
     return wait
   end
-  return nil,
-    cost and "; not tried again, since the client's store of retries is used up"
-      or call.renewalProblem and ("; there are no other credentials: %s"):format(call.renewalProblem)
+  if cost then
+    return nil, "; not tried again, since the client's store of retries is used up"
+  elseif call.renewalProblem then
+    return nil, ("; there are no other credentials: %s"):format(call.renewalProblem)
+  elseif err.retryAfter and err.retryAfter >= left then
+    return nil, ("; asks to wait %.0f s, and %.3g s are left"):format(err.retryAfter, math.max(0, left))
+  end
 end
 
 -- Seconds that an answer asks to wait; without a Date the own clock is what there is.
@@ -213,22 +246,6 @@ local function retryAfter(call, response, elapsed)
       asked,
       httpdate.parse(response.headers.date, attempt.now) or attempt.now + attempt.offset + elapsed
     )
-end
-
--- What the image itself tells when the answers do not: the result of a change that is there, or nil.
-local function settle(call, err)
-  local isRefused = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock")
-  local isUnknown = call.mayHaveHappened or err.outcome == "unknown"
-  local changes = isUnknown and look.changesOf(call)
-  if not changes then
-    return nil
-  elseif isRefused then
-    return look.readBack(call, changes, M.run)
-  elseif err.outcome == "unknown" and #call.attempts > 1 and call.client.tokens >= retry.LOOK_COST then
-    call.client.tokens = call.client.tokens - retry.LOOK_COST -- an outage is not to be met by more requests
-    return look.readBack(call, changes, M.run)
-  end
-  return nil
 end
 
 -- What a failed attempt teaches. Returns the seconds to wait before another one; or nil, and what to add to the message.
@@ -258,15 +275,11 @@ local function attempt(call)
       return succeed(call, result)
     end
     local wait, note = learn(call, err, response, elapsed)
-    result = not wait and settle(call, err)
-    if result then
-      return succeed(call, result)
-    end
     call.mayHaveHappened = call.mayHaveHappened or err.outcome == "unknown"
     call.wasRefused = call.wasRefused or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
-      note = not slept and "; not tried again, since " .. redact.attempt(problem, call.attempt) or nil
+      note = not slept and "; not tried again, since " .. redact.said(problem, call.attempt) or nil
     end
     if not wait or note then
       err.message = err.message .. (note or "")
@@ -282,22 +295,15 @@ end
 ---@param options table checked
 ---@return qcimage.Result|nil
 ---@return qcimage.Error|nil err
+---@return qcimage.Call|nil call nil: its parameters are at fault, or it cannot be made
 function M.run(client, name, params, options)
   local call, err = prepare.call(client, name, params, options)
   if not call then
     return nil, err
-  elseif options.waitForState then
-    local isReady
-    isReady, err = identity.locate(call)
-    if isReady then
-      isReady, err = look.awaitState(call, options, M.run)
-    end
-    if not isReady then
-      return nil, err
-    end
-    state.start(call)
   end
-  return attempt(call)
+  local result
+  result, err = attempt(call)
+  return result, err, call
 end
 
 --- The signed request of a call, not sent.

@@ -7,6 +7,7 @@ local check = require "qcimage.call.check"
 local core = require "qcimage.core"
 local errors = require "qcimage.errors"
 local identity = require "qcimage.call.identity"
+local limits = require "qcimage.limits"
 local parameters = require "qcimage.call.parameters"
 local text = require "qcimage.text"
 
@@ -67,6 +68,10 @@ function M.call(client, name, params, options)
   end
   local endpoint, region = identity.place(client, action, options.region)
   local timeout = options.timeout or client.options.timeout
+  local readBackSeconds = 0
+  if name == actions.modify[client.version] and not options.raw and options.readBack ~= false then
+    readBackSeconds = math.min(limits.readBack, timeout * limits.readBackPart)
+  end
   return {
     client = client,
     version = client.version,
@@ -75,8 +80,8 @@ function M.call(client, name, params, options)
     isRaw = options.raw,
     endpoint = endpoint,
     region = region,
-    timeout = timeout,
     deadline = began + timeout,
+    readBackSeconds = readBackSeconds,
     turnIsExtra = options.turnIsExtra,
     maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},

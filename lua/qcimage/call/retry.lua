@@ -1,6 +1,8 @@
 --- retry.lua - whether a failed attempt is worth another one, and after what wait.
 --- Pure: no clock, no sockets; chance is given. Part of qcimage, see LICENSE.
 
+local backoff = require "qcimage.backoff"
+
 local M = {}
 
 -- Seconds: first wait at most, after a throttle, longest.
@@ -61,7 +63,7 @@ function M.decide(err, state)
   local wait = state.retryAfter or 0
   if not err.reused then -- that was an idle connection that had died: nobody is overloaded
     local base = what == "later" and THROTTLED_BASE or BASE
-    wait = math.max(wait, state.random * math.min(CAP, base * 2 ^ (state.attempt - 1)))
+    wait = math.max(wait, state.random * backoff.seconds(state.attempt, base, CAP))
   end
   if wait >= state.left then
     return nil

@@ -13,7 +13,7 @@ local M = {}
 ---@field action table from actions.lua
 ---@field values table the parameters as they travel
 ---@field isRaw boolean|nil they were given so, and not checked
----@field timeout number seconds for the whole call
+---@field readBackSeconds number that attempts leave for reading the image back; 0: it is not read back
 ---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried; attempts.lua adds them
@@ -41,6 +41,7 @@ local M = {}
 --- Set in identity.lua:
 ---@field credentials qcimage.Credentials
 ---@field signer userdata|nil nil: the action is not signed
+---@field logins nil|fun(): string[] user names and passwords of proxies
 --- In clock.lua:
 ---@field now number the client's clock
 ---@field offset number what was added to it
@@ -48,12 +49,6 @@ local M = {}
 ---@field nonce string|nil decimal digits, in API 2.0
 --- In build.lua:
 ---@field carrier string|nil what carries its signature
-
---- Begins a call's time anew.
----@param call qcimage.Call
-function M.start(call)
-  call.deadline = core.monotonic() + call.timeout
-end
 
 --- Gives a call more time.
 ---@param call qcimage.Call

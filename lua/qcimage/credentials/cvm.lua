@@ -3,6 +3,7 @@
 --- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
 --- Part of qcimage, see LICENSE.
 
+local backoff = require "qcimage.backoff"
 local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local flights = require "qcimage.credentials.flight"
@@ -33,8 +34,8 @@ local LONGEST_NAME = 128 -- bytes, of a role
 -- failed what it knows of that.
 local function get(context, base, path, deadline)
   local endpoint = endpoints.parse(base)
-  local most, status = FIRST_WAIT, nil
-  for _ = 1, MOST_TRIES do
+  local status
+  for try = 1, MOST_TRIES do
     local left = deadline - context.monotonic()
     if left <= 0 then
       return nil, ("no answer within %d s"):format(LONGEST)
@@ -47,7 +48,7 @@ local function get(context, base, path, deadline)
       return response
     end
     status = response.status
-    local wait = context.random() * most
+    local wait = context.random() * backoff.seconds(try, FIRST_WAIT, LONGEST_WAIT)
     if wait >= deadline - context.monotonic() then
       break
     end
@@ -55,7 +56,6 @@ local function get(context, base, path, deadline)
     if not slept then
       return nil, fault, { kind = "unsupported" }
     end
-    most = math.min(most * 2, LONGEST_WAIT)
   end
   return nil, ("metadata status %d"):format(status)
 end
