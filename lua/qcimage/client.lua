@@ -107,6 +107,7 @@ function M.new(given, level, isCalled)
     endpoint = target.endpoint,
     fault = fault,
     region = target.region,
+    regionFrom = target.regionFrom,
     options = options,
     provider = provider,
     asksForCredentials = not isFixed,

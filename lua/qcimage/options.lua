@@ -502,6 +502,7 @@ end
 ---@field version "2.0"|"3.0"
 ---@field endpoint qcimage.Endpoint|nil nil: the public cloud's
 ---@field region string|nil
+---@field regionFrom string|nil what named it, in words
 ---@field metadata string|false|nil URL of the metadata service; false: it is not asked
 ---@field sts string|nil URL of another STS
 
@@ -525,7 +526,7 @@ function M.target(options, environment)
   if region.value and not M.call.region(region.value) then
     return refuse(region.name .. " holds control characters (a line break?)", region.variable)
   end
-  target.region = region.value
+  target.region, target.regionFrom = region.value, region.name
   return target
 end
 

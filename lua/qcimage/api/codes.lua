@@ -140,14 +140,20 @@ local THROTTLING = { LimitExceeded = true, FailedOperation = true, RequestLimitE
 local THROTTLED = { "throttled", REJECTED, LATER }
 local INVALID = { false, REJECTED }
 
--- A word that is not listed in full: its family decides the fate, its details the reason.
+-- Reasons that are about the caller, whatever was not found or too much.
+local OF_CALLER = { permission = true, signature = true }
+
+-- A word that is not listed in full: its family decides the fate; its details the reason, where the family's own does not
+-- come first. That of FailedOperation says nothing.
 local function byFamily(code)
   local family, detail = code:match("^([^.]*)%.?(.*)$")
   local entry = FAMILIES[family] or family:find("^Invalid") and INVALID
-  for _, each in ipairs(family ~= "AuthFailure" and DETAILS or {}) do -- there it is about keys, whatever the details
-    if detail:find(each[1]) then
-      if each[2] ~= "throttled" then
-        return entry and { each[2], entry[2], entry[3] } or nil
+  local own = entry and family ~= "FailedOperation" and entry[1]
+  for _, each in ipairs(OF_CALLER[own] and {} or DETAILS) do
+    local reason = each[2]
+    if detail:find(each[1]) and not (own and reason == "notFound") then
+      if reason ~= "throttled" then
+        return entry and { reason, entry[2], entry[3] } or nil
       elseif THROTTLING[family] then
         return THROTTLED
       end
@@ -190,6 +196,18 @@ end
 ---@return boolean
 function M.isReplay(code)
   return code == 4500 or code == "InvalidRequest.ReplayAttack"
+end
+
+--- Whether a code may mean the region that the request was sent to. The bare InvalidParameterValue was recorded for one
+--- that does not exist, and comes for other values, too.
+---@param code integer|string
+---@return boolean
+function M.isOfRegion(code)
+  local family = type(code) == "string" and code:match "^[^.]*"
+  return family == "UnsupportedRegion"
+    or family == "InvalidRegion"
+    or family == "RegionAbilityLimit"
+    or code == "InvalidParameterValue"
 end
 
 --- Whether a code says that a dry run went well.

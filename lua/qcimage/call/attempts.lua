@@ -185,6 +185,9 @@ local function finish(call, err)
   local message = err.message
   if err.reason == "notFound" then -- most often it is in another one
     message = ("%s (in %s)"):format(message, text.clean(call.region, 80))
+  elseif err.code and codes.isOfRegion(err.code) then
+    local from = call.regionFrom and ", from " .. call.regionFrom or ""
+    message = ('%s (region "%s"%s)'):format(message, text.clean(call.region, 80), from)
   end
   if err.requestId then
     message = ("%s [requestId %s]"):format(message, text.clean(err.requestId, 80))

@@ -128,7 +128,8 @@ local function each(param, value, context, checkItem)
     count = own and length(own)
   end
   if not count then
-    return nil, problem or ("must be a list, not %s"):format(text.show(value))
+    local hint = own and ": it has a hole, or other keys than 1, 2, 3" or ""
+    return nil, problem or ("must be a list, not %s%s"):format(text.show(value), hint)
   end
   if count == 0 then
     -- An empty list asks for nothing or for everything, depending on who reads it.

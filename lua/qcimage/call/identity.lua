@@ -33,13 +33,15 @@ end
 ---@param region string|nil option of the call
 ---@return qcimage.Endpoint
 ---@return string|nil region as it travels
+---@return string|nil regionFrom what named it, in words
 function M.place(client, action, region)
   local version, given = client.version, client.endpoint
   if action.service then -- another one than the client's
     given = client.stsEndpoint
   end
+  local from = region and "the call's option region" or client.region and client.regionFrom
   region = region or client.region or action.service and endpoints.ANY_REGION
-  return given or endpoints.default(version, action), region and endpoints.region(region, version)
+  return given or endpoints.default(version, action), region and endpoints.region(region, version), from
 end
 
 -- Sets the region, where neither an option nor the environment names one. Returns true, or nil and an error.
@@ -60,6 +62,7 @@ local function findRegion(call, given)
     return nil, errors.notSent("parameter", message, "region")
   end
   call.region = endpoints.region(region, call.version)
+  call.regionFrom = given.region and "the source of the credentials" or "the metadata service"
   return true
 end
 

@@ -61,4 +61,30 @@ function M.own(params, names)
   return nil, protect.message(own)
 end
 
+--- Whether a table, and each within it, is a list or has names alone. Another one would travel with nulls, or with numbers
+--- for names.
+---@param value any
+---@param depth integer|nil
+---@return boolean
+function M.isRegular(value, depth)
+  depth = depth or 0
+  if type(value) ~= "table" or depth > DEEPEST then
+    return true
+  end
+  local count, named = 0, 0
+  for key, item in pairs(value) do
+    if type(key) == "string" then
+      named = named + 1
+    elseif value[count + 1] == nil then
+      return false
+    else
+      count = count + 1
+    end
+    if type(item) == "table" and not M.isRegular(item, depth + 1) then
+      return false
+    end
+  end
+  return count == 0 or named == 0
+end
+
 return M

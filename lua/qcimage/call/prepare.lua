@@ -29,6 +29,21 @@ local function actionOf(version, name, isRaw)
   return nil, errors.notSent("parameter", message, "action")
 end
 
+-- Raw parameters, or nil and an error where a list among them has a hole.
+local function regular(action, own)
+  local faulty
+  for name, value in pairs(own) do
+    if type(name) == "string" and not parameters.isRegular(value) and not (faulty and faulty < name) then
+      faulty = name
+    end
+  end
+  if faulty then
+    local message = "%s: %s must be a list without a hole, or a table with names alone"
+    return nil, errors.notSent("parameter", message:format(action.name, text.clean(faulty, 40)), faulty)
+  end
+  return own
+end
+
 -- The parameters as they travel, which are a copy of the caller's; or nil and an error.
 local function valuesOf(client, action, params, isRaw)
   if isRaw or getmetatable(params) ~= nil then
@@ -36,7 +51,7 @@ local function valuesOf(client, action, params, isRaw)
     if not own then
       return nil, errors.notSent("parameter", ("%s: the table of parameters %s"):format(action.name, problem))
     elseif isRaw then
-      return own
+      return regular(action, own)
     end
     params = own
   end
@@ -66,7 +81,7 @@ function M.call(client, name, params, options)
   if not values then
     return nil, err
   end
-  local endpoint, region = identity.place(client, action, options.region)
+  local endpoint, region, regionFrom = identity.place(client, action, options.region)
   local timeout = options.timeout or client.options.timeout
   local readBackSeconds = 0
   if name == actions.modify[client.version] and not options.raw and options.readBack ~= false then
@@ -80,6 +95,7 @@ function M.call(client, name, params, options)
     isRaw = options.raw,
     endpoint = endpoint,
     region = region,
+    regionFrom = regionFrom,
     deadline = began + timeout,
     readBackSeconds = readBackSeconds,
     turnIsExtra = options.turnIsExtra,

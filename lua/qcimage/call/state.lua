@@ -18,6 +18,7 @@ local M = {}
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried; attempts.lua adds them
 ---@field region string|nil as it travels; where none is named, identity.lua sets it
+---@field regionFrom string|nil what named it, in words
 ---@field endpoint qcimage.Endpoint that which comes with credentials is set by identity.lua
 --- In identity.lua:
 ---@field fresh qcimage.Credentials|nil what the next attempt takes

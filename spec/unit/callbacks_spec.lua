@@ -1,0 +1,315 @@
+--- What callbacks return and throw, in each position: none of it is raised, none shows a secret, and the outcome is true.
+--- Covers protect.lua, redact.lua and the files that call callbacks. The emulator behind the transport knows what became
+--- of each change.
+
+local core = require "qcimage.core"
+local emulator = require "qcimage.emulator"
+local image = require "qcimage"
+local stub = require "spec.support.stub"
+
+local KEY = stub.SECRET_KEY
+
+local function throwing()
+  error("thrown with " .. KEY, 0)
+end
+
+local function meta(metatable, fields)
+  return setmetatable(fields or {}, metatable)
+end
+
+-- A list of boxes, since nil is one of the values.
+local VALUES = {}
+
+local function add(...)
+  for i = 1, select("#", ...) do
+    VALUES[#VALUES + 1] = { (select(i, ...)) }
+  end
+end
+
+add(nil, false, true)
+add(0, -1, 1, 0.5, 1e308, -1e308, math.huge, -math.huge, 0 / 0, 2 ^ 53, 1700000000)
+add("", "1", "nan", "text", "two\nlines\r\n\0\27[31m", "\255\254\0", ("9"):rep(30))
+add(KEY, "a word with " .. KEY .. " in it", (" x "):rep(200) .. KEY, ("y"):rep(490) .. " " .. KEY .. " z")
+add(KEY:gsub(".", function(byte)
+  return ("%%%02X"):format(byte:byte())
+end))
+add(("\1\27 " .. KEY):rep(25000)) -- 1 MB
+add(("z"):rep(2 ^ 20))
+add({}, { KEY }, { "a", "b" }, { message = KEY, outcome = "notSent", kind = "credentials" })
+add({ kind = "service", reason = "throttled", outcome = "unknown", message = {} })
+add({ status = 200 }, { status = 200, body = {} }, { status = 200, headers = 7, body = "" })
+add({ status = 0 / 0, headers = {}, body = KEY }, { status = 200.5, headers = {}, body = "{}" })
+add({ sent = false, reason = {}, kind = KEY, lasting = KEY }, { sent = "no", reason = "dns" })
+add(meta { __index = throwing }, meta { __tostring = throwing, __len = throwing, __pairs = throwing })
+add(meta {
+  __tostring = function()
+    return "it says " .. KEY
+  end,
+})
+add(meta {
+  __tostring = function()
+    return {}
+  end,
+})
+add(meta { __eq = throwing, __lt = throwing, __le = throwing, __call = throwing, __concat = throwing, __metatable = KEY })
+add(meta({ __index = throwing }, { message = KEY, outcome = "notSent" }))
+add(io.stdout, coroutine.create(throwing), throwing, print)
+
+-- Values where secrets may not stand: all texts that an error or a result has, but what the service answered.
+local function assertNoSecret(about, value, depth)
+  if type(value) == "string" then
+    assert(not value:find(KEY, 1, true), about)
+    assert(not value:find(KEY:sub(1, 16), 1, true), about .. ": a part of it")
+  elseif type(value) == "table" and (depth or 0) < 4 then
+    for key, item in pairs(value) do
+      if key ~= "imageSet" then
+        assertNoSecret(about, item, (depth or 0) + 1)
+      end
+    end
+  end
+end
+
+local service, serve, count
+
+local function changes()
+  local applied = 0
+  for _, entry in ipairs((service:journal())) do
+    applied = applied + (entry.applied and 1 or 0)
+  end
+  return applied
+end
+
+-- Runs a modification with options, and holds what it says against what happened.
+local function check(about, version, options, action)
+  count = count + 1
+  local all = {
+    apiVersion = version,
+    region = "gz",
+    maxAttempts = 3,
+    timeout = 5,
+    transport = serve,
+    sleep = function() end,
+    credentials = function()
+      return { secretId = stub.SECRET_ID, secretKey = KEY }
+    end,
+  }
+  for name, value in pairs(options) do
+    all[name] = value
+  end
+  local client = image.new(all)
+  client.random = function()
+    return 0
+  end
+  local before = changes()
+  local params = { imageId = "img-12345678", imageName = "n" .. count }
+  local ok, result, message, err = pcall(action or client.modify, client, params)
+  assert(ok, about .. " raised " .. tostring(result))
+  local happened = changes() > before
+  if result then
+    assert(action or happened, about .. ": no success")
+  else
+    assert(type(message) == "string" and message == err.message and not message:find "[%c]", about)
+    assert(#message < 1500, about)
+    assert(err.outcome == "unknown" or not happened, about .. ": " .. message)
+    assert(type(err.attempts) == "table", about)
+  end
+  assertNoSecret(about .. ": " .. tostring(message), result or err)
+end
+
+local function fresh()
+  serve, service = emulator.transport {}
+end
+
+-- Each value at each position of what a function returns, and thrown; at its first call, and at its second one.
+local function everywhere(name, usual, positions, run)
+  for number, box in ipairs(VALUES) do
+    fresh()
+    for position = 0, positions do -- 0: thrown
+      for turn = 1, 2 do
+        local calls = 0
+        local function callback(...)
+          calls = calls + 1
+          if calls ~= turn then
+            return usual(...)
+          elseif position == 0 then
+            error(box[1], 0)
+          elseif position == 1 then
+            return box[1]
+          elseif position == 2 then
+            return nil, box[1]
+          end
+          return nil, "failed", box[1]
+        end
+        run(callback, ("%s, value %d, position %d, call %d"):format(name, number, position, turn))
+      end
+    end
+  end
+end
+
+-- A transport that loses the first answer, so that callbacks are called again.
+local function lossy()
+  local isFirst = true
+  return function(...)
+    local response, message, detail = serve(...)
+    if isFirst then
+      isFirst = false
+      return nil, "lost", { reason = "closed" }
+    end
+    return response, message, detail
+  end
+end
+
+describe("what a callback returns or throws", function()
+  before_each(function()
+    count = 0
+  end)
+
+  it("has 51 kinds here", function()
+    assert.equal(51, #VALUES)
+  end)
+
+  for _, version in ipairs { "2.0", "3.0" } do
+    local function it_each(name, usual, positions, run)
+      it("is no danger in API " .. version .. ": " .. name, function()
+        everywhere(name, usual, positions, run)
+      end)
+    end
+
+    for name, usual in pairs {
+      clock = core.time,
+      nonce = core.nonce,
+      sleep = function() end,
+      onAttempt = function() end,
+      limiter = function()
+        return 0
+      end,
+      credentials = function()
+        return { secretId = stub.SECRET_ID, secretKey = KEY }
+      end,
+    } do
+      it_each(name, usual, 3, function(callback, about)
+        check(about, version, { [name] = callback, transport = lossy() })
+      end)
+    end
+
+    it_each("transport", function(...)
+      return serve(...)
+    end, 3, function(callback, about)
+      check(about, version, { transport = callback })
+    end)
+
+    it_each("a limiter's throttled", function() end, 2, function(callback, about)
+      service:fault { kind = "throttle", count = 2 }
+      check(about, version, {
+        limiter = {
+          acquire = function()
+            return 0
+          end,
+          throttled = function(_, ...)
+            return callback(...)
+          end,
+        },
+      })
+    end)
+
+    it_each("onProgress of wait", function() end, 2, function(callback, about)
+      check(about, version, {}, function(client)
+        return client:wait({ imageIds = { "img-12345678" } }, { waitTimeout = 1, onProgress = callback })
+      end)
+    end)
+
+    it("is no danger in API " .. version .. ": a field of what it returns", function()
+      local fields = {
+        credentials = { "secretId", "secretKey", "token" },
+        transport = { "status", "headers", "body" },
+        failure = { "sent", "reason", "kind", "lasting", "reused" },
+      }
+      for number, box in ipairs(VALUES) do
+        fresh()
+        for kind, names in pairs(fields) do
+          for _, field in ipairs(names) do
+            local about = ("%s.%s, value %d"):format(kind, field, number)
+            local function callback(...)
+              if kind == "credentials" then
+                local given = { secretId = stub.SECRET_ID, secretKey = KEY }
+                given[field] = box[1]
+                return given
+              elseif kind == "failure" then
+                if box[1] ~= false then -- or it would not be true that nothing was sent
+                  serve(...)
+                end
+                return nil, "failed", { [field] = box[1] }
+              end
+              local given = serve(...)
+              local answer = { status = given.status, headers = given.headers, body = given.body }
+              answer[field] = box[1]
+              return answer
+            end
+            check(about, version, { [kind == "credentials" and kind or "transport"] = callback })
+          end
+        end
+      end
+    end)
+  end
+end)
+
+describe("a credentials function", function()
+  local function message(...)
+    local values, number = { ... }, select("#", ...)
+    local client = image.new {
+      region = "gz",
+      transport = function() end,
+      credentials = function()
+        return (unpack or table.unpack)(values, 1, number) -- luacheck: ignore
+      end,
+    }
+    local _, said, err = client:modify { imageId = "img-1", imageName = "a" }
+    assert.equal("credentials", err.kind)
+    return said
+  end
+
+  it("that returns its values is told what is due, and no value is shown", function()
+    local said = message("AKIDtheSecretId", "theSecretKey", "theToken")
+    assert.matches("gave a string; a table with secretId, secretKey is due", said)
+    assert.is_nil(said:find "the[ST]")
+    said = message(nil, "theSecretKey", "theToken")
+    assert.matches("gave none: a word, which is not shown, since it may be a secret", said)
+    said = message(nil, "the file /run/keys/main is gone, img-12345678, [requestId 0a1b2c3d-0000-4000-8000-000000000001]")
+    assert.matches("gave none: the file /run/keys/main is gone, img%-12345678, %[requestId 0a1b2c3d%-", said)
+    said = message(nil, "bad key abcdEFGH1234abcdEFGH1234abcdEFGH in the vault")
+    assert.matches("gave none: bad key %*%*%* in the vault", said)
+  end)
+end)
+
+describe("options by __index", function()
+  it("count as parameters by __index do", function()
+    local defaults = { secretId = stub.SECRET_ID, secretKey = KEY, apiVersion = "3.0", region = "bj" }
+    local client = image.new(setmetatable({ region = "gz" }, { __index = defaults }))
+    local request = assert(client:sign("DescribeImages", {}, setmetatable({}, { __index = { region = "sh" } })))
+    assert.equal("ap-shanghai", request.headers["X-TC-Region"])
+    assert.matches("Credential=" .. stub.SECRET_ID, request.headers.Authorization)
+    request = assert(client:sign "DescribeImages")
+    assert.equal("ap-guangzhou", request.headers["X-TC-Region"])
+    local source = require("qcimage.credentials").file(setmetatable({}, { __index = { path = "/nowhere/keys" } }))
+    local _, err = source {}
+    assert.matches("/nowhere/keys", err.message)
+  end)
+
+  it("are raised where they are wrong, or where a metamethod throws", function()
+    for _, options in ipairs {
+      setmetatable({}, { __index = { region = 5 } }),
+      setmetatable({}, {
+        __index = function()
+          error "not yet loaded"
+        end,
+      }),
+    } do
+      local ok, message = pcall(function()
+        local client = image.new(options)
+        client:close()
+      end)
+      assert.is_false(ok)
+      assert.matches("callbacks_spec%.lua:%d+: option", message)
+    end
+  end)
+end)
