@@ -111,6 +111,13 @@ describe("the README's lines for the command", function()
   end)
 end)
 
+describe("the README's program that waits for an image", function()
+  it("tells its state", function()
+    local install = 'require("qcimage.emulator").install()\n'
+    assert.equal("NORMAL\n", (process.lua(install .. readme.block "waitTimeout =")))
+  end)
+end)
+
 describe("the README's test with the emulator in-process", function()
   it("passes", function()
     local output, status = process.lua(readme.block "service:fault")
@@ -160,7 +167,12 @@ describe("the README's tables", function()
       -- told beside the option that it goes with
       assert.is_truthy(named[name] or readme.text():find("`" .. name .. "`", 1, true), "not in the README: " .. name)
     end
-    for name in pairs(options.call) do
+    for _, list in ipairs { options.call, options.wait } do
+      for name in pairs(list) do
+        assert.is_truthy(readme.text():find(name, 1, true), "not in the README: " .. name)
+      end
+    end
+    for name in pairs(options.apply) do
       assert.is_truthy(readme.text():find(name, 1, true), "not in the README: " .. name)
     end
   end)

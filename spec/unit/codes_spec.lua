@@ -66,6 +66,13 @@ describe("a code of API 3.0", function()
     ["OperationDenied.InnerUserProhibitAction"] = { "permission", REJECTED },
     ["InvalidParameterValue.InvalidBucketPermissionForExport"] = { "permission", REJECTED },
     ["AuthFailure.UnauthorizedOperation"] = { "permission", REJECTED },
+    ["UnauthorizedOperation.MFANotFound"] = { "permission", REJECTED },
+    ["UnauthorizedOperation.MFAExpired"] = { "permission", REJECTED },
+    ["UnauthorizedOperation.ResourceInUse"] = { "permission", REJECTED },
+    -- what a family means comes before what was not found
+    ["InternalError.ImageNotFound"] = { "internal", UNKNOWN, "again" },
+    ["ResourceUnavailable.SnapshotNotFound"] = { "busy", REJECTED },
+    ["LimitExceeded.PolicyNotFound"] = { "quota", REJECTED },
     -- keys and tokens
     ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED },
     ["AuthFailure.NotFound"] = { "signature", REJECTED },

@@ -85,9 +85,69 @@ describe("a call's options", function()
   end)
 end)
 
+describe("the changes of apply", function()
+  it("that are none, and its unknown options, are raised at the caller's line", function()
+    local client = stub.client()
+    for _, run in ipairs {
+      function()
+        client:apply(5)
+      end,
+      function()
+        client:apply({}, { nonsense = 1 })
+      end,
+      function()
+        client:apply({}, { resume = "x" })
+      end,
+    } do
+      local line = debug.getinfo(run, "S").linedefined + 1
+      assert.matches(("misuse_spec%%.lua:%d: "):format(line), raised(run))
+    end
+  end)
+end)
+
+describe("close", function()
+  it("gives true, again and again", function()
+    local client = stub.client()
+    assert.is_true(client:close())
+    assert.is_true(client:close())
+    local before = image.default(stub.client())
+    assert.is_true(image.close())
+    image.default(before or false)
+    assert.is_true(image.close())
+  end)
+end)
+
+describe("raw lists with holes, or with other keys than 1, 2, 3", function()
+  it("are refused by name, at once", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      local client = stub.client { apiVersion = version }
+      for _, list in ipairs {
+        { "a", nil, "b" },
+        { [2] = "a" },
+        { [0] = "a" },
+        { [-1] = "a" },
+        { [1.5] = "a" },
+        { "a", x = "b" },
+        { "a", n = 1 },
+        { [1e6] = "a" },
+        { [1e9] = "a" },
+        { { 1, nil, 3 } },
+        { [true] = "a" },
+      } do
+        local _, message, err = client:sign("X", { Ids = list, Other = "x" }, { raw = true })
+        assert.same({ "parameter", "Ids" }, { err.kind, err.field })
+        assert.matches("^X: Ids must be a list without a hole, or a table with names alone", message)
+      end
+      assert(client:sign("X", { Ids = { "a", "b" }, Filters = { { Name = "a", Values = { "b" } } } }, { raw = true }))
+    end
+    local _, message = stub.client():describe { imageIds = { "a", nil, "c" } }
+    assert.matches("imageIds must be a list, not a table: it has a hole", message)
+  end)
+end)
+
 describe("a colon in place of a dot", function()
   it("is named", function()
-    for _, name in ipairs { "modify", "describe", "each", "call", "sign", "new", "close" } do
+    for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "new", "close" } do
       assert.matches(
         ("misuse_spec%%.lua:%%d+: call image.%s%%(...%%) with a dot, not with a colon"):format(name),
         raised(function()

@@ -1,6 +1,7 @@
 --- Secrets in foreign texts, in whatever spelling: covers redact.lua.
 
 local cjson = require "cjson"
+local core = require "qcimage.core"
 local redact = require "qcimage.redact"
 local stub = require "spec.support.stub"
 
@@ -44,6 +45,12 @@ local SPELLINGS = {
   end,
   ampersand = function(text)
     return (text:gsub("&", "&amp;"))
+  end,
+  jsonHex = function(text)
+    return each(text, "\\x%02x")
+  end,
+  longHtml = function(text)
+    return each(text, "&#00%d;")
   end,
 }
 
@@ -107,6 +114,83 @@ describe("redaction", function()
       assert.matches("sent %*%*%*%S* %*%*%*%S* %*%*%*%S*", shown)
       assert.is_nil(shown:find(signature:match "%w%w%w%w%w%w", 1, true))
     end
+  end)
+end)
+
+describe("a proxy's login", function()
+  local PASSWORD = "pa/ss&wo%rd"
+  local PROXY = "http://user:pa%2Fss%26wo%25rd@127.0.0.1:1"
+
+  it("is taken out of the answers that a call tells of, whatever their status and spelling", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      for _, spell in pairs(SPELLINGS) do
+        for _, status in ipairs { 200, 403, 502 } do
+          local page = ("<p>%s %s</p>"):format(spell("user:" .. PASSWORD), spell(core.base64("user:" .. PASSWORD)))
+          local client = stub.client { apiVersion = version, proxy = PROXY }
+          function client.transport()
+            return { status = status, headers = {}, body = page }
+          end
+          local _, message, err = client:describe()
+          for _, text in ipairs { message, err.body } do
+            assert.matches("<p>%*%*%* %*%*%*", text)
+          end
+        end
+      end
+    end
+  end)
+
+  it("is not taken out of a result", function()
+    local client = stub.client { proxy = "http://user:web-01@127.0.0.1:1" }
+    local body = '{"code":0,"imageSet":[{"unImgId":"img-1","imageName":"web-01"}]}'
+    function client.transport()
+      return { status = 200, headers = {}, body = body }
+    end
+    local result = assert(client:describe())
+    assert.equal("web-01", result.imageSet[1].imageName)
+    assert.equal(body, result.body)
+  end)
+end)
+
+describe("Base64 by the core", function()
+  it("is that of RFC 4648", function()
+    local pairsOf = { [""] = "", f = "Zg==", fo = "Zm8=", foo = "Zm9v", foob = "Zm9vYg==", ["\0\255\16"] = "AP8Q" }
+    for text, encoded in pairs(pairsOf) do
+      assert.equal(encoded, core.base64(text))
+    end
+    assert.equal(4 * math.ceil(1e6 / 3), #core.base64(("x"):rep(1e6)))
+    assert.has_error(function()
+      core.base64(5)
+    end)
+  end)
+end)
+
+describe("core.redact", function()
+  it("takes texts and lists of texts alone", function()
+    assert.equal("a *** b", core.redact("a secret b", { "secret" }))
+    assert.equal("abc", core.redact("abc", { "abc", "" })) -- too short to be a secret
+    assert.equal("", core.redact("", { "secret" }))
+    for _, arguments in ipairs {
+      { 5, {} },
+      { "a", "secret" },
+      { "a", { 12345 } },
+      { ("x"):rep(2 ^ 20), {} },
+    } do
+      assert.has_error(function()
+        core.redact(arguments[1], arguments[2])
+      end)
+    end
+    local many = {}
+    for i = 1, 65 do
+      many[i] = "secret" .. i
+    end
+    assert.has_error(function()
+      core.redact("a", many)
+    end)
+  end)
+
+  it("masks what overlaps, as a whole", function()
+    assert.equal("x***y", core.redact("xabcdefy", { "abcd", "cdef" }))
+    assert.equal("x***y", core.redact("xabcdefy", { "abcdef", "cdef", "abcd" }))
   end)
 end)
 

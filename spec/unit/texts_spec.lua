@@ -47,6 +47,23 @@ describe("a refusal", function()
     assert.equal("ModifyImageAttributes: 5000: m (in bj); nothing was changed", message)
   end)
 
+  it("that may be about the region names it, and what set it", function()
+    for _, code in ipairs { "UnsupportedRegion", "InvalidParameterValue", "RegionAbilityLimit" } do
+      local body = ('{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}'):format(code)
+      local client = stub.answering({ apiVersion = "3.0", region = "ap-x" }, body)
+      local _, message = client:modify { imageId = "i" }
+      assert.matches('m (region "ap-x", from option region) [requestId r]; nothing was changed', message, 1, true)
+      _, message = client:modify({ imageId = "i" }, { region = "ap-y" })
+      assert.matches('m (region "ap-y", from the call\'s option region) [requestId r]', message, 1, true)
+    end
+    local _, message = stub
+      .answering({
+        apiVersion = "3.0",
+      }, '{"Response":{"Error":{"Code":"UnauthorizedOperation.MFANotFound","Message":"m"},"RequestId":"r"}}')
+      :modify { imageId = "i" }
+    assert.is_nil(message:find("(", 1, true))
+  end)
+
   it("always has a table of attempts", function()
     local client = stub.answering({}, '{"code":0}')
     for _, call in ipairs {

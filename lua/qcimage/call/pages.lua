@@ -9,8 +9,8 @@ local warning = require "qcimage.warning"
 
 local M = {}
 
--- Images that a page has in common with the one before: when its first image was seen, the list has not moved so far
--- that one was passed over. At most half a page, or the pages would hardly advance.
+-- Images that a page has in common with the one before, by which it is known to follow that. At most half a page, or the
+-- pages would hardly advance.
 local OVERLAP = 5
 
 -- Requests of one list: so many for each page of those that were read, and so many more.
@@ -26,18 +26,35 @@ local function idOf(image)
   return type(image) == "table" and image.imageId or image
 end
 
--- Adds the images of a page that are new. Returns how many.
+-- Whether a page follows those of this run: it begins with images that they had, and no more than a few that came
+-- meanwhile stand between these. Otherwise images may have been passed over, or the list has another order.
+local function follows(images, list, few)
+  local others, between = 0, few + 1
+  for i, image in ipairs(list) do
+    if images.seen[idOf(image)] ~= images.run then
+      others = others + 1
+    elseif i == 1 or between <= few then
+      between = others
+    end
+  end
+  return between <= few
+end
+
+-- Adds a page to the run, and its images that are new to those that are given. Returns how many are new to the run.
 local function add(images, result, list)
-  local before = #images
+  local added = 0
   result.imageSet, result.body = nil, nil -- of a long list they would fill the memory
   for _, image in ipairs(list) do
     local id = idOf(image)
-    if not images.seen[id] then
-      images.seen[id] = true
+    if images.seen[id] == nil then
       images[#images + 1], images.from[#images + 1] = image, result
     end
+    if images.seen[id] ~= images.run then
+      images.seen[id] = images.run
+      added = added + 1
+    end
   end
-  return #images - before
+  return added
 end
 
 -- Reads a list to its end. Returns an error where some images may be missing.
@@ -62,7 +79,10 @@ local function readAll(images, page, ask)
     elseif total and total < behind and #list > 0 then
       total = nil -- it is wrong
     end
-    local isNext = offset == first or overlap == 0 or list[1] ~= nil and images.seen[idOf(list[1])]
+    if offset == first then
+      images.run = images.run + 1 -- whatever moved before
+    end
+    local isNext = offset == first or overlap == 0 or follows(images, list, overlap)
     local added = isNext and add(images, result, list) or 0
     if #images > limits.images then
       return failure("tooLarge", "more than %d images", limits.images)
@@ -99,7 +119,8 @@ end
 function M.each(client, params, options, run)
   local name = actions.describe[client.version]
   local page, problem = parameters.own(params, actions[client.version][name].params)
-  local images, err, index = { seen = {}, from = {} }, nil, 0
+  -- seen: by id, the last run that had the image; a run begins at the first page
+  local images, err, index = { seen = {}, run = 0, from = {} }, nil, 0
   if not page then
     err = errors.notSent("parameter", ("%s: the table of parameters %s"):format(name, problem))
   else
