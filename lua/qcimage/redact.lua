@@ -68,9 +68,11 @@ local KEY_BYTES = 16
 ---@param message string
 ---@return string
 function M.keys(message)
-  return (cut(message):gsub("[A-Za-z0-9+_=]+", function(run)
-    return #run >= KEY_BYTES and run:find "%d" and run:find "%a" and "***" or nil
-  end))
+  return (
+    cut(message):gsub("[A-Za-z0-9+_=]+", function(run)
+      return #run >= KEY_BYTES and run:find "%d" and run:find "%a" and "***" or nil
+    end)
+  )
 end
 
 --- A text of a callback for one line of a message, without secrets.

@@ -41,7 +41,8 @@ local CALLS = [[
   local image = require "qcimage"
   local options, action, first, count = ...
   local throws, core, id, key = options.throws, require "qcimage.core", options.secretId, options.secretKey
-  options.throws = nil
+  local readBack = options.readBack or false -- or the image tells what the exchange did not
+  options.throws, options.readBack = nil, nil
   if throws then -- one of the functions that the caller may give, at one of its calls
     local usual, calls = {
       clock = core.time,
@@ -72,7 +73,7 @@ local CALLS = [[
     if action == "create" then
       result, message, err = client:call("CreateImage", params.create)
     else
-      result, message, err = client[action](client, params[action])
+      result, message, err = client[action](client, params[action], action == "modify" and { readBack = readBack } or nil)
     end
     verdicts[#verdicts + 1] = {
       outcome = result and "success" or err.outcome,
@@ -291,9 +292,13 @@ for backend in pairs(backends) do
         -- applied, answer lost, then refused: the name is there, so it was a success
         ask("POST", "/_emulator/reset")
         ask("POST", "/_emulator/faults", cjson.encode { kind = "dropAfter", count = 1, action = nil })
-        local verdict = call(backend, shape, "modify", { maxAttempts = 3 })
+        local verdict = call(backend, shape, "modify", { maxAttempts = 3, readBack = true })
         assert.equal("success", verdict.outcome, verdict.message)
         assert.equal(2, verdict.attempts)
+        ask("POST", "/_emulator/faults", cjson.encode { kind = "dropAfter", count = 1 })
+        verdict = call(backend, shape, "modify", { readBack = true })
+        assert.equal("success", verdict.outcome, verdict.message)
+        assert.equal(1, verdict.attempts)
         -- CreateImage is not repeated
         ask("POST", "/_emulator/faults", cjson.encode { kind = "dropAfter", count = 1 })
         local before = changes()

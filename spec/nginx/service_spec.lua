@@ -101,10 +101,15 @@ describe("one script over either version", function()
         server:reset()
         server:fault { kind = kind, count = 1 }
         local client = identity { endpoint = server.url, apiVersion = version, maxAttempts = 1 }
-        local result, _, err = client:modify { imageId = "img-12345678", imageName = "a" }
-        client:close()
+        local params = { imageId = "img-12345678", imageName = "a" }
+        local result, _, err = client:modify(params, { readBack = false })
         assert.is_nil(result)
         assert.equal("unknown", err.outcome)
+        server:fault { kind = kind, count = 1 }
+        result, _, err = client:modify(params) -- the image tells
+        assert.equal(applied, result ~= nil)
+        assert.equal(applied or "unknown", result and result.attempts[1].readBack or err.outcome)
+        client:close()
         local name
         for _, image in ipairs(server:images()) do
           name = image.imageId == "img-12345678" and image.imageName or name

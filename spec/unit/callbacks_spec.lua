@@ -51,7 +51,9 @@ add(meta {
     return {}
   end,
 })
-add(meta { __eq = throwing, __lt = throwing, __le = throwing, __call = throwing, __concat = throwing, __metatable = KEY })
+add(
+  meta { __eq = throwing, __lt = throwing, __le = throwing, __call = throwing, __concat = throwing, __metatable = KEY }
+)
 add(meta({ __index = throwing }, { message = KEY, outcome = "notSent" }))
 add(io.stdout, coroutine.create(throwing), throwing, print)
 
@@ -192,11 +194,16 @@ describe("what a callback returns or throws", function()
       end)
     end
 
-    it_each("transport", function(...)
-      return serve(...)
-    end, 3, function(callback, about)
-      check(about, version, { transport = callback })
-    end)
+    it_each(
+      "transport",
+      function(...)
+        return serve(...)
+      end,
+      3,
+      function(callback, about)
+        check(about, version, { transport = callback })
+      end
+    )
 
     it_each("a limiter's throttled", function() end, 2, function(callback, about)
       service:fault { kind = "throttle", count = 2 }
@@ -274,7 +281,8 @@ describe("a credentials function", function()
     assert.is_nil(said:find "the[ST]")
     said = message(nil, "theSecretKey", "theToken")
     assert.matches("gave none: a word, which is not shown, since it may be a secret", said)
-    said = message(nil, "the file /run/keys/main is gone, img-12345678, [requestId 0a1b2c3d-0000-4000-8000-000000000001]")
+    said =
+      message(nil, "the file /run/keys/main is gone, img-12345678, [requestId 0a1b2c3d-0000-4000-8000-000000000001]")
     assert.matches("gave none: the file /run/keys/main is gone, img%-12345678, %[requestId 0a1b2c3d%-", said)
     said = message(nil, "bad key abcdEFGH1234abcdEFGH1234abcdEFGH in the vault")
     assert.matches("gave none: bad key %*%*%* in the vault", said)

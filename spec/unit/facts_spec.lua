@@ -296,7 +296,11 @@ describe("options", function()
     } do
       for option in pairs(options.call) do
         local isWithout = (" " .. without .. " "):find(" " .. option .. " ", 1, true) ~= nil
-        assert.equal(isWithout, options.misplaced(name, { [option] = option ~= "readBack" }) ~= nil, name .. ": " .. option)
+        assert.equal(
+          isWithout,
+          options.misplaced(name, { [option] = option ~= "readBack" }) ~= nil,
+          name .. ": " .. option
+        )
       end
     end
   end)

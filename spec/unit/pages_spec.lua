@@ -169,6 +169,21 @@ describe("each", function()
     end
   end)
 
+  it("gives up a list that grows faster than its pages are read", function()
+    for limit = 1, 6 do
+      local ids = numbered(30)
+      local client, sent = listing(ids, function(request)
+        for i = 1, 4 do
+          table.insert(ids, 1, ("img-new-%d-%d"):format(request, i))
+        end
+      end)
+      local ok, raised = pcall(walk, client, { limit = limit })
+      assert.is_false(ok, limit)
+      assert.matches("kept changing", raised.message)
+      assert.is_true(sent() < 170, limit)
+    end
+  end)
+
   -- A service that answers each request with the same page.
   local function repeating(page)
     return stub.answering({}, ('{"code":0,%s}'):format(page))

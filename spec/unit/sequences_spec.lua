@@ -141,8 +141,8 @@ end
 
 local ACTIONS = {
   modify = function(client, name)
-    local options = chance(30) and { readBack = false } or nil
-    return client:modify({ imageId = "img-12345678", imageName = name }, options)
+    local callOptions = chance(30) and { readBack = false } or nil
+    return client:modify({ imageId = "img-12345678", imageName = name }, callOptions)
   end,
   create = function(client, name)
     return client:call("CreateImage", { instanceId = "ins-stopped1", imageName = name })

@@ -82,11 +82,8 @@ describe("wait", function()
   end)
 
   it("waits for another state, too", function()
-    local client, requests = calling(
-      page { ["img-1"] = "CREATING" },
-      page { ["img-1"] = "NORMAL" },
-      page { ["img-1"] = "USING" }
-    )
+    local client, requests =
+      calling(page { ["img-1"] = "CREATING" }, page { ["img-1"] = "NORMAL" }, page { ["img-1"] = "USING" })
     assert(client:wait { imageIds = { "img-1" }, imageState = "USING" })
     assert.equal(3, #requests)
     client, requests = calling(page { ["img-1"] = "IMPORTFAILED" })

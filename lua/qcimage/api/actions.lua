@@ -345,8 +345,7 @@ M.modify = { ["2.0"] = "ModifyImageAttributes", ["3.0"] = "ModifyImageAttribute"
 M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
 
 -- States of data type Image, and USING of older pages.
-local V3_STATES =
-  set { "CREATING", "NORMAL", "USING", "SYNCING", "IMPORTING", "CREATEFAILED", "IMPORTFAILED" }
+local V3_STATES = set { "CREATING", "NORMAL", "USING", "SYNCING", "IMPORTING", "CREATEFAILED", "IMPORTFAILED" }
 
 --- What waiting for images takes, as data like that of an action.
 M.wait = {}

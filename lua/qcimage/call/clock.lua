@@ -44,7 +44,8 @@ function M.nonce(given)
     if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
       return nonce
     end
-    return nil, nonce == nil and problem ~= nil and protect.message(problem) or "the option nonce must give decimal digits"
+    return nil,
+      nonce == nil and problem ~= nil and protect.message(problem) or "the option nonce must give decimal digits"
   end)
 end
 

@@ -59,7 +59,8 @@ end
 
 -- Reads a list to its end. Returns an error where some images may be missing.
 local function readAll(images, page, ask)
-  local first, limit, requests = page.offset, page.limit, 0
+  local first, limit, requests, farthest = page.offset, page.limit, 0, 0
+  local known -- images of the list at first
   local overlap, half, back -- back: images by which a page moves back that does not follow the one before
   while true do
     local result, err = ask(page)
@@ -79,6 +80,7 @@ local function readAll(images, page, ask)
     elseif total and total < behind and #list > 0 then
       total = nil -- it is wrong
     end
+    known = known or total or math.huge
     if offset == first then
       images.run = images.run + 1 -- whatever moved before
     end
@@ -101,7 +103,10 @@ local function readAll(images, page, ask)
       page.offset = math.max(first, offset - back)
       back = back * 2
     end
-    local pages = math.ceil((#images + limit) / math.max(1, limit - overlap))
+    farthest = isNext and math.max(farthest, behind - first) or farthest
+    -- the least, since what comes again and again may be new, or far behind, or in a list that grows as fast
+    local count = math.min(#images, farthest, known)
+    local pages = math.ceil((count + limit) / math.max(1, limit - overlap))
     if requests >= MOST_PER_PAGE * pages + MOST_MORE then
       return failure("format", "the list of images kept changing while it was read; try again")
     end

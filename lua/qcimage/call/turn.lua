@@ -76,7 +76,10 @@ function M.await(call)
   if wait and wait > 0 then
     local slept, problem = client.sleep(wait)
     if not slept then
-      local message = ("%s: no wait for the limiter: %s"):format(call.action.name, redact.said(problem, identity.known(call)))
+      local message = ("%s: no wait for the limiter: %s"):format(
+        call.action.name,
+        redact.said(problem, identity.known(call))
+      )
       wait, err = nil, errors.notSent("unsupported", message)
     end
   end
