@@ -151,6 +151,13 @@ foreach(interpreter IN LISTS interpreters)
   endforeach()
 endforeach()
 
+# With QCIMAGE_FULL or QCIMAGE_MODEL it makes many thousand calls.
+foreach(interpreter IN LISTS interpreters)
+  if(TEST model/${interpreter})
+    set_tests_properties(model/${interpreter} PROPERTIES TIMEOUT 1800)
+  endif()
+endforeach()
+
 # A short hunt for inputs that break a promise; scripts/fuzz SECONDS makes a longer one.
 if(NOT QCIMAGE_SANITIZE)
   add_test(NAME fuzz COMMAND scripts/fuzz 4 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS full)

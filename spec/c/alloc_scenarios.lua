@@ -180,6 +180,17 @@ local scenarios = {
       return true
     end,
   },
+  {
+    name = "redact",
+    setup = function()
+      return require "qcimage.core"
+    end,
+    run = function(core)
+      assert(core.redact(("a secret %73ecret "):rep(50), { "secret", "other" }) == ("a *** *** "):rep(50))
+      assert(core.base64 "foob" == "Zm9vYg==")
+      return true
+    end,
+  },
   signs("sign, 2.0, SHA-256", "v2", "sha256", "POST", "h.example", "/v2/index.php", params(3, 5)),
   signs(
     "sign, 2.0, public",

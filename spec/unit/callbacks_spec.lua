@@ -225,6 +225,18 @@ describe("what a callback returns or throws", function()
       end)
     end)
 
+    for _, name in ipairs { "onProgress", "stop" } do
+      it_each(name .. " of apply", function() end, 1, function(callback, about)
+        check(about, version, {
+          limiter = function()
+            return 0
+          end,
+        }, function(client, params)
+          return client:apply({ params }, { [name] = callback })
+        end)
+      end)
+    end
+
     it("is no danger in API " .. version .. ": a field of what it returns", function()
       local fields = {
         credentials = { "secretId", "secretKey", "token" },

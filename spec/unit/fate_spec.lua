@@ -287,7 +287,7 @@ describe("a Retry-After beyond the time left", function()
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(1, #requests)
     assert.equal(120, err.retryAfter)
-    assert.matches("asks to wait 120 s, and %d%.?%d* s are left; nothing was changed", message)
+    assert.matches("the service asks to wait 120 s, and %d%.?%d* s are left; nothing was changed", message)
   end)
 end)
 

@@ -6,6 +6,7 @@ local backoff = require "qcimage.backoff"
 local planfile = require "qcimage.apply.planfile"
 local present = require "qcimage.apply.present"
 local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 local text = require "qcimage.text"
 
 local M = {}
@@ -105,7 +106,7 @@ function Run:isStopped()
   if not self.stopped and self.options.stop then
     local ok, wanted = protect.call(self.options.stop)
     if not ok then
-      self.stopped = { message = "option stop threw: " .. protect.message(wanted) }
+      self.stopped = { message = "option stop threw: " .. redact.said(wanted) }
     elseif wanted then
       self.stopped = { message = "stopped" }
     end
@@ -341,7 +342,7 @@ function Run:count(step)
   local told = { total = self.total, done = self.done, failed = self.failed, sent = self.sent }
   local ok, thrown = protect.call(self.options.onProgress, told)
   if not ok then
-    self.hookError = self.hookError or "onProgress threw: " .. protect.message(thrown)
+    self.hookError = self.hookError or "onProgress threw: " .. redact.said(thrown)
   end
 end
 

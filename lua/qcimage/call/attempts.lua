@@ -237,7 +237,7 @@ local function decide(call, err, clockCorrected)
   elseif call.renewalProblem then
     return nil, ("; there are no other credentials: %s"):format(call.renewalProblem)
   elseif err.retryAfter and err.retryAfter >= left then
-    return nil, ("; asks to wait %.0f s, and %.3g s are left"):format(err.retryAfter, math.max(0, left))
+    return nil, ("; the service asks to wait %.0f s, and %.3g s are left"):format(err.retryAfter, math.max(0, left))
   end
 end
 
