@@ -204,6 +204,7 @@ describe("wait", function()
     for code, reason in pairs {
       ["UnauthorizedOperation.X"] = "permission",
       ["AuthFailure.SignatureFailure"] = "signature",
+      ["InvalidRegion.NotFound"] = "notFound", -- which is no image
     } do
       local client, requests = calling(refusal(code))
       local _, _, err = client:wait { imageIds = { "img-1" } }

@@ -3,6 +3,7 @@
 
 local actions = require "qcimage.api.actions"
 local check = require "qcimage.call.check"
+local codes = require "qcimage.api.codes"
 local limits = require "qcimage.limits"
 local state = require "qcimage.call.state"
 
@@ -24,7 +25,7 @@ local function describeBatch(images, ids, describe)
         images[image.imageId] = image
       end
     end
-  elseif err.reason ~= "notFound" then
+  elseif err.reason ~= "notFound" or codes.isOfRegion(err.code) then
     return nil, err
   elseif #ids > 1 then
     for _, id in ipairs(ids) do
