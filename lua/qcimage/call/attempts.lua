@@ -86,8 +86,9 @@ local function try(call, request, now)
   if left <= 0 then
     return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
   end
-  local seconds = left - math.min(call.readBackSeconds, left / 2)
-  local response, message, detail = client.transport(request, math.min(seconds, client.options.attemptTimeout))
+  local seconds, half, most = left - call.readBackSeconds, left / 2, client.options.attemptTimeout
+  seconds = seconds > half and seconds or half
+  local response, message, detail = client.transport(request, seconds < most and seconds or most)
   if not response then
     return nil, transportError(call, message, detail)
   end

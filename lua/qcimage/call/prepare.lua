@@ -85,7 +85,8 @@ function M.call(client, name, params, options)
   local timeout = options.timeout or client.options.timeout
   local readBackSeconds = 0
   if name == actions.modify[client.version] and not options.raw and options.readBack ~= false then
-    readBackSeconds = math.min(limits.readBack, timeout * limits.readBackPart)
+    local part = timeout * limits.readBackPart
+    readBackSeconds = part < limits.readBack and part or limits.readBack
   end
   return {
     client = client,
