@@ -305,7 +305,7 @@ describe("the limiter of a client", function()
       end,
     }, OK)
     assert(calls.run(client, "ModifyImageAttributes", RENAME, { turnIsExtra = true }))
-    assert.equal(0.25, requests[1].seconds)
+    assert.equal(0.225, requests[1].seconds) -- a tenth is kept for reading the image back
   end)
 
   it("is a table with acquire, or a function", function()
