@@ -29,6 +29,7 @@
  */
 #include "http.h"
 #include "http_failure.h"
+#include "http_handle.h"
 #include "http_message.h"
 #include "http_process.h"
 #include "limits.h"
@@ -41,9 +42,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
-#include <curl/curl.h>
-
 #if LIBCURL_VERSION_NUM < 0x073600
 #error "libcurl 7.54 or newer is needed"
 #endif
@@ -52,8 +50,7 @@ struct qc_http {
   char *ca_file, *proxy;
   int verify;
 
-  CURL *easy;                             /* NULL: none; see above */
-  unsigned long birth;                    /* forks when it was made */
+  qc_handle handle;                       /* see above */
   int is_guarded;                         /* 1: on_prerequest is called */
   int is_spoiled;                         /* 1: the last transfer failed */
   int by_folder;                          /* 1: made without the bundle */
@@ -150,7 +147,8 @@ static int note_socket(qc_http *http)
 {
   curl_socket_t fd = CURL_SOCKET_BAD;
   int i, room = -1;
-  if (curl_easy_getinfo(http->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
+  if (curl_easy_getinfo(http->handle.easy, CURLINFO_ACTIVESOCKET, &fd) !=
+      CURLE_OK)
     return 0;
   for (i = 0; i < QC_HTTP_SOCKETS; i++) {
     if (http->sockets[i] == CURL_SOCKET_BAD)
@@ -177,7 +175,7 @@ static int note_socket(qc_http *http)
    know. */
 static CURLcode set_newer(qc_http *http)
 {
-  CURL *easy = http->easy;
+  CURL *easy = http->handle.easy;
   CURLcode code = CURLE_OK;
   http->is_guarded = 0;
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -206,7 +204,7 @@ static CURLcode set_newer(qc_http *http)
 /* Sets what all requests share. */
 static CURLcode set_up(qc_http *http)
 {
-  CURL *easy = http->easy;
+  CURL *easy = http->handle.easy;
   CURLcode code = set_newer(http);
   SET(CURLOPT_ERRORBUFFER, http->error);
   SET(CURLOPT_NOSIGNAL, 1L);
@@ -257,43 +255,18 @@ static void abandon(qc_http *http)
   for (i = 0; i < QC_HTTP_SOCKETS; i++)
     if (http->sockets[i] != CURL_SOCKET_BAD)
       (void)on_close(http, http->sockets[i]);
-  http->easy = NULL;
-}
-
-static void clean_up(qc_http *http)
-{
-  qc_host_guard guard;
-  qc_guard_host(&guard);         /* TLS says goodbye */
-  curl_easy_cleanup(http->easy); /* closes the sockets by on_close */
-  http->easy = NULL;
-  qc_unguard_host(&guard);
+  memset(&http->handle, 0, sizeof(http->handle));
 }
 
 /* Drops a handle, if there is one, as whose it is has it. */
 static void drop(qc_http *http)
 {
-  if (http->easy == NULL)
+  if (http->handle.easy == NULL)
     return;
-  if (http->birth != qc_process_forks())
+  if (http->handle.birth != qc_process_forks())
     abandon(http);
   else
-    clean_up(http);
-}
-
-static CURLcode make_fresh(qc_http *http)
-{
-  CURLcode code;
-  if (!qc_process_ready())
-    return CURLE_FAILED_INIT;
-  http->birth = qc_process_forks();
-  http->is_spoiled = 0;
-  http->easy = curl_easy_init();
-  if (http->easy == NULL)
-    return CURLE_OUT_OF_MEMORY;
-  code = set_up(http);
-  if (code != CURLE_OK)
-    clean_up(http);
-  return code;
+    qc_handle_end(&http->handle);
 }
 
 /* Whether a kept connection was ended or reset, or has bytes though no answer
@@ -311,7 +284,7 @@ static int is_spoiled(curl_socket_t fd)
    libcurl then makes the only one. */
 static CURLcode pass_by_spoiled(qc_http *http)
 {
-  CURL *easy = http->easy;
+  CURL *easy = http->handle.easy;
   CURLcode code = CURLE_OK;
   int i, found = 0;
   for (i = 0; i < QC_HTTP_SOCKETS; i++)
@@ -325,11 +298,17 @@ static CURLcode pass_by_spoiled(qc_http *http)
 /* Has a handle of this process ready. */
 static CURLcode make_ready(qc_http *http)
 {
-  CURLcode code = CURLE_OK;
-  if (http->is_spoiled || http->birth != qc_process_forks())
+  CURLcode code;
+  int is_new;
+  if (http->is_spoiled || http->handle.birth != qc_process_forks())
     drop(http);
-  if (http->easy == NULL)
-    code = make_fresh(http);
+  http->is_spoiled = 0;
+  code = qc_handle_prepare(&http->handle, &is_new);
+  if (code == CURLE_OK && is_new) {
+    code = set_up(http);
+    if (code != CURLE_OK)
+      qc_handle_end(&http->handle);
+  }
   return code == CURLE_OK ? pass_by_spoiled(http) : code;
 }
 
@@ -366,7 +345,7 @@ static CURLcode set_headers(qc_http *http, const qc_http_request *request)
   if (!ok)
     return CURLE_OUT_OF_MEMORY;
   link_lines(http);
-  return curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->nodes);
+  return curl_easy_setopt(http->handle.easy, CURLOPT_HTTPHEADER, http->nodes);
 }
 
 /* Milliseconds, never 0: to libcurl that is no limit. */
@@ -380,7 +359,7 @@ static long milliseconds(double seconds)
 /* Sets all that differs from one request to the next. */
 static CURLcode set_request(qc_http *http, const qc_http_request *request)
 {
-  CURL *easy = http->easy;
+  CURL *easy = http->handle.easy;
   CURLcode code = set_headers(http, request);
   const char *proxy = request->direct ? "" : NULL;
   SET(CURLOPT_URL, request->url);
@@ -401,8 +380,8 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
 static long number_of(const qc_http *http, CURLINFO info)
 {
   long number = 0;
-  if (http->easy == NULL ||
-      curl_easy_getinfo(http->easy, info, &number) != CURLE_OK)
+  if (http->handle.easy == NULL ||
+      curl_easy_getinfo(http->handle.easy, info, &number) != CURLE_OK)
     return 0;
   return number;
 }
@@ -410,8 +389,8 @@ static long number_of(const qc_http *http, CURLINFO info)
 static double seconds_of(const qc_http *http, CURLINFO info)
 {
   double seconds = 0;
-  if (http->easy == NULL ||
-      curl_easy_getinfo(http->easy, info, &seconds) != CURLE_OK)
+  if (http->handle.easy == NULL ||
+      curl_easy_getinfo(http->handle.easy, info, &seconds) != CURLE_OK)
     return 0;
   return seconds;
 }
@@ -424,8 +403,8 @@ static int may_have_left(const qc_http *http, CURLcode code)
   if (http->is_guarded)
     return http->requests_begun > 0;
   return code == CURLE_SEND_ERROR ||
-         curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME, &seconds) !=
-             CURLE_OK ||
+         curl_easy_getinfo(http->handle.easy, CURLINFO_PRETRANSFER_TIME,
+                           &seconds) != CURLE_OK ||
          seconds > 0;
 }
 
@@ -436,8 +415,9 @@ static int has_proxy(const qc_http *http, const qc_http_request *request)
   if (http->proxy != NULL || request->direct)
     return http->proxy != NULL && http->proxy[0] != '\0';
 #if LIBCURL_VERSION_NUM >= 0x080700
-  if (http->easy != NULL &&
-      curl_easy_getinfo(http->easy, CURLINFO_USED_PROXY, &used) != CURLE_OK)
+  if (http->handle.easy != NULL &&
+      curl_easy_getinfo(http->handle.easy, CURLINFO_USED_PROXY, &used) !=
+          CURLE_OK)
     used = -1;
 #endif
   return (int)used;
@@ -487,7 +467,7 @@ static CURLcode transfer(qc_http *http, const qc_http_request *request,
   if (code == CURLE_OK)
     code = set_request(http, request);
   if (code == CURLE_OK) {
-    code = curl_easy_perform(http->easy);
+    code = qc_handle_perform(&http->handle);
     result->sent = may_have_left(http, code);
   }
   return code;

@@ -156,6 +156,8 @@ void qc_failure_describe(const qc_failure *failure, const char *reason)
            failure->socket_error != 0)
     (void)snprintf(text, size, "no socket could be opened: %s",
                    strerror(failure->socket_error));
+  else if (failure->code == CURLE_BAD_FUNCTION_ARGUMENT && failure->sent)
+    (void)snprintf(text, size, "the response has a malformed header");
   else if (text[0] == '\0')
     (void)snprintf(text, size, "%s",
                    curl_easy_strerror((CURLcode)failure->code));

@@ -90,6 +90,23 @@ void qc_unguard_host(const qc_host_guard *guard)
   (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 
+/* The version of libcurl in use, 0: it cannot be had. */
+static unsigned int version_in_use(void)
+{
+  unsigned int version;
+  if (pthread_mutex_lock(&global_lock) != 0)
+    return 0;
+  version = curl_version_info(CURLVERSION_NOW)->version_num;
+  (void)pthread_mutex_unlock(&global_lock);
+  return version;
+}
+
+int qc_process_keeps_headers(void)
+{
+  unsigned int version = version_in_use();
+  return version >= 0x075300 && version < 0x080100;
+}
+
 /* The file and the folder of certificates that libcurl trusts by itself, or
    NULL: constants of its build. folder: only where OpenSSL looks into it. */
 static void own_certificates(const char **file, const char **folder)

@@ -16,6 +16,10 @@ int qc_process_ready(void);
    what was made at another number is another process's. */
 unsigned long qc_process_forks(void);
 
+/* Whether this libcurl keeps a pointer to a header that it frees, see
+   http_handle.c. */
+int qc_process_keeps_headers(void);
+
 /* Whether this libcurl has, beside its file of certificates, a folder in which
    one is looked up by itself. */
 int qc_process_has_ca_folder(void);

@@ -25,7 +25,7 @@
 
 static CURLcode (*original)(CURL *, CURLoption, ...);
 static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
-static int handles; /* that were made, and set up */
+static int handles; /* made to keep connections: see lasts_in_multi */
 static int is_full; /* 1: no memory for a URL */
 static __thread int by_folder; /* 1: the last was told to use no bundle */
 static int has_gnutls;         /* 1: libcurl says so */
@@ -40,6 +40,14 @@ static double distrusts; /* seconds after which the folder does not do */
 static int is_newer(CURLoption option)
 {
   return (int)option % 10000 >= 312;
+}
+
+/* Whether each transfer has an easy handle of its own, see http_handle.c; then
+   connections are kept by a multi handle. */
+static int lasts_in_multi(void)
+{
+  unsigned int version = curl_version_info(CURLVERSION_NOW)->version_num;
+  return version >= 0x075300 && version < 0x080100;
 }
 
 /* Stands before libcurl's. */
@@ -60,7 +68,7 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   value = va_arg(list, void *);
   va_end(list);
   if (option == CURLOPT_ERRORBUFFER) {
-    __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&handles, !lasts_in_multi(), __ATOMIC_SEQ_CST);
     by_folder = 0;
   }
   if (option == CURLOPT_CAINFO)
@@ -88,6 +96,37 @@ CURLcode curl_easy_perform(CURL *easy)
     return CURLE_PEER_FAILED_VERIFICATION;
   *(void **)&perform = dlsym(RTLD_NEXT, "curl_easy_perform");
   return perform(easy);
+}
+
+CURLM *curl_multi_init(void)
+{
+  CURLM *(*init)(void);
+  *(void **)&init = dlsym(RTLD_NEXT, "curl_multi_init");
+  __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+  return init();
+}
+
+CURLMcode curl_multi_perform(CURLM *multi, int *running)
+{
+  CURLMcode (*perform)(CURLM *, int *);
+  if (distrusts > 0 && by_folder) {
+    *running = 0;
+    return CURLM_OK;
+  }
+  *(void **)&perform = dlsym(RTLD_NEXT, "curl_multi_perform");
+  return perform(multi, running);
+}
+
+CURLMsg *curl_multi_info_read(CURLM *multi, int *left)
+{
+  static CURLMsg failed;
+  CURLMsg *(*read)(CURLM *, int *);
+  failed.msg = CURLMSG_DONE;
+  failed.data.result = CURLE_PEER_FAILED_VERIFICATION;
+  if (distrusts > 0 && by_folder)
+    return &failed;
+  *(void **)&read = dlsym(RTLD_NEXT, "curl_multi_info_read");
+  return read(multi, left);
 }
 
 CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)

@@ -306,6 +306,19 @@ describe("qcimage.http", function()
       end)
     end
 
+    it("whose first header line begins with a blank is malformed, whichever of a client's it is", function()
+      local blank = { "send", "HTTP/1.1 200 OK\r\n X-A: b\r\nContent-Length: 0\r\n\r\n" }
+      local good = { "send", reply "{}" }
+      start { { { "recv" }, good, { "recv" }, blank }, { { "recv" }, blank }, { { "recv" }, good } }
+      for _, expected in ipairs { "{}", false, false, "{}" } do
+        if expected then
+          assert.equal(expected, assert(send()).body)
+        else
+          assertFails("format", true, send())
+        end
+      end
+    end)
+
     -- RFC 9112, 5.2 lets a client do either; libcurl 8.23 joins the lines, 8.14 does not
     it("that has a folded header is malformed, or has it in one line", function()
       local answer, message, detail = outcome "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n"
