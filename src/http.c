@@ -8,16 +8,16 @@
  * made it.
  *
  * The life of a handle. It is made with the first request (fresh) and kept,
- * and with it libcurl's connections, TLS sessions and parsed certificates. A
- * connection that was spoiled while it was idle costs no more than itself: the
- * next request goes over a new one. A handle whose transfer failed is spoiled
- * as a whole and cleaned up, since libcurl may keep what is of no use any
- * more: certificates (for a day) that were read while memory was short or have
- * been replaced since, a connection whose TLS has failed. In a forked process
- * a handle is foreign: to clean it up would end the parent's TLS connections,
- * so their descriptors are closed, and it is let go of with its memory and the
- * one or two descriptors that libcurl wakes itself by: each generation of
- * forks that has sent requests leaves those behind.
+ * and with it libcurl's connection, TLS sessions and parsed certificates. A
+ * connection that was disturbed while it was idle costs no more than itself:
+ * the next request goes over a new one. A handle whose transfer failed is
+ * spoiled as a whole and cleaned up, since libcurl may keep what is of no use
+ * any more: certificates (for a day) that were read while memory was short or
+ * have been replaced since, a connection whose TLS has failed. In a forked
+ * process a handle is foreign: to clean it up would end the parent's TLS
+ * connection, so the descriptor of that is closed, and it is let go of with
+ * its memory and the one or two descriptors that libcurl wakes itself by: each
+ * generation of forks that has sent requests leaves those behind.
  *
  * The system's certificates. libcurl would parse the whole bundle, over a
  * hundred, for each new connection, which takes longer than all else that a
@@ -50,12 +50,11 @@ struct qc_http {
   char *ca_file, *proxy;
   int verify;
 
-  qc_handle handle;                       /* see above */
-  int is_guarded;                         /* 1: on_prerequest is called */
-  int is_spoiled;                         /* 1: the last transfer failed */
-  int by_folder;                          /* 1: made without the bundle */
-  int needs_bundle;                       /* 1: the folder did not do */
-  curl_socket_t sockets[QC_HTTP_SOCKETS]; /* of kept connections, or BAD */
+  qc_handle handle; /* see above */
+  int is_guarded;   /* 1: on_prerequest is called */
+  int is_spoiled;   /* 1: the last transfer failed */
+  int by_folder;    /* 1: made without the bundle */
+  int needs_bundle; /* 1: the folder did not do */
   char error[CURL_ERROR_SIZE];
 
   /* The call at hand */
@@ -127,43 +126,6 @@ static curl_socket_t on_open(void *user, curlsocktype purpose,
   return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-/* CURLOPT_CLOSESOCKETFUNCTION. libcurl 7.88 to 8.1 does not call it for a
-   socket that never connected. */
-static int on_close(void *user, curl_socket_t fd)
-{
-  qc_http *http = user;
-  int i;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] == fd)
-      http->sockets[i] = CURL_SOCKET_BAD;
-  return close(fd);
-}
-
-/* After a transfer: notes the socket of the connection that is kept, if it is.
-   None that has not connected is ever noted. 0: it must not be kept, since
-   there is no room, or since the server ends it (libcurl 8.14 overlooks that
-   in a list of words). */
-static int note_socket(qc_http *http)
-{
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  int i, room = -1;
-  if (curl_easy_getinfo(http->handle.easy, CURLINFO_ACTIVESOCKET, &fd) !=
-      CURLE_OK)
-    return 0;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++) {
-    if (http->sockets[i] == CURL_SOCKET_BAD)
-      room = i;
-    else if (http->sockets[i] == fd)
-      return !http->reply.is_last;
-  }
-  if (fd == CURL_SOCKET_BAD)
-    return 1;
-  if (room < 0 || http->reply.is_last)
-    return 0;
-  http->sockets[room] = fd;
-  return 1;
-}
-
 /* Sets an option unless one before was refused. */
 #define SET(option, value)                                                    \
   do {                                                                        \
@@ -210,8 +172,8 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_OPENSOCKETDATA, http);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-  SET(CURLOPT_CLOSESOCKETDATA, http);
-  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_CLOSESOCKETDATA, &http->handle);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, qc_handle_close_socket);
 
   SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
   SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -248,60 +210,13 @@ static CURLcode set_up(qc_http *http)
   return code;
 }
 
-/* Lets go of a foreign handle. */
-static void abandon(qc_http *http)
-{
-  int i;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD)
-      (void)on_close(http, http->sockets[i]);
-  memset(&http->handle, 0, sizeof(http->handle));
-}
-
-/* Drops a handle, if there is one, as whose it is has it. */
-static void drop(qc_http *http)
-{
-  if (http->handle.easy == NULL)
-    return;
-  if (http->handle.birth != qc_process_forks())
-    abandon(http);
-  else
-    qc_handle_end(&http->handle);
-}
-
-/* Whether a kept connection was ended or reset, or has bytes though no answer
-   is due: TLS's goodbye, or the rest of an answer that was longer than it
-   said. libcurl would use it all the same: bytes, 7.88; an end that came less
-   than a second after the answer, 8.23. */
-static int is_spoiled(curl_socket_t fd)
-{
-  char byte;
-  ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
-}
-
-/* Keeps the request off spoiled connections: it gets a new one, of which
-   libcurl then makes the only one. */
-static CURLcode pass_by_spoiled(qc_http *http)
-{
-  CURL *easy = http->handle.easy;
-  CURLcode code = CURLE_OK;
-  int i, found = 0;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    if (http->sockets[i] != CURL_SOCKET_BAD && is_spoiled(http->sockets[i]))
-      found = 1;
-  SET(CURLOPT_FRESH_CONNECT, found ? 1L : 0L);
-  SET(CURLOPT_MAXCONNECTS, found ? 1L : (long)QC_HTTP_CONNECTIONS);
-  return code;
-}
-
-/* Has a handle of this process ready. */
+/* Has a handle with its options ready. */
 static CURLcode make_ready(qc_http *http)
 {
   CURLcode code;
   int is_new;
-  if (http->is_spoiled || http->handle.birth != qc_process_forks())
-    drop(http);
+  if (http->is_spoiled)
+    qc_handle_end(&http->handle);
   http->is_spoiled = 0;
   code = qc_handle_prepare(&http->handle, &is_new);
   if (code == CURLE_OK && is_new) {
@@ -309,7 +224,7 @@ static CURLcode make_ready(qc_http *http)
     if (code != CURLE_OK)
       qc_handle_end(&http->handle);
   }
-  return code == CURLE_OK ? pass_by_spoiled(http) : code;
+  return code;
 }
 
 /* Makes libcurl's list of the header lines, of which there are some. */
@@ -510,7 +425,9 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     http->is_spoiled = 1;
     return 0;
   }
-  http->is_spoiled = !note_socket(http);
+  /* the last is for libcurl 8.14, which overlooks it in a list of words */
+  http->is_spoiled = !qc_handle_note(&http->handle) ||
+                     (http->handle.is_kept && reply->is_last);
   result->status = reply->status;
   result->body = reply->body.data;
   result->body_len = reply->body.len;
@@ -543,11 +460,9 @@ static char *copy(const char *text, int *ok)
 qc_http *qc_http_new(const qc_http_options *options)
 {
   qc_http *http = calloc(1, sizeof(*http));
-  int ok = 1, i;
+  int ok = 1;
   if (http == NULL)
     return NULL;
-  for (i = 0; i < QC_HTTP_SOCKETS; i++)
-    http->sockets[i] = CURL_SOCKET_BAD;
   http->lines.max = QC_HTTP_REQUEST_HEAD_MAX;
   qc_reply_init(&http->reply, options->max_response);
   http->verify = options->verify;
@@ -569,7 +484,7 @@ void qc_http_free(qc_http *http)
 {
   if (http == NULL)
     return;
-  drop(http);
+  qc_handle_end(&http->handle);
   qc_buffer_free(&http->lines);
   qc_reply_free(&http->reply);
   free(http->ca_file);

@@ -12,6 +12,47 @@
 #include "http_handle.h"
 #include "http_process.h"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Whether the kept connection's descriptor is still that connection's. */
+static int is_ours(const qc_handle *handle)
+{
+  struct stat status;
+  return fstat(handle->fd, &status) == 0 && status.st_dev == handle->device &&
+         status.st_ino == handle->inode;
+}
+
+/* Whether the handles must not be used, nor cleaned up: libcurl would write to
+   a connection of the parent's, or to a file of the host's. */
+static int is_foreign(const qc_handle *handle)
+{
+  return handle->birth != qc_process_forks() ||
+         (handle->is_kept && !is_ours(handle));
+}
+
+/* Whether the kept connection was ended or reset, or has bytes though no
+   response is due: TLS's goodbye, or the rest of a response that was longer
+   than it said. libcurl would use it all the same: bytes, 7.88; an end that
+   came less than a second after the response, 8.23. */
+static int is_disturbed(const qc_handle *handle)
+{
+  char byte;
+  ssize_t n = recv(handle->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+int qc_handle_close_socket(void *user, curl_socket_t fd)
+{
+  qc_handle *handle = user;
+  if (handle->is_kept && handle->fd == fd)
+    handle->is_kept = 0;
+  return close(fd);
+}
+
 /* Makes what lasts beyond an easy handle. */
 static CURLcode make_lasting(qc_handle *handle)
 {
@@ -19,7 +60,8 @@ static CURLcode make_lasting(qc_handle *handle)
   handle->share = curl_share_init();
   if (handle->multi == NULL || handle->share == NULL ||
       curl_share_setopt(handle->share, CURLSHOPT_SHARE,
-                        CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+                        CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK ||
+      curl_multi_setopt(handle->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
     return CURLE_OUT_OF_MEMORY;
   return CURLE_OK;
 }
@@ -32,12 +74,10 @@ static void end_easy(qc_handle *handle)
   handle->easy = NULL;
 }
 
-CURLcode qc_handle_prepare(qc_handle *handle, int *is_new)
+/* Makes a new easy handle, and what lasts beyond it with the first. */
+static CURLcode renew(qc_handle *handle)
 {
   CURLcode code = CURLE_OK;
-  *is_new = 0;
-  if (handle->easy != NULL && handle->multi == NULL)
-    return CURLE_OK;
   if (!qc_process_ready())
     return CURLE_FAILED_INIT;
   if (handle->easy == NULL) {
@@ -50,7 +90,24 @@ CURLcode qc_handle_prepare(qc_handle *handle, int *is_new)
     code = CURLE_OUT_OF_MEMORY;
   if (code == CURLE_OK && handle->share != NULL)
     code = curl_easy_setopt(handle->easy, CURLOPT_SHARE, handle->share);
-  *is_new = 1;
+  if (code == CURLE_OK)
+    code = curl_easy_setopt(handle->easy, CURLOPT_MAXCONNECTS, 1L);
+  return code;
+}
+
+CURLcode qc_handle_prepare(qc_handle *handle, int *is_new)
+{
+  CURLcode code = CURLE_OK;
+  int is_fit;
+  if (handle->easy != NULL && is_foreign(handle))
+    qc_handle_end(handle);
+  is_fit = handle->is_kept && !is_disturbed(handle);
+  *is_new = handle->easy == NULL || handle->multi != NULL;
+  if (*is_new)
+    code = renew(handle);
+  if (code == CURLE_OK) /* a new connection becomes the only one */
+    code = curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT,
+                            is_fit ? 0L : 1L);
   if (code != CURLE_OK)
     qc_handle_end(handle);
   return code;
@@ -89,16 +146,42 @@ CURLcode qc_handle_perform(qc_handle *handle)
   return message != NULL ? message->data.result : CURLE_FAILED_INIT;
 }
 
+int qc_handle_note(qc_handle *handle)
+{
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  struct stat status;
+  if (curl_easy_getinfo(handle->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
+    return 0;
+  if (fd == CURL_SOCKET_BAD) {
+    handle->is_kept = 0;
+    return 1;
+  }
+  if (handle->is_kept && handle->fd == fd)
+    return 1;
+  if (fstat(fd, &status) != 0)
+    return 0;
+  handle->fd = fd;
+  handle->device = status.st_dev;
+  handle->inode = status.st_ino;
+  handle->is_kept = 1;
+  return 1;
+}
+
 void qc_handle_end(qc_handle *handle)
 {
   qc_host_guard guard;
+  if (handle->easy != NULL && is_foreign(handle)) {
+    if (handle->is_kept && is_ours(handle))
+      (void)close(handle->fd);
+    memset(handle, 0, sizeof(*handle));
+    return;
+  }
   qc_guard_host(&guard); /* TLS says goodbye */
   end_easy(handle);
   if (handle->multi != NULL)
     (void)curl_multi_cleanup(handle->multi);
   if (handle->share != NULL)
     (void)curl_share_cleanup(handle->share);
-  handle->multi = NULL;
-  handle->share = NULL;
+  memset(handle, 0, sizeof(*handle));
   qc_unguard_host(&guard);
 }

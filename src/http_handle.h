@@ -8,7 +8,9 @@
 #define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
 #include <curl/curl.h>
 
-/* Zeroed: none. What is kept from one transfer to the next (connections, TLS
+#include <sys/types.h>
+
+/* Zeroed: none. What is kept from one transfer to the next (a connection, TLS
    sessions, parsed certificates) lies in the easy handle; where each transfer
    needs an easy handle of its own, in the other two. */
 typedef struct {
@@ -16,17 +18,33 @@ typedef struct {
   CURLM *multi;
   CURLSH *share;
   unsigned long birth; /* forks when it was made */
+  /* The socket of the connection that is kept, and what fstat said of it: its
+     number may be another file's once the host has closed descriptors. */
+  int is_kept;
+  curl_socket_t fd;
+  dev_t device;
+  ino_t inode;
 } qc_handle;
 
-/* Has an easy handle ready for a transfer. is_new: it has no options yet. On
-   failure there is no handle. */
+/* Has an easy handle ready for a transfer, by the kept connection only where
+   that was not disturbed. is_new: it has no other options yet. On failure
+   there is no handle. */
 CURLcode qc_handle_prepare(qc_handle *handle, int *is_new);
 
 /* Makes the transfer. */
 CURLcode qc_handle_perform(qc_handle *handle);
 
-/* Ends the handles, if there are any: closes the connections. Not for those of
-   another process. */
+/* Notes the connection that libcurl keeps after a transfer, if it does; one
+   that was not noted is not used again. 0: there is one, and it must go with
+   the handles. */
+int qc_handle_note(qc_handle *handle);
+
+/* CURLOPT_CLOSESOCKETFUNCTION; its data is the handle. */
+int qc_handle_close_socket(void *handle, curl_socket_t fd);
+
+/* Ends the handles, if there are any, and closes the connection. Those of
+   another process, or whose descriptors the host has closed, are let go of
+   with their memory. */
 void qc_handle_end(qc_handle *handle);
 
 #endif

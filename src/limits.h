@@ -60,12 +60,6 @@
 #define QC_HTTP_BODY_LIMIT 2147483647
 /* Memory for a body that is kept from one answer to the next. */
 #define QC_HTTP_BODY_KEPT (64 * 1024)
-/* Connections that are kept: one, and those of other hosts that actions may
-   have. */
-#define QC_HTTP_CONNECTIONS 4
-/* Sockets of these, and of those that libcurl (8.9) is still taking leave
-   of. */
-#define QC_HTTP_SOCKETS 8
 /* Longest time in seconds that a connection may have been idle to be used
    again: balancers forget theirs after 60. */
 #define QC_HTTP_IDLE_MAX 50

@@ -75,7 +75,15 @@ static int posix_descriptors(lua_State *L)
   return 1;
 }
 
+/* close(fd) */
+static int posix_close(lua_State *L)
+{
+  lua_pushboolean(L, close((int)luaL_checkinteger(L, 1)) == 0);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"fork", posix_fork},
+                                     {"close", posix_close},
                                      {"wait", posix_wait},
                                      {"exit", posix_exit},
                                      {"signals", posix_signals},

@@ -116,6 +116,70 @@ describe("in its process", function()
     assert.equal(1, posix.wait(pid))
   end)
 
+  -- Closes all descriptors and opens logs, as a daemon does, acts, and writes to the logs. True: they have it all.
+  local function becomeDaemon(act)
+    for fd = 3, 63 do
+      posix.close(fd)
+    end
+    local logs = {}
+    for i = 1, 20 do
+      logs[i] = { path = os.tmpname() }
+      logs[i].file = assert(io.open(logs[i].path, "w"))
+    end
+    act()
+    local whole = true
+    for _, log in ipairs(logs) do
+      whole = (log.file:write "a line\n" and log.file:flush()) and whole
+      local file = io.open(log.path)
+      whole = file:read "*a" == "a line\n" and whole
+      file:close()
+      os.remove(log.path)
+    end
+    return whole
+  end
+
+  for what, act in pairs {
+    ["uses"] = function()
+      assert(send "child")
+      assert(send "child")
+    end,
+    ["closes"] = function()
+      connection:close()
+    end,
+  } do
+    itKept("a daemon that " .. what .. " a connection of its parent's keeps the files that it has opened", function()
+      start(ANSWERING)
+      assert(send "first")
+      local pid = posix.fork()
+      if pid == 0 then
+        local ok, whole = pcall(becomeDaemon, act)
+        posix.exit(ok and whole and 7 or 1)
+      end
+      assert.equal(7, posix.wait(pid))
+      assert(send "second")
+      local requests = table.concat(server:requests())
+      assert.is_nil(requests:find "a line")
+      assert.truthy(server:requests()[1]:find "GET /second") -- still the parent's
+    end)
+
+    itKept(
+      "a process that has closed its descriptors itself and then " .. what .. " a connection does so, too",
+      function()
+        start(ANSWERING)
+        local pid = posix.fork()
+        if pid == 0 then
+          local ok, whole = pcall(function()
+            assert(send "first")
+            return becomeDaemon(act)
+          end)
+          posix.exit(ok and whole and 7 or 1)
+        end
+        assert.equal(7, posix.wait(pid))
+        assert.is_nil(table.concat(server:requests()):find "a line")
+      end
+    )
+  end
+
   it("a client that finds no descriptor free says so, and goes on when there are some", function()
     local closing = { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" } }
     server = raw.start { closing, closing, closing }
