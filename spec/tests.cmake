@@ -44,6 +44,11 @@ if(embedded IN_LIST QCIMAGE_LUA)
   endif()
 endif()
 
+# for hostile_spec.lua and hostile_nginx_spec.lua
+add_executable(hostileserver spec/c/hostileserver.c)
+qcimage_flags(hostileserver)
+target_link_libraries(hostileserver PRIVATE OpenSSL::SSL OpenSSL::Crypto)
+
 # fork, signals and descriptors, for process_spec.lua
 foreach(version IN LISTS QCIMAGE_LUA)
   add_library(testposix-${version} MODULE spec/c/testposix.c)
@@ -88,7 +93,7 @@ endif()
 set(two ${main} luajit)
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
-set(once apply_nginx cmake hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
+set(once apply_nginx cmake hostile hostile_nginx hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
   openresty_askers openresty_credentials openresty_errors
   openresty_load openresty_places openresty_raise openresty_wire outcome resty_http)
 

@@ -39,6 +39,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,12 +64,15 @@ struct qc_http {
   char peer[64], peer_port[8]; /* connected to last, in digits; or "" */
   int sockets_asked, sockets_made, socket_error;
   int requests_begun, was_reused;
+  int is_tls; /* 1: https:// */
   qc_reply reply;
 };
 
 static size_t on_header(char *line, size_t size, size_t count, void *user)
 {
   qc_http *http = user;
+  if (http->is_tls && http->reply.state == QC_STATUS_LINE)
+    qc_handle_note_tls(&http->handle);
   return qc_reply_line(&http->reply, line, size * count) ? size * count : 0;
 }
 
@@ -147,8 +151,6 @@ static CURLcode set_newer(qc_http *http)
   if (code == CURLE_UNKNOWN_OPTION)
     code = CURLE_OK;
 #endif
-  if (!http->is_guarded) /* no kept connection, no second sending */
-    SET(CURLOPT_FORBID_REUSE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x074100
   SET(CURLOPT_MAXAGE_CONN, (long)QC_HTTP_IDLE_MAX);
   if (code == CURLE_UNKNOWN_OPTION) /* nor is one kept then */
@@ -271,12 +273,27 @@ static long milliseconds(double seconds)
   return (long)(seconds * 1000) + 1;
 }
 
+/* Whether the connection of a request may be kept: where nothing is sent
+   twice, and where all can be seen that comes behind the response. That is not
+   so of TLS which is not ours to ask, nor of that of a proxy, in which the
+   server's lies. */
+static int may_be_kept(const qc_http *http, const qc_http_request *request)
+{
+  if (!http->is_guarded || (http->is_tls && !http->handle.sees_tls))
+    return 0;
+  if (http->proxy != NULL)
+    return strncasecmp(http->proxy, "https:", 6) != 0;
+  return request->direct || !qc_process_has_tls_proxy();
+}
+
 /* Sets all that differs from one request to the next. */
 static CURLcode set_request(qc_http *http, const qc_http_request *request)
 {
   CURL *easy = http->handle.easy;
   CURLcode code = set_headers(http, request);
   const char *proxy = request->direct ? "" : NULL;
+  http->is_tls = strncmp(request->url, "https:", 6) == 0;
+  SET(CURLOPT_FORBID_REUSE, may_be_kept(http, request) ? 0L : 1L);
   SET(CURLOPT_URL, request->url);
   if (request->is_post) {
     SET(CURLOPT_POST, 1L);
@@ -426,7 +443,7 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
     return 0;
   }
   /* the last is for libcurl 8.14, which overlooks it in a list of words */
-  http->is_spoiled = !qc_handle_note(&http->handle) ||
+  http->is_spoiled = !qc_handle_note(&http->handle, http->is_tls) ||
                      (http->handle.is_kept && reply->is_last);
   result->status = reply->status;
   result->body = reply->body.data;

@@ -82,6 +82,7 @@ static CURLcode renew(qc_handle *handle)
     return CURLE_FAILED_INIT;
   if (handle->easy == NULL) {
     handle->birth = qc_process_forks();
+    handle->sees_tls = qc_process_shares_libssl();
     if (qc_process_keeps_headers())
       code = make_lasting(handle);
   }
@@ -146,7 +147,18 @@ CURLcode qc_handle_perform(qc_handle *handle)
   return message != NULL ? message->data.result : CURLE_FAILED_INIT;
 }
 
-int qc_handle_note(qc_handle *handle)
+void qc_handle_note_tls(qc_handle *handle)
+{
+  const struct curl_tlssessioninfo *tls = NULL;
+  handle->tls = NULL;
+  if (handle->sees_tls &&
+      curl_easy_getinfo(handle->easy, CURLINFO_TLS_SSL_PTR, &tls) ==
+          CURLE_OK &&
+      tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL)
+    handle->tls = tls->internals;
+}
+
+int qc_handle_note(qc_handle *handle, int is_tls)
 {
   curl_socket_t fd = CURL_SOCKET_BAD;
   struct stat status;
@@ -156,6 +168,10 @@ int qc_handle_note(qc_handle *handle)
     handle->is_kept = 0;
     return 1;
   }
+  /* What came behind the response may have been read from the socket already,
+     and would be taken for the next one. (tls is of this connection.) */
+  if (is_tls && (handle->tls == NULL || SSL_has_pending(handle->tls)))
+    return 0;
   if (handle->is_kept && handle->fd == fd)
     return 1;
   if (fstat(fd, &status) != 0)

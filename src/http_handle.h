@@ -8,6 +8,7 @@
 #define CURL_DISABLE_DEPRECATION /* the oldest spelling works with all */
 #include <curl/curl.h>
 
+#include <openssl/ssl.h>
 #include <sys/types.h>
 
 /* Zeroed: none. What is kept from one transfer to the next (a connection, TLS
@@ -24,6 +25,8 @@ typedef struct {
   curl_socket_t fd;
   dev_t device;
   ino_t inode;
+  int sees_tls;   /* 1: its TLS is the libssl that is linked here */
+  const SSL *tls; /* of the transfer at hand, or NULL */
 } qc_handle;
 
 /* Has an easy handle ready for a transfer, by the kept connection only where
@@ -34,10 +37,13 @@ CURLcode qc_handle_prepare(qc_handle *handle, int *is_new);
 /* Makes the transfer. */
 CURLcode qc_handle_perform(qc_handle *handle);
 
+/* Notes the TLS of a transfer; while it is under way. */
+void qc_handle_note_tls(qc_handle *handle);
+
 /* Notes the connection that libcurl keeps after a transfer, if it does; one
-   that was not noted is not used again. 0: there is one, and it must go with
-   the handles. */
-int qc_handle_note(qc_handle *handle);
+   that was not noted is not used again. is_tls: it is one over TLS. 0: it must
+   not be used again, so the handles have to be ended. */
+int qc_handle_note(qc_handle *handle, int is_tls);
 
 /* CURLOPT_CLOSESOCKETFUNCTION; its data is the handle. */
 int qc_handle_close_socket(void *handle, curl_socket_t fd);

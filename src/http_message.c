@@ -237,8 +237,8 @@ static int take_status(qc_reply *reply, const char *line, size_t len)
   if (reply->status < 100 || reply->status == 101) /* nobody asked for 101 */
     return refuse(reply, "format", "the answer has a status that is not due");
   reply->is_old = line[7] == '0';
-  reply->is_chunked = reply->is_last =
-      0; /* from here on, those of an interim answer go */
+  reply->is_last = reply->is_old; /* what an interim response said goes */
+  reply->is_chunked = 0;
   reply->head.len = reply->header_count = reply->length_at = 0;
   reply->state = QC_FIELDS;
   return 1;

@@ -24,7 +24,7 @@ typedef struct {
   long status;
   size_t head_bytes, head_lines, header_count;
   int is_old, is_chunked; /* HTTP/1.0; Transfer-Encoding: chunked came */
-  int is_last;            /* Connection: close came */
+  int is_last;            /* HTTP/1.0, or Connection: close came */
   size_t length_at;       /* where in head the Content-Length is, or 0 */
   qc_buffer head; /* header_count times: lower-case name, \0, value, \0 */
   qc_buffer body;

@@ -7,10 +7,13 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -105,6 +108,35 @@ int qc_process_keeps_headers(void)
 {
   unsigned int version = version_in_use();
   return version >= 0x075300 && version < 0x080100;
+}
+
+int qc_process_shares_libssl(void)
+{
+  const char *ours = OpenSSL_version(OPENSSL_VERSION), *its;
+  int is_same = 0;
+  size_t len;
+  if (strncmp(ours, "OpenSSL ", 8) != 0 ||
+      pthread_mutex_lock(&global_lock) != 0)
+    return 0;
+  len = strcspn(ours + 8, " ");
+  its = curl_version_info(CURLVERSION_NOW)->ssl_version;
+  if (its != NULL && strncmp(its, "OpenSSL/", 8) == 0)
+    is_same = strlen(its + 8) == len && strncmp(its + 8, ours + 8, len) == 0;
+  (void)pthread_mutex_unlock(&global_lock);
+  return is_same;
+}
+
+int qc_process_has_tls_proxy(void)
+{
+  static const char *const names[] = {"http_proxy", "https_proxy",
+                                      "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  size_t i;
+  for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    const char *proxy = getenv(names[i]);
+    if (proxy != NULL && strncasecmp(proxy, "https:", 6) == 0)
+      return 1;
+  }
+  return 0;
 }
 
 /* The file and the folder of certificates that libcurl trusts by itself, or

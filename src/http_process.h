@@ -20,6 +20,13 @@ unsigned long qc_process_forks(void);
    http_handle.c. */
 int qc_process_keeps_headers(void);
 
+/* Whether this libcurl's TLS is of the libssl that is linked here, so that its
+   objects may be asked: not GnuTLS, LibreSSL, or another version. */
+int qc_process_shares_libssl(void);
+
+/* Whether the environment may name a proxy that is reached over TLS. */
+int qc_process_has_tls_proxy(void);
+
 /* Whether this libcurl has, beside its file of certificates, a folder in which
    one is looked up by itself. */
 int qc_process_has_ca_folder(void);

@@ -105,19 +105,26 @@ static int server_start(void)
 
 static const qc_http_options options = {NULL, NULL, 1 << 20, 1};
 
-/* Sends a GET, 1: there is an answer. */
+/* Sends a GET, directly or as the environment says. 1: there is an answer. */
+static int get_url(qc_http *http, const char *url, int direct,
+                   qc_http_result *result)
+{
+  qc_http_request request;
+  memset(&request, 0, sizeof(request));
+  request.url = url;
+  request.url_len = strlen(url);
+  request.seconds = request.connect_seconds = 10;
+  request.direct = direct;
+  return qc_http_send(http, &request, result);
+}
+
+/* The same, of the server. */
 static int get(qc_http *http, int port, const char *path,
                qc_http_result *result)
 {
   char url[64];
-  int len = snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
-  qc_http_request request;
-  memset(&request, 0, sizeof(request));
-  request.url = url;
-  request.url_len = (size_t)len;
-  request.seconds = request.connect_seconds = 10;
-  request.direct = 1;
-  return qc_http_send(http, &request, result);
+  (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+  return get_url(http, url, 1, result);
 }
 
 #endif

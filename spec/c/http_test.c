@@ -28,8 +28,9 @@ static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
 static int handles; /* made to keep connections: see lasts_in_multi */
 static int is_full; /* 1: no memory for a URL */
 static __thread int by_folder; /* 1: the last was told to use no bundle */
-static int has_gnutls;         /* 1: libcurl says so */
-static int has_no_six;         /* 1: no sockets of IPv6 */
+static const char *other_tls;  /* that libcurl says it has, or NULL */
+static __thread long forbids_reuse;
+static int has_no_six; /* 1: no sockets of IPv6 */
 /* As given in this thread; another to put in its place. */
 static __thread long idle_max, idle_put, is_fresh;
 static __thread long most_ms, most_connect_ms;
@@ -77,6 +78,8 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
     most_ms = (long)value;
   if (option == CURLOPT_CONNECTTIMEOUT_MS)
     most_connect_ms = (long)value;
+  if (option == CURLOPT_FORBID_REUSE)
+    forbids_reuse = (long)value;
   if (option == CURLOPT_FRESH_CONNECT)
     is_fresh = (long)value;
   if (option == CURLOPT_MAXAGE_CONN) {
@@ -148,10 +151,10 @@ curl_version_info_data *curl_version_info(CURLversion version)
   static curl_version_info_data changed;
   curl_version_info_data *(*info)(CURLversion);
   *(void **)&info = dlsym(RTLD_NEXT, "curl_version_info");
-  if (!has_gnutls)
+  if (other_tls == NULL)
     return info(version);
   changed = *info(version);
-  changed.ssl_version = "GnuTLS/3.7.9";
+  changed.ssl_version = other_tls;
   return &changed;
 }
 
@@ -344,16 +347,10 @@ static void test_errors(void)
 {
   static const qc_http_options nowhere = {"/nowhere", NULL, 1000, 1};
   qc_http *http = qc_http_new(&nowhere), *plain = qc_http_new(&options);
-  qc_http_request request;
   qc_http_result result;
   char url[64];
   CHECK(snprintf(url, sizeof(url), "https://127.0.0.1:%d/2", port) > 0);
-  memset(&request, 0, sizeof(request));
-  request.url = url;
-  request.url_len = strlen(url);
-  request.seconds = request.connect_seconds = 5;
-  request.direct = 1;
-  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(!get_url(http, url, 1, &result));
   CHECK(strcmp(result.reason, "tls") == 0);
   CHECK(ERR_peek_error() == 0);
 
@@ -361,7 +358,7 @@ static void test_errors(void)
   CHECK(ERR_peek_error() != 0);
   CHECK(get(plain, port, "/2", &result));
   CHECK(ERR_peek_error() != 0);
-  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(!get_url(http, url, 1, &result));
   CHECK(ERR_peek_error() == 0);
   qc_http_free(http);
   qc_http_free(plain);
@@ -473,12 +470,55 @@ static void test_folder(void)
   int i;
   for (i = 0; i < 3; i++) {
     qc_http *http = qc_http_new(given[i]);
-    has_gnutls = i == 1;
+    other_tls = i == 1 ? "GnuTLS/3.7.9" : NULL;
     CHECK(get(http, port, "/2", &result));
     CHECK(by_folder == (i == 0 && qc_process_has_ca_folder()));
     qc_http_free(http);
   }
-  has_gnutls = 0;
+  other_tls = NULL;
+}
+
+/* Whether a connection to a URL may be used again, by this proxy. */
+static int keeps(const char *url, const char *proxy)
+{
+  const qc_http_options through = {NULL, proxy, 1000, 1};
+  qc_http *http = qc_http_new(&through);
+  qc_http_result result;
+  (void)get_url(http, url, 0, &result); /* nobody is there */
+  qc_http_free(http);
+  return !forbids_reuse;
+}
+
+/* A connection is kept only where all can be seen that comes behind a
+   response: over TLS where that is the libssl which is linked here, and over
+   one TLS alone. */
+static void test_tls_kinds(void)
+{
+  static const char plain[] = "http://127.0.0.1:1/",
+                    tls[] = "https://127.0.0.1:1/";
+  static const char *const others[] = {"GnuTLS/3.7.9",
+                                       "LibreSSL/3.8.2",
+                                       "BoringSSL",
+                                       "OpenSSL/1.0.2u",
+                                       "OpenSSL/3.0.190",
+                                       "OpenSSL/3",
+                                       "(GnuTLS/3.7.9) OpenSSL/3.0.19",
+                                       ""};
+  size_t i;
+  CHECK(keeps(plain, "") && keeps(tls, ""));
+  CHECK(keeps(tls, "http://127.0.0.1:1") && keeps(tls, "127.0.0.1:1"));
+  CHECK(!keeps(tls, "https://127.0.0.1:1"));
+  CHECK(!keeps(plain, "HTTPS://127.0.0.1:1"));
+  CHECK(setenv("https_proxy", "http://127.0.0.1:1", 1) == 0);
+  CHECK(keeps(tls, NULL));
+  CHECK(setenv("https_proxy", "https://127.0.0.1:1", 1) == 0);
+  CHECK(!keeps(tls, NULL) && keeps(tls, ""));
+  CHECK(unsetenv("https_proxy") == 0 && keeps(tls, NULL));
+  for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+    other_tls = others[i];
+    CHECK(keeps(plain, "") && !keeps(tls, ""));
+  }
+  other_tls = NULL;
 }
 
 /* Where the folder of certificates does not do, the request begins again with
@@ -509,16 +549,9 @@ static void test_bundle(void)
 static void test_addresses(void)
 {
   qc_http *http = qc_http_new(&options);
-  static const char url[] = "http://localhost:1/";
-  qc_http_request request;
   qc_http_result result;
-  memset(&request, 0, sizeof(request));
-  request.url = url;
-  request.url_len = sizeof(url) - 1;
-  request.seconds = request.connect_seconds = 60;
-  request.direct = 1;
   has_no_six = 1;
-  CHECK(!qc_http_send(http, &request, &result));
+  CHECK(!get_url(http, "http://localhost:1/", 1, &result));
   CHECK(!result.sent && strcmp(result.reason, "connect") == 0);
   CHECK(strstr(result.message, "no socket") == NULL);
   has_no_six = 0;
@@ -551,6 +584,7 @@ int main(void)
   if (qc_process_has_ca_folder())
     test_bundle();
   if (keeps_connections()) {
+    test_tls_kinds();
     test_ended();
     test_idle();
     test_fork();

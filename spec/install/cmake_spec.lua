@@ -48,7 +48,7 @@ describe("configuring", function()
     local renamed = soname:gsub(".$", "x")
     must(("mkdir -p %s/include %s/lib"):format(folder, folder))
     local headers = must(("echo '#include <%s>' | gcc -E - | grep -om1 '/[^\"]*/%s'"):format(header, header))
-    must(("ln -s %s %s/include/"):format(headers:match "^(.*)/", folder))
+    must(("ln -sfn %s %s/include/"):format(headers:match "^(.*)/", folder))
     local from = assert(io.open(file, "rb"))
     local to = assert(io.open(("%s/lib/%s"):format(folder, renamed), "wb"))
     assert(to:write((from:read("*a"):gsub(soname:gsub("%.", "%%."), renamed))))
@@ -59,10 +59,12 @@ describe("configuring", function()
   end
 
   describe("with prefixes", function()
-    local ssl, curl, crypto, libcurl
+    local ssl, curl, crypto, libssl, libcurl
 
     setup(function()
+      prefix("half", "crypto", "openssl/evp.h")
       ssl, crypto = prefix("ssl", "crypto", "openssl/evp.h")
+      ssl, libssl = prefix("ssl", "ssl", "openssl/ssl.h")
       curl, libcurl = prefix("curl", "curl", "curl/curl.h")
       must(("mkdir %s/headers %s/library"):format(scratch, scratch))
       must(("ln -s %s/include %s/headers/; ln -s %s/lib %s/library/"):format(ssl, scratch, ssl, scratch))
@@ -91,8 +93,12 @@ describe("configuring", function()
         if case[2] then
           must(("cd %s/source && cmake --build prefixed && cmake --install prefixed"):format(scratch))
           local needed = must(("readelf -d %s/tree/lib/lua/5.4/qcimage/http.so"):format(scratch))
-          for _, soname in ipairs { crypto, libcurl } do
-            assert.equal(soname == case[2], needed:find("[" .. soname .. "]", 1, true) ~= nil, case[1])
+          for _, soname in ipairs { crypto, libssl, libcurl } do
+            assert.equal(
+              (soname == libcurl) == (case[2] == libcurl),
+              needed:find("[" .. soname .. "]", 1, true) ~= nil,
+              case[1]
+            )
           end
           must(("cd / && %s lua5.4 -e 'require [[qcimage.http]].new()'"):format(path))
         end
@@ -107,6 +113,7 @@ describe("configuring", function()
         ["CURL_INCDIR=/nowhere CURL_LIBDIR=/usr/lib"] = "CURL_INCDIR is /nowhere, and there is no such folder",
         [("OPENSSL_DIR=%s/headers"):format(scratch)] = "it lacks a shared libcrypto in " .. scratch .. "/headers/lib",
         [("OPENSSL_DIR=%s/library"):format(scratch)] = "it lacks openssl/evp.h in " .. scratch .. "/library/include",
+        [("OPENSSL_DIR=%s/half"):format(scratch)] = "it lacks a shared libssl in " .. scratch .. "/half/lib",
         [("CURL_DIR=%s"):format(ssl)] = "it lacks curl/curl.h in ",
         [("OPENSSL_INCDIR=%s/include"):format(ssl)] = oneOnly,
         [("OPENSSL_LIBDIR=%s/lib"):format(ssl)] = oneOnly,
@@ -257,7 +264,7 @@ describe("configuring", function()
     ]]):format(sysroot))
     file:close()
     must(("mkdir -p %s/usr/include %s/usr/lib"):format(sysroot, sysroot))
-    for library, header in pairs { crypto = "openssl/evp.h", curl = "curl/curl.h" } do
+    for library, header in pairs { crypto = "openssl/evp.h", ssl = "openssl/ssl.h", curl = "curl/curl.h" } do
       local folder = prefix("for-" .. library, library, header)
       must(("cp -P %s/include/* %s/usr/include/"):format(folder, sysroot))
       must(("cp -P %s/lib/* %s/usr/lib/"):format(folder, sysroot))
