@@ -16,6 +16,9 @@ local milliseconds = lightthread.milliseconds
 -- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
 local READ = 64 * 1024
 
+-- The sizes of nginx's socket buffers (lua_socket_buffer_size) are multiples of this many bytes.
+local BUFFER_UNIT = 1024
+
 -- Bytes of a request that the system's buffers take at once, whatever the other side does.
 local AT_ONCE = 4096
 
@@ -239,15 +242,20 @@ local function stopped(exchange, problem)
 end
 
 -- Reads one answer. Returns true, or nil, the reason, the problem.
-local function receive(sock, reader, deadline)
+local function receive(sock, reader, exchange)
   while true do
-    if not limit(sock, deadline) then -- each time, or a byte a second would hold the call
+    if not limit(sock, exchange.deadline) then -- each time, or a byte a second would hold the call
       return nil, "timeout", reader.started and "only a part of the answer came" or "no answer came"
     end
     local bytes, problem = sock:receiveany(READ)
     if bytes then
       local done, fault, reason = reader:feed(bytes)
       if done ~= false then
+        -- Where the last piece filled the buffer, OpenSSL may hold more, which nginx does not see when it looks at an
+        -- idle socket: it would be taken for the next response.
+        if exchange.origin.scheme == "https" and #bytes % BUFFER_UNIT == 0 then
+          reader.keep = false
+        end
         return done, reason, fault
       end
     elseif problem == "closed" and reader:finish() then
@@ -274,7 +282,7 @@ local function carry(exchange, sock, settings)
     return nil, stopped(exchange, problem)
   end
   local reason
-  ok, reason, problem = receive(sock, reader, exchange.deadline)
+  ok, reason, problem = receive(sock, reader, exchange)
   if not ok then
     return nil, reason, problem
   end
