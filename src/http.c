@@ -37,6 +37,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -165,6 +166,28 @@ static CURLcode set_newer(qc_http *http)
   return code;
 }
 
+/* Has the certificates of a file trusted, and no others. That there is no
+   folder of some means the build's to libcurl 8.21 and 8.22: there it is one
+   below the file, where none can be. */
+static CURLcode trust_file(qc_http *http)
+{
+  CURL *easy = http->handle.easy;
+  CURLcode code = CURLE_OK;
+  char below[QC_HTTP_OPTION_MAX + sizeof("/.")];
+  const char *folder = NULL;
+  if (qc_process_trusts_own_folder()) {
+    int len = snprintf(below, sizeof(below), "%s/.", http->ca_file);
+    if (len < 0 || (size_t)len >= sizeof(below))
+      return CURLE_SSL_CACERT_BADFILE;
+    folder = below;
+  }
+  SET(CURLOPT_CAINFO, http->ca_file);
+  SET(CURLOPT_CAPATH, folder);
+  SET(CURLOPT_PROXY_CAINFO, http->ca_file); /* of an https:// proxy */
+  SET(CURLOPT_PROXY_CAPATH, folder);
+  return code;
+}
+
 /* Sets what all requests share. */
 static CURLcode set_up(qc_http *http)
 {
@@ -188,12 +211,8 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
   SET(CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  if (http->ca_file != NULL) {
-    SET(CURLOPT_CAINFO, http->ca_file);
-    SET(CURLOPT_CAPATH, NULL);
-    SET(CURLOPT_PROXY_CAINFO, http->ca_file); /* of an https:// proxy */
-    SET(CURLOPT_PROXY_CAPATH, NULL);
-  }
+  if (code == CURLE_OK && http->ca_file != NULL)
+    code = trust_file(http);
   http->by_folder = http->verify && http->ca_file == NULL &&
                     !http->needs_bundle && qc_process_has_ca_folder();
   if (http->by_folder)

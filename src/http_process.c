@@ -110,6 +110,12 @@ int qc_process_keeps_headers(void)
   return version >= 0x075300 && version < 0x080100;
 }
 
+int qc_process_trusts_own_folder(void)
+{
+  unsigned int version = version_in_use();
+  return version >= 0x081500 && version < 0x081700;
+}
+
 int qc_process_shares_libssl(void)
 {
   const char *ours = OpenSSL_version(OPENSSL_VERSION), *its;

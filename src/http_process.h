@@ -27,6 +27,10 @@ int qc_process_shares_libssl(void);
 /* Whether the environment may name a proxy that is reached over TLS. */
 int qc_process_has_tls_proxy(void);
 
+/* Whether this libcurl trusts its own folder of certificates where it is told
+   of none. */
+int qc_process_trusts_own_folder(void);
+
 /* Whether this libcurl has, beside its file of certificates, a folder in which
    one is looked up by itself. */
 int qc_process_has_ca_folder(void);
