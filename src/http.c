@@ -62,7 +62,8 @@ struct qc_http {
   /* The call at hand */
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
-  char peer[64], peer_port[8]; /* connected to last, in digits; or "" */
+  char peer[QC_HTTP_ADDRESS_SIZE],
+      peer_port[8]; /* connected to last, in digits; or "" */
   int sockets_asked, sockets_made, socket_error;
   int requests_begun, was_reused;
   int is_tls; /* 1: https:// */
@@ -478,7 +479,7 @@ void qc_http_get_stages(const qc_http *http, qc_http_stages *stages)
   stages->connected = seconds_of(http, CURLINFO_CONNECT_TIME);
   stages->secured = seconds_of(http, CURLINFO_APPCONNECT_TIME);
   stages->answered = seconds_of(http, CURLINFO_STARTTRANSFER_TIME);
-  stages->address = http->peer;
+  memcpy(stages->address, http->peer, sizeof(http->peer));
 }
 
 /* A copy, or NULL for NULL; *ok becomes 0 when memory is out. */

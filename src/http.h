@@ -5,6 +5,8 @@
 #ifndef QCIMAGE_HTTP_H
 #define QCIMAGE_HTTP_H
 
+#include "limits.h"
+
 #include <stddef.h>
 
 /* A client's connection. Used by one thread at a time. */
@@ -66,11 +68,11 @@ int qc_http_send(qc_http *http, const qc_http_request *request,
 /* How far the last request came: seconds from its start until each stage was
    done, 0: it was not reached or not needed. */
 typedef struct {
-  double resolved;     /* the address was known */
-  double connected;    /* to it, or to the proxy */
-  double secured;      /* TLS was set up */
-  double answered;     /* the first byte of an answer came */
-  const char *address; /* connected to, in digits; "": none */
+  double resolved;                    /* the address was known */
+  double connected;                   /* to it, or to the proxy */
+  double secured;                     /* TLS was set up */
+  double answered;                    /* the first byte of an answer came */
+  char address[QC_HTTP_ADDRESS_SIZE]; /* connected to, in digits; "": none */
 } qc_http_stages;
 
 void qc_http_get_stages(const qc_http *http, qc_http_stages *stages);

@@ -285,10 +285,10 @@ static int connection_stages(lua_State *L)
 {
   http_object *object = luaL_checkudata(L, 1, HTTP);
   qc_http_stages stages = {0};
+  /* Copied before anything is allocated: a finalizer may close it. */
+  if (object->http != NULL)
+    qc_http_get_stages(object->http, &stages);
   lua_createtable(L, 0, 5);
-  if (object->http == NULL) /* behind what allocates: a finalizer closes */
-    return 1;
-  qc_http_get_stages(object->http, &stages);
   if (stages.address[0] != '\0') {
     lua_pushstring(L, stages.address);
     lua_setfield(L, -2, "address");

@@ -63,6 +63,9 @@
 /* Longest time in seconds that a connection may have been idle to be used
    again: balancers forget theirs after 60. */
 #define QC_HTTP_IDLE_MAX 50
+/* Bytes of an address in digits, with a terminator: IPv6 with a zone has up to
+   61. */
+#define QC_HTTP_ADDRESS_SIZE 64
 /* Longest attempt in seconds: a day, far below what C counts in
    milliseconds. */
 #define QC_HTTP_SECONDS_MAX 86400

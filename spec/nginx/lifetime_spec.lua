@@ -71,8 +71,8 @@ describe("a call", function()
   end)
 
   -- Runs a script that is to print "done" and nothing else.
-  local function run(script, url)
-    local output, status = process.lua(PRELUDE:format(url or server.url) .. script)
+  local function run(script, url, environment)
+    local output, status = process.lua(PRELUDE:format(url or server.url) .. script, environment)
     assert.equal("done\n", output)
     assert.equal(0, status)
   end
@@ -325,7 +325,8 @@ describe("a call", function()
   end)
 
   it("stays whole when a finalizer closes or uses what it has in hand", function()
-    run(([[
+    run(
+      ([[
       local core, http = require "qcimage.core", require "qcimage.http"
       local function try(make, use, late)
         local inside = 0
@@ -378,7 +379,44 @@ describe("a call", function()
         return one:tc3(1700000000, "cvm", long, "application/json", "{}")
       end, close)
       print "done"
-    ]]):format(server.url .. "/v2/index.php"))
+    ]]):format(server.url .. "/v2/index.php"),
+      nil,
+      "MALLOC_PERTURB_=165"
+    ) -- which overwrites what is freed
+  end)
+
+  it("has stages that stay whole when a finalizer closes the connection meanwhile", function()
+    local script = ([[
+      local http = require "qcimage.http"
+      local request = { method = "POST", url = %q, headers = { Host = "a.test" }, body = "x" }
+      local inside = 0
+      for _ = 1, 20 do
+        local connection, using = http.new(), false
+        assert(connection:send(request, 5, 5, true))
+        collect()
+        collectgarbage "stop"
+        for _ = 1, 100 do
+          atEnd(function()
+            if using then
+              inside = inside + 1
+              connection:close()
+            end
+          end)
+        end
+        collectgarbage "restart"
+        collectgarbage("setpause", 0)
+        collectgarbage("setstepmul", 100)
+        local before = inside
+        repeat
+          using = true
+          local stages = connection:stages()
+          using = false
+          assert(not stages.address or stages.address == "127.0.0.1", stages.address)
+        until inside > before
+      end
+      print "done"
+    ]]):format(server.url .. "/v2/index.php")
+    run(script, nil, "MALLOC_PERTURB_=165") -- which overwrites what is freed
   end)
 
   it("is no danger to the end of the program, whatever is still open", function()
@@ -418,7 +456,7 @@ describe("a call", function()
       "coroutine.wrap(function() print 'done' os.exit(0, true) end)()",
     } do
       run(LATE .. ending)
-      run(LATE .. ending, server.url:gsub("127.0.0.1", "localhost"))
+      run(LATE .. ending, (server.url:gsub("127.0.0.1", "localhost")))
     end
   end)
 end)
