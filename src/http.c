@@ -385,6 +385,8 @@ static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
   failure.sent = result->sent;
   failure.has_proxy = has_proxy(http, request);
   failure.proxy_status = number_of(http, CURLINFO_HTTP_CONNECTCODE);
+  if (failure.has_proxy != 0 && !http->is_tls && reply->status == 407)
+    failure.proxy_status = reply->status;
 #if LIBCURL_VERSION_NUM >= 0x074900
   failure.proxy_error = number_of(http, CURLINFO_PROXY_ERROR);
 #endif

@@ -91,6 +91,14 @@ static int names_another(const qc_failure *failure)
          strncmp(named, port, host_len) != 0;
 }
 
+/* Whether the proxy refused, whatever became of the body of its refusal. 407
+   is a proxy's own, of a request without a tunnel, too. */
+static int has_refused(const qc_failure *failure)
+{
+  return failure->proxy_status == 407 ||
+         (!failure->sent && failure->proxy_status >= 300);
+}
+
 /* Whether it was a proxy that kept the request from being sent. */
 static int is_proxys(const qc_failure *failure)
 {
@@ -110,6 +118,8 @@ const char *qc_failure_reason(const qc_failure *failure)
       reason = failure->sent ? reasons[i].after : reasons[i].before;
   if (reason == NULL)
     return NULL;
+  if (has_refused(failure))
+    return "proxy";
   if (strcmp(reason, "connect") == 0 && is_proxys(failure))
     return "proxy";
   /* No number tells malformed chunks from a lost connection: 7.54 to 8.23. */
@@ -158,6 +168,9 @@ void qc_failure_describe(const qc_failure *failure, const char *reason)
                    strerror(failure->socket_error));
   else if (failure->code == CURLE_BAD_FUNCTION_ARGUMENT && failure->sent)
     (void)snprintf(text, size, "the response has a malformed header");
+  else if (failure->code == CURLE_OPERATION_TIMEDOUT && has_refused(failure))
+    (void)snprintf(text, size, "status %ld, in a response without end",
+                   failure->proxy_status);
   else if (text[0] == '\0')
     (void)snprintf(text, size, "%s",
                    curl_easy_strerror((CURLcode)failure->code));

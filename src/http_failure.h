@@ -13,7 +13,7 @@ typedef struct {
   int code;          /* CURLcode */
   int sent;          /* 1: a byte of the request may have left */
   int has_proxy;     /* 1: over a proxy, 0: none, -1: not told */
-  long proxy_status; /* of the proxy's answer to CONNECT; 0: none came */
+  long proxy_status; /* of the proxy's own response; 0: none came */
   long proxy_error;  /* CURLproxycode; 0: none */
   int has_tried;     /* 1: a socket was asked for */
   int socket_error;  /* errno where none could be made, or 0 */

@@ -93,6 +93,14 @@ static void test_proxies(void)
   failure = failed(CURLE_COULDNT_CONNECT, 0);
   failure.has_tried = 0; /* its scheme is unknown */
   CHECK(is_reason(&failure, "proxy"));
+  failure = failed(CURLE_OPERATION_TIMEDOUT, 0);
+  failure.proxy_status = 200;
+  CHECK(is_reason(&failure, "timeout"));
+  failure.proxy_status = 502; /* its body has no end */
+  CHECK(is_reason(&failure, "proxy"));
+  failure = failed(CURLE_OPERATION_TIMEDOUT, 1); /* without a tunnel */
+  failure.proxy_status = 407;
+  CHECK(is_reason(&failure, "proxy"));
   failure = failed(CURLE_RECV_ERROR, 1); /* the server's, behind a tunnel */
   failure.has_proxy = 1;
   failure.proxy_status = 200;

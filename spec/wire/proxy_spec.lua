@@ -255,6 +255,30 @@ describe("a proxy", function()
       assert.equal(1, #proxy:requests())
     end)
 
+    for _, endpoint in ipairs { "https://api.test", "http://api.test" } do
+      it("by refusing without end is asked once, too, for " .. endpoint, function()
+        start {
+          { "recv" },
+          { "send", "HTTP/1.1 407 No\r\nContent-Length: 100000\r\n\r\n" },
+          { "trickle", ("x"):rep(1000), 0.05 },
+        }
+        local client = stub.client {
+          endpoint = endpoint,
+          allowPlainHttp = true,
+          proxy = ("http://%s@127.0.0.1:%d"):format(LOGIN, proxy.port),
+          attemptTimeout = 0.4,
+          maxAttempts = 3,
+        }
+        local result, message, err = client:call("DeleteImages", { imageIds = { "img-1" } })
+        client:close()
+        assert.is_nil(result)
+        assert.equal("proxy", err.reason, message)
+        assert.matches("407", message, 1, true)
+        assert.equal(1, #err.attempts)
+        assert.equal(1, #proxy:requests())
+      end)
+    end
+
     for what, bytes in pairs {
       ["speaking HTTP"] = "HTTP/1.1 400 Bad Request\r\n\r\n",
       ["taking none of our logins"] = "\5\255",
