@@ -22,10 +22,11 @@
  * The system's certificates. libcurl would parse the whole bundle, over a
  * hundred, for each new connection, which takes longer than all else that a
  * first request does. OpenSSL looks a single one up in a folder. So a handle
- * begins with the folder alone, which is among what libcurl trusts by itself:
- * never more. Where that does not vouch for a server (the hashes are stale, or
- * a certificate is in the bundle only), the request, of which nothing has
- * left, begins again with a handle that has both, as have all after it.
+ * begins with the folder alone, libcurl's own or the one that was named, which
+ * is among what is trusted anyway: never more. Where that does not vouch for a
+ * server (the hashes are stale, or a certificate is in the bundle only), the
+ * request, of which nothing has left, begins again with a handle that has
+ * both, as have all after it.
  */
 #include "http.h"
 #include "http_failure.h"
@@ -49,7 +50,7 @@
 #endif
 
 struct qc_http {
-  char *ca_file, *proxy;
+  char *ca_file, *ca_folder, *proxy;
   int verify;
 
   qc_handle handle; /* see above */
@@ -167,25 +168,35 @@ static CURLcode set_newer(qc_http *http)
   return code;
 }
 
-/* Has the certificates of a file trusted, and no others. That there is no
-   folder of some means the build's to libcurl 8.21 and 8.22: there it is one
-   below the file, where none can be. */
-static CURLcode trust_file(qc_http *http)
+/* Says which certificates are trusted, of a server and of an https:// proxy.
+   With a file and no folder that file alone is; but that there is no folder
+   means the build's to libcurl 8.21 and 8.22: there it is one below the file,
+   where none can be. */
+static CURLcode set_certificates(qc_http *http)
 {
   CURL *easy = http->handle.easy;
   CURLcode code = CURLE_OK;
   char below[QC_HTTP_OPTION_MAX + sizeof("/.")];
-  const char *folder = NULL;
-  if (qc_process_trusts_own_folder()) {
+  const char *folder = http->ca_folder;
+  if (http->ca_file != NULL) {
+    SET(CURLOPT_CAINFO, http->ca_file);
+    SET(CURLOPT_PROXY_CAINFO, http->ca_file);
+  }
+  if (http->ca_file != NULL && folder == NULL &&
+      qc_process_trusts_own_folder()) {
     int len = snprintf(below, sizeof(below), "%s/.", http->ca_file);
     if (len < 0 || (size_t)len >= sizeof(below))
       return CURLE_SSL_CACERT_BADFILE;
     folder = below;
   }
-  SET(CURLOPT_CAINFO, http->ca_file);
-  SET(CURLOPT_CAPATH, folder);
-  SET(CURLOPT_PROXY_CAINFO, http->ca_file); /* of an https:// proxy */
-  SET(CURLOPT_PROXY_CAPATH, folder);
+  if (http->ca_file != NULL || folder != NULL) {
+    SET(CURLOPT_CAPATH, folder);
+    SET(CURLOPT_PROXY_CAPATH, folder);
+  }
+  http->by_folder = http->verify && http->ca_file == NULL &&
+                    !http->needs_bundle && qc_process_has_ca_folder();
+  if (http->by_folder)
+    SET(CURLOPT_CAINFO, NULL);
   return code;
 }
 
@@ -212,12 +223,8 @@ static CURLcode set_up(qc_http *http)
   SET(CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
   SET(CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  if (code == CURLE_OK && http->ca_file != NULL)
-    code = trust_file(http);
-  http->by_folder = http->verify && http->ca_file == NULL &&
-                    !http->needs_bundle && qc_process_has_ca_folder();
-  if (http->by_folder)
-    SET(CURLOPT_CAINFO, NULL);
+  if (code == CURLE_OK)
+    code = set_certificates(http);
 
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none to a proxy */
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -506,6 +513,7 @@ qc_http *qc_http_new(const qc_http_options *options)
   qc_reply_init(&http->reply, options->max_response);
   http->verify = options->verify;
   http->ca_file = copy(options->ca_file, &ok);
+  http->ca_folder = copy(options->ca_folder, &ok);
   http->proxy = copy(options->proxy, &ok);
   if (ok)
     return http;
@@ -527,6 +535,7 @@ void qc_http_free(qc_http *http)
   qc_buffer_free(&http->lines);
   qc_reply_free(&http->reply);
   free(http->ca_file);
+  free(http->ca_folder);
   free(http->proxy);
   free(http);
 }

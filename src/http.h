@@ -13,10 +13,12 @@
 typedef struct qc_http qc_http;
 
 typedef struct {
-  const char *ca_file; /* the only certificates to trust; NULL: libcurl's */
-  const char *proxy;   /* URL; "": none; NULL: as the environment says */
-  size_t max_response; /* bytes of an answer's body */
-  int verify;          /* 0: takes any certificate */
+  const char *ca_file;   /* the only certificates to trust, but for those in
+                            ca_folder; NULL: libcurl's own file, and folder */
+  const char *ca_folder; /* NULL: none, or with no ca_file libcurl's own */
+  const char *proxy;     /* URL; "": none; NULL: as the environment says */
+  size_t max_response;   /* bytes of an answer's body */
+  int verify;            /* 0: takes any certificate */
 } qc_http_options;
 
 typedef struct {

@@ -25,12 +25,14 @@ static void release(http_object *object)
   qc_http_free(http);
 }
 
-/* Takes the value at the top as an option's text, without \0. It stays on
-   the stack. */
-static const char *option_text(lua_State *L, const char *name)
+/* Pushes an option, a text without \0, and gives it; NULL: not given. */
+static const char *push_option(lua_State *L, const char *name)
 {
   size_t len = 0;
   const char *text = NULL;
+  lua_getfield(L, 1, name);
+  if (lua_isnil(L, -1))
+    return NULL;
   if (lua_type(L, -1) == LUA_TSTRING)
     text = lua_tolstring(L, -1, &len);
   if (text == NULL || len > QC_HTTP_OPTION_MAX || strlen(text) != len)
@@ -40,66 +42,44 @@ static const char *option_text(lua_State *L, const char *name)
 }
 
 /* The same for a URL, which has no control characters. */
-static const char *option_url(lua_State *L, const char *name)
+static const char *push_url(lua_State *L, const char *name)
 {
-  const char *text = option_text(L, name), *c;
-  for (c = text; *c != '\0'; c++)
+  const char *text = push_option(L, name), *c;
+  for (c = text; c != NULL && *c != '\0'; c++)
     if ((unsigned char)*c < ' ' || *c == 127)
       luaL_error(L, "option %s holds a control character", name);
   return text;
 }
 
-static int option_boolean(lua_State *L, const char *name)
-{
-  if (lua_type(L, -1) != LUA_TBOOLEAN)
-    luaL_error(L, "option %s must be true or false", name);
-  return lua_toboolean(L, -1);
-}
-
-static size_t option_count(lua_State *L, const char *name)
-{
-  lua_Number n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-  if (!(n >= 1 && n <= QC_HTTP_BODY_LIMIT) || n != (lua_Number)(size_t)n)
-    luaL_error(L, "option %s must be a whole number from 1 to %d", name,
-               QC_HTTP_BODY_LIMIT);
-  return (size_t)n;
-}
-
-/* Reads the table at index. The texts belong to it. */
-static void read_options(lua_State *L, int index, qc_http_options *options)
-{
-  lua_pushnil(L);
-  while (lua_next(L, index) != 0) {
-    const char *name =
-        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(name, "caFile") == 0)
-      options->ca_file = option_text(L, name);
-    else if (strcmp(name, "proxy") == 0)
-      options->proxy = option_url(L, name);
-    else if (strcmp(name, "maxResponseBytes") == 0)
-      options->max_response = option_count(L, name);
-    else if (strcmp(name, "verify") == 0)
-      options->verify = option_boolean(L, name);
-    else
-      luaL_error(L, "unknown option %s", name);
-    lua_pop(L, 1);
-  }
-}
-
 /*
- * http.new(options) -> connection
- * options: caFile, proxy, maxResponseBytes, verify
+ * http.new{caFile, caFolder, proxy, maxResponseBytes, verify} -> connection
+ * caFile: the only certificates to trust, or, with caFolder, these and those
+ * that the folder has; caFolder alone: these and libcurl's own file.
  */
 static int http_new(lua_State *L)
 {
-  qc_http_options options = {NULL, NULL, QC_HTTP_BODY_MAX, 1};
+  qc_http_options options = {0};
   http_object *object;
+  lua_Number most = QC_HTTP_BODY_MAX;
   lua_settop(L, 1);
-  object = qc_newobject(L, sizeof(*object), HTTP);
-  if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    read_options(L, 1, &options);
+  if (lua_isnil(L, 1)) {
+    lua_newtable(L);
+    lua_replace(L, 1);
   }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  options.ca_file = push_option(L, "caFile");
+  options.ca_folder = push_option(L, "caFolder");
+  options.proxy = push_url(L, "proxy");
+  lua_getfield(L, 1, "maxResponseBytes");
+  if (!lua_isnil(L, -1))
+    most = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  if (!(most >= 1 && most <= QC_HTTP_BODY_LIMIT))
+    return luaL_error(L, "option maxResponseBytes must be from 1 to %d",
+                      QC_HTTP_BODY_LIMIT);
+  options.max_response = (size_t)most;
+  lua_getfield(L, 1, "verify"); /* all but false checks certificates */
+  options.verify = lua_isnil(L, -1) || lua_toboolean(L, -1);
+  object = qc_newobject(L, sizeof(*object), HTTP);
   object->http = qc_http_new(&options);
   if (object->http == NULL)
     return luaL_error(L, "not enough memory");

@@ -18,6 +18,7 @@ local NAMES = {
   "TENCENTCLOUD_REGION",
   -- files of certificates
   "CURL_CA_BUNDLE",
+  "SSL_CERT_DIR",
   "SSL_CERT_FILE",
   -- credentials
   "HOME",
@@ -57,6 +58,20 @@ end
 function M.value(environment, name)
   local value = environment[name]
   return value ~= "" and value or nil
+end
+
+--- The certificates that a snapshot names, as curl takes it: CURL_CA_BUNDLE a file, or else SSL_CERT_FILE one and
+--- SSL_CERT_DIR a folder (or several, with colons between).
+---@param environment table<string, string>
+---@return string|nil file
+---@return string|nil folder
+---@return string fileName variable that names the file, or would
+function M.certificates(environment)
+  local bundle = M.value(environment, "CURL_CA_BUNDLE")
+  if bundle then
+    return bundle, nil, "CURL_CA_BUNDLE"
+  end
+  return M.value(environment, "SSL_CERT_FILE"), M.value(environment, "SSL_CERT_DIR"), "SSL_CERT_FILE"
 end
 
 return M

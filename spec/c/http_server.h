@@ -103,7 +103,7 @@ static int server_start(void)
   return ntohs(address.sin_port);
 }
 
-static const qc_http_options options = {NULL, NULL, 1 << 20, 1};
+static const qc_http_options options = {NULL, NULL, NULL, 1 << 20, 1};
 
 /* Sends a GET, directly or as the environment says. 1: there is an answer. */
 static int get_url(qc_http *http, const char *url, int direct,

@@ -141,7 +141,7 @@ static void test_pipe(void)
    libcurl (which clears the queue for TLS) leaves them. */
 static void test_errors(void)
 {
-  static const qc_http_options nowhere = {"/nowhere", NULL, 1000, 1};
+  static const qc_http_options nowhere = {"/nowhere", NULL, NULL, 1000, 1};
   qc_http *http = qc_http_new(&nowhere), *plain = qc_http_new(&options);
   qc_http_result result;
   char url[64];
@@ -260,7 +260,7 @@ static void test_full(void)
    looked at. */
 static void test_folder(void)
 {
-  static const qc_http_options trusting = {NULL, NULL, 1000, 0};
+  static const qc_http_options trusting = {NULL, NULL, NULL, 1000, 0};
   const qc_http_options *const given[] = {&options, &options, &trusting};
   qc_http_result result;
   int i;
@@ -277,7 +277,7 @@ static void test_folder(void)
 /* A file of certificates is all that is trusted: no folder beside it. */
 static void test_file_alone(void)
 {
-  static const qc_http_options by_file = {"/a/b", "", 1000, 1};
+  static const qc_http_options by_file = {"/a/b", NULL, "", 1000, 1};
   static const struct {
     unsigned int version;
     const char *folder;
@@ -301,7 +301,7 @@ static void test_file_alone(void)
 /* Whether a connection to a URL may be used again, by this proxy. */
 static int keeps(const char *url, const char *proxy)
 {
-  const qc_http_options through = {NULL, proxy, 1000, 1};
+  const qc_http_options through = {NULL, NULL, proxy, 1000, 1};
   qc_http *http = qc_http_new(&through);
   qc_http_result result;
   (void)get_url(http, url, 0, &result); /* nobody is there */

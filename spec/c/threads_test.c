@@ -119,7 +119,7 @@ static int is_answered(qc_http *http, const char *to, int expected)
 
 static int transfer(qc_http *http, int round)
 {
-  qc_http_options options = {NULL, NULL, QC_HTTP_BODY_MAX, 1};
+  qc_http_options options = {NULL, NULL, NULL, QC_HTTP_BODY_MAX, 1};
   qc_http *fresh = qc_http_new(&options);
   int ok =
       fresh != NULL && is_answered(http, url, 1) &&
@@ -161,7 +161,7 @@ static pthread_barrier_t barrier;
 
 static void *work(void *argument)
 {
-  qc_http_options options = {NULL, NULL, QC_HTTP_BODY_MAX, 1};
+  qc_http_options options = {NULL, NULL, NULL, QC_HTTP_BODY_MAX, 1};
   qc_http *http = qc_http_new(&options);
   int *faults = argument;
   int round;

@@ -22,7 +22,7 @@ describe("qcimage doctor", function()
   end)
 
   local UNSET = "env -u no_proxy -u NO_PROXY -u HTTPS_PROXY -u all_proxy -u ALL_PROXY "
-    .. "-u CURL_CA_BUNDLE -u SSL_CERT_FILE QCIMAGE_METADATA=off env "
+    .. "-u CURL_CA_BUNDLE -u SSL_CERT_FILE -u SSL_CERT_DIR QCIMAGE_METADATA=off env "
 
   -- Runs it. Gives what it prints, without the versions and with times that stand still, and its exit code.
   local function doctor(line, more)
@@ -208,6 +208,14 @@ Calls can work.
       "ok      TCP           HOST",
       "FAILED  TLS ",
       "-> give the certificates that this host is signed by, --ca-file FILE or SSL_CERT_FILE"
+    )
+    finds(
+      "",
+      ("QCIMAGE_ENDPOINT=https://%s SSL_CERT_DIR=/nonexistent:/etc"):format(server.host),
+      5,
+      "warning  certificates  /nonexistent: No such file or directory (SSL_CERT_DIR)",
+      "ok       certificates  /etc (SSL_CERT_DIR)",
+      "(libcurl's own)"
     )
     finds("--ca-file /nonexistent.pem", "QCIMAGE_ENDPOINT=https://127.0.0.1:1", 5, "/nonexistent.pem: No such file")
     local hole = raw.start { { { "recv" }, { "sleep", 60 } } }

@@ -191,15 +191,14 @@ describe("qcimage.http", function()
   describe("options", function()
     it("are checked", function()
       for what, options in pairs {
-        ["unknown option cafile"] = { cafile = "x" },
+        ["caFolder must be text"] = { caFolder = {} },
         ["caFile must be text"] = { caFile = 1 },
         ["caFile must"] = { caFile = "a\0b" },
         ["proxy must be text"] = { proxy = false },
         ["at most 4096"] = { proxy = ("x"):rep(4097) },
         ["option proxy holds a control character"] = { proxy = "http://user:secret\n@127.0.0.1:1" },
-        ["verify must be true or false"] = { verify = 0 },
-        ["whole number"] = { maxResponseBytes = 1.5 },
-        ["number from 1"] = { maxResponseBytes = 0 },
+        ["Bytes must be from 1"] = { maxResponseBytes = 0.5 },
+        ["from 1 to"] = { maxResponseBytes = 0 / 0 },
         ["to 2147483647"] = { maxResponseBytes = 2 ^ 31 },
         ["Bytes must be"] = { maxResponseBytes = "100" },
       } do

@@ -180,6 +180,34 @@ describe("TLS", function()
     assert(transport { environment = { CURL_CA_BUNDLE = "/nonexistent" } }())
   end)
 
+  it("takes the folder that the environment names, beside a file", function()
+    start("good", ANSWERING)
+    local folder = process.run("mktemp -d"):gsub("\n", "")
+    local file = certs.path "ca.pem"
+    assert.equal("", (process.run(("cp %s %s/$(openssl x509 -hash -noout -in %s).0"):format(file, folder, file))))
+    local other = certs.path "other.pem"
+    for _, environment in ipairs {
+      { SSL_CERT_DIR = folder },
+      { SSL_CERT_DIR = "/nonexistent:" .. folder },
+      { SSL_CERT_DIR = folder, SSL_CERT_FILE = other },
+      { SSL_CERT_DIR = "/nonexistent", SSL_CERT_FILE = file },
+    } do
+      assert(transport { caFile = false, environment = environment }())
+      close()
+    end
+    for _, options in ipairs {
+      { caFile = other, environment = { SSL_CERT_DIR = folder } },
+      { caFile = false, environment = { SSL_CERT_DIR = folder, CURL_CA_BUNDLE = other } },
+      { caFile = false, environment = { SSL_CERT_DIR = "" } },
+    } do
+      assert.equal("tls", select(3, transport(options)()).reason)
+      close()
+    end
+    local _, message = transport { caFile = false, environment = { SSL_CERT_DIR = "/nonexistent" } }()
+    assert.matches(" and /nonexistent;", message, 1, true)
+    process.run("rm -r " .. folder)
+  end)
+
   it("is not switched off by a variable", function()
     start("expired", ANSWERING)
     local output = process.lua(

@@ -193,32 +193,34 @@ function Diagnosis:proxy(endpoint, options)
   self.proxyCheck = self:add(UNUSED, "proxy", "none")
 end
 
--- The file of certificates, and what names it.
+-- The file and the folders of certificates, and what names them.
 function Diagnosis:certificates(endpoint, options)
   if endpoint.scheme ~= "https" then
     self:add(UNUSED, "certificates", "not needed over http")
     return
   end
-  local environment = environments.snapshot()
-  local path, why = options.caFile, "--ca-file"
-  for _, name in ipairs { "CURL_CA_BUNDLE", "SSL_CERT_FILE" } do
-    if not path then
-      path, why = environments.value(environment, name), name
-    end
+  local path, folders, why = options.caFile, nil, "--ca-file"
+  if not path then
+    path, folders, why = environments.certificates(environments.snapshot())
   end
   if not path then
     path, why = require("qcimage.http").caFile(), "libcurl's own"
   end
-  if not path then
-    self:add(OK, "certificates", "libcurl's own")
-    return
-  end
-  local file, problem = io.open(path, "rb")
+  local file, problem = io.open(path or "", "rb")
   if file then
     file:close()
     self:add(OK, "certificates", ("%s (%s)"):format(path, why))
-  else
+  elseif path then
     self:add(FAILED, "certificates", ("%s (%s)"):format(problem, why), cures.CERTIFICATES, exits.NOT_SENT)
+  else
+    self:add(OK, "certificates", "libcurl's own")
+  end
+  for folder in (folders or ""):gmatch "[^:]+" do
+    file, problem = io.open(folder .. "/.", "rb") -- which a file has not
+    if file then
+      file:close()
+    end
+    self:add(file and OK or WARNING, "certificates", ("%s (SSL_CERT_DIR)"):format(file and folder or problem:gsub("/%.: ", ": ")))
   end
 end
 

@@ -22,31 +22,31 @@ local function faultyVariable(environment)
   end
 end
 
--- What a failure says.
-local function describe(request, reason, message, caFile)
+-- What a failure says. trusted: where the certificates come from.
+local function describe(request, reason, message, trusted)
   local where = ("%s:%d"):format(request.host, request.port)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
   local hint = ""
   if reason == "tls" then
-    hint = (" (certificates from %s; the option caFile names a file of others)"):format(
-      caFile or http.caFile() or "libcurl's own place"
-    )
+    hint = (" (certificates from %s; the option caFile names a file of others)"):format(trusted)
   end
   return ("%s: %s%s"):format(what, text.clean(message, SHOWN), hint)
 end
 
 --- Makes a transport. Opens nothing.
----@param settings qcimage.TransportSettings without caFile the certificates are those that CURL_CA_BUNDLE or
---- SSL_CERT_FILE name, or else libcurl's own; without proxy the environment names one, but not for this machine
+---@param settings qcimage.TransportSettings without caFile the certificates are those that the environment names, or
+--- else libcurl's own; without proxy the environment names one, but not for this machine
 ---@return qcimage.Transport
 ---@return fun() close ends the connection; may be called again
 ---@return fun(): table stages how far the last request came: resolved, connected, secured, answered in seconds from its
 --- start, where it came to that, and the address
 function M.new(settings)
   local environment = settings.environment
-  local caFile = settings.caFile
-    or environments.value(environment, "CURL_CA_BUNDLE")
-    or environments.value(environment, "SSL_CERT_FILE")
+  local caFile, caFolder = settings.caFile, nil
+  if not caFile then
+    caFile, caFolder = environments.certificates(environment)
+  end
+  local trusted = (caFile or http.caFile() or "libcurl's own place") .. (caFolder and " and " .. caFolder or "")
   if caFile == http.caFile() then
     caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
   end
@@ -54,6 +54,7 @@ function M.new(settings)
   local faulty = not settings.proxy and faultyVariable(environment)
   local connection = http.new {
     caFile = caFile,
+    caFolder = caFolder,
     maxResponseBytes = settings.maxResponseBytes,
     proxy = settings.proxy,
     verify = settings.verify,
@@ -75,7 +76,7 @@ function M.new(settings)
     local response, message, detail =
       connection:send(request, secondsLeft, math.min(secondsLeft, settings.connectTimeout), isHere)
     if not response then
-      return nil, describe(request, detail.reason, redact.proxies(message, logins), caFile), detail
+      return nil, describe(request, detail.reason, redact.proxies(message, logins), trusted), detail
     end
     return response
   end
