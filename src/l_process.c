@@ -3,6 +3,7 @@
  * Part of qcimage, see LICENSE.
  */
 #include "l_process.h"
+#include "limits.h"
 #include "process.h"
 
 #include <string.h>
@@ -51,11 +52,28 @@ static int core_noted_signal(lua_State *L)
   return 1;
 }
 
-/* core.endBySignal(number): does not come back */
+/* core.endBySignal(number): does not return */
 static int core_end_by_signal(lua_State *L)
 {
-  int problem = qc_end_by_signal((int)luaL_checkinteger(L, 1));
-  return luaL_error(L, "no end by the signal: %s", strerror(problem));
+  lua_Integer number = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, number >= 1 && number <= QC_SIGNAL_MAX, 1,
+                "not a signal's number");
+  qc_end_by_signal((int)number);
+  return 0;
+}
+
+/* core.run(command) -> exit status, or nil and a message; see process.h. For
+   the command alone */
+static int core_run(lua_State *L)
+{
+  int status = 0, problem = qc_run(luaL_checkstring(L, 1), &status);
+  if (problem != 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(problem));
+    return 2;
+  }
+  lua_pushinteger(L, status);
+  return 1;
 }
 
 /* core.columns(descriptor) -> columns of its terminal, 0 where they are not
@@ -74,10 +92,8 @@ static int core_columns(lua_State *L)
   return 1;
 }
 
-const luaL_Reg qc_process_functions[] = {{"command", core_command},
-                                         {"outlivePipes", core_outlive_pipes},
-                                         {"noteSignals", core_note_signals},
-                                         {"notedSignal", core_noted_signal},
-                                         {"endBySignal", core_end_by_signal},
-                                         {"columns", core_columns},
-                                         {NULL, NULL}};
+const luaL_Reg qc_process_functions[] = {
+    {"command", core_command},           {"outlivePipes", core_outlive_pipes},
+    {"noteSignals", core_note_signals},  {"notedSignal", core_noted_signal},
+    {"endBySignal", core_end_by_signal}, {"run", core_run},
+    {"columns", core_columns},           {NULL, NULL}};

@@ -26,6 +26,9 @@
    timeout long before. */
 #define QC_SLEEP_MAX 86400
 
+/* The last signal's number: 64 on Linux. */
+#define QC_SIGNAL_MAX 64
+
 /* Redaction */
 
 /* Bytes of a text: an answer is shown up to 64 KB. */

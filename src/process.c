@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int qc_hold_streams(void)
@@ -30,30 +31,61 @@ int qc_hold_streams(void)
   return 0;
 }
 
-static int act(int number, void (*action)(int))
+static int act(int number, void (*action)(int), int flags)
 {
   struct sigaction wanted;
   memset(&wanted, 0, sizeof(wanted));
   wanted.sa_handler = action;
+  wanted.sa_flags = flags;
   if (sigemptyset(&wanted.sa_mask) != 0 ||
       sigaction(number, &wanted, NULL) != 0)
     return errno;
   return 0;
 }
 
+/* Calls only what POSIX allows in a handler. */
+void qc_end_by_signal(int number)
+{
+  sigset_t set;
+  (void)act(number, SIG_DFL, 0);
+  if (sigemptyset(&set) == 0 && sigaddset(&set, number) == 0)
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+  (void)raise(number);
+  _exit(128 + number); /* the kernel spares PID 1, and some signals end none */
+}
+
+/* The signals that a shell, a container or a terminal ends a command by. */
+static const int endings[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* Sets the action of those of them that are not ignored (nohup). */
+static int act_on_endings(void (*action)(int), int flags)
+{
+  int problem = 0;
+  size_t i;
+  for (i = 0; i < sizeof(endings) / sizeof(endings[0]) && problem == 0; i++) {
+    struct sigaction before;
+    if (sigaction(endings[i], NULL, &before) != 0)
+      return errno;
+    if (before.sa_handler != SIG_IGN)
+      problem = act(endings[i], action, flags);
+  }
+  return problem;
+}
+
 int qc_end_on_interrupt(void)
 {
-  return act(SIGINT, SIG_DFL);
+  if (getpid() == 1) /* to which the kernel gives no default action */
+    return act_on_endings(qc_end_by_signal, 0);
+  return act(SIGINT, SIG_DFL, 0);
 }
 
 int qc_outlive_pipes(void)
 {
-  return act(SIGPIPE, SIG_IGN);
+  return act(SIGPIPE, SIG_IGN, 0);
 }
 
 static volatile sig_atomic_t noted;
 
-/* Only what POSIX allows in a handler. */
 static void note(int number)
 {
   static const char text[] =
@@ -65,29 +97,15 @@ static void note(int number)
   } else {
     ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
     (void)written; /* there is nobody else to tell */
-    (void)signal(number, SIG_DFL);
-    (void)raise(number); /* comes when this handler is left */
+    qc_end_by_signal(number);
   }
   errno = kept;
 }
 
 int qc_note_signals(void)
 {
-  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-  size_t i;
   noted = 0;
-  for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-    struct sigaction before, wanted;
-    memset(&wanted, 0, sizeof(wanted));
-    wanted.sa_handler = note;
-    wanted.sa_flags = SA_RESTART; /* or writes of a report would fail */
-    if (sigemptyset(&wanted.sa_mask) != 0 ||
-        sigaction(numbers[i], NULL, &before) != 0)
-      return errno;
-    if (before.sa_handler != SIG_IGN && sigaction(numbers[i], &wanted, NULL))
-      return errno;
-  }
-  return 0;
+  return act_on_endings(note, SA_RESTART); /* or writes would fail */
 }
 
 int qc_noted_signal(void)
@@ -95,11 +113,41 @@ int qc_noted_signal(void)
   return noted;
 }
 
-int qc_end_by_signal(int number)
+static volatile sig_atomic_t child; /* 0: none */
+
+static void pass_on(int number)
 {
-  int problem = act(number, SIG_DFL);
-  if (problem == 0 && raise(number) != 0)
-    problem = errno;
+  int kept = errno;
+  noted = number;
+  if (child != 0)
+    (void)kill((pid_t)child, SIGTERM);
+  errno = kept;
+}
+
+int qc_run(const char *command, int *status)
+{
+  sigset_t held, before;
+  int problem, state = 0;
+  pid_t pid;
+  size_t i;
+  (void)sigemptyset(&held);
+  for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+    (void)sigaddset(&held, endings[i]);
+  problem = act_on_endings(pass_on, 0);
+  if (problem != 0 || sigprocmask(SIG_BLOCK, &held, &before) != 0)
+    return problem != 0 ? problem : errno;
+  pid = fork();
+  problem = pid < 0 ? errno : 0;
+  child = pid > 0 ? (sig_atomic_t)pid : 0;
+  (void)sigprocmask(SIG_SETMASK, &before, NULL);
+  if (pid == 0) {
+    (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+  }
+  while (problem == 0 && waitpid(pid, &state, 0) < 0)
+    problem = errno == EINTR ? 0 : errno;
+  child = 0;
+  *status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
   return problem;
 }
 

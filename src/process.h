@@ -18,7 +18,8 @@ int qc_hold_streams(void);
 /*
  * Gives SIGINT its default action: Ctrl-C then ends the process at once, in a
  * call, too, by the signal, so that a shell's loop stops. (lua's own handler
- * waits for the next instruction of Lua.) Returns 0, or an errno.
+ * waits for the next instruction of Lua.) As PID 1, SIGINT, SIGTERM and SIGHUP
+ * end it with the exit code 128 + the signal. Returns 0, or an errno.
  */
 int qc_end_on_interrupt(void);
 
@@ -41,9 +42,17 @@ int qc_noted_signal(void);
 
 /*
  * Ends the process by a signal's default action, as if nothing had held it
- * up. Returns an errno where that fails.
+ * up; where that does not end it (as PID 1), with the exit code 128 + number.
+ * Does not return.
  */
-int qc_end_by_signal(int number);
+void qc_end_by_signal(int number);
+
+/*
+ * Runs a command of the shell and waits for its end. SIGINT, SIGTERM and
+ * SIGHUP are noted, and end the command by SIGTERM. Returns 0 and its exit
+ * status (128 + the signal that ended it), or an errno.
+ */
+int qc_run(const char *command, int *status);
 
 /*
  * Columns of the terminal behind a descriptor; 0 where the terminal does not

@@ -258,6 +258,44 @@ describe("in its process", function()
   end)
 end)
 
+describe("an end by a signal", function()
+  local core = require "qcimage.core"
+  local STOPS = { [19] = true, [20] = true, [21] = true, [22] = true } -- of Linux
+
+  it("ends the process, whatever the signal, or has it exit with 128 + its number", function()
+    for number = 1, 64 do
+      if not STOPS[number] then
+        local pid = posix.fork()
+        if pid == 0 then
+          pcall(core.endBySignal, number)
+          posix.exit(1)
+        end
+        local status = posix.wait(pid)
+        assert.is_true(status == -number or status == 128 + number, ("%d: %d"):format(number, status))
+      end
+    end
+  end)
+
+  it("by one that stops it comes when it goes on", function()
+    for number in pairs(STOPS) do
+      local _, status = process.run(([[
+        %s -e 'require("qcimage.core").endBySignal(%d)' & pid=$!
+        until grep -q '^State:.T' /proc/$pid/status || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
+        kill -CONT $pid 2>/dev/null
+        wait $pid || (exit $?)]]):format(process.interpreter, number))
+      assert.equal(128 + number, status)
+    end
+  end)
+
+  it("takes no other number", function()
+    for _, number in ipairs { 0, -1, 65, 256 + 15 } do
+      assert.is_false(pcall(core.endBySignal, number))
+    end
+    assert.is_false(pcall(core.endBySignal, "x"))
+    assert.is_false(pcall(core.endBySignal))
+  end)
+end)
+
 -- A host with these files in /etc, on a network of its own that has the loopback alone.
 describe("on a host of its own", function()
   local function isolated(files, code)

@@ -1,8 +1,9 @@
 --- emulator/nginx/launcher.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx,
 --- writes a folder with all that it needs, and waits until it ends.
---- Plain Lua has neither fork nor signals: the shell replaces itself by a single nginx process, which
---- watches its parent. Part of qcimage, see LICENSE.
+--- The shell replaces itself by a single nginx process, which watches its parent. A signal that ends the parent is
+--- passed on, so that the folder is removed first. Part of qcimage, see LICENSE.
 
+local core = require "qcimage.core"
 local json = require "qcimage.emulator.json"
 local text = require "qcimage.emulator.text"
 
@@ -205,7 +206,7 @@ local UNSET = "unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; "
 
 -- Runs nginx to its end. Exit status 0, or what it says of its failure.
 local function runNginx(dir, program)
-  local status = os.execute(
+  local status, problem = core.run(
     (UNSET .. "QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
       shellWord(program),
       shellWord(dir .. "/"),
@@ -213,8 +214,10 @@ local function runNginx(dir, program)
       shellWord(dir .. "/stderr")
     )
   )
-  if status == true or status == 0 then
+  if status == 0 or core.notedSignal() then
     return true
+  elseif not status then
+    return false, problem
   end
   local failure = readFile(dir .. "/failure")
   local log = (readFile(dir .. "/error.log") or "") .. (readFile(dir .. "/stderr") or "")
@@ -254,7 +257,9 @@ function M.run(options)
     writeFile(dir .. "/error.log", "")
   end
   os.execute("rm -rf " .. shellWord(dir))
-  if not ok then
+  if core.notedSignal() then
+    core.endBySignal(core.notedSignal())
+  elseif not ok then
     return nil, "nginx failed: " .. text.show(message, 500)
   end
   return true
