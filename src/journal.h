@@ -8,25 +8,43 @@
 
 #include <stddef.h>
 
+/* A journal; zeroed: none. In a forked process it is closed, so that the lock
+   is the parent's alone; there fd is -1. */
+typedef struct qc_journal {
+  int is_open, fd;
+  struct qc_journal *next; /* of those that are open */
+} qc_journal;
+
+/* What is there is not a regular file. */
+#define QC_JOURNAL_NO_FILE (-1)
+
 /*
  * Opens a file for appending, mode 0600 where it is made, closed by exec, and
  * locks it (flock): the kernel frees the lock when the process ends, however
- * it ends. isNew: it must not be there yet; otherwise it must.
- * Gives a descriptor through fd and returns 0, or an errno: EEXIST where isNew
- * and something is there; EWOULDBLOCK where another process has the lock.
+ * it ends. is_new: it must not be there yet, and its folder is on disk when
+ * this returns; otherwise it must. Does not wait for anybody.
+ * Returns 0, QC_JOURNAL_NO_FILE, or an errno: EEXIST where is_new and
+ * something is there; EWOULDBLOCK where another process has the lock. The
+ * memory of the journal must not move while it is open.
  */
-int qc_journal_open(const char *path, int is_new, int *fd);
+int qc_journal_open(qc_journal *journal, const char *path, int is_new);
+
+/*
+ * Waits until the names in the folder that a file is in are on disk, after one
+ * was made or renamed. Returns 0, or an errno.
+ */
+int qc_journal_sync_folder(const char *path);
 
 /*
  * Writes all of it. Returns 0, or an errno; then a part of it may be in the
  * file, and nothing may be appended to that.
  */
-int qc_journal_append(int fd, const char *text, size_t len);
+int qc_journal_append(const qc_journal *journal, const char *text, size_t len);
 
 /* Waits until all is on disk. Returns 0, or an errno. */
-int qc_journal_sync(int fd);
+int qc_journal_sync(const qc_journal *journal);
 
-/* Closes it, which frees the lock. */
-void qc_journal_close(int fd);
+/* Closes it, if it is open, which frees the lock. */
+void qc_journal_close(qc_journal *journal);
 
 #endif

@@ -575,6 +575,7 @@ static const luaL_Reg functions[] = {{"signer", core_signer},
                                      {"base64", core_base64},
                                      {"redact", qc_core_redact},
                                      {"journal", qc_core_journal},
+                                     {"syncFolder", qc_core_sync_folder},
                                      {NULL, NULL}};
 
 QC_EXPORT int luaopen_qcimage_core(lua_State *L);

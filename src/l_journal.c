@@ -11,26 +11,35 @@
 
 #define JOURNAL "qcimage.journal"
 
-typedef struct {
-  int fd;
-  char open;
-} journal_object;
-
 static int push_errno(lua_State *L, int problem)
 {
   lua_pushnil(L);
-  lua_pushstring(L, strerror(problem));
+  lua_pushstring(L, problem == QC_JOURNAL_NO_FILE ? "is not a regular file"
+                                                  : strerror(problem));
   return 2;
+}
+
+/* A string, not a number that would be turned into one. */
+static const char *check_text(lua_State *L, int arg, size_t *len)
+{
+  luaL_checktype(L, arg, LUA_TSTRING);
+  return lua_tolstring(L, arg, len);
+}
+
+static const char *check_path(lua_State *L, int arg)
+{
+  size_t len;
+  const char *path = check_text(L, arg, &len);
+  luaL_argcheck(L, strlen(path) == len, arg, "a path has no \\0");
+  return path;
 }
 
 int qc_core_journal(lua_State *L)
 {
-  size_t len;
-  const char *path = luaL_checklstring(L, 1, &len);
+  const char *path = check_path(L, 1);
   int is_new = lua_toboolean(L, 2), problem;
-  journal_object *journal = qc_newobject(L, sizeof(*journal), JOURNAL);
-  luaL_argcheck(L, strlen(path) == len, 1, "a path has no \\0");
-  problem = qc_journal_open(path, is_new, &journal->fd);
+  qc_journal *journal = qc_newobject(L, sizeof(*journal), JOURNAL);
+  problem = qc_journal_open(journal, path, is_new);
   if (problem != 0) {
     push_errno(L, problem);
     if (problem == EEXIST)
@@ -41,14 +50,15 @@ int qc_core_journal(lua_State *L)
       lua_pushnil(L);
     return 3;
   }
-  journal->open = 1;
   return 1;
 }
 
-static journal_object *check_open(lua_State *L)
+static const qc_journal *check_open(lua_State *L)
 {
-  journal_object *journal = luaL_checkudata(L, 1, JOURNAL);
-  luaL_argcheck(L, journal->open, 1, "the journal is closed");
+  const qc_journal *journal = luaL_checkudata(L, 1, JOURNAL);
+  luaL_argcheck(L, journal->is_open, 1, "the journal is closed");
+  luaL_argcheck(L, journal->fd >= 0, 1,
+                "the journal is that of the process which forked this one");
   return journal;
 }
 
@@ -62,25 +72,26 @@ static int push_outcome(lua_State *L, int problem)
 
 static int journal_append(lua_State *L)
 {
-  journal_object *journal = check_open(L);
+  const qc_journal *journal = check_open(L);
   size_t len;
-  const char *text = luaL_checklstring(L, 2, &len);
-  return push_outcome(L, qc_journal_append(journal->fd, text, len));
+  const char *text = check_text(L, 2, &len);
+  return push_outcome(L, qc_journal_append(journal, text, len));
 }
 
 static int journal_sync(lua_State *L)
 {
-  return push_outcome(L, qc_journal_sync(check_open(L)->fd));
+  return push_outcome(L, qc_journal_sync(check_open(L)));
 }
 
 static int journal_close(lua_State *L)
 {
-  journal_object *journal = luaL_checkudata(L, 1, JOURNAL);
-  if (journal->open) {
-    journal->open = 0;
-    qc_journal_close(journal->fd);
-  }
+  qc_journal_close(luaL_checkudata(L, 1, JOURNAL));
   return 0;
+}
+
+int qc_core_sync_folder(lua_State *L)
+{
+  return push_outcome(L, qc_journal_sync_folder(check_path(L, 1)));
 }
 
 static const luaL_Reg methods[] = {{"append", journal_append},

@@ -18,4 +18,8 @@ void qc_journal_type(lua_State *L);
  */
 int qc_core_journal(lua_State *L);
 
+/* core.syncFolder(path): waits until the names in the folder that a file is in
+   are on disk -> true, or nil and a message */
+int qc_core_sync_folder(lua_State *L);
+
 #endif

@@ -39,6 +39,7 @@ function M.create(path, plan)
     ok, message = self:sync()
   end
   if not ok then
+    os.remove(path)
     self:close()
     return nil, message
   end

@@ -120,6 +120,9 @@ local function save(path, plan)
   if ok then
     ok, problem = os.rename(beside, path)
   end
+  if ok then
+    ok, problem = core.syncFolder(path)
+  end
   if not ok then
     os.remove(beside)
     streams.complain("the plan cannot be saved: ", path, ": ", (tostring(problem):gsub("^.*: ", "")))

@@ -220,7 +220,11 @@ function Diagnosis:certificates(endpoint, options)
     if file then
       file:close()
     end
-    self:add(file and OK or WARNING, "certificates", ("%s (SSL_CERT_DIR)"):format(file and folder or problem:gsub("/%.: ", ": ")))
+    self:add(
+      file and OK or WARNING,
+      "certificates",
+      ("%s (SSL_CERT_DIR)"):format(file and folder or problem:gsub("/%.: ", ": "))
+    )
   end
 end
 
