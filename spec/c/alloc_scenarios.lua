@@ -282,7 +282,48 @@ local scenarios = {
       return http.version():find "libcurl" ~= nil and #tostring(http.caFile()) > 0
     end,
   },
+  {
+    name = "a journal",
+    setup = function()
+      return { core = require "qcimage.core", path = os.tmpname() }
+    end,
+    run = function(it)
+      os.remove(it.path)
+      local journal, message = it.core.journal(it.path, true)
+      if not journal then
+        return nil, message
+      end
+      local ok = journal:append "text" and journal:sync() and select(3, it.core.journal(it.path, true)) == "exists"
+      journal:close()
+      assert(os.remove(it.path))
+      return ok and not pcall(journal.append, journal, "more")
+    end,
+  },
+  {
+    name = "permissions, an end by no signal",
+    setup = function()
+      return require "qcimage.core"
+    end,
+    run = function(core)
+      local missing = core.permissions "/none"
+      return core.permissions "/dev/null" ~= nil and missing == nil and not pcall(core.endBySignal, 0)
+    end,
+  },
   sends("send to nobody", {}, { url = "http://127.0.0.1:1/", body = "x" }, isRefused),
+  {
+    name = "stages",
+    sends = true,
+    address = "plain",
+    setup = function(address)
+      local connection = require("qcimage.http").new { proxy = "" }
+      connection:send({ method = "GET", url = address .. "/", headers = {} }, 5)
+      return connection
+    end,
+    run = function(connection)
+      local stages = connection:stages()
+      return stages.address == "127.0.0.1" and stages.answered > 0
+    end,
+  },
   sends("send", { address = "plain" }, { body = ("x"):rep(10000) }, isAnswer),
   sends("send over TLS", { address = "tls" }, { method = "GET" }, isAnswer),
   calls("a whole call to nobody", {}, true),
