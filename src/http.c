@@ -64,7 +64,8 @@ struct qc_http {
   /* The call at hand */
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
-  char peer[64], peer_port[8]; /* connected to last, in digits; or "" */
+  struct curl_slist connect_to; /* of the request; libcurl keeps a pointer */
+  char peer[64], peer_port[8];  /* connected to last, in digits; or "" */
   int sockets_asked, sockets_made, socket_error;
   int requests_begun, was_reused;
   qc_reply reply;
@@ -102,7 +103,6 @@ static int on_prerequest(void *user, char *peer_ip, char *local_ip,
 #ifndef SOCK_CLOEXEC
 #define SOCK_CLOEXEC 0
 #endif
-
 /* CURLOPT_OPENSOCKETFUNCTION: a socket that programs which the host starts
    don't inherit, not even while it is being made. Notes why there is none. */
 static curl_socket_t on_open(void *user, curlsocktype purpose,
@@ -394,6 +394,8 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
   SET(CURLOPT_TIMEOUT_MS, milliseconds(request->seconds));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_seconds));
   SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : proxy);
+  http->connect_to.data = (char *)request->connect_to;
+  SET(CURLOPT_CONNECT_TO, request->connect_to ? &http->connect_to : NULL);
   return code;
 }
 

@@ -22,9 +22,15 @@ local function faultyVariable(environment)
   end
 end
 
+-- Where a request goes, as messages show it.
+local function whereTo(request)
+  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
+  return target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
+end
+
 -- What a failure says.
 local function describe(request, reason, message, caFile)
-  local where = ("%s:%d"):format(request.host, request.port)
+  local where = whereTo(request)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
   local hint = ""
   if reason == "tls" then
@@ -33,6 +39,23 @@ local function describe(request, reason, message, caFile)
     )
   end
   return ("%s: %s%s"):format(what, text.clean(message, SHOWN), hint)
+end
+
+--- The file of certificates that is trusted, and what names it.
+---@param caFile string|nil the option
+---@param environment table<string, string>
+---@return string|nil path nil: libcurl's own place, which is no file
+---@return string source
+function M.certificates(caFile, environment)
+  if caFile then
+    return caFile, "option caFile"
+  end
+  for _, name in ipairs { "CURL_CA_BUNDLE", "SSL_CERT_FILE" } do
+    if environments.value(environment, name) then
+      return environment[name], name
+    end
+  end
+  return http.caFile(), "libcurl's own"
 end
 
 --- Makes a transport. Opens nothing.
@@ -44,9 +67,7 @@ end
 --- start, where it came to that, and the address
 function M.new(settings)
   local environment = settings.environment
-  local caFile = settings.caFile
-    or environments.value(environment, "CURL_CA_BUNDLE")
-    or environments.value(environment, "SSL_CERT_FILE")
+  local caFile = M.certificates(settings.caFile, environment)
   if caFile == http.caFile() then
     caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
   end
@@ -59,21 +80,24 @@ function M.new(settings)
     verify = settings.verify,
   }
 
-  local host, isHere -- of the last request
+  local place, isHere -- of the last request
 
   local function transport(request, secondsLeft)
     if secondsLeft <= 0 then
       return nil, describe(request, "timeout", "no time was left"), { sent = false, reason = "timeout" }
     end
-    if request.host ~= host then
-      host, isHere = request.host, endpoints.isLoopback(request.host)
+    local target = request.connectTo
+    local host = target and target.host or request.host
+    if host ~= place then
+      place, isHere = host, endpoints.isLoopback(host)
     end
     if faulty and not isHere then
       local message = describe(request, "proxy", faulty .. " holds a control character")
       return nil, message, { sent = false, reason = "proxy" }
     end
-    local response, message, detail =
-      connection:send(request, secondsLeft, math.min(secondsLeft, settings.connectTimeout), isHere)
+    local connectTime = math.min(secondsLeft, settings.connectTimeout)
+    local way = target and ("::%s:%d"):format(target.host, target.port)
+    local response, message, detail = connection:send(request, secondsLeft, connectTime, isHere, way)
     if not response then
       return nil, describe(request, detail.reason, redact.proxies(message, logins), caFile), detail
     elseif response.status ~= 200 and #logins > 0 then -- it may be the proxy's own
