@@ -155,8 +155,9 @@ end
 local function finish(call, err)
   err.outcome = fate(call, err.outcome)
   local message = err.message
-  if err.reason == "notFound" then -- most often it is in another one
-    message = ("%s (in %s)"):format(message, text.clean(call.region, 80))
+  local hint = identity.hint(call, err)
+  if hint then
+    message = ("%s (%s)"):format(message, hint)
   end
   if err.requestId then
     message = ("%s [requestId %s]"):format(message, text.clean(err.requestId, 80))
@@ -194,7 +195,7 @@ local function decide(call, err, clockCorrected)
     random = client.random(),
     retryAfter = err.retryAfter,
     clockCorrected = clockCorrected,
-    renewed = err.retry == "renew" and #call.attempts < call.maxAttempts and identity.renew(call),
+    renewed = identity.renew(call, err),
   })
   if wait then
     client.tokens, call.cost = client.tokens - cost, cost

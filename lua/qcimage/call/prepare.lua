@@ -65,7 +65,6 @@ function M.call(client, name, params, options)
   if not values then
     return nil, err
   end
-  local endpoint, region = identity.place(client, action, options.region)
   local timeout = options.timeout or client.options.timeout
   return {
     client = client,
@@ -73,8 +72,10 @@ function M.call(client, name, params, options)
     action = action,
     values = values,
     isRaw = options.raw,
-    endpoint = endpoint,
-    region = region,
+    endpoint = identity.destination(client, action),
+    region = nil, -- set with the credentials, as the next
+    regionSource = nil,
+    wantedRegion = options.region,
     timeout = timeout,
     deadline = began + timeout,
     turnIsExtra = options.turnIsExtra,

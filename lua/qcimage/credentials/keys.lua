@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.errors"
+local expiry = require "qcimage.credentials.expiry"
 local protect = require "qcimage.protect"
 
 local M = {}
@@ -12,8 +13,10 @@ local M = {}
 ---@field secretKey string
 ---@field token string|nil of temporary keys
 ---@field expires number|nil Unix seconds: end of temporary keys
----@field region string|nil where the source names one
----@field endpoint string|nil URL of the service, where the source names one
+---@field source string|nil where they come from, as messages name it; nil: the caller's options
+---@field region string|nil that the source names
+---@field profile qcimage.ProfileSettings|nil settings of the tccli profile that they belong to
+---@field role {arn: string, source: string}|nil that they are of, by AssumeRole
 
 ---@class qcimage.CredentialsContext what a client tells a source with each question
 ---@field now fun(): number Unix seconds, as the service counts them
@@ -22,9 +25,13 @@ local M = {}
 ---@field random fun(): number from 0 to below 1
 ---@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
 ---@field secondsLeft number of the call that asks
----@field refused qcimage.Credentials|nil keys that the service has just refused: others are wanted
+---@field refused qcimage.Credentials|nil keys that the service has refused: others are wanted
+---@field refusedHow "renew"|"reread"|nil reread: the keys do not fit together, so that a new question helps only where
+--- somebody else writes them
+---@field passed {source: string, why: string}[]|nil gets the sources that a chain passed over
 ---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
----@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil a call of STS, see sts.lua
+---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil a
+--- call of STS, see sts.lua; with the credentials that signed it last
 
 --- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
 --- asked here); with its field `final` set, no other source may stand in for it, since somebody named it.
@@ -85,13 +92,26 @@ function M.unable(message)
   return nil, err
 end
 
+--- What messages name a source whose files are read once, or again.
+---@param name string
+---@param isEager boolean|nil
+---@return string
+function M.sourceOf(name, isEager)
+  return isEager and name .. ", read when nginx began: reload it after a change" or name
+end
+
+-- What a source can say beside the keys. A function of the caller's says none of them but the end: region and endpoint
+-- are options, which are checked.
+local BESIDE = { "expires", "source", "region", "profile", "role" }
+
 --- Checks what a source found. An empty token is no token, and so is a null of JSON's.
----@param given table {secretId, secretKey, token, expires, region, endpoint}
+---@param given table {secretId, secretKey, token}
 ---@param names table<string, string>|nil how messages call the fields
----@param final boolean|nil whether the source was named
+---@param final boolean|nil no other source may be used instead
+---@param beside table|nil what our own source says beside the keys: fields of qcimage.Credentials
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.check(given, names, final)
+function M.check(given, names, final, beside)
   names = names or {}
   local token = given.token
   if token == "" or type(token) == "userdata" then
@@ -110,9 +130,13 @@ function M.check(given, names, final)
       return M.none(("%s %s"):format(name, problem), final, name)
     end
   end
-  values.expires, values.region, values.endpoint = given.expires, given.region, given.endpoint
+  for _, field in ipairs(beside and BESIDE or {}) do
+    values[field] = beside[field]
+  end
   return setmetatable(values, Credentials)
 end
+
+local FUNCTION = "the option credentials"
 
 --- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
 ---@param source function it may throw, and yield
@@ -127,7 +151,7 @@ function M.ask(source, context)
     if getmetatable(given) == Credentials then
       return given
     end
-    return M.check(given)
+    return M.check(given, nil, nil, { source = FUNCTION, expires = expiry.of(given.expires) })
   elseif type(problem) == "table" and problem.outcome == "notSent" and problem.message then
     return nil, problem
   end

@@ -18,6 +18,10 @@ local function pauseFor(left)
   return math.min(30, math.max(left / 10, math.min(1, left / 3)))
 end
 
+-- Seconds for which keys that came in the place of refused ones are kept though they are refused, too: it is not the
+-- keys then, and who gives them must not be asked for each call.
+local TRUSTED = 30
+
 -- Asks for keys; for those that are past their end, once more.
 local function current(fetch, context, rule)
   local fresh, err
@@ -42,6 +46,7 @@ end
 function M.new(fetch, rule)
   local kept, advisory, mandatory
   local pausedUntil = -math.huge
+  local trustedUntil = -math.huge
   local asking = false
 
   local ask = flights.new(function(context)
@@ -65,7 +70,11 @@ function M.new(fetch, rule)
   end
 
   return function(context)
-    local isRefused = kept and context.refused and keys.same(kept, context.refused)
+    local isRefused = kept
+      and context.refused
+      and context.refusedHow ~= "reread" -- others would come of the same question
+      and context.monotonic() >= trustedUntil
+      and keys.same(kept, context.refused)
     local old = not isRefused and kept or nil
     local left = old and old.expires - context.now() or 0
     if left > 0 then
@@ -75,6 +84,9 @@ function M.new(fetch, rule)
       end
     end
     local fresh, err = askNow(context)
+    if isRefused and fresh then
+      trustedUntil = context.monotonic() + TRUSTED
+    end
     if not fresh and left > 0 and old.expires > context.now() then
       fresh = old
     end
