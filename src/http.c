@@ -63,6 +63,7 @@ struct qc_http {
   /* The call at hand */
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
+  struct curl_slist connect_to; /* of the request; libcurl keeps a pointer */
   char peer[QC_HTTP_ADDRESS_SIZE],
       peer_port[8]; /* connected to last, in digits; or "" */
   int sockets_asked, sockets_made, socket_error;
@@ -332,6 +333,8 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
   SET(CURLOPT_TIMEOUT_MS, milliseconds(request->seconds));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_seconds));
   SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : proxy);
+  http->connect_to.data = (char *)request->connect_to;
+  SET(CURLOPT_CONNECT_TO, request->connect_to ? &http->connect_to : NULL);
   return code;
 }
 

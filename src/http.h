@@ -35,6 +35,8 @@ typedef struct {
   double connect_seconds; /* until the request can be sent, above 0 */
   int is_post;            /* otherwise a GET, without a body */
   int direct;             /* 1: no proxy from the environment */
+  const char *connect_to; /* "::HOST:PORT", where to connect instead of the
+                             URL's host; NULL: there */
 } qc_http_request;
 
 /* Belongs to the connection, stays until it is used again, trimmed or

@@ -209,13 +209,28 @@ static int push_result(lua_State *L)
                                         : push_failure(L, &object->result);
 }
 
+/* Takes an argument as "::HOST:PORT", or NULL where it is none. */
+static const char *check_connect_to(lua_State *L, int arg)
+{
+  const char *text = luaL_optstring(L, arg, NULL);
+  if (text == NULL)
+    return NULL;
+  luaL_argcheck(L,
+                strncmp(text, "::", 2) == 0 &&
+                    strlen(text) <= QC_HTTP_OPTION_MAX &&
+                    strpbrk(text, " \t\r\n") == NULL,
+                arg, "not ::HOST:PORT");
+  return text;
+}
+
 /*
- * connection:send(request, seconds, connectSeconds, direct)
+ * connection:send(request, seconds, connectSeconds, direct, connectTo)
  *   -> {status, headers, body} or nil, message, {sent, reused, reason}
  * request: method "GET" or "POST", url, headers {name = text}, body. seconds:
  * for all of it; connectSeconds: until the request can leave, by default the
- * same. direct: true for no proxy from the environment. headers of the
- * answer: by lower-case names.
+ * same. direct: true for no proxy from the environment. connectTo:
+ * "::HOST:PORT", where to connect instead of the url's host, which stays what
+ * the certificate must name. headers of the answer: by lower-case names.
  */
 static int connection_send(lua_State *L)
 {
@@ -227,7 +242,8 @@ static int connection_send(lua_State *L)
   request.connect_seconds =
       lua_isnoneornil(L, 4) ? request.seconds : check_seconds(L, 4);
   request.direct = lua_toboolean(L, 5);
-  lua_settop(L, 2);
+  request.connect_to = check_connect_to(L, 6);
+  lua_settop(L, 6); /* where its text stays until it is sent */
   lua_pushcfunction(L, push_result);
   lua_pushvalue(L, 1);
   read_request(L, &request, headers);
@@ -238,7 +254,7 @@ static int connection_send(lua_State *L)
     return push_failure(L, &refusal);
   }
   (void)qc_http_send(object->http, &request, &object->result);
-  lua_settop(L, 4);
+  lua_settop(L, 8);
   /* What it allocates may run a finalizer of the host's, which may close the
      connection, or use it again. */
   object->in_use = 1;
@@ -247,7 +263,7 @@ static int connection_send(lua_State *L)
   qc_http_trim(object->http);
   if (object->to_close)
     release(object);
-  return failed ? lua_error(L) : lua_gettop(L) - 2;
+  return failed ? lua_error(L) : lua_gettop(L) - 6;
 }
 
 static void push_seconds(lua_State *L, const char *name, double seconds)

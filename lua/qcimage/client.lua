@@ -9,14 +9,15 @@ local contexts = require "qcimage.credentials.context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local doors = require "qcimage.apply.door"
-local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
 local errors = require "qcimage.errors"
 local optionsOf = require "qcimage.options"
 local pages = require "qcimage.call.pages"
 local redact = require "qcimage.redact"
+local refusals = require "qcimage.credentials.refusals"
 local retry = require "qcimage.call.retry"
 local signers = require "qcimage.signers"
+local targets = require "qcimage.target"
 local transports = require "qcimage.transport"
 local version = require "qcimage.version"
 local waiter = require "qcimage.call.waiter"
@@ -46,13 +47,13 @@ local function random()
 end
 
 -- Options that go together, and where they lead; a fault of the environment is not raised, but told by each call.
-local function settle(given, environment, level)
+local function settle(given, environment, level, preset)
   local options = optionsOf.check(optionsOf.client, given, level)
   local conflict = optionsOf.conflict(options)
   if conflict then
     error(conflict, level)
   end
-  local target, err = optionsOf.target(options, environment)
+  local target, err = targets.of(options, environment, preset)
   if err and not err.field then
     error(err.message, level)
   end
@@ -60,7 +61,14 @@ local function settle(given, environment, level)
   if options.verify == false then
     warning.once "verify = false: the server's certificate is not checked"
   end
-  return options, target or { version = "2.0" }, err
+  return options, target or { version = "2.0", region = {} }, err
+end
+
+-- Settings of a tccli profile, for a client that may need them.
+local function profileOf(options, environment, target, preset)
+  local readsLanguage = preset and target.version == "3.0" and not options.language
+  local isPlaced = target.endpoint ~= nil and target.region.value ~= nil
+  return credentials.profileSettings(options, environment, preset and preset.readsProfile, isPlaced), readsLanguage
 end
 
 -- Adds what sources of credentials may see and ask. Returns what closes it.
@@ -76,7 +84,7 @@ local function addWorld(client, metadata)
     run = calls.run,
     tokens = retry.CAPACITY,
   })
-  if not client.region then
+  if not client.target.region.value then
     client.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
   end
   return close
@@ -87,37 +95,42 @@ end
 ---@param given qcimage.Options|nil
 ---@param level integer where mistakes are raised, as error takes it
 ---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
+---@param preset qcimage.Preset|nil of a program that is not the library's user
 ---@return qcimage.Client
-function M.new(given, level, isCalled)
+function M.new(given, level, isCalled, preset)
   local environment = environments.snapshot()
-  local options, target, fault = settle(given, environment, (level or 2) + 1) -- no tail call: it counts as a level
+  local options, target, fault = settle(given, environment, (level or 2) + 1, preset) -- no tail call: it counts as a level
   local metadata = { address = target.metadata }
-  local provider, isFixed = credentials.provider(options, environment, {
-    metadata = metadata,
-    stsEndpoint = target.sts,
-  })
+  local profile, readsLanguage = profileOf(options, environment, target, preset)
+  local provider, isFixed, passedOver, base =
+    credentials.provider(options, environment, { metadata = metadata, settings = profile })
   local logins = redact.logins(options.proxy, environment)
   local signerOf, closeSigner = signers.new()
-  local transport, closeTransport = transports.new(options, environment, isCalled)
+  local transport, closeTransport, notes = transports.new(options, environment, isCalled)
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may hold a password
   local self = {
     version = target.version,
-    endpoint = target.endpoint,
+    target = target,
     fault = fault,
-    region = target.region,
-    regionFrom = target.regionFrom,
     options = options,
     provider = provider,
     asksForCredentials = not isFixed,
-    stsEndpoint = target.sts and endpoints.parse(target.sts),
-    metadataAddress = target.metadata,
+    passedOver = passedOver,
+    base = base,
+    refusals = refusals.new(),
+    profile = profile,
+    isPinned = options.profile ~= nil,
+    readsLanguage = readsLanguage,
+    stsEndpoint = target.sts,
+    stsName = target.stsName,
     signerOf = signerOf,
     logins = function()
       return logins
     end,
     transport = transport,
+    transportNotes = notes,
     clock = clock.clock(options.clock),
     nonce = clock.nonce(options.nonce),
     sleep = transports.sleep(options.sleep),
@@ -137,7 +150,7 @@ function M.new(given, level, isCalled)
 end
 
 function Client:__tostring()
-  local host = self.endpoint and self.endpoint.hostHeader or "the public cloud"
+  local host = self.target.endpoint and self.target.endpoint.hostHeader or "the public cloud"
   return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
 end
 
@@ -228,6 +241,16 @@ function functions.close(client)
 end
 
 M.functions = functions
+
+--- What a client's calls go by, and why: see call/explain.lua. For the command.
+---@param client qcimage.Client
+---@param seconds number
+---@return qcimage.Fact[]|nil
+---@return qcimage.Error|nil err no call can even be prepared
+---@return qcimage.Endpoint|nil endpoint
+function M.explain(client, seconds)
+  return require("qcimage.call.explain").facts(client, seconds)
+end
 
 for name, call in pairs(functions) do
   Client[name] = function(self, first, second, third)

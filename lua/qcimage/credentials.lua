@@ -14,8 +14,10 @@ local environments = require "qcimage.environment"
 local explicit = require "qcimage.credentials.explicit"
 local flights = require "qcimage.credentials.flight"
 local keys = require "qcimage.credentials.keys"
-local settings = require "qcimage.options"
+local optionsOf = require "qcimage.options"
+local targets = require "qcimage.target"
 local text = require "qcimage.text"
+local variables = require "qcimage.credentials.environment"
 
 local M = {}
 
@@ -34,7 +36,7 @@ local function check(given, known, level)
     error(("options must be a table, not a %s"):format(type(given)), level + 1)
   end
   local problem
-  given, problem = settings.own(given, known)
+  given, problem = optionsOf.own(given, known)
   if not given then
     error("options cannot be read: " .. problem, level + 1)
   end
@@ -54,7 +56,7 @@ local TEXT, NUMBER, SOURCE = { string = true }, { number = true }, { ["function"
 --- A source of the environment's variables.
 ---@return function
 function M.environment()
-  return keys.own((require("qcimage.credentials.environment").new(environments.snapshot())))
+  return keys.own((variables.new(environments.snapshot())))
 end
 
 --- A source of a file such as ~/.tencentcloud/credentials.
@@ -69,7 +71,6 @@ function M.file(options)
     home = home,
     section = options.section,
     isNamed = options.path ~= nil,
-    isProfile = options.section ~= nil,
     isEager = isEager,
   })
 end
@@ -82,7 +83,6 @@ function M.tccli(options)
   return keys.own(require("qcimage.credentials.tccli").new {
     home = environments.snapshot().HOME,
     profile = options.profile,
-    isNamed = options.profile ~= nil,
     isEager = isEager,
     pause = pause,
   })
@@ -100,7 +100,7 @@ end
 ---@return function
 function M.cvm(options)
   options = check(options, { roleName = TEXT, address = TEXT }, 2)
-  local services, err = settings.services({ metadata = options.address }, environments.snapshot())
+  local services, err = targets.services({ metadata = options.address }, environments.snapshot())
   if not services then
     error((err.message:gsub("^option metadata", "option address")), 2) -- as it is called here
   end
@@ -136,7 +136,7 @@ function M.assumeRole(options)
   if problem then
     error(("option %s %s"):format(name, problem), 2)
   end
-  local source = options.credentials or M.environment()
+  local source = options.credentials or keys.own((variables.new(environments.snapshot(), true))) -- a role replaces another
   if type(source) == "table" then
     source = explicit.new(source)
   else
@@ -164,53 +164,87 @@ function M.chain(sources)
   return usesCallback and keys.markCallback(chain) or chain
 end
 
----@class qcimage.CredentialsServices
----@field metadata qcimage.Metadata|nil
----@field stsEndpoint string|nil
+-- The role that options or environment name, over whatever keys there are; or nil. The environment's goes over no keys
+-- that the program itself gave or whose profile it named.
+local function roleOf(options, environment)
+  if options.roleArn then
+    return {
+      roleArn = options.roleArn,
+      roleSessionName = options.roleSessionName,
+      source = "option roleArn",
+      names = { roleArn = "option roleArn", roleSessionName = "option roleSessionName" },
+    }
+  elseif not (options.credentials or options.secretId or options.profile) then
+    return variables.role(environment)
+  end
+end
 
-local function chainSettings(options, services)
-  return {
-    profile = options.profile,
-    isEager = isEager,
-    metadata = services.metadata,
-    stsEndpoint = services.stsEndpoint,
-    pause = pause,
-  }
+-- What goes before keys of the environment, which are then not even looked at.
+local function passedBy(options, environment)
+  local named = options.credentials and "credentials"
+    or options.secretId and "secretId"
+    or options.profile and "profile"
+  if named and variables.isNamed(environment) then
+    return { source = variables.NAME, why = ("passed over, since there is option %s"):format(named) }
+  end
 end
 
 --- A client's source, made of its options and environment.
 ---@param options table checked
 ---@param environment table<string, string>
----@param services qcimage.CredentialsServices
+---@param services {metadata: qcimage.Metadata|nil, settings: qcimage.ProfileSettings|nil}
 ---@return fun(context: table|nil): qcimage.Credentials|nil, qcimage.Error|nil
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
+---@return {source: string, why: string}|nil passedOver keys of the environment that count less
+---@return fun(context: table): qcimage.Credentials|nil, qcimage.Error|nil base the source without the role over it
 function M.provider(options, environment, services)
-  local source = options.credentials
+  local source, isFixed = options.credentials, nil
+  local role, passedOver = roleOf(options, environment), passedBy(options, environment)
   if type(source) == "function" then
-    return flights.shared(source)
+    source = flights.shared(source)
   elseif source or options.secretId or options.secretKey or options.token then
-    return explicit.new(source or options), true
+    source, isFixed = explicit.new(source or options), true
+  else
+    source, isFixed = require("qcimage.credentials.chain").default(environment, {
+      profile = options.profile,
+      settings = services.settings,
+      isEager = isEager,
+      withoutRole = role ~= nil,
+      metadata = services.metadata,
+      pause = pause,
+    })
   end
-  return require("qcimage.credentials.chain").default(environment, chainSettings(options, services))
+  if role then
+    return require("qcimage.credentials.assumerole").over(source, role), false, passedOver, source
+  end
+  return source, isFixed, passedOver, source
 end
 
---- The places where that source looks, one by one, for who wants to know which of them has what.
----@param options table as for provider, without credentials
+--- Settings of the tccli profile that a client looks at, or nil: keys that a program gives itself have a profile only
+--- where it names one, so that a server's program is not moved by a home folder.
+---@param options table checked
 ---@param environment table<string, string>
----@param services qcimage.CredentialsServices
----@return qcimage.CredentialsLink[]
-function M.links(options, environment, services)
-  if options.secretId or options.secretKey or options.token then
-    return {
-      {
-        name = "the command line",
-        new = function()
-          return explicit.new(options), true
-        end,
-      },
-    }
+---@param isForced boolean|nil whatever the keys are
+---@param isPlaced boolean region and endpoint are named: inside nginx the settings need not be read now
+---@return qcimage.ProfileSettings|nil
+function M.profileSettings(options, environment, isForced, isPlaced)
+  local hasKeys = (options.credentials or options.secretId or options.secretKey or options.token) ~= nil
+  if hasKeys and not options.profile and not isForced then
+    return nil
   end
-  return (require("qcimage.credentials.chain").links(environment, chainSettings(options, services)))
+  local name, nameOf = require("qcimage.credentials.chain").profileOf(options.profile, environment)
+  local settings = require("qcimage.credentials.profile").new {
+    home = environments.value(environment, "HOME"),
+    name = name,
+    nameOf = nameOf,
+    mustExist = hasKeys and options.profile ~= nil,
+    isEager = isEager,
+    pause = pause,
+  }
+  if isEager and not (isPlaced and not options.profile and not roleOf(options, environment)) then
+    settings.load()
+  end
+  return settings
 end
 
 return M

@@ -16,7 +16,9 @@ local NAMES = {
   "QCIMAGE_API_VERSION",
   "QCIMAGE_ENDPOINT",
   "TENCENTCLOUD_REGION",
-  -- files of certificates
+  -- the way there: hosts that no proxy is for, which libcurl reads itself; files of certificates
+  "no_proxy",
+  "NO_PROXY",
   "CURL_CA_BUNDLE",
   "SSL_CERT_DIR",
   "SSL_CERT_FILE",

@@ -1,12 +1,11 @@
 --- options.lua - the options of a client and of a call: known names, types, values. What is wrong with them is a mistake
---- of the program and is raised. With them, where a client's calls go: what the environment says of it is told, not raised.
+--- of the program and is raised. Where they lead: target.lua.
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
+local roles = require "qcimage.api.roles"
 local text = require "qcimage.text"
 
 --- Options of a client; the README tells the defaults.
@@ -16,11 +15,14 @@ local text = require "qcimage.text"
 ---@field token string|nil of temporary keys
 ---@field credentials table|function|nil secretId, secretKey and token, or what returns them at each call
 ---@field profile string|nil a profile of tccli's, or a section of ~/.tencentcloud/credentials
+---@field roleArn string|nil a role that the keys assume
+---@field roleSessionName string|nil
 ---@field metadata string|false|nil URL of the metadata service; false: it is not asked
 ---@field stsEndpoint string|nil URL of another Security Token Service
 ---@field region string|nil
 ---@field apiVersion "2.0"|"3.0"|nil
 ---@field endpoint string|nil URL of another host
+---@field connectTo string|nil HOST or HOST:PORT: where the bytes for the endpoint go
 ---@field allowPlainHttp boolean|nil
 ---@field method "POST"|"GET"|nil GET: API 2.0 alone
 ---@field signatureMethod "HmacSHA256"|"HmacSHA1"|nil API 2.0
@@ -110,6 +112,13 @@ local function plainText(value)
   return value ~= "" and not value:find(text.CONTROL), "must not be empty or hold control characters"
 end
 
+local function region(value) -- calls check its form, and mend white space around it
+  if type(value) ~= "string" then
+    return false, "must be text"
+  end
+  return plainText((value:gsub("\t", " ")))
+end
+
 local function proxy(value) -- "" is none
   return type(value) == "string" and not value:find(text.CONTROL), "must be a URL without control characters"
 end
@@ -135,6 +144,24 @@ end
 
 local function secret(value) -- the credentials' own check says more, without raising
   return type(value) == "string", "must be text"
+end
+
+local function target(value)
+  if type(value) ~= "string" then
+    return false, "must be text, HOST or HOST:PORT"
+  end
+  local parsed, problem = endpoints.parseTarget(value)
+  return parsed ~= nil, problem
+end
+
+local function roleArn(value)
+  local problem = roles.arnProblem(value)
+  return problem == nil, problem
+end
+
+local function roleSessionName(value)
+  local problem = roles.sessionProblem(value)
+  return problem == nil, problem
 end
 
 local function seconds(value)
@@ -185,11 +212,14 @@ M.client = {
   token = secret,
   credentials = provider,
   profile = profileName,
+  roleArn = roleArn,
+  roleSessionName = roleSessionName,
   metadata = urlOrFalse,
   stsEndpoint = isUrl,
-  region = plainText,
+  region = region,
   apiVersion = oneOf("2.0", "3.0"),
   endpoint = plainText,
+  connectTo = target,
   allowPlainHttp = boolean,
   method = oneOf("POST", "GET"),
   signatureMethod = oneOf("HmacSHA256", "HmacSHA1"),
@@ -224,7 +254,7 @@ local DEFAULTS = {
 }
 
 M.call = {
-  region = plainText,
+  region = region,
   timeout = seconds,
   maxAttempts = attempts,
   readBack = boolean,
@@ -234,7 +264,7 @@ M.call = {
 M.wait = {
   waitTimeout = seconds,
   onProgress = func,
-  region = plainText,
+  region = region,
   timeout = seconds,
   maxAttempts = attempts,
 }
@@ -248,7 +278,7 @@ M.apply = {
   temporaryNames = boolean,
   format = oneOf("csv", "json", "jsonl"),
   empty = oneOf("keep", "clear"),
-  region = plainText,
+  region = region,
   onProgress = func,
   stop = func,
 }
@@ -256,8 +286,16 @@ M.apply = {
 -- Options of a client that another one leaves without effect.
 local BESIDE = {
   credentials = { "secretId", "secretKey", "token", "profile" },
-  secretId = { "profile" },
-  transport = { "caFile", "connectTimeout", "maxResponseBytes", "poolIdle", "poolSize", "proxy", "verify" },
+  transport = {
+    "caFile",
+    "connectTimeout",
+    "connectTo",
+    "maxResponseBytes",
+    "poolIdle",
+    "poolSize",
+    "proxy",
+    "verify",
+  },
 }
 
 local OWN_NAMES = "its parameters have names of their own; call takes those that travel"
@@ -290,6 +328,9 @@ end
 ---@param options table checked
 ---@return string|nil problem
 function M.conflict(options)
+  if options.roleSessionName ~= nil and options.roleArn == nil then
+    return "option roleSessionName has no effect without the option roleArn"
+  end
   for name, others in pairs(BESIDE) do
     for _, other in ipairs(others) do
       if options[name] ~= nil and options[other] ~= nil then
@@ -386,7 +427,11 @@ function M.check(known, given, level)
   end
   for name, value in pairs(copy) do
     local check = known[name]
-    if not check then
+    if not check and known == M.call and M.client[name] then
+      local message =
+        "option %s is one of a client, not of a call: make a client for each %s (clients can share credentials)"
+      error(message:format(name, name), level + 1)
+    elseif not check then
       error(text.unknown("option", name, known), level + 1)
     end
     local ok, problem = check(value)
@@ -395,139 +440,6 @@ function M.check(known, given, level)
     end
   end
   return copy
-end
-
---- Options that go with one API version only.
-local ONLY = {
-  { "method", "GET", "2.0", "API 3.0 is called by POST" },
-  { "signatureMethod", "HmacSHA1", "2.0", "API 3.0 signs by TC3-HMAC-SHA256" },
-  { "language", nil, "3.0", "API 2.0 has no language parameter" },
-}
-
--- An option, or else what the environment says: {value, name in messages, variable}; empty where neither says anything.
-local function setting(options, environment, option, variable)
-  if options[option] ~= nil then
-    return { value = options[option], name = "option " .. option }
-  end
-  local value = environments.value(environment, variable)
-  return value and { value = value, name = variable, variable = variable } or {}
-end
-
--- Nil and the error of a setting; its field is the variable at fault, nil where an option is.
-local function refuse(problem, variable)
-  return nil, errors.notSent("parameter", problem, variable)
-end
-
-local PLAIN = " is plain http to another machine; use https, or set the option allowPlainHttp"
-
-local function isTooPlain(endpoint, options)
-  return endpoint.scheme == "http" and not endpoints.isLoopback(endpoint.host) and not options.allowPlainHttp
-end
-
---- Settles where the services are that give keys.
----@param options table checked
----@param environment table<string, string>
----@return {metadata: string|false|nil, sts: string|nil}|nil URLs; false: the metadata service is not asked
----@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
-function M.services(options, environment)
-  local metadata = setting(options, environment, "metadata", "QCIMAGE_METADATA")
-  local sts = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
-  local address = metadata.value
-  if address == "off" then
-    address = false
-  end
-  if address and not isUrl(address) then
-    return refuse(metadata.name .. ' must be a URL without a path, or "off"', metadata.variable)
-  elseif sts.value and not isUrl(sts.value) then
-    return refuse(sts.name .. " must be a URL without a path", sts.variable)
-  elseif sts.value and isTooPlain(endpoints.parse(sts.value), options) then
-    return refuse(sts.name .. PLAIN, sts.variable)
-  end
-  return { metadata = address and address:gsub("/$", "") or address, sts = sts.value }
-end
-
--- The endpoint of a setting, or nil and an error.
-local function endpointOf(url, version, options)
-  local endpoint, problem = endpoints.parse(url.value)
-  if not endpoint then
-    return refuse(url.name .. " " .. problem, url.variable)
-  elseif isTooPlain(endpoint, options) then
-    return refuse(url.name .. PLAIN, url.variable)
-  elseif endpoint.version and version.value and endpoint.version ~= version.value then
-    problem = "%s has the path of API %s, but %s is %s"
-    return refuse(
-      problem:format(url.name, endpoint.version, version.name, version.value),
-      url.variable or version.variable
-    )
-  end
-  return endpoint
-end
-
--- What is wrong with options beside an API version, or nil.
-local function misfit(options, version)
-  for _, only in ipairs(ONLY) do
-    local name, value, where, why = only[1], only[2], only[3], only[4]
-    if version ~= where and options[name] ~= nil and (value == nil or options[name] == value) then
-      return ("option %s does not go with API %s: %s"):format(name, version, why)
-    end
-  end
-end
-
--- Settles version and endpoint, or gives nil and an error.
-local function targetOf(options, environment)
-  local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
-  if version.value and version.value ~= "2.0" and version.value ~= "3.0" then
-    return refuse(
-      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.show(version.value)),
-      version.variable
-    )
-  end
-  local url = setting(options, environment, "endpoint", "QCIMAGE_ENDPOINT")
-  local endpoint, err
-  if url.value then
-    endpoint, err = endpointOf(url, version, options)
-    if not endpoint then
-      return nil, err
-    end
-  end
-  local settled = version.value or endpoint and endpoint.version or "2.0"
-  local problem = misfit(options, settled)
-  if problem then
-    return refuse(problem)
-  end
-  return { version = settled, endpoint = endpoint }
-end
-
----@class qcimage.Target
----@field version "2.0"|"3.0"
----@field endpoint qcimage.Endpoint|nil nil: the public cloud's
----@field region string|nil
----@field regionFrom string|nil what named it, in words
----@field metadata string|false|nil URL of the metadata service; false: it is not asked
----@field sts string|nil URL of another STS
-
---- Settles where a client's calls go, from options and environment.
----@param options table checked
----@param environment table<string, string>
----@return qcimage.Target|nil
----@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
-function M.target(options, environment)
-  local target, err = targetOf(options, environment)
-  if not target then
-    return nil, err
-  end
-  local services
-  services, err = M.services(options, environment)
-  if not services then
-    return nil, err
-  end
-  target.metadata, target.sts = services.metadata, services.sts
-  local region = setting(options, environment, "region", "TENCENTCLOUD_REGION")
-  if region.value and not M.call.region(region.value) then
-    return refuse(region.name .. " holds control characters (a line break?)", region.variable)
-  end
-  target.region, target.regionFrom = region.value, region.name
-  return target
 end
 
 return M

@@ -3,10 +3,12 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.environment"
 local foreign = require "qcimage.transport.foreign"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
+local text = require "qcimage.text"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local cosocket = environments.isNginx and require "qcimage.transport.cosocket"
@@ -55,22 +57,25 @@ end
 local LATE = "libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client"
   .. ' before, or require "qcimage.transport.curl" before): '
 
--- The transport of plain Lua, and what closes it. Connects, and has libcurl begin, when a call needs it.
+-- The transport of plain Lua, what closes it, and what tells the stages of its last request. Connects, and has libcurl
+-- begin, when a call needs it.
 local function overCurl(settings)
-  local transport, close
+  local transport, close, stages
   return function(request, seconds)
     if not transport then
       local ok, curl = pcall(require, "qcimage.transport.curl")
       if not ok then
         return nil, LATE .. tostring(curl), { sent = false, kind = "unsupported" }
       end
-      transport, close = curl.new(settings)
+      transport, close, stages = curl.new(settings)
     end
     return transport(request, seconds)
   end, function()
     if close then
       close()
     end
+  end, function()
+    return stages and stages() or {}
   end
 end
 
@@ -78,9 +83,77 @@ local function nothing() end
 
 local function over(settings)
   if cosocket then
-    return cosocket.new(settings), nothing
+    return cosocket.new(settings), nothing, nothing
   end
   return overCurl(settings)
+end
+
+-- The variables that name a proxy, by the endpoint's scheme, as libcurl reads them.
+local PROXIES = {
+  https = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" },
+  http = { "http_proxy", "all_proxy", "ALL_PROXY" },
+}
+
+local function masked(url)
+  local scheme, rest = url:match "^(%a[%w+.-]*://)(.*)$"
+  return text.clean((scheme or "") .. ((rest or url):gsub("^.*@", "***@")))
+end
+
+-- The proxy on the way to an endpoint, as far as options and environment tell: whether no_proxy lists the host is
+-- libcurl's to say.
+local function proxyOf(option, environment, endpoint)
+  if option then
+    return { field = "proxy", value = option ~= "" and masked(option) or nil, source = "option proxy" }
+  elseif endpoints.isLoopback((endpoint.connectTo or endpoint).host) then
+    return { field = "proxy" } -- of this machine no proxy is asked
+  end
+  for _, name in ipairs(PROXIES[endpoint.scheme]) do
+    local url = environments.value(environment, name)
+    if url then
+      local no = environments.value(environment, "no_proxy") or environments.value(environment, "NO_PROXY")
+      local beside = no and ("; not for %s (no_proxy)"):format(text.clean(no)) or ""
+      return { field = "proxy", value = masked(url) .. beside, source = name }
+    end
+  end
+  return { field = "proxy" }
+end
+
+-- Why a file cannot be read, or nil.
+local function unreadable(path)
+  local file, problem = io.open(path, "rb")
+  if file then
+    file:close()
+  end
+  return problem
+end
+
+-- The certificates that an endpoint's is checked by.
+local function certificatesOf(option, environment, endpoint)
+  if endpoint.scheme ~= "https" then
+    return { field = "caFile" }
+  end
+  local path, source, folders = require("qcimage.transport.curl").certificates(option, environment)
+  local fact = { field = "caFile", value = path, source = source, problem = path and unreadable(path), folders = {} }
+  for folder in (folders or ""):gmatch "[^:]+" do
+    local problem = unreadable(folder .. "/.") -- which a file has not
+    table.insert(fact.folders, { path = folder, problem = problem and problem:gsub("/%.: ", ": ") })
+  end
+  return fact
+end
+
+---@class qcimage.TransportNotes what is told of a transport to who looks for a fault; not in nginx
+---@field stages fun(): table see curl.lua
+---@field facts fun(endpoint: qcimage.Endpoint): qcimage.Fact, qcimage.Fact proxy and caFile, without secrets
+
+-- Without what is secret, in closures.
+local function notesOf(options, environment, stages)
+  local proxy, caFile = options.proxy, options.caFile
+  return {
+    stages = stages,
+    facts = function(endpoint)
+      return proxyOf(proxy, environment, endpoint), certificatesOf(caFile, environment, endpoint)
+    end,
+  }
 end
 
 --- Makes a client's transport. Opens nothing.
@@ -89,6 +162,7 @@ end
 ---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
 ---@return qcimage.Transport
 ---@return fun() close may be called again
+---@return qcimage.TransportNotes|nil notes of our own over libcurl
 function M.new(options, environment, isCalled)
   if options.transport then
     local transport = foreign.wrap(options.transport)
@@ -97,7 +171,8 @@ function M.new(options, environment, isCalled)
   if not cosocket and not isCalled then -- as long as its files can be seen; a failure is told by the call that needs it
     pcall(require, "qcimage.transport.curl")
   end
-  return over(settingsOf(options, environment))
+  local transport, close, stages = over(settingsOf(options, environment))
+  return transport, close, not cosocket and notesOf(options, environment, stages) or nil
 end
 
 --- Makes the transport to the metadata service: never through a proxy, and soon at its end.

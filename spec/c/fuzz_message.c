@@ -63,7 +63,7 @@ static void add_header(header_list *list, char *text, size_t len)
 static void check_request(header_list *list, const char *url)
 {
   qc_http_request request = {url, NULL, list->headers, strlen(url), 0, 0, 1, 1,
-                             0,   0};
+                             0,   0,    NULL};
   qc_buffer lines = {NULL, 0, 0, QC_HTTP_REQUEST_HEAD_MAX};
   size_t faulty, i;
   const char *fault;

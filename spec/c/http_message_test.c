@@ -151,7 +151,7 @@ static void test_request(void)
                                     {"X-None", "", 6, 0},
                                     {"X-Tab", "a\tb", 5, 3}};
   qc_http_request request = {
-      "https://a.test/", "", headers, 15, 0, 4, 1, 1, 0, 0};
+      "https://a.test/", "", headers, 15, 0, 4, 1, 1, 0, 0, NULL};
   qc_buffer lines = {NULL, 0, 0, QC_HTTP_REQUEST_HEAD_MAX};
   static const char written[] = "Host: a.test\0X-Blank;\0X-None;\0X-Tab: a\tb";
   size_t faulty, i;
@@ -173,8 +173,17 @@ static void test_lengths(void)
   static char text[QC_HTTP_REQUEST_HEAD_MAX];
   static const size_t huge[] = {(size_t)-1, (size_t)-4, (size_t)1 << 26};
   qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
-  qc_http_request request = {"https://a.test/",       "", headers, 15, 0,
-                             QC_HTTP_REQUEST_HEADERS, 1,  1,       0,  0};
+  qc_http_request request = {"https://a.test/",
+                             "",
+                             headers,
+                             15,
+                             0,
+                             QC_HTTP_REQUEST_HEADERS,
+                             1,
+                             1,
+                             0,
+                             0,
+                             NULL};
   size_t faulty, i, n;
   memset(text, 'a', sizeof(text));
   for (n = 0; n < 3; n++) {

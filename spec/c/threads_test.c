@@ -107,8 +107,8 @@ static int sign(int round)
 static int is_answered(qc_http *http, const char *to, int expected)
 {
   qc_http_header header = {"X-B", "c", 3, 1};
-  qc_http_request request = {to, NULL, &header, strlen(to), 0,
-                             1,  60,   60,      0,          1};
+  qc_http_request request = {to, NULL, &header, strlen(to), 0,   1,
+                             60, 60,   0,       1,          NULL};
   qc_http_result result;
   int got = qc_http_send(http, &request, &result);
   if (expected)

@@ -79,7 +79,7 @@ describe("qcimage completion", function()
     )
     assert.equal("CANCEL SHARE", answer("", "call", "ModifyImageSharePermission", "--Permission"))
     assert.equal("false true", answer("", "sign", "DeleteImages", "--DryRun"))
-    assert.equal("ap-beijing", answer("ap-be", "call", "SyncImages", "--DestinationRegions"))
+    assert.equal("ap-chengdu", answer("ap-che", "call", "SyncImages", "--DestinationRegions"))
   end)
 
   -- In a shell where qcimage shows what it is called with: what each line gives that is typed, where ^ is the Tab key.

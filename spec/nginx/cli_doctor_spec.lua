@@ -28,7 +28,7 @@ describe("qcimage doctor", function()
   local function doctor(line, more)
     local out, err, status = command:shell("qcimage doctor " .. (line or ""), UNSET .. (more or ""))
     assert.equal("", err)
-    out = out:gsub("^ok +versions [^\n]*\n", ""):gsub("after %d+ ms", "after N ms"):gsub("ms port %d+ after", "")
+    out = out:gsub("\nok +versions [^\n]*\n", "\n"):gsub("after %d+ ms", "after N ms"):gsub("ms port %d+ after", "")
     return out, status
   end
 
@@ -40,6 +40,9 @@ describe("qcimage doctor", function()
     end
     local json, _, code = command:shell("qcimage doctor --output json " .. line, UNSET .. (more or ""))
     assert.same({ status, status == 0 }, { code, cjson.decode(json).works })
+    -- what a call ends with
+    local _, _, described = command:shell("qcimage describe --limit 1 " .. line, UNSET .. (more or ""))
+    assert.equal(described, status)
     return out
   end
 
@@ -67,24 +70,137 @@ Calls can work.
     finds("--region gz --api-version 2.0", "", 0, "2.0 (--api-version)", "gz (--region)", "3 images in gz")
     out = command:shell "qcimage doctor --output text | grep -c '\t'"
     assert.equal("12\n", out)
+    out = command:shell "qcimage doctor"
+    assert.matches("\nok +versions +qcimage %S+, [^\n]*\n\nCalls can work.\n$", out)
+    for line in out:gmatch "[^\n]+" do
+      assert.is_true(#line <= 130, line)
+    end
   end)
 
-  it("tells who one is, where STS answers for the public cloud", function()
-    finds(
-      "",
-      ("-u QCIMAGE_ENDPOINT QCIMAGE_STS_ENDPOINT=%s"):format(server.url),
-      0,
-      "https://cvm.tencentcloudapi.com (the public cloud)",
-      "GetCallerIdentity at 127.0.0.1: CAMUser of the account ...0001"
-    )
-    finds(
+  it("tells who one is, where STS is named", function()
+    local sts = ("QCIMAGE_STS_ENDPOINT=%s"):format(server.url)
+    finds("", sts, 0, "identity      CAMUser of the account ...0001 (GetCallerIdentity of STS)\n")
+    local out = finds(
       "--role-arn qcs::cam::uin/100000000001:roleName/image-ops",
-      ("-u QCIMAGE_ENDPOINT QCIMAGE_STS_ENDPOINT=%s"):format(server.url),
+      sts,
       0,
-      "the role qcs::cam::uin/100000000001:roleName/image-ops: ",
-      "temporary, until 2023-11-14T22:13:20Z",
+      "ok  keys          the environment, by the role below: AKID...",
+      ", temporary, until 2023-11-14T22:13:20Z\n",
+      "ok  role          qcs::cam::uin/100000000001:roleName/image-ops (--role-arn)\n",
+      "ok  STS           http://HOST (QCIMAGE_STS_ENDPOINT)\n",
+      "TCP           HOST, a kept connection\n",
       "CAMRole of the account"
     )
+    assert.truthy(out:find("signed read   DescribeImages at 127.0.0.1: 5 images in ap-guangzhou", 1, true))
+  end)
+
+  it("reads at the public cloud's own endpoint, so that a region or a host that is not there shows", function()
+    finds(
+      "--timeout 3",
+      ("-u QCIMAGE_ENDPOINT QCIMAGE_STS_ENDPOINT=%s"):format(server.url),
+      5,
+      "FAILED  DNS           cannot find the address of cvm.tencentcloudapi.com:443"
+    )
+    finds(
+      "--region ap-shanghai-fsi --timeout 3",
+      "-u QCIMAGE_ENDPOINT",
+      5,
+      "FAILED  DNS           cannot find the address of cvm.ap-shanghai-fsi.tencentcloudapi.com:443"
+    )
+    finds("--region guangzhou", "-u QCIMAGE_ENDPOINT", 3, "did you mean ap-guangzhou?")
+    finds(
+      "--region ap-nowhere",
+      "",
+      6,
+      "(in ap-nowhere, from --region)",
+      "-> this endpoint does not have that region: correct what names it"
+    )
+  end)
+
+  it("tells by which way the bytes go", function()
+    finds(
+      "--connect-to 127.0.0.1:" .. server.url:match "%d+$",
+      "QCIMAGE_ENDPOINT=http://cvm.localhost",
+      0,
+      "ok  endpoint      http://cvm.localhost (QCIMAGE_ENDPOINT)\n",
+      "ok  connect to    HOST (--connect-to)\n",
+      "-   DNS           no name to look up\n",
+      "ok  TCP           HOST, after N ms\n"
+    )
+    finds(
+      "--connect-to ::127.0.0.1:1",
+      "QCIMAGE_ENDPOINT=https://cvm.test",
+      5,
+      "FAILED  TCP           cannot connect to cvm.test:443 by way of 127.0.0.1:1: "
+    )
+  end)
+
+  it("fails with the name of a broken file, where a call does", function()
+    local home = command.scratch .. "/doctor-home"
+    finally(function()
+      os.execute("rm -rf " .. home)
+    end)
+    local function write(name, contents)
+      os.execute(("mkdir -p %s/.tccli %s/.tencentcloud"):format(home, home))
+      local file = assert(io.open(home .. "/" .. name, "wb"))
+      file:write(contents)
+      file:close()
+      os.execute(("chmod 600 %s/.t*/*"):format(home))
+    end
+    local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY HOME=" .. home
+    write(".tencentcloud/credentials", "[default]\nsecret_id = AKIDx\n")
+    finds(
+      "",
+      bare,
+      4,
+      "FAILED  keys          ~/.tencentcloud/credentials [default], line 1: secret_key is not given\n",
+      "-> mend what"
+    )
+    write(".tencentcloud/credentials", "")
+    write(".tccli/default.credential", "{")
+    finds("", bare, 4, "FAILED  keys          ~/.tccli/default.credential is no JSON")
+    write(
+      ".tccli/default.credential",
+      '{"type": "oauth", "secretId": "AKIDx", "secretKey": "k", "expiresAt": 1690000000}'
+    )
+    finds("", bare, 4, "FAILED  keys          expired oauth login in ~/.tccli/default.credential", "-> log in again")
+    write(".tccli/default.credential", "{}")
+    write(".tccli/default.configure", "{")
+    finds("", "HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure is no JSON", "correct the file")
+    write(".tccli/default.configure", '{"_sys_param": {"region": "ap x"}}')
+    finds(
+      "",
+      "-u TENCENTCLOUD_REGION HOME=" .. home,
+      3,
+      'FAILED  region        the region of ~/.tccli/default.configure is not a region: "ap x"'
+    )
+  end)
+
+  it("has a cure of its own for each refusal of keys", function()
+    for code, cure in pairs {
+      ["AuthFailure.SecretIdNotFound"] = "-> no such SecretId",
+      ["AuthFailure.InvalidSecretId"] = "-> the SecretId is not one of the cloud's API",
+      ["AuthFailure.SignatureFailure"] = "-> SecretId and SecretKey do not belong together",
+      ["AuthFailure.TokenFailure"] = "-> the token has ended, or belongs to other keys",
+    } do
+      local refusal = '{"Response":{"Error":{"Code":"%s","Message":"no"},"RequestId":"r"}}'
+      server:fault { kind = "status", status = 200, body = refusal:format(code), count = 9 }
+      local out = finds("", "", 6, "FAILED  signed read   DescribeImages: " .. code, cure)
+      assert.matches("^FAILED  signed read ", out) -- the cause comes first
+      server:reset()
+    end
+  end)
+
+  it("says what to install where there are no certificates", function()
+    if command:shell "id -u" ~= "0\n" then
+      return
+    end
+    local out, status = doctor(
+      "--endpoint https://" .. server.host,
+      "unshare --mount sh -c 'mount -t tmpfs none /etc/ssl/certs; exec \"$@\"' sh env"
+    )
+    assert.equal(5, status)
+    assert.truthy(out:find("-> install the system's certificates: apt-get install ca-certificates", 1, true), out)
   end)
 
   it("tells what a bare machine lacks", function()
@@ -102,7 +218,7 @@ Calls can work.
       "FAILED  keys          the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set\n"
         .. "                      -> export TENCENTCLOUD_SECRET_KEY, too, or unset what goes with it\n",
       "ok      TCP ",
-      "-       signed read   not made, for lack of keys or a region\n"
+      "-       signed read   not made, for lack of keys, a region or an endpoint\n"
     )
     finds("", "-u TENCENTCLOUD_REGION", 3, "-> export TENCENTCLOUD_REGION=ap-guangzhou, or give --region")
     finds(
@@ -112,12 +228,7 @@ Calls can work.
       "-       keys          the environment: passed over, since there is --secret-id\n",
       "-> SecretId and SecretKey do not belong together"
     )
-    finds(
-      "--role-arn image-ops",
-      "",
-      2,
-      "FAILED  keys          --role-arn is not the ARN of a role, such as qcs::cam::"
-    )
+    finds("--role-arn image-ops", "", 2, "FAILED  settings  --role-arn is not the ARN of a role, such as qcs::cam::")
     finds(
       "--profile nobody",
       "",
@@ -218,6 +329,11 @@ Calls can work.
       "(libcurl's own)"
     )
     finds("--ca-file /nonexistent.pem", "QCIMAGE_ENDPOINT=https://127.0.0.1:1", 5, "/nonexistent.pem: No such file")
+    local caOut = finds("--ca-file /nonexistent.pem", ("QCIMAGE_ENDPOINT=https://%s"):format(server.host), 5)
+    assert.matches(
+      "^FAILED +certificates +/nonexistent.pem: No such file or directory %(%-%-ca%-file%)\n +%-> name a file",
+      caOut
+    )
     local hole = raw.start { { { "recv" }, { "sleep", 60 } } }
     finally(function()
       hole:stop()
@@ -234,10 +350,16 @@ Calls can work.
   end)
 
   it("tells of a refusal, and whether it matters", function()
-    finds("", "TENCENTCLOUD_SECRET_KEY=wrong", 6, "FAILED  signed read   DescribeImages: AuthFailure.SignatureFailure")
+    finds(
+      "",
+      "TENCENTCLOUD_SECRET_KEY=wrong",
+      6,
+      "FAILED  signed read   DescribeImages: AuthFailure.SignatureFailure",
+      "(keys from the environment)"
+    )
     local refusal = '{"Response":{"Error":{"Code":"UnauthorizedOperation","Message":"no"},"RequestId":"r"}}'
     server:fault { kind = "status", status = 200, body = refusal, count = 9 }
-    finds("", "", 0, "warning  signed read", "-> the keys are right, but lack this right")
+    finds("", "", 6, "FAILED  signed read", "-> the keys are right, but lack this right")
   end)
 
   it("shows no secret", function()

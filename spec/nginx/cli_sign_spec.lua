@@ -170,6 +170,19 @@ describe("qcimage sign", function()
       assert.equal("DescribeImageQuota", entry.action)
     end)
 
+    it("takes along by which way the bytes go", function()
+      for given, told in pairs {
+        ["10.0.0.1:8443"] = "::10.0.0.1:8443",
+        ["::tunnel.test:8443"] = "::tunnel.test:8443", -- as curl itself has it
+        ["'::[::1]:8443'"] = "::[::1]:8443",
+        ["tunnel.test"] = "::tunnel.test:443",
+      } do
+        local line = "qcimage sign DescribeImageQuota --curl --endpoint https://cvm.test --connect-to "
+        local out = command:shell(line .. given)
+        assert.truthy(out:find("curl 'https://cvm.test/' \\\n  --connect-to '" .. told .. "' \\\n", 1, true), out)
+      end
+    end)
+
     it("takes along where certificates and the proxy are, but no password", function()
       local line = "qcimage sign DescribeImageQuota --curl --endpoint https://192.0.2.1 --ca-file '/etc/my ca.pem' "
       local out = command:shell(line .. "--proxy http://192.0.2.2:3128")

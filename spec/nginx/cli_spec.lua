@@ -97,8 +97,14 @@ describe("The command", function()
     local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
     gives(line, web, "", 0, here)
     gives(line .. " --profile ops", web, "", 0, others)
-    gives(line, web, "", 0, others .. " TCCLI_PROFILE=ops")
-    local out, err, status = shell(line, here .. " TENCENTCLOUD_SECRET_ID= TENCENTCLOUD_SECRET_KEY=")
+    local out, err, status = shell(line, others .. " TCCLI_PROFILE=ops")
+    assert.same({ "", 4 }, { out, status })
+    assert.equal(
+      "qcimage: TCCLI_PROFILE=ops: the keys are those of the environment, which go before ~/.tencentcloud/credentials "
+        .. "[ops]; --profile ops takes the profile's\n",
+      err:match "^[^\n]*\n"
+    )
+    out, err, status = shell(line, here .. " TENCENTCLOUD_SECRET_ID= TENCENTCLOUD_SECRET_KEY=")
     assert.same({ "", 4 }, { out, status })
     assert.matches("/etc/tencentcloud/credentials", err, 1, true)
     assert.matches("(option metadata = false, or QCIMAGE_METADATA=off)", err, 1, true)
@@ -247,11 +253,8 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
       "describe"
     )
     usage("describe --profile ''", "--profile must be a name: not empty, no path, no control characters", "describe")
-    usage(
-      "describe --secret-id x --secret-key y --profile b 2>&1 >/dev/null | tail -n 2 >&2; (exit 2)",
-      "--profile has no effect beside --secret-id",
-      "describe"
-    )
+    usage("describe --role-session-name ci", "--role-session-name has no effect without --role-arn", "describe")
+    usage("describe --connect-to https://x", "--connect-to must be HOST or HOST:PORT, and no URL", "describe")
     usage("call DescribeImages --Filter x", "DescribeImages has no parameter --Filter, did you mean --Filters?", "call")
     usage(
       "call DescribeImages --Filters '{'",

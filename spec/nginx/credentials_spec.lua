@@ -247,7 +247,6 @@ describe("the sources of credentials", function()
       assert.matches(case[3], message, 1, true)
     end
     for _, case in ipairs {
-      { { secretId = "x", profile = "b" }, "option profile has no effect beside the option secretId" },
       { { credentials = OWN, profile = "b" }, "option profile has no effect beside the option credentials" },
       { { profile = "" }, "option profile must be a name" },
       { { profile = "../b" }, "option profile must be a name" },
@@ -350,8 +349,9 @@ describe("a program", function()
     write(".tccli/b.credential", login(stub.SECRET_ID, stub.SECRET_KEY))
     os.execute(("chmod 600 %s/.tccli/*"):format(home))
     local others = "TENCENTCLOUD_SECRET_ID=AKIDother TENCENTCLOUD_SECRET_KEY=otherkey TENCENTCLOUD_REGION=gz "
-    assert.matches("^service\t.*SecretIdNotFound", run(others))
-    assert.equal("done\t\n", run(others .. "TCCLI_PROFILE=b"))
+    assert.matches("^service\t.*SecretIdNotFound.*keys from the environment", run(others))
+    assert.matches("^service\t.*SecretIdNotFound.*keys from the environment", run(others .. "TCCLI_PROFILE=b"))
+    assert.equal("done\t\n", run "TENCENTCLOUD_REGION=gz TCCLI_PROFILE=b")
     assert.equal(
       "done\n",
       run(
@@ -362,10 +362,9 @@ describe("a program", function()
       ]]
       )
     )
-    assert.matches(
-      "^credentials\t.*no credentials for the profile missing %(TCCLI_PROFILE%)",
-      run(others .. "TCCLI_PROFILE=missing")
-    )
+    -- a node's role is not that of a profile that somebody named
+    local output = run "TENCENTCLOUD_REGION=gz TCCLI_PROFILE=missing"
+    assert.matches("^credentials\t.*~/.tccli/missing.credential does not exist\n$", output)
   end)
 
   it("goes where its profile says, in API 3.0", function()

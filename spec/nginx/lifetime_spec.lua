@@ -206,7 +206,7 @@ describe("a call", function()
     }
     run(
       [[
-      local trouble = setmetatable({}, { __tostring = function() return "trouble" end })
+      local trouble = setmetatable({}, { __tostring = function() return "some trouble" end })
       local raised
       local function throwing(name, usual)
         return function(...)
@@ -230,7 +230,7 @@ describe("a call", function()
         for i = 1, 20 do
           raised = name
           local result, message, err = client:modify { imageId = "img-1" }
-          assert(not result and message:find "threw: trouble" and err.outcome == "notSent", message)
+          assert(not result and message:find "threw: some trouble" and err.outcome == "notSent", message)
           raised = nil
           assert(client:modify { imageId = "img-1" })
         end
@@ -241,7 +241,7 @@ describe("a call", function()
         return client:modify { imageId = "img-1" }
       end)
       local ok, result = coroutine.resume(thread)
-      assert(ok and result.code == 0 and result.hookError == "onAttempt threw: trouble")
+      assert(ok and result.code == 0 and result.hookError == "onAttempt threw: some trouble")
       thread, raised = nil, nil
       collect()
       assert(client:modify { imageId = "img-1" })
@@ -258,7 +258,7 @@ describe("a call", function()
         }
         raised = name
         local _, message, err = other:modify { imageId = "img-1" }
-        assert(message:find "threw: trouble" and err.outcome == "unknown", message)
+        assert(message:find "threw: some trouble" and err.outcome == "unknown", message)
         raised = nil
         assert(other:modify { imageId = "img-1" })
       end

@@ -94,6 +94,22 @@ describe("inside nginx", function()
     assert.equal("", server:complaints())
   end)
 
+  it("the settings of the default profile count beside keys of the environment, as they were at the reload", function()
+    local own = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
+    write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing"}}')
+    start(own)
+    write(".tccli/default.configure", "{")
+    assert.equal(1, (together(1)))
+    local entries = emulator:journal()
+    assert.equal("ap-beijing", entries[#entries].region)
+    server:stop()
+    start(own)
+    write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing"}}')
+    local succeeded, message = together(1)
+    assert.equal(0, succeeded)
+    assert.matches("ModifyImageAttribute: ~/.tccli/default.configure is no JSON", message, 1, true)
+  end)
+
   it("a file that others may read is warned of in its log", function()
     write(
       ".tencentcloud/credentials",
@@ -128,6 +144,39 @@ describe("inside nginx", function()
     write("token", "another.web.identity")
     assert.equal(1, (together(1)))
     assert.equal(2, count "AssumeRoleWithWebIdentity")
+  end)
+
+  it("a refused key has its role asked once more by 100 calls, and not in a loop where none is taken", function()
+    local own = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
+    start(own .. "TENCENTCLOUD_REGION=gz TENCENTCLOUD_ROLE_ARN=" .. cloud.ARN, "maxAttempts = 2")
+    assert.equal(100, (together(100)))
+    assert.equal(1, count "AssumeRole")
+    emulator:control("DELETE", "keys")
+    assert.equal(100, (together(100)))
+    assert.equal(2, count "AssumeRole")
+    local refusal = '{"Response":{"Error":{"Code":"AuthFailure.TokenFailure","Message":"no"},"RequestId":"r"}}'
+    emulator:fault { kind = "status", status = 200, body = refusal, action = "ModifyImageAttribute", count = 1000 }
+    assert.equal(0, (together(100)))
+    assert.equal(0, (together(100)))
+    assert.equal(2, count "AssumeRole") -- the second keys came in the place of refused ones
+  end)
+
+  it("keys of files that were refused are told to be those of the reload", function()
+    write(".tencentcloud/credentials", "[default]\nsecret_id=AKIDgone\nsecret_key=secretkey\n")
+    os.execute(("chmod 600 %s/.tencentcloud/*"):format(home))
+    start "TENCENTCLOUD_REGION=gz"
+    write(
+      ".tencentcloud/credentials",
+      ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY)
+    )
+    local succeeded, message = together(2)
+    assert.equal(0, succeeded)
+    assert.matches(
+      "(keys from ~/.tencentcloud/credentials [default], read when nginx began: reload it after a change)",
+      message,
+      1,
+      true
+    )
   end)
 
   it("an overloaded metadata service fails all who wait with its status, and the next call works", function()

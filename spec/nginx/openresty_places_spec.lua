@@ -1,5 +1,6 @@
 --- One cosocket transport that is asked for several places, and for requests of several lengths.
 
+local certs = require "spec.support.certs"
 local dns = require "spec.support.dns"
 local nginx = require "spec.support.nginx"
 local raw = require "spec.support.raw"
@@ -68,6 +69,64 @@ describe("one transport in nginx", function()
     assert.same({ ["{}"] = 12 }, results)
     assert.equal(3, count(service))
     service:stop()
+  end)
+
+  it("goes by connectTo, and keeps connections apart by endpoint and by way", function()
+    local first, second = raw.start { tls = "good", ANSWERING }, raw.start { tls = "good", ANSWERING }
+    local plain = raw.start { ANSWERING }
+    local trusting = nginx.start {
+      conf = nginx.conf(
+        ("resolver 127.0.0.1:%d ipv6=off; lua_ssl_trusted_certificate %s;"):format(names.port, certs.path "ca.pem")
+      ),
+    }
+    finally(function()
+      trusting:stop()
+    end)
+    local results = trusting:lua(
+      [[
+        local results = {}
+        local function ask(options)
+          options.region, options.apiVersion, options.secretId, options.secretKey = "gz", "3.0", "AKIDx", "secretkey"
+          options.maxAttempts = 1
+          local client = require("qcimage").new(options)
+          for i = 1, 3 do
+            local _, message = client:describe {}
+            local result = message:gsub(":%d+", ":N")
+            results[result] = (results[result] or 0) + 1
+          end
+        end
+        for round = 1, 2 do
+          for _, port in ipairs { $first, $second } do
+            ask { endpoint = "https://api.test", connectTo = "127.0.0.1:" .. port }
+            ask { endpoint = "https://localhost:" .. port, connectTo = "api.test" }
+          end
+          ask { endpoint = "http://nowhere.test", connectTo = "127.0.0.1:$plain" }
+        end
+        ask { endpoint = "https://other.test", connectTo = "127.0.0.1:$first" }
+        ask { endpoint = "https://api.test", connectTo = "nowhere.test" }
+        return results
+      ]],
+      { first = first.port, second = second.port, plain = plain.port }
+    )
+    local message
+    for said, times in pairs(results) do
+      if said:find('neither code nor Response: "{}"', 1, true) then
+        assert.equal(30, times) -- {} is an answer, though not the service's
+      elseif said:find "other.test" then
+        message = said
+      else
+        assert.matches("cannot find the address of api.test:N by way of nowhere.test:N", said, 1, true)
+      end
+    end
+    assert.matches("cannot set up TLS with other.test:N by way of 127.0.0.1:N", message, 1, true)
+    assert.equal(5, count(first)) -- two that serve, and each whose certificate was not taken
+    assert.equal(2, count(second))
+    assert.equal(1, count(plain))
+    assert.matches("\r\nHost: nowhere.test\r\n", plain:requests()[1], 1, true)
+    assert.matches("\r\nHost: api.test\r\n", first:requests()[1], 1, true)
+    first:stop()
+    second:stop()
+    plain:stop()
   end)
 
   it("sends a request whole, be it below or above what is sent at once", function()

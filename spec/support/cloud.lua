@@ -103,8 +103,9 @@ end
 function M.sts()
   local count = 0
   return function(_, _, how, context)
+    local given, err
     if how.source then
-      local given, err = how.source(context)
+      given, err = how.source(context)
       if not given then
         return nil, err
       end
@@ -117,7 +118,9 @@ function M.sts()
         token = "assumedtoken" .. count,
       },
       expiredTime = context.time + 7200,
-    }
+    },
+      nil,
+      given
   end
 end
 

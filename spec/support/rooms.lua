@@ -41,7 +41,7 @@ M.ROOMS = {
   },
   options = {
     "options and where they lead; credentials and limiters take options of their own",
-    modules = { "qcimage.options" },
+    modules = { "qcimage.options", "qcimage.target" },
     reaches = { "api", "shared" },
   },
   call = {
@@ -91,15 +91,15 @@ M.ROOMS = {
     reaches = {},
   },
   cli = {
-    "the command: a program over the public functions, which reads the service's facts for its options, "
+    "the command: a program over clients, with defaults of its own, which reads the service's facts for its options, "
       .. "writes and shows the plans of apply, and tells the version of each C module",
     modules = { "qcimage.cli" },
-    reaches = { "door", "credentials", "apply", "api", "shared", "version", "core", "http" },
+    reaches = { "client", "options", "credentials", "apply", "api", "shared", "version", "core", "http" },
   },
   ["cli.doctor"] = {
     "the command that finds what is wrong: alone of the commands it watches the transport at work",
     modules = { "qcimage.cli.doctor", "qcimage.cli.diagnosis" },
-    reaches = { "cli", "door", "credentials", "api", "shared", "core", "http", "transport" },
+    reaches = { "cli", "client", "api", "shared", "core", "transport" },
   },
   ["cli.emulator"] = {
     "the command that runs the emulator, and alone of the commands knows it",

@@ -287,11 +287,12 @@ describe("the environment", function()
     local ok, snapshot = pcall(environment.snapshot)
     rawset(os, "getenv", getenv)
     assert.is_true(ok, snapshot)
-    local names = "ALL_PROXY CURL_CA_BUNDLE HOME HTTPS_PROXY QCIMAGE_API_VERSION QCIMAGE_ENDPOINT QCIMAGE_METADATA "
-      .. "QCIMAGE_STS_ENDPOINT SSL_CERT_DIR SSL_CERT_FILE TCCLI_PROFILE TENCENTCLOUD_CREDENTIALS_FILE TENCENTCLOUD_REGION "
+    local names = "ALL_PROXY CURL_CA_BUNDLE HOME HTTPS_PROXY NO_PROXY QCIMAGE_API_VERSION QCIMAGE_ENDPOINT "
+      .. "QCIMAGE_METADATA QCIMAGE_STS_ENDPOINT SSL_CERT_DIR SSL_CERT_FILE TCCLI_PROFILE TENCENTCLOUD_CREDENTIALS_FILE "
+      .. "TENCENTCLOUD_REGION "
       .. "TENCENTCLOUD_ROLE_ARN TENCENTCLOUD_ROLE_SESSION_NAME TENCENTCLOUD_SECRET_ID TENCENTCLOUD_SECRET_KEY "
       .. "TENCENTCLOUD_SECURITY_TOKEN TENCENTCLOUD_SESSION_TOKEN TENCENTCLOUD_TOKEN TKE_PROVIDER_ID TKE_REGION "
-      .. "TKE_ROLE_ARN TKE_WEB_IDENTITY_TOKEN_FILE all_proxy http_proxy https_proxy"
+      .. "TKE_ROLE_ARN TKE_WEB_IDENTITY_TOKEN_FILE all_proxy http_proxy https_proxy no_proxy"
     assert.equal(names, table.concat(text.keys(asked), " "))
     assert.equal(names, table.concat(text.keys(snapshot), " "))
   end)

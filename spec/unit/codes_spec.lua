@@ -74,9 +74,13 @@ describe("a code of API 3.0", function()
     ["ResourceUnavailable.SnapshotNotFound"] = { "busy", REJECTED },
     ["LimitExceeded.PolicyNotFound"] = { "quota", REJECTED },
     -- keys and tokens
-    ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED },
+    ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
+    ["AuthFailure.InvalidSecretId"] = { "signature", REJECTED, "renew" },
+    ["AuthFailure.SignatureFailure"] = { "signature", REJECTED, "reread" },
+    ["InvalidParameter.SignatureFailure"] = { "signature", REJECTED, "reread" },
+    ["Whatever.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
     ["AuthFailure.NotFound"] = { "signature", REJECTED },
-    ["InvalidParameter.SecretIdNotFound"] = { "signature", REJECTED },
+    ["InvalidParameter.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
     ["AuthFailure.TokenFailure"] = { "signature", REJECTED, "renew" },
     ["UnauthorizedOperation.InvalidToken"] = { "signature", REJECTED, "renew" },
     ["InvalidRequest.TokenCheckFailed"] = { "signature", REJECTED, "renew" },
@@ -127,7 +131,8 @@ describe("a number of API 2.0", function()
   it("means what the list says, and nothing where it says nothing", function()
     for code, expected in pairs {
       [4000] = { nil, REJECTED },
-      [4104] = { "signature", REJECTED },
+      [4100] = { "signature", REJECTED, "reread" },
+      [4104] = { "signature", REJECTED, "renew" },
       [4105] = { "signature", REJECTED, "renew" },
       [4400] = { "throttled", REJECTED, "later" },
       [5000] = { "notFound", REJECTED },

@@ -1,6 +1,7 @@
 --- Marked secrets through every source of credentials, whatever goes wrong: none of them in an error, a hook's record, a
 --- warning or a dump of the client.
 
+local clients = require "qcimage.client"
 local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
@@ -171,11 +172,15 @@ describe("no secret of", function()
         note(err)
       end
       note(client)
+      note((clients.explain(client, 5)))
       local ok, problem = pcall(client.modify, client, KEY, { [TOKEN] = 1 })
       assert.is_false(ok)
       note(problem)
       client:close()
       note(client)
+      local facts, err = clients.explain(client, 5)
+      assert.is_nil(facts)
+      assert.matches("the client is closed", err.message, 1, true)
     end
     note(cloud.warnings)
     assert.is_true(#texts > 50)
@@ -231,6 +236,24 @@ describe("no secret of", function()
     call()
     environment.TENCENTCLOUD_SECRET_ID, environment.TENCENTCLOUD_SECRET_KEY = nil, KEY
     call()
+  end)
+
+  it("what a client says of its proxy shows", function()
+    environment.https_proxy = "http://user:" .. KEY .. "@proxy.test:3128"
+    for _, proxy in ipairs { false, "http://" .. KEY .. ":" .. TOKEN .. "@proxy.test", TOKEN .. "@proxy.test" } do
+      local client = image.new { secretId = "AKIDown", secretKey = KEY, region = "gz", proxy = proxy or nil }
+      local shown
+      for _, fact in ipairs((clients.explain(client, 5))) do
+        shown = fact.field == "proxy" and fact or shown
+        for _, value in pairs(fact) do
+          for _, mark in ipairs(MARKS) do
+            assert.is_nil((tostring(value):find(mark, 1, true)))
+          end
+        end
+      end
+      assert.matches("***@proxy.test", shown.value, 1, true)
+      assert.equal(proxy and "option proxy" or "https_proxy", shown.source)
+    end
   end)
 
   it("a file shows", function()

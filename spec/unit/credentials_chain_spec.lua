@@ -67,6 +67,50 @@ local function assertFinal(expected, environment, settings, world)
   assert.equal(0, #context.requests + #context.calls)
 end
 
+-- Everything that can name keys, at once; a row of ORDER leaves the first ones out.
+local PLACES = {
+  environment = function(environment)
+    environment.TENCENTCLOUD_SECRET_ID, environment.TENCENTCLOUD_SECRET_KEY = "AKIDenvironment", "secretkey"
+  end,
+  variable = function(environment)
+    write("mine", file "AKIDmine")
+    environment.TENCENTCLOUD_CREDENTIALS_FILE = home .. "/mine"
+  end,
+  file = function()
+    write(".tencentcloud/credentials", file "AKIDfile" .. "[ops]\nsecret_id = AKIDsection\nsecret_key = secretkey\n")
+  end,
+  tke = function(environment)
+    write("token", "the.web.identity")
+    for name, value in pairs(with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/token" })) do
+      environment[name] = value
+    end
+  end,
+  tccli = function()
+    write(".tccli/default.credential", login "AKIDtccli")
+    write(".tccli/ops.credential", login "AKIDops")
+  end,
+}
+
+-- {places that have keys, whose count}, without a profile and with one of each kind.
+local ORDER = {
+  {
+    "environment variable file tke tccli",
+    plain = "AKIDenvironment",
+    variable = "AKIDenvironment",
+    pinned = "AKIDops",
+  },
+  { "environment variable", plain = "AKIDenvironment", variable = "AKIDenvironment", pinned = false },
+  { "environment", plain = "AKIDenvironment", variable = "AKIDenvironment", pinned = false },
+  { "environment file", plain = "AKIDenvironment", variable = "AKIDenvironment", pinned = "AKIDsection" },
+  { "variable file tke tccli", plain = "AKIDmine", variable = "AKIDmine", pinned = "AKIDops" },
+  { "file tke tccli", plain = "AKIDfile", variable = "AKIDfile", pinned = "AKIDops" },
+  { "file tke", plain = "AKIDfile", variable = "AKIDfile", pinned = "AKIDsection" },
+  { "tke tccli", plain = "AKIDassumed1", variable = "AKIDassumed1", pinned = "AKIDops" },
+  { "tke", plain = "AKIDassumed1", variable = "AKIDassumed1", pinned = false },
+  { "tccli", plain = "AKIDtccli", variable = "AKIDops", pinned = "AKIDops" },
+  { "", plain = "AKIDrole", variable = false, pinned = false }, -- a profile that is named is never a node's role
+}
+
 describe("the chain of credentials", function()
   before_each(function()
     home, write = cloud.folder()
@@ -76,39 +120,116 @@ describe("the chain of credentials", function()
     cloud.remove(home)
   end)
 
-  it("asks environment, file, tccli, TKE and the CVM role, in this order", function()
-    write("token", "the.web.identity")
-    local pod = with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/token" })
-    assert.equal("AKIDrole", ask({}, nil, role()).secretId)
-    local credentials, _, _, context = ask(pod, nil, role())
-    assert.equal("AKIDassumed1", credentials.secretId)
-    assert.equal("ap-tke", credentials.region)
-    assert.equal(0, #context.requests)
-    write(".tccli/default.credential", login "AKIDtccli")
-    write(".tccli/default.configure", '{"_sys_param": {"region": "ap-tccli"}}')
-    credentials = ask(pod, nil, role())
-    assert.equal("AKIDtccli", credentials.secretId)
-    assert.equal("ap-tccli", credentials.region)
-    write(".tencentcloud/credentials", file "AKIDfile")
-    credentials = ask(pod, nil, role())
-    assert.equal("AKIDfile", credentials.secretId)
-    assert.equal("ap-file", credentials.region)
-    credentials = ask(with(pod, PAIR), nil, role())
-    assert.equal("AKIDenvironment", credentials.secretId)
-    assert.is_nil(credentials.region) -- that of another source is none of its own
-  end)
+  for _, row in ipairs(ORDER) do
+    it("has one order, also where only these have keys: " .. row[1], function()
+      local environment = {}
+      for name in row[1]:gmatch "%S+" do
+        PLACES[name](environment)
+      end
+      for kind, settings in pairs { plain = {}, variable = {}, pinned = { profile = "ops" } } do
+        local variable = kind == "variable" and "ops" or nil
+        local credentials, message, _, context = ask(with(environment, { TCCLI_PROFILE = variable }), settings, role())
+        assert.equal(row[kind], credentials and credentials.secretId or false, message)
+        if row[kind] ~= "AKIDrole" then
+          assert.equal(0, #context.requests)
+        end
+      end
+    end)
+  end
 
-  it("passes over what nobody named, and lists every reason without a secret", function()
-    write(".tencentcloud/credentials", "[default]\nsecret_id = AKIDhalf\nsecret_key =\n")
-    write(".tccli/default.credential", '{"type": "oauth", "expiresAt": 1690000000, "secretKey": "secretkey"}')
+  -- What exists and cannot be used, in each place. Behind it there are all others, and a CVM role.
+  local BROKEN = {
+    environment = {
+      { "TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set", { ID = "AKIDx" } },
+      { "TENCENTCLOUD_SECRET_ID is not set", { KEY = "secretkey" } },
+      { "TENCENTCLOUD_SECRET_KEY is empty", { ID = "AKIDx", KEY = "" } },
+      { "TENCENTCLOUD_SECRET_KEY has white space", { ID = "AKIDx", KEY = "secretkey\n" } },
+      { "TENCENTCLOUD_SECRET_ID has a character that no key has", { ID = "AKID\194\160x", KEY = "secretkey" } },
+    },
+    file = {
+      { "line 2: secret_id has white space", "[default]\nsecret_id = AKID x\nsecret_key = secretkey\n" },
+      { "line 1: secret_key is not given", "[default]\nsecret_id = AKIDx\n" },
+      { "line 3: secret_key is empty", "[default]\nsecret_id = AKIDx\nsecret_key =\n" },
+      { "line 2, where the value of secret_id has half a pair", '[default]\nsecret_id = "AKIDx\nsecret_key = y\n' },
+      { "line 1, outside of any [section]", "secret_id = AKIDx\nsecret_key = secretkey\n" },
+      { "in line 1 and in line 2", "[default]\n[default]\nsecret_id = AKIDx\nsecret_key = secretkey\n" },
+      { "in line 2 and in line 3", "[default]\nsecret_id = AKIDx\nsecret_id = AKIDy\n" },
+      { "has a NUL byte", "[\0d\0" },
+      { "line 1, which begins as the name of a [section]", "[default\nsecret_id = AKIDx\nsecret_key = y\n" },
+      { "is a folder", false },
+    },
+    tccli = {
+      { "is empty, or being written", "" },
+      { "is no JSON, or being written", '{"secretId": "AKIDx", "secretK' },
+      { "holds no object", "null" },
+      { "line 1: secretId has white space", '{"secretId": "AKID x", "secretKey": "secretkey"}' },
+      { "secretKey is not given", '{"secretId": "AKIDx"}' },
+      { "secretId is not given", '{"secretKey": "secretkey"}' },
+      { "unknown type of login", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "passkey"}' },
+      { "does not say when it ends", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "sso"}' },
+      {
+        "expired oauth login",
+        '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "oauth", "expiresAt": 1690000000}',
+      },
+      { "role-arn is not the ARN", '{"secretId": "AKIDx", "secretKey": "secretkey", "role-arn": "x"}' },
+      { "secretId is not given", '{"role-arn": "' .. cloud.ARN .. '"}' },
+      { "is a folder", false },
+    },
+  }
+
+  local PATHS = {
+    file = { plain = ".tencentcloud/credentials", variable = "named" },
+    tccli = {
+      plain = ".tccli/default.credential",
+      variable = ".tccli/ops.credential",
+      pinned = ".tccli/ops.credential",
+    },
+  }
+
+  local function place(kind, path, contents)
+    if kind == "environment" then
+      return { TENCENTCLOUD_SECRET_ID = contents.ID, TENCENTCLOUD_SECRET_KEY = contents.KEY }
+    elseif contents then
+      write(path, contents)
+    else
+      write(path .. "/x", "")
+    end
+    return path == "named" and { TENCENTCLOUD_CREDENTIALS_FILE = home .. "/named" } or {}
+  end
+
+  for kind, cases in pairs(BROKEN) do
+    it("stops at what is broken, and asks nobody behind it: " .. kind, function()
+      for _, paths in ipairs { "plain", "variable", "pinned" } do
+        local path = kind == "environment" and paths == "plain" or kind ~= "environment" and PATHS[kind][paths]
+        for _, case in ipairs(path and cases or {}) do
+          local environment = place(kind, path, case[2])
+          if kind ~= "tccli" then -- which stands behind these
+            PLACES.tccli()
+            PLACES.tke(environment)
+          end
+          environment.TCCLI_PROFILE = kind == "tccli" and paths == "variable" and "ops" or nil
+          local settings = { profile = paths == "pinned" and "ops" or nil }
+          assertFinal(case[1], environment, settings, role())
+          local _, _, err = ask(environment, settings, role())
+          assert.is_true(err.final)
+          cloud.remove(home)
+          home, write = cloud.folder()
+        end
+      end
+    end)
+  end
+
+  it("passes over what does not exist, and lists every reason without a secret", function()
+    write(".tencentcloud/credentials", "[default]\nsecret_id =\nsecret_key =\n")
+    write(".tccli/default.credential", "{}")
     local _, message = ask({}, { metadata = { address = false } })
     assert.equal(
       "no credentials: the options secretId, secretKey and credentials are not given; "
         .. "the environment: TENCENTCLOUD_SECRET_ID is not set, TENCENTCLOUD_SECRET_KEY is not set; "
-        .. "~/.tencentcloud/credentials [default]: secret_key is empty; "
+        .. "~/.tencentcloud/credentials [default] has neither secret_id nor secret_key; "
         .. "/etc/tencentcloud/credentials does not exist; "
-        .. "expired oauth login in ~/.tccli/default.credential, log in again (tccli auth login); "
         .. "TKE: no variable of it is set (TKE_ROLE_ARN, ...); "
+        .. "~/.tccli/default.credential has neither secretId nor secretKey; "
         .. "CVM role: the metadata service is switched off (option metadata = false, or QCIMAGE_METADATA=off)",
       message
     )
@@ -117,49 +238,44 @@ describe("the chain of credentials", function()
     assert.matches("~/.tencentcloud/credentials: HOME is not set", message, 1, true)
     assert.matches("~/.tccli/default.credential: HOME is not set", message, 1, true)
     assert.matches("CVM role: no role is bound to this instance", message, 1, true)
-  end)
-
-  it("stops at half a pair in the environment", function()
+    -- variables that are empty, or only look alike
     write(".tencentcloud/credentials", file "AKIDfile")
-    local only = "the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set"
-    assertFinal(only, { TENCENTCLOUD_SECRET_ID = "AKIDx" }, nil, role())
-    assertFinal("TENCENTCLOUD_SECRET_ID is not set", { TENCENTCLOUD_SECRET_KEY = "secretkey" }, nil, role())
-    assertFinal(
-      "the environment: TENCENTCLOUD_SECRET_KEY is empty",
-      { TENCENTCLOUD_SECRET_ID = "AKIDx", TENCENTCLOUD_SECRET_KEY = "" },
-      nil,
-      role()
-    )
-    assertFinal(
-      "TENCENTCLOUD_SECRET_KEY has white space",
-      with(PAIR, { TENCENTCLOUD_SECRET_KEY = "secretkey\n" }),
-      nil,
-      role()
-    )
-    assertFinal("TENCENTCLOUD_TOKEN has white space", with(PAIR, { TENCENTCLOUD_TOKEN = "a b" }), nil, role())
-    assertFinal("though TENCENTCLOUD_ROLE_ARN is set", { TENCENTCLOUD_ROLE_ARN = cloud.ARN }, nil, role())
-    -- neither is set, or a name that looks alike
     assert.equal("AKIDfile", ask({ TENCENTCLOUD_SECRET_ID = "", TENCENTCLOUD_SECRET_KEY = "" }).secretId)
     assert.equal("AKIDfile", ask({ TENCENTCLOUD_API_SECRET_ID = "AKIDx", TENCENTCLOUD_TOKEN = "thetoken" }).secretId)
   end)
 
-  it("stops at a file that a variable names", function()
-    write(".tencentcloud/credentials", file "AKIDfile")
-    write("mine", file "AKIDmine")
-    write("broken", "[default]\nsecret_id = AKIDx\n")
+  it("tells what was passed over, at each question", function()
     write(".tccli/default.credential", login "AKIDtccli")
+    local source = chain.default({ HOME = home }, {})
+    for _ = 1, 2 do
+      local context = cloud.context()
+      context.passed = {}
+      assert.equal("AKIDtccli", source(context).secretId)
+      local names = {}
+      for i, one in ipairs(context.passed) do
+        names[i] = one.source
+      end
+      assert.same({ "the environment", "~/.tencentcloud/credentials", "/etc/tencentcloud/credentials", "TKE" }, names)
+    end
+  end)
+
+  it("stops at a file that a variable names", function()
+    PLACES.tccli()
     local function named(path)
       return { TENCENTCLOUD_CREDENTIALS_FILE = path }
     end
-    assert.equal("AKIDmine", ask(named(home .. "/mine")).secretId)
     assertFinal("~/nowhere does not exist", named(home .. "/nowhere"), nil, role())
-    assertFinal("~/broken [default]: secret_key is not given", named(home .. "/broken"), nil, role())
     assertFinal("is a folder", named(home), nil, role())
     assertFinal("TENCENTCLOUD_CREDENTIALS_FILE is empty", named "", nil, role())
+    write("other", "[other]\nsecret_id = AKIDx\nsecret_key = secretkey\n")
+    assertFinal("~/other has no section [default]", named(home .. "/other"), nil, role())
+    write("other", "[default]\nregion = ap-x\n")
+    assertFinal("~/other [default] has neither secret_id nor secret_key", named(home .. "/other"), nil, role())
     assert.equal("AKIDenvironment", ask(with(PAIR, named(home .. "/nowhere"))).secretId) -- asked before it
   end)
 
   it("stops at a variable of TKE's", function()
+    PLACES.tccli()
     assertFinal(
       "TKE: TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set",
       { TKE_REGION = "gz" },
@@ -174,38 +290,23 @@ describe("the chain of credentials", function()
     )
   end)
 
-  it("takes a profile that is named, and nothing else", function()
-    write(
-      ".tencentcloud/credentials",
-      file "AKIDfile" .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = secretkey\n"
-    )
-    write(".tccli/b.credential", login "AKIDb")
-    write(".tccli/b.configure", '{"_sys_param": {"region": "ap-b"}}')
-    write(".tccli/cut.credential", login("AKIDcut"):sub(1, -10))
-    local credentials = ask(PAIR, { profile = "b" })
-    assert.equal("AKIDb", credentials.secretId)
-    assert.equal("ap-b", credentials.region)
-    assert.is_nil(credentials.token)
-    assert.equal("AKIDb", ask(with(PAIR, { TCCLI_PROFILE = "b", TENCENTCLOUD_TOKEN = "thetoken" })).secretId)
-    assert.equal("AKIDb", ask({ TCCLI_PROFILE = "missing" }, { profile = "b" }).secretId)
-    assert.equal("AKIDstaging", ask(PAIR, { profile = "staging" }).secretId)
-    assert.equal("AKIDfile", ask(PAIR, { profile = "default" }).secretId)
-    assert.equal("AKIDenvironment", ask(with(PAIR, { TCCLI_PROFILE = "" })).secretId)
-    assertFinal("~/.tccli/cut.credential is no JSON", PAIR, { profile = "cut" }, role())
+  it("takes a profile that the option names, and nothing else", function()
+    PLACES.file()
+    PLACES.tccli()
+    assert.equal("AKIDtccli", ask(PAIR, { profile = "default" }).secretId)
+    assert.equal("AKIDops", ask(with(PAIR, { TCCLI_PROFILE = "default" }), { profile = "ops" }).secretId)
     assertFinal(
       'TCCLI_PROFILE "../b" cannot be the name of a file',
-      with(PAIR, { TCCLI_PROFILE = "../b" }),
+      { TCCLI_PROFILE = "../b", HOME = "/x" },
       nil,
       role()
     )
     local _, message = ask(PAIR, { profile = "nope" }, role())
     assert.equal(
-      "no credentials for the profile nope (option profile): ~/.tencentcloud/credentials has no section [nope]; "
-        .. "/etc/tencentcloud/credentials does not exist; ~/.tccli/nope.credential does not exist",
+      "no credentials for the profile nope (option profile): ~/.tccli/nope.credential does not exist; "
+        .. "~/.tencentcloud/credentials has no section [nope]; /etc/tencentcloud/credentials does not exist",
       message
     )
-    _, message = ask(with(PAIR, { TCCLI_PROFILE = "nope" }), nil, role())
-    assert.matches("no credentials for the profile nope (TCCLI_PROFILE): ", message, 1, true)
     write("mine", file "AKIDmine")
     assertFinal(
       "~/mine has no section [b]",
@@ -227,9 +328,13 @@ describe("the chain of credentials", function()
     local credentials, err = source(context)
     assert.is_nil(credentials)
     assert.matches("^expired oauth login", err.message)
+    local _
+    os.remove(home .. "/.tccli/default.credential")
+    _, err = source(context)
+    assert.equal("~/.tccli/default.credential does not exist", err.message)
     -- one that never had any looks at all of them again
     source = chain.default({ HOME = home }, {})
-    context = cloud.context { time = cloud.NOW + 600 }
+    context = cloud.context()
     assert.is_nil((source(context)))
     write(".tencentcloud/credentials", file "AKIDfile")
     assert.equal("AKIDfile", source(context).secretId)
@@ -269,6 +374,39 @@ describe("the chain of credentials", function()
     local credentials = source(context)
     assert.equal("qcimage.Credentials (...)", tostring(keys.ask(source, context)))
     assert.is_nil(credentials.token)
+  end)
+end)
+
+describe("a chain behind the instance's role", function()
+  local function both(metadata)
+    local source = sources.chain { cvm.new(), explicit.new { secretId = "AKIDother", secretKey = "secretkey" } }
+    local credentials, err = source(cloud.context { metadata = metadata })
+    return credentials and credentials.secretId or err.message, err and err.final
+  end
+
+  it("goes on where there is no role or no service, and not where the service answers and cannot tell", function()
+    for _, absent in ipairs {
+      {}, -- no role is bound
+      { ["security-credentials/"] = "" },
+      { [".com/latest/meta-data/cam/security-credentials/"] = { fail = "no answer", sent = true } },
+    } do
+      assert.equal("AKIDother", (both(absent)))
+    end
+    local list = "security-credentials/"
+    for expected, metadata in pairs {
+      ["metadata status 500"] = { [list] = { status = 500, body = "" } },
+      ["metadata status 429"] = { [list] = "image-ops", ["/image-ops"] = { status = 429, body = "" } },
+      ["metadata status 403"] = { [list] = { status = 403, body = "" } },
+      ["is no JSON"] = { [list] = "image-ops", ["/image-ops"] = "{" },
+      ["is empty"] = { [list] = "image-ops", ["/image-ops"] = "" },
+      ['the service says "Failed"'] = { [list] = "image-ops", ["/image-ops"] = '{"Code": "Failed"}' },
+      ["has no Token"] = { [list] = "image-ops", ["/image-ops"] = cloud.document { Token = false } },
+      ["TmpSecretKey is empty"] = { [list] = "image-ops", ["/image-ops"] = cloud.document { TmpSecretKey = '""' } },
+    } do
+      local message, final = both(metadata)
+      assert.matches(expected, message, 1, true)
+      assert.is_true(final)
+    end
   end)
 end)
 

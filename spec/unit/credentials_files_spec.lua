@@ -79,18 +79,24 @@ describe("a credentials file", function()
     assert.equal("ap-beijing", credentials.region)
   end)
 
-  it("that cannot be used is told by its name, its line and never its values", function()
+  it("that is broken is told by its name, its line and never its values, and is final whoever named it", function()
     for _, case in ipairs {
-      { "", "~/credentials has no section [default]" },
-      { BOM, "has no section [default]" },
-      { "[staging]\n" .. KEYS, "has no section [default]" },
-      { "[Default]\n" .. KEYS, "has no section [default]" },
-      { "x" .. BOM .. "[default]\n" .. KEYS, "has no section [default]" }, -- a mark elsewhere is none
-      { "[default]\n", "~/credentials [default]: secret_id is not given" },
-      { "[default]\nsecret_id = AKIDxxxxxxxx\nsecret_key =\n", "~/credentials [default]: secret_key is empty" },
-      { "[default]\nsecret_id = AKIDxxxxxxxx\n", "~/credentials [default]: secret_key is not given" },
-      { "[default]\nsecret_id = AKID xx\nsecret_key = k", "secret_id has white space in it" },
-      { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "secret_id has white space at an end" },
+      { "x" .. BOM .. "[default]\n" .. KEYS, "has line 2, outside of any [section]" }, -- a mark elsewhere is none
+      { KEYS, "~/credentials has line 1, outside of any [section]" },
+      { "\n# mine\n" .. KEYS .. "[default]\n" .. KEYS, "has line 3, outside of any [section]" },
+      { "AKIDxxxxxxxx\nthekey\n", "has line 1, outside of any [section]" },
+      { "[default\n" .. KEYS, "has line 1, which begins as the name of a [section] and is not one" },
+      { "[other]\nx = 1\n[default] x\n" .. KEYS, "has line 3, which begins as the name of a [section]" },
+      {
+        "[default]\nsecret_id = AKIDxxxxxxxx\nsecret_key =\n",
+        "~/credentials [default], line 3: secret_key is empty",
+      },
+      { "[default]\nsecret_key = k\nsecret_id =\n", "~/credentials [default], line 3: secret_id is empty" },
+      { "\n[default]\nsecret_id = AKIDxxxxxxxx\n", "~/credentials [default], line 2: secret_key is not given" },
+      { "[default]\nsecret_key = k\n", "~/credentials [default], line 1: secret_id is not given" },
+      { "[default]\nrole_arn = " .. cloud.ARN .. "\n", "~/credentials [default], line 1: secret_id is not given" },
+      { "[default]\nsecret_id = AKID xx\nsecret_key = k", "line 2: secret_id has white space in it" },
+      { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "line 2: secret_id has white space at an end" },
       { "[default]\nsecret_id = AKIDxx\195\169\nsecret_key = k", "secret_id has a character that no key has" },
       {
         '[default]\nsecret_id = "AKIDxx\nsecret_key = k',
@@ -107,7 +113,26 @@ describe("a credentials file", function()
       local credentials, message, err = read(case[1])
       assert.is_nil(credentials)
       assert.matches(case[2], message, 1, true)
-      assert.is_nil(err.final)
+      assert.is_true(err.final, message)
+    end
+  end)
+
+  it("without keys is passed over, unless somebody named it", function()
+    for _, case in ipairs {
+      { "", "~/credentials has no section [default]" },
+      { BOM, "has no section [default]" },
+      { "# nothing yet\n\n; nor here\n", "has no section [default]" },
+      { "[staging]\n" .. KEYS, "has no section [default]" },
+      { "[Default]\n" .. KEYS, "has no section [default]" },
+      { "stray\n[staging]\n" .. KEYS, "has no section [default]" },
+      { "[default]\n", "~/credentials [default] has neither secret_id nor secret_key" },
+      { "[default]\nsecret_id =\nsecret_key = ''\nregion = ap-x\n", "has neither secret_id nor secret_key" },
+      { "[default]\nregion = ap-x\n", "has neither secret_id nor secret_key" },
+    } do
+      local credentials, message, err = read(case[1])
+      assert.is_nil(credentials)
+      assert.matches(case[2], message, 1, true)
+      assert.is_nil(err.final, message)
       assert.is_true(select(3, read(case[1], { isNamed = true })).final)
     end
   end)
@@ -123,11 +148,33 @@ describe("a credentials file", function()
     assert.equal("~ is a folder", (at(home):gsub("^/.*/[^ ]+", "~")))
     write("file", "x")
     assert.equal("~/file/credentials does not exist", at(home .. "/file/credentials"))
-    if process.run "id -u" ~= "0\n" then
-      os.execute("chmod 000 " .. home .. "/file")
-      assert.equal("~/file may not be read by this user", at(home .. "/file"))
+    local function final(path, settings)
+      settings = settings or {}
+      settings.path, settings.home = path, home
+      return select(3, ask(file.new(settings))).final
     end
+    assert.is_nil(final(home .. "/nowhere"))
+    assert.is_nil(final(home .. "/file/credentials"))
+    assert.is_true(final(home)) -- a folder in its place
     assert.equal("~/.tencentcloud/credentials: HOME is not set", select(2, ask(file.new {})))
+  end)
+
+  it("of another user is broken, but not the machine's, nor one in a folder that may not be searched", function()
+    write("mine/file", "[default]\n" .. KEYS)
+    os.execute(("chmod 755 %s && chmod 000 %s/mine/file"):format(home, home))
+    local function asNobody(path, more)
+      local code = ([[
+        local file = require "qcimage.credentials.file"
+        local _, err = file.new { path = %q, home = %q, isForAll = %s } {}
+        print(err.message, err.final)
+      ]]):format(path, home, more or "nil")
+      return process.lua(code, process.run("id -u") == "0\n" and "setpriv --reuid=65534 --clear-groups env" or nil)
+    end
+    assert.equal("~/mine/file may not be read by this user\ttrue\n", asNobody(home .. "/mine/file"))
+    assert.equal("~/mine/file may not be read by this user\tnil\n", asNobody(home .. "/mine/file", "true"))
+    os.execute(("chmod 000 %s/mine"):format(home))
+    assert.equal("~/mine/file may not be read by this user\tnil\n", asNobody(home .. "/mine/file"))
+    os.execute(("chmod 700 %s/mine"):format(home))
   end)
 
   it("that others may read or change is warned of, once", function()
@@ -162,16 +209,19 @@ describe("a credentials file", function()
     end
   end)
 
-  it("has sections for profiles; one that is there and broken is final", function()
+  it("has sections for profiles", function()
     local contents = "[default]\n"
       .. KEYS
-      .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = stagingkey\n[b]\nsecret_id=\n"
-    assert.equal("AKIDstaging", read(contents, { section = "staging", isProfile = true }).secretId)
-    local _, message, err = read(contents, { section = "nope", isProfile = true })
+      .. "[staging]\nsecret_id = AKIDstaging\nsecret_key = stagingkey\n[b]\nsecret_id=\n[c]\nsecret_id=x\n"
+    assert.equal("AKIDstaging", read(contents, { section = "staging" }).secretId)
+    local _, message, err = read(contents, { section = "nope" })
     assert.equal("~/credentials has no section [nope]", message)
-    assert.is_falsy(err.final)
-    _, message, err = read(contents, { section = "b", isProfile = true })
-    assert.equal("~/credentials [b]: secret_id is empty", message)
+    assert.is_nil(err.final)
+    _, message, err = read(contents, { section = "b" })
+    assert.equal("~/credentials [b] has neither secret_id nor secret_key", message)
+    assert.is_nil(err.final)
+    _, message, err = read(contents, { section = "c" })
+    assert.equal("~/credentials [c], line 9: secret_key is not given", message)
     assert.is_true(err.final)
   end)
 
@@ -186,7 +236,7 @@ describe("a credentials file", function()
     assert.equal("ap-tokyo", credentials.region)
     assert.same({ roleArn = cloud.ARN, roleSessionName = "ci" }, context.calls[1].params)
     local _, message = read("[default]\n" .. KEYS .. "role_arn = somebody\n")
-    assert.matches("~/credentials [default]: role_arn is not the ARN of a role", message, 1, true)
+    assert.matches("~/credentials [default], line 4: role_arn is not the ARN of a role", message, 1, true)
   end)
 
   it("is read once, and again when its keys were refused or it had none", function()
@@ -279,21 +329,54 @@ describe("a profile of tccli's", function()
     assert.equal("thetoken", read(with { token = '"thetoken"' }).token)
   end)
 
-  it("gives region and endpoints; those that tccli writes for everybody are none", function()
-    local credentials = read(
-      with {},
-      '{"_sys_param": {"region": "ap-shanghai"}, "cvm": {"endpoint": "cvm.tencentcloudapi.com", "version": "2017-03-12"}}'
+  it("has settings: region, endpoints, language; those that tccli writes for everybody are none", function()
+    local function settings(configure)
+      local credentials, message = read(with {}, configure)
+      return assert(credentials, message).profile
+    end
+    local found = settings(
+      '{"_sys_param": {"region": "ap-shanghai", "language": "en-US"}, '
+        .. '"cvm": {"endpoint": "cvm.tencentcloudapi.com", "version": "2017-03-12"}, "sts": {"endpoint": ""}}'
     )
-    assert.equal("ap-shanghai", credentials.region)
-    assert.is_nil(credentials.endpoint)
-    credentials =
-      read(with {}, '{"_sys_param": {"region": ""}, "cvm": {"endpoint": "cvm.internal.tencentcloudapi.com"}}')
-    assert.is_nil(credentials.region)
-    assert.equal("https://cvm.internal.tencentcloudapi.com", credentials.endpoint)
-    assert.equal("ap-tokyo", read(with {}, '{"region": "ap-tokyo"}').region)
-    local _, message, err = read(with {}, '{"cvm": {"endpoint": "http://10.0.0.1"}}')
-    assert.matches("default.configure: cvm.endpoint is plain http to another machine", message, 1, true)
-    assert.is_true(err.final)
+    assert.equal("ap-shanghai", found.get "region")
+    assert.equal("en-US", found.get "language")
+    assert.same({}, { found.get "endpoint" })
+    assert.same({}, { found.get "stsEndpoint" })
+    found = settings(
+      '{"_sys_param": {"region": ""}, "cvm": {"endpoint": "cvm.internal.tencentcloudapi.com"}, '
+        .. '"sts": {"endpoint": "http://127.0.0.1:8"}}'
+    )
+    assert.is_nil(found.get "region")
+    assert.equal("https://cvm.internal.tencentcloudapi.com", found.get("endpoint").origin)
+    assert.equal("http://127.0.0.1:8", found.get("stsEndpoint").origin)
+    assert.equal("ap-tokyo", settings('{"region": "ap-tokyo"}').get "region") -- as old versions wrote it
+    os.remove(home .. "/.tccli/default.configure")
+    assert.is_nil((read(with {}).profile.get "region"))
+  end)
+
+  it("has settings that are told by the file's name when they are wrong, and only then", function()
+    local function problem(configure, field)
+      local found = read(with {}, configure).profile
+      local value, said = found.get(field or "region")
+      assert.is_nil(value)
+      return said
+    end
+    for _, case in ipairs {
+      { "", "~/.tccli/default.configure is empty, or being written" },
+      { '{\n  "_sys_param": {\n    "region": "ap-gu', "~/.tccli/default.configure is no JSON, or being written: " },
+      { '{\n  "_sys_param": {\n    "region": "ap-gu', "(line 3)" },
+      { "null", "~/.tccli/default.configure holds no object" },
+      { "[]", "~/.tccli/default.configure holds no object" },
+      { '{"_sys_param": {"region": 7}}', "~/.tccli/default.configure: region is not text" },
+      { '{"_sys_param": {"language": "fr"}}', "language must be zh-CN or en-US", "language" },
+      { '{"cvm": {"endpoint": "a b"}}', "~/.tccli/default.configure: cvm.endpoint has no valid host", "endpoint" },
+      { '{"cvm": {"endpoint": {}}}', "cvm.endpoint is not text", "endpoint" },
+      { '{"cvm": {"endpoint": "x/v2/index.php"}}', "cvm.endpoint must have no path", "endpoint" },
+      { '{"sts": {"endpoint": "ftp://x"}}', "sts.endpoint must be a URL", "stsEndpoint" },
+    } do
+      assert.matches(case[2], problem(case[1], case[3]), 1, true)
+    end
+    assert.is_nil(problem('{"sts": {"endpoint": "ftp://x"}}', "region"))
   end)
 
   it("with a role assumes it, by the STS of its settings", function()
@@ -306,9 +389,10 @@ describe("a profile of tccli's", function()
     )
     assert.equal("AKIDassumed1", credentials.secretId)
     assert.equal("assumedtoken1", credentials.token)
-    assert.equal("gz", credentials.region)
+    assert.equal("gz", credentials.profile.get "region")
+    assert.equal("https://sts.internal.tencentcloudapi.com", credentials.profile.get("stsEndpoint").origin)
     assert.same({ roleArn = cloud.ARN, roleSessionName = "ci" }, context.calls[1].params)
-    assert.equal("https://sts.internal.tencentcloudapi.com", context.calls[1].how.endpoint)
+    assert.same({ arn = cloud.ARN, source = "~/.tccli/default.credential" }, credentials.role)
     local _, message = read(with { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = '"c i"' })
     assert.matches("role-session-name must be 2 to 128 of A-Z a-z 0-9", message, 1, true)
   end)
@@ -320,7 +404,7 @@ describe("a profile of tccli's", function()
     local credentials = read('{"type": "cvm-role"}', '{"_sys_param": {"region": "ap-tokyo"}}', nil, context)
     assertExample(credentials)
     assert.equal("EXAMPLEtoken", credentials.token)
-    assert.equal("ap-tokyo", credentials.region)
+    assert.equal("ap-tokyo", credentials.profile.get "region")
     local _, message, err = read('{"type": "cvm-role"}', nil, nil, cloud.context())
     assert.equal(
       "~/.tccli/default.credential names the instance's role: CVM role: no role is bound to this instance",
@@ -363,45 +447,53 @@ describe("a profile of tccli's", function()
 
   it("of an unknown kind is said, not used", function()
     local _, message, err = read(with { type = '"passkey"' })
-    assert.equal('~/.tccli/default.credential: unknown type of login "passkey"', message)
-    assert.is_nil(err.final)
+    assert.matches('^~/.tccli/default.credential, line %d: type: unknown type of login "passkey"$', message)
+    assert.is_true(err.final)
     assert.matches("unknown type of login a table", select(2, read(with { type = "{}" })), 1, true)
     assert.matches("role-arn is not the ARN of a role", select(2, read(with { ["role-arn"] = "[]" })), 1, true)
     local role = { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = "12" }
     assert.matches("role-session-name must be 2 to 128", select(2, read(with(role))), 1, true)
   end)
 
-  it("that is no whole JSON gives no half key, and is said", function()
+  it("that is broken gives no half key, and is final whoever named it", function()
     local cut = with({}):sub(1, -20)
     for _, case in ipairs {
       { "", "is empty, or being written" },
       { " \n", "is empty, or being written" },
       { cut, "is no JSON, or being written" },
       { with {} .. '\n"}', "is no JSON, or being written: Expected the end but found" },
+      { with {} .. '\n"}', "(line 7)" },
       { "null", "holds no object, so no keys" },
       { '"text"', "holds no object, so no keys" },
-      { "{}", "secretId is not given" },
+      { "[]", "holds no object, so no keys" },
+      { '{"secretId": "AKIDx"}', "secretKey is not given" },
+      { '{\n"secretKey": "k"}', "secretId is not given" },
       { with { secretKey = "12345" }, "secretKey is not text" },
       { with { secretKey = '""' }, "secretKey is empty" },
+      { '{\n"secretId": "AKIDx",\n"secretKey": "a b"}', "default.credential, line 3: secretKey has white space" },
+      { '{"role-arn": "' .. cloud.ARN .. '"}', "secretId is not given" },
       { ("["):rep(100000), "is no JSON" },
     } do
       local credentials, message, err = read(case[1])
       assert.is_nil(credentials)
       assert.matches("^~/.tccli/default.credential", message)
       assert.matches(case[2], message, 1, true)
-      assert.is_nil(err.final)
-      assert.is_true(select(3, read(case[1], nil, { isNamed = true })).final)
+      assert.is_true(err.final, message)
     end
   end)
 
-  it("with settings that cannot be read is an error: its keys are not passed over without a word", function()
-    for _, settings in ipairs { "", '{\n  "_sys_param": {\n    "region": "ap-gu', "null" } do
-      local credentials, message, err = read(with {}, settings)
+  it("without keys is passed over", function()
+    for _, contents in ipairs {
+      "{}",
+      '{"type": "default"}',
+      '{"type": "oauth"}',
+      '{"secretId": "", "secretKey": "", "role-arn": ""}',
+      '{"secretId": null, "token": "t"}',
+    } do
+      local credentials, message, err = read(contents)
       assert.is_nil(credentials)
-      assert.matches("^~/.tccli/default.configure ", message)
-      assert.matches("it belongs to the keys in ~/.tccli/default.credential", message, 1, true)
-      assert.is_true(err.final)
-      assert.is_nil(select(3, read('{"secretId": "", "secretKey": ""}', settings)).final)
+      assert.equal("~/.tccli/default.credential has neither secretId nor secretKey", message)
+      assert.is_nil(err.final)
     end
   end)
 
@@ -421,7 +513,7 @@ describe("a profile of tccli's", function()
     }
     local credentials, message = ask(source)
     assertExample(credentials, message)
-    assert.equal("gz", credentials.region)
+    assert.equal("gz", credentials.profile.get "region")
     write(".tccli/default.credential", "")
     pauses, seconds = 10, 0
     assert.is_nil((ask(profile {

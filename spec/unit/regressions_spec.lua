@@ -259,6 +259,9 @@ describe("a region with a line break", function()
       ]],
       "TENCENTCLOUD_SECRET_ID=AKIDxxxx TENCENTCLOUD_SECRET_KEY=key TENCENTCLOUD_REGION='gz\r\nX-Evil: 1'"
     )
-    assert.matches("^nil\tparameter\tTENCENTCLOUD_REGION\tTENCENTCLOUD_REGION holds control", output)
+    assert.matches(
+      "^nil\tparameter\tTENCENTCLOUD_REGION\tModifyImageAttributes: TENCENTCLOUD_REGION holds control",
+      output
+    )
   end)
 end)

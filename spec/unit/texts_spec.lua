@@ -49,12 +49,12 @@ describe("a refusal", function()
 
   it("that may be about the region names it, and what set it", function()
     for _, code in ipairs { "UnsupportedRegion", "InvalidParameterValue", "RegionAbilityLimit" } do
-      local body = ('{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}'):format(code)
+      local body = ('{"Response":{"Error":{"Code":"%s","Message":"地域 m"},"RequestId":"r"}}'):format(code)
       local client = stub.answering({ apiVersion = "3.0", region = "ap-x" }, body)
       local _, message = client:modify { imageId = "i" }
-      assert.matches('m (region "ap-x", from option region) [requestId r]; nothing was changed', message, 1, true)
+      assert.matches('m (in ap-x, from option region) [requestId r]; nothing was changed', message, 1, true)
       _, message = client:modify({ imageId = "i" }, { region = "ap-y" })
-      assert.matches('m (region "ap-y", from the call\'s option region) [requestId r]', message, 1, true)
+      assert.matches('m (in ap-y, from option region) [requestId r]', message, 1, true)
     end
     local _, message = stub
       .answering({

@@ -132,7 +132,11 @@ local VALUES = {
 }
 
 -- Options whose text has a form.
-local TEXTS = { metadata = "http://127.0.0.1:8099", stsEndpoint = "https://sts.test" }
+local TEXTS = {
+  metadata = "http://127.0.0.1:8099",
+  stsEndpoint = "https://sts.test",
+  roleArn = "qcs::cam::uin/100000000001:roleName/image-ops",
+}
 
 local function accepts(check, kind, value)
   for part in kind:gmatch "[^|]+" do

@@ -10,20 +10,21 @@
 local M = {}
 
 -- {reason, outcome, retry}; a missing reason is false. retry: "later" after a wait, whatever the
--- action; "again" for actions that may be repeated; "clock" once, with another time and nonce; "renew" once,
--- when the credentials function gives others.
+-- action; "again" for actions that may be repeated; "clock" once, with another time and nonce; "renew" once, when the
+-- source of the credentials gives others; "reread" the same, but where the source keeps what it once got only if that
+-- stands in a file.
 local REJECTED = "rejected"
 local UNKNOWN = "unknown"
-local LATER, AGAIN, CLOCK, RENEW = "later", "again", "clock", "renew"
+local LATER, AGAIN, CLOCK, RENEW, REREAD = "later", "again", "clock", "renew", "reread"
 
 --- Numbers of API 2.0.
 local NUMBERS = {
   [4000] = { false, REJECTED }, -- parameter missing or malformed
-  [4100] = { "signature", REJECTED },
+  [4100] = { "signature", REJECTED, REREAD },
   [4101] = { "permission", REJECTED },
   [4102] = { "permission", REJECTED },
   [4103] = { "permission", REJECTED },
-  [4104] = { "signature", REJECTED }, -- SecretId unknown
+  [4104] = { "signature", REJECTED, RENEW }, -- SecretId unknown
   [4105] = { "signature", REJECTED, RENEW }, -- token
   [4106] = { "permission", REJECTED }, -- multi-factor check
   [4110] = { "permission", REJECTED },
@@ -47,7 +48,8 @@ local NUMBERS = {
 local WORDS = {
   ["AuthFailure.CamRoleNameAuthenticateFailed"] = { "permission", REJECTED },
   ["AuthFailure.MFAFailure"] = { "permission", REJECTED },
-  ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED },
+  ["AuthFailure.InvalidSecretId"] = { "signature", REJECTED, RENEW },
+  ["AuthFailure.SignatureFailure"] = { "signature", REJECTED, REREAD },
   ["AuthFailure.SignatureExpire"] = { "clock", REJECTED, CLOCK },
   ["AuthFailure.TokenFailure"] = { "signature", REJECTED, RENEW },
   ["AuthFailure.UnauthorizedOperation"] = { "permission", REJECTED },
@@ -65,8 +67,7 @@ local WORDS = {
   ["InvalidImageId.InShared"] = { "sharedImage", REJECTED },
   ["InvalidImageId.IncorrectState"] = { "imageState", REJECTED },
   ["InvalidImageName.Duplicate"] = { "nameTaken", REJECTED },
-  ["InvalidParameter.SecretIdNotFound"] = { "signature", REJECTED },
-  ["InvalidParameter.SignatureFailure"] = { "signature", REJECTED },
+  ["InvalidParameter.SignatureFailure"] = { "signature", REJECTED, REREAD },
   ["InvalidParameterValue.InvalidImageIdIsShared"] = { "sharedImage", REJECTED },
   ["InvalidParameterValue.InvalidImageState"] = { "imageState", REJECTED },
   ["InvalidRequest.Forbidden"] = { "permission", REJECTED },
@@ -140,6 +141,8 @@ local THROTTLING = { LimitExceeded = true, FailedOperation = true, RequestLimitE
 local THROTTLED = { "throttled", REJECTED, LATER }
 local INVALID = { false, REJECTED }
 
+local UNKNOWN_ID = { "signature", REJECTED, RENEW }
+
 -- Reasons that are about the caller, whatever was not found or too much.
 local OF_CALLER = { permission = true, signature = true }
 
@@ -147,6 +150,9 @@ local OF_CALLER = { permission = true, signature = true }
 -- come first. That of FailedOperation says nothing.
 local function byFamily(code)
   local family, detail = code:match("^([^.]*)%.?(.*)$")
+  if detail == "SecretIdNotFound" then
+    return UNKNOWN_ID
+  end
   local entry = FAMILIES[family] or family:find("^Invalid") and INVALID
   local own = entry and family ~= "FailedOperation" and entry[1]
   for _, each in ipairs(OF_CALLER[own] and {} or DETAILS) do
@@ -166,7 +172,7 @@ end
 ---@param code integer|string number of API 2.0 or word of API 3.0
 ---@return string|nil reason one word, where the code has one
 ---@return "rejected"|"unknown" outcome whether the request was refused for sure
----@return "later"|"again"|"clock"|"renew"|nil retry what another try needs; nil: none helps
+---@return "later"|"again"|"clock"|"renew"|"reread"|nil retry what another try needs; nil: none helps
 function M.meaning(code)
   local entry
   if type(code) == "number" then
@@ -178,6 +184,25 @@ function M.meaning(code)
     return nil, UNKNOWN
   end
   return entry[1] or nil, entry[2], entry[3]
+end
+
+local KEY_FAULTS = {
+  [4100] = "pair",
+  [4104] = "unknownId",
+  [4105] = "token",
+  ["AuthFailure.InvalidSecretId"] = "invalidId",
+  ["AuthFailure.SignatureFailure"] = "pair",
+  ["AuthFailure.TokenFailure"] = "token",
+  ["InvalidParameter.SignatureFailure"] = "pair",
+  ["InvalidRequest.TokenCheckFailed"] = "token",
+  ["UnauthorizedOperation.InvalidToken"] = "token",
+}
+
+--- What is wrong with refused credentials, as far as a code tells.
+---@param code integer|string
+---@return "unknownId"|"invalidId"|"pair"|"token"|nil pair: id and key do not belong together
+function M.keyFault(code)
+  return KEY_FAULTS[code] or tostring(code):find "%.SecretIdNotFound$" and "unknownId" or nil
 end
 
 --- Whether a code says that this API version, or the action in it, is gone.
@@ -198,16 +223,12 @@ function M.isReplay(code)
   return code == 4500 or code == "InvalidRequest.ReplayAttack"
 end
 
---- Whether a code may mean the region that the request was sent to. The bare InvalidParameterValue was recorded for one
---- that does not exist, and comes for other values, too.
+--- Whether a code says that a region is not one, or not to be used.
 ---@param code integer|string
 ---@return boolean
 function M.isOfRegion(code)
   local family = type(code) == "string" and code:match "^[^.]*"
-  return family == "UnsupportedRegion"
-    or family == "InvalidRegion"
-    or family == "RegionAbilityLimit"
-    or code == "InvalidParameterValue"
+  return family == "UnsupportedRegion" or family == "InvalidRegion" or family == "RegionAbilityLimit"
 end
 
 --- Whether a code says that a dry run went well.

@@ -12,9 +12,11 @@ M.PATHS = { ["2.0"] = "/v2/index.php", ["3.0"] = "/" }
 local DEFAULT_PORTS = { http = 80, https = 443 }
 
 --- Short region codes of API 2.0 and their names in API 3.0
---- (cloud.tencent.com/document/api/213/6976; names of today where that page has none).
+--- (cloud.tencent.com/document/api/213/6976; names of today where that page has none; bjjr, nj, ru and tpe as the API of
+--- waf has them in its data type InstanceInfo).
 M.REGIONS = {
   bj = "ap-beijing",
+  bjjr = "ap-beijing-fsi",
   ca = "na-toronto",
   cd = "ap-chengdu",
   cq = "ap-chongqing",
@@ -25,11 +27,14 @@ M.REGIONS = {
   ["in"] = "ap-mumbai",
   jp = "ap-tokyo",
   kr = "ap-seoul",
+  nj = "ap-nanjing",
+  ru = "eu-moscow",
   sg = "ap-singapore",
   sh = "ap-shanghai",
   shjr = "ap-shanghai-fsi",
   szjr = "ap-shenzhen-fsi",
   th = "ap-bangkok",
+  tpe = "ap-taipei",
   use = "na-ashburn",
   usw = "na-siliconvalley",
 }
@@ -53,6 +58,7 @@ end
 ---@field hostHeader string as sent and signed: without a final dot, with the port where it is not the scheme's own
 ---@field version "2.0"|nil where the path decides it
 ---@field isDefault boolean|nil the public cloud's
+---@field connectTo {host: string, port: integer}|nil where the bytes go, if not to host and port
 ---@field urls table<string, string> the URLs of the two API versions' requests, by their paths
 
 local function withUrls(endpoint)
@@ -61,6 +67,37 @@ local function withUrls(endpoint)
     endpoint.urls[path] = endpoint.origin .. path
   end
   return endpoint
+end
+
+-- Host, and port if there is one, of "HOST", "HOST:PORT" or "[ADDRESS]:PORT"; or nil and what is wrong.
+local function hostAndPort(authority)
+  local host, port = authority:match("^(%[[%x:.]+%])(.*)$")
+  if not host then
+    host, port = authority:match("^([A-Za-z0-9._-]*[A-Za-z0-9_-]%.?)(.*)$")
+  end
+  if not host or not (port == "" or port:find("^:%d%d?%d?%d?%d?$")) then
+    return nil, ("has no valid host and port: %s"):format(text.show(authority))
+  end
+  port = port ~= "" and tonumber(port:sub(2), 10) or nil
+  if port and (port < 1 or port > 65535) then
+    return nil, "has a port that is not from 1 to 65535"
+  end
+  return text.lower(host), port
+end
+
+--- Reads where the bytes go.
+---@param value string HOST or HOST:PORT, an IPv6 address in brackets
+---@return {host: string, port: integer|nil}|nil
+---@return string|nil problem
+function M.parseTarget(value)
+  if value:find("[/@?#]") then
+    return nil, "must be HOST or HOST:PORT, and no URL"
+  end
+  local host, port = hostAndPort(value)
+  if not host then
+    return nil, port .. "; an IPv6 address stands in brackets"
+  end
+  return { host = host, port = port }
 end
 
 --- Reads an endpoint's URL.
@@ -76,24 +113,17 @@ function M.parse(url)
   if authority:find("@", 1, true) then
     return nil, "must not hold a user name or password"
   end
-  local host, port = authority:match("^(%[[%x:.]+%])(.*)$")
+  local host, port = hostAndPort(authority)
   if not host then
-    host, port = authority:match("^([A-Za-z0-9._-]*[A-Za-z0-9_-]%.?)(.*)$")
+    return nil, port
   end
-  if not host or not (port == "" or port:find("^:%d%d?%d?%d?%d?$")) then
-    return nil, ("has no valid host and port: %s"):format(text.show(authority))
-  end
-  port = port == "" and DEFAULT_PORTS[scheme] or tonumber(port:sub(2), 10)
-  if port < 1 or port > 65535 then
-    return nil, "has a port that is not from 1 to 65535"
-  end
+  port = port or DEFAULT_PORTS[scheme]
   local version
   if path == M.PATHS["2.0"] then
     version = "2.0"
   elseif path ~= "" and path ~= "/" then
     return nil, ("has the path %s; it may be empty, / or %s"):format(text.clean(path, 60), M.PATHS["2.0"])
   end
-  host = text.lower(host)
   local signed = host:gsub("%.$", "")
   if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
     host = signed
@@ -109,26 +139,65 @@ function M.parse(url)
   }
 end
 
+--- Whether requests to an endpoint would cross a network unencrypted: by where the bytes go.
+---@param endpoint qcimage.Endpoint
+---@return boolean
+function M.isExposed(endpoint)
+  return endpoint.scheme == "http" and not M.isLoopback((endpoint.connectTo or endpoint).host)
+end
+
+--- An endpoint whose bytes go elsewhere; what is signed, and what the certificate must name, stay as they are.
+---@param endpoint qcimage.Endpoint
+---@param target {host: string, port: integer|nil}|nil nil: the endpoint itself
+---@return qcimage.Endpoint
+function M.via(endpoint, target)
+  if not target then
+    return endpoint
+  end
+  local copy = {}
+  for name, value in pairs(endpoint) do
+    copy[name] = value
+  end
+  copy.connectTo = { host = target.host, port = target.port or endpoint.port }
+  return copy
+end
+
+local function public(host)
+  return withUrls {
+    scheme = "https",
+    host = host,
+    port = DEFAULT_PORTS.https,
+    origin = "https://" .. host,
+    hostHeader = host,
+    isDefault = true,
+  }
+end
+
+--- Whether a region is of the public cloud's isolated finance zones.
+---@param region string
+---@return boolean
+function M.isFinance(region)
+  return region:find("%-fsi$") ~= nil
+end
+
 -- The public cloud's, by their hosts.
 local defaults = {}
 
---- The public cloud's endpoint of an action.
+--- The public cloud's endpoint of an action. Finance regions have hosts of their own, which their calls must go to
+--- (cloud.tencent.com/document/api/213/15690).
 ---@param version "2.0"|"3.0"
 ---@param action table from actions.lua
+---@param region string|nil as sent
 ---@return qcimage.Endpoint
-function M.default(version, action)
+function M.default(version, action, region)
+  if version == "3.0" and not action.service and region and M.isFinance(region) then
+    return public(("cvm.%s.tencentcloudapi.com"):format(region))
+  end
   local host = version == "3.0" and (action.service or "cvm") .. ".tencentcloudapi.com"
     or (action.host or "image") .. ".api.qcloud.com"
   local endpoint = defaults[host]
   if not endpoint then
-    endpoint = withUrls {
-      scheme = "https",
-      host = host,
-      port = DEFAULT_PORTS.https,
-      origin = "https://" .. host,
-      hostHeader = host,
-      isDefault = true,
-    }
+    endpoint = public(host)
     defaults[host] = endpoint
   end
   return endpoint
@@ -140,6 +209,7 @@ end
 ---@field scheme "http"|"https"
 ---@field host string to connect to, and in the certificate; an IPv6 address in brackets
 ---@field port integer
+---@field connectTo {host: string, port: integer}|nil where to connect, if not to host and port
 ---@field path string with the query
 ---@field headers table<string, string>
 ---@field body string|nil
@@ -155,7 +225,7 @@ end
 ---@param body string|nil
 ---@return qcimage.Request
 function M.request(endpoint, method, path, headers, body)
-  return {
+  local request = {
     method = method,
     url = endpoint.urls[path] or endpoint.origin .. path,
     scheme = endpoint.scheme,
@@ -165,17 +235,73 @@ function M.request(endpoint, method, path, headers, body)
     headers = headers,
     body = body,
   }
+  if endpoint.connectTo then -- apart, since nearly none has it: the table would have twice the room
+    request.connectTo = endpoint.connectTo
+  end
+  return request
 end
 
 --- What is sent to a service that belongs to no region, as Tencent's clients send it to STS.
 M.ANY_REGION = "ap-guangzhou"
 
---- A region as an API version names it. Unknown ones pass: new ones appear over time.
+local LONGEST_REGION = 64 -- bytes; the public cloud's have at most 20
+
+-- Without white space around it, in small letters.
+local function mended(region)
+  local first = region:find "[^ \t]"
+  return first and text.lower(region:match("^.*[^ \t]", first)) or ""
+end
+
+--- The long name of a region that people write in different ways, to tell whether two are the same. Checks nothing.
 ---@param region string
----@param version "2.0"|"3.0"
 ---@return string
-function M.region(region, version)
-  return version == "3.0" and M.REGIONS[region] or region
+function M.regionName(region)
+  local name = mended(region)
+  return M.REGIONS[name] or name
+end
+
+local names = {}
+for _, name in pairs(M.REGIONS) do
+  names[name] = true
+end
+
+-- What is wrong with a name of a region of the public cloud, or nil. Unknown ones pass: new ones appear over time.
+local function publicProblem(name)
+  local region = name:match "^([a-z]+%-.*)%-%d+$"
+  if region then
+    return ("is a zone, not a region: %s; its region is %s"):format(text.show(name), region)
+  elseif not name:find("-", 1, true) then
+    local near = text.nearest(name, names)
+    local hint = near and (", did you mean %s?"):format(near) or ""
+    return ("is not a region of the public cloud: %s%s"):format(text.show(name), hint)
+  end
+end
+
+--- A region as an API version names it, checked.
+---@param region string as people write it: white space around it and capitals are mended
+---@param version "2.0"|"3.0"
+---@param isPublic boolean|nil for the public cloud, whose regions have names of a known form: a private one has its own
+---@return string|nil
+---@return string|nil problem follows the name of the option or variable
+function M.region(region, version, isPublic)
+  local long = M.REGIONS[region]
+  if long or names[region] then
+    return version == "3.0" and long or region
+  end
+  local name = mended(region)
+  long = M.REGIONS[name]
+  if not long and (#name > LONGEST_REGION or not name:find "^[a-z][a-z0-9_-]*$") then
+    if name:find(text.CONTROL) then
+      return nil, "holds control characters (a line break?)"
+    end
+    local hint = name:find "[\"']" and "with its quotes: leave them out" or "a region has letters, digits and - alone"
+    return nil, ("is not a region: %s, %s"):format(text.show(region), hint)
+  end
+  local problem = isPublic and not long and publicProblem(name)
+  if problem then
+    return nil, problem
+  end
+  return version == "3.0" and long or name
 end
 
 local short = {}

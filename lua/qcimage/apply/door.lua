@@ -4,6 +4,7 @@
 local actions = require "qcimage.api.actions"
 local calls = require "qcimage.call.attempts"
 local endpoints = require "qcimage.api.endpoints"
+local identity = require "qcimage.call.identity"
 local lookup = require "qcimage.call.imagestate"
 local pages = require "qcimage.call.pages"
 local prepare = require "qcimage.call.prepare"
@@ -30,17 +31,21 @@ function M.new(client)
   local modify, describe = actions.modify[version], actions.describe[version]
   local params = actions[version][modify].params
   client = paced(client)
+  local known, endpoint = identity.regionOf(client), identity.endpointOf(client)
   local function optionsOf(region)
     return { region = region, turnIsExtra = true }
   end
   return {
     apiVersion = version,
-    region = client.region and endpoints.region(client.region, version),
-    endpoint = client.endpoint and client.endpoint.hostHeader,
+    region = known,
+    endpoint = endpoint and endpoint.hostHeader,
     lookedAt = actions[version][describe].params.imageIds.items or LOOKED_AT,
     place = function(region)
-      region = region or client.region
-      return region and endpoints.region(region, "3.0") or ""
+      region = region or known
+      return region and endpoints.regionName(region) or ""
+    end,
+    regionProblem = function(region)
+      return select(2, endpoints.region(region, version, not endpoint))
     end,
     keeps = function(name)
       local blank = params[name] and params[name].blank

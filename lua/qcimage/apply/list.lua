@@ -88,10 +88,14 @@ local function checkFields(id, values, door, tell)
   return to
 end
 
-local function checkRegion(region, tell)
-  if region ~= nil and (type(region) ~= "string" or region == "" or region:find(text.CONTROL)) then
+local function checkRegion(region, door, tell)
+  if region ~= nil and (type(region) ~= "string" or region == "") then
     tell(("region must be the name of one, not %s"):format(text.show(region)))
     return nil
+  end
+  local problem = region and door.regionProblem(region)
+  if problem then
+    tell("region " .. problem)
   end
   return region
 end
@@ -108,7 +112,7 @@ function M.check(entries, door, settings, faults)
   for _, entry in ipairs(entries) do
     local before, tell = #faults, reporter(faults, entry)
     local values = valuesOf(entry, settings, tell)
-    local region = checkRegion(values.region, tell) or settings.region
+    local region = checkRegion(values.region, door, tell) or settings.region
     if values.select ~= nil then
       if type(values.select) ~= "table" or values.imageId ~= nil then
         tell "select must be a table of what DescribeImages takes, and stands in the place of imageId"

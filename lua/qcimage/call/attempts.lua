@@ -184,11 +184,9 @@ local function finish(call, err)
   end
   err.outcome = outcome
   local message = err.message
-  if err.reason == "notFound" then -- most often it is in another one
-    message = ("%s (in %s)"):format(message, text.clean(call.region, 80))
-  elseif err.code and codes.isOfRegion(err.code) then
-    local from = call.regionFrom and ", from " .. call.regionFrom or ""
-    message = ('%s (region "%s"%s)'):format(message, text.clean(call.region, 80), from)
+  local hint = identity.hint(call, err)
+  if hint then
+    message = ("%s (%s)"):format(message, hint)
   end
   if err.requestId then
     message = ("%s [requestId %s]"):format(message, text.clean(err.requestId, 80))
@@ -227,7 +225,7 @@ local function decide(call, err, clockCorrected)
     random = client.random(),
     retryAfter = err.retryAfter,
     clockCorrected = clockCorrected,
-    renewed = err.retry == "renew" and #call.attempts < call.maxAttempts and identity.renew(call),
+    renewed = identity.renew(call, err),
   })
   if wait then
     client.tokens, call.cost = client.tokens - cost, cost

@@ -1,7 +1,8 @@
---- identity.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, since region
---- and endpoint may come with credentials, too.
+--- identity.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, which is
+--- settled once, since region and endpoint may come with credentials, too. Says where each comes from.
 --- Reaches the outside only through what the client holds. Part of qcimage, see LICENSE.
 
+local codes = require "qcimage.api.codes"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.errors"
 local redact = require "qcimage.redact"
@@ -11,70 +12,246 @@ local text = require "qcimage.text"
 local M = {}
 
 -- What a source of credentials is told; see credentials/keys.lua.
-local function contextOf(call, refused)
-  return setmetatable({ secondsLeft = math.max(0, state.left(call)), refused = refused }, call.client.world)
+local function contextOf(call)
+  local context = { secondsLeft = math.max(0, state.left(call)) }
+  local refused, how = call.client.refusals.current()
+  if refused then
+    context.refused, context.refusedHow = refused, how
+  end
+  if call.skipped then
+    context.passed = call.passed
+  end
+  return setmetatable(context, call.client.world)
 end
 
--- Credentials for the call; or nil, and an error of its own.
-local function ask(call, refused)
+--- Credentials for a call; or nil, an error of the call's, and the source's own.
+---@param call qcimage.Call
+---@return qcimage.Credentials|nil
+---@return qcimage.Error|nil err
+---@return qcimage.Error|nil cause
+function M.ask(call)
   local client = call.client
-  local given, err = client.provider(client.asksForCredentials and contextOf(call, refused) or nil)
+  local given, err = client.provider(client.asksForCredentials and contextOf(call) or nil)
   if given then
+    if client.asksForCredentials then
+      client.refusals.answered(given)
+    end
     return given
   end
   local last = call.attempt
   local said = last and redact.attempt(err.message, last) or err.message -- by a function of the caller's
-  return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field)
+  return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field), err
 end
 
---- Where a call goes, as far as options and environment name it.
+-- Nil and an error of a call.
+local function refuse(call, problem, field)
+  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, problem), field)
+end
+
+-- Notes, for who wants to know, what was passed over and why.
+local function pass(call, field, source, why)
+  if call.skipped and source then
+    table.insert(call.skipped, { field = field, source = source, why = why })
+  end
+end
+
+-- The region that options, a pinned profile or the environment name, as given; where it comes from; its field in errors.
+-- Nil: none does. False and the problem: the profile cannot be read.
+local function namedRegion(client, wanted)
+  local setting = client.target.region
+  if wanted ~= nil then
+    return wanted, "option region", "region"
+  elseif setting.value ~= nil and not setting.variable then
+    return setting.value, setting.name, "region"
+  elseif client.isPinned then
+    local region, problem = client.profile.get "region"
+    if problem then
+      return false, problem
+    elseif region then
+      return region, client.profile.source, "region"
+    end
+  end
+  return setting.value, setting.name, setting.variable
+end
+
+--- The region of a client's calls, as far as it is known before credentials are asked for.
 ---@param client table
----@param action table from actions.lua
----@param region string|nil option of the call
----@return qcimage.Endpoint
----@return string|nil region as it travels
----@return string|nil regionFrom what named it, in words
-function M.place(client, action, region)
-  local version, given = client.version, client.endpoint
-  if action.service then -- another one than the client's
-    given = client.stsEndpoint
-  end
-  local from = region and "the call's option region" or client.region and client.regionFrom
-  region = region or client.region or action.service and endpoints.ANY_REGION
-  return given or endpoints.default(version, action), region and endpoints.region(region, version), from
+---@return string|nil region as sent
+function M.regionOf(client)
+  local region = namedRegion(client)
+  return region and (endpoints.region(region, client.version) or region) or nil
 end
 
--- Sets the region, where neither an option nor the environment names one. Returns true, or nil and an error.
-local function findRegion(call, given)
-  local name = call.action.name
-  local region, err = given.region, nil
+--- The endpoint of a client's calls, as far as it is known before credentials are asked for.
+---@param client table
+---@return qcimage.Endpoint|nil
+function M.endpointOf(client)
+  local profile = client.version == "3.0" and client.profile
+  return client.target.endpoint or profile and profile.get "endpoint" or nil
+end
+
+-- The endpoint that something names, and where it comes from. Nil: nothing does. False and an error: it cannot be used.
+local function namedEndpoint(call, profile)
+  local client, isService = call.client, call.action.service
+  local target = client.target
+  local named, source = target.endpoint, target.endpointName
+  if isService then
+    named, source = client.stsEndpoint, client.stsName
+  end
+  if named or not profile or call.version ~= "3.0" then
+    return named, source
+  end
+  local endpoint, problem = profile.get(isService and "stsEndpoint" or "endpoint")
+  if problem then
+    return false, select(2, refuse(call, problem))
+  elseif not endpoint then
+    pass(call, "endpoint", profile.source, "names none")
+    return nil
+  end
+  endpoint = endpoints.via(endpoint, not isService and target.connectTo or nil)
+  if endpoints.isExposed(endpoint) and not client.options.allowPlainHttp then
+    problem = ("%s: %s.endpoint is plain http to another machine"):format(profile.source, isService or "cvm")
+    return false, select(2, refuse(call, problem))
+  end
+  return endpoint, profile.source
+end
+
+-- Nil and the error of a region that is not one, which names what says it.
+local function refuseRegion(call, source, problem, field)
+  local what = (source == "option region" or field ~= "region") and source or "the region of " .. source
+  return refuse(call, ("%s %s"):format(what, problem), field)
+end
+
+-- What the error says where no region is found.
+local NOWHERE = "no region: looked at the option region (not given), at the environment"
+  .. " (TENCENTCLOUD_REGION is not set), at the source of the credentials (it names none)%s; %s"
+
+-- The region of a call, where it comes from, its field in errors; or nil and an error.
+local function findRegion(call, given, profile)
+  local client, setting = call.client, call.client.target.region
+  local region, source, field = namedRegion(client, call.wantedRegion)
+  if region == false then
+    return refuse(call, source)
+  elseif region then
+    if call.skipped and source ~= setting.name then
+      pass(call, "region", setting.name, ("%s goes before it"):format(source))
+    end
+    return region, source, field
+  elseif given.region then
+    pass(call, "region", "TENCENTCLOUD_REGION", "is not set")
+    return given.region, given.source, "region"
+  end
+  pass(call, "region", "TENCENTCLOUD_REGION", "is not set")
+  if profile then
+    local problem
+    region, problem = profile.get "region"
+    if problem then
+      return refuse(call, problem)
+    elseif region then
+      return region, profile.source, "region"
+    end
+    pass(call, "region", profile.source, "names none")
+  end
+  local err
+  region, err = client.metadataRegion(contextOf(call))
+  if region then
+    return region, "the metadata service", "region"
+  elseif err.kind == "unsupported" then
+    return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, err.message))
+  end
+  local looked = profile and (", at %s (it names none)"):format(profile.source) or ""
+  return refuse(call, NOWHERE:format(looked, err.message), "region")
+end
+
+-- The region of a call of another service than the client's: any that it has, and never a finance zone's, which the
+-- public service is not in. As findRegion.
+local function serviceRegion(call)
+  local client = call.client
+  local region, source = client.serviceRegion, client.serviceRegionName
   if not region then
-    region, err = call.client.metadataRegion(contextOf(call))
+    region, source = namedRegion(client, call.wantedRegion)
+    if region == false then
+      return refuse(call, source)
+    end
   end
-  if not region and err.kind == "unsupported" then
-    return nil, errors.notSent("unsupported", ("%s: %s"):format(name, err.message))
-  elseif not region then
-    local message = "%s: no region: looked at the option region (not given), at the environment"
-      .. " (TENCENTCLOUD_REGION is not set), at the source of the credentials (it names none); %s"
-    return nil, errors.notSent("parameter", message:format(name, err.message), "region")
-  elseif region:find(text.CONTROL) then
-    local message = name .. ": the region that came with the credentials holds control characters (a line break?)"
-    return nil, errors.notSent("parameter", message, "region")
+  local long = region and endpoints.regionName(region)
+  if not long or endpoints.isFinance(long) then
+    return endpoints.ANY_REGION, "the default"
   end
-  call.region = endpoints.region(region, call.version)
-  call.regionFrom = given.region and "the source of the credentials" or "the metadata service"
+  return region, source, "region"
+end
+
+-- The language of the command's profile becomes the client's. Returns true, or nil and an error.
+local function readLanguage(call)
+  local client = call.client
+  local language, problem = client.profile.get "language"
+  if problem then
+    return refuse(call, problem)
+  end
+  client.options.language, client.readsLanguage = language, nil
   return true
 end
 
--- Takes what comes with credentials beside the keys. Returns true, or nil and an error.
-local function take(call, given)
-  if given.endpoint and call.endpoint.isDefault and call.version == "3.0" and not call.action.service then
-    call.endpoint = endpoints.parse(given.endpoint) or call.endpoint -- its source has checked it
-  end
-  if call.region then
+--- Settles where a call goes, once: with what comes with its credentials. Sets endpoint and region, and their sources.
+---@param call qcimage.Call
+---@param given qcimage.Credentials|table empty where there are none
+---@return boolean|nil isPlaced
+---@return qcimage.Error|nil err
+function M.place(call, given)
+  if call.regionSource then
     return true
   end
-  return findRegion(call, given)
+  local client, action = call.client, call.action
+  if client.readsLanguage and not action.service then
+    local isRead, err = readLanguage(call)
+    if not isRead then
+      return nil, err
+    end
+  end
+  local profile = not action.unsigned and (given.profile or client.profile) or nil
+  local endpoint, from = namedEndpoint(call, profile)
+  if endpoint == false then
+    return nil, from
+  end
+  local region, source, field
+  if action.service then
+    region, source, field = serviceRegion(call)
+  else
+    region, source, field = findRegion(call, given, profile)
+  end
+  if not region then
+    return nil, source
+  end
+  local name, problem = endpoints.region(region, call.version, not endpoint)
+  if not name then
+    return refuseRegion(call, source, problem, field)
+  end
+  if not endpoint then
+    endpoint = call.endpoint -- the public cloud's
+    if call.version == "3.0" and endpoints.isFinance(name) and not action.service then
+      endpoint = endpoints.default(call.version, action, name)
+    end
+    if client.target.connectTo and not action.service then
+      endpoint = endpoints.via(endpoint, client.target.connectTo)
+    end
+  end
+  call.endpoint, call.region, call.regionSource = endpoint, name, source
+  if call.skipped then
+    call.endpointSource = from
+  end
+  return true
+end
+
+--- Where a call would go as far as options and environment name it, for messages before it is settled.
+---@param client table
+---@param action table from actions.lua
+---@return qcimage.Endpoint
+function M.destination(client, action)
+  local named = client.target.endpoint
+  if action.service then -- another one than the client's
+    named = client.stsEndpoint
+  end
+  return named or endpoints.default(client.version, action)
 end
 
 --- Finds the call's region before its first attempt, for those that have to wait for something there.
@@ -85,12 +262,26 @@ function M.locate(call)
   if call.region then
     return true
   end
-  local given, err = ask(call)
+  local named, source, field
+  if call.action.service then
+    named, source, field = serviceRegion(call)
+  else
+    named, source, field = namedRegion(call.client, call.wantedRegion)
+  end
+  if named then -- what waits needs no credentials, which could end meanwhile
+    local problem
+    call.region, problem = endpoints.region(named, call.version)
+    if not call.region then
+      return refuseRegion(call, source, problem, field)
+    end
+    return true
+  end
+  local given, err = M.ask(call)
   if not given then
     return nil, err
   end
   call.fresh = given
-  return take(call, given)
+  return M.place(call, given)
 end
 
 --- Begins an attempt, with credentials, which may be others than the last one had, and their signer.
@@ -99,22 +290,23 @@ end
 ---@return qcimage.Error|nil err
 function M.begin(call)
   local action = call.action
-  if action.unsigned then
-    -- the parameter that stands for a key is kept out of messages as a key is
-    return { credentials = { secretKey = call.values[action.unsigned] or "" } }
-  end
   local given, err = call.fresh, nil
   call.fresh = nil
-  if not given then
-    given, err = ask(call)
+  if action.unsigned then
+    -- the parameter that stands for a key is kept out of messages as a key is
+    given = { secretKey = call.values[action.unsigned] or "" }
+  elseif not given then
+    given, err = M.ask(call)
   end
   if not given then
     return nil, err
   end
   local isPlaced
-  isPlaced, err = take(call, given)
+  isPlaced, err = M.place(call, given)
   if not isPlaced then
     return nil, err
+  elseif action.unsigned then
+    return { credentials = given }
   end
   local signer, fault = call.client.signerOf(given)
   if not signer then
@@ -141,22 +333,57 @@ function M.known(call)
   return given and { credentials = given, logins = call.client.logins } or call.attempt
 end
 
---- Whether the source of the credentials gives others after a token was refused; the next attempt takes those.
+-- How a refused key can be replaced, by the retry that its code asks for: a source is asked for others, or only looks
+-- at its file again.
+local REPLACES = { renew = true, reread = true }
+
+--- Notes that the service refused the credentials of an attempt, if it did; and asks for others where an attempt is left.
 ---@param call qcimage.Call
----@return boolean
-function M.renew(call)
-  if call.renewed or call.action.unsigned or not call.client.asksForCredentials then
+---@param err qcimage.Error of the attempt
+---@return boolean isRenewed the next attempt has others
+function M.renew(call, err)
+  local client = call.client
+  if not REPLACES[err.retry] or call.action.unsigned or not client.asksForCredentials then
+    return false
+  end
+  local last = call.attempt.credentials
+  client.refusals.note(last, err.retry)
+  if call.renewed or #call.attempts >= call.maxAttempts then
     return false
   end
   call.renewed = true
-  local last = call.attempt.credentials
-  local given, err = ask(call, last)
+  local given, problem = M.ask(call)
   if not given then
-    call.renewalProblem = err.message:gsub("^[^:]*: ", "") -- the action's name
+    call.renewalProblem = problem.message:gsub("^[^:]*: ", "") -- the action's name
     return false
   end
   call.fresh = given
   return given.secretId ~= last.secretId or given.secretKey ~= last.secretKey or given.token ~= last.token
+end
+
+-- Whether a refusal is of the region. One that does not exist was recorded with the bare InvalidParameterValue, which comes
+-- for other values, too. What the text says decides nothing but this hint.
+local function isOfRegion(err)
+  if err.kind ~= "service" then
+    return false
+  end
+  local said = text.lower(err.serviceMessage or "")
+  return codes.isOfRegion(err.code)
+    or err.outcome == "rejected" and (said:find("region", 1, true) or said:find("地域", 1, true)) ~= nil
+end
+
+--- What the message of a failure adds: where the image was looked for, which region was refused, whose keys were.
+---@param call qcimage.Call
+---@param err qcimage.Error
+---@return string|nil
+function M.hint(call, err)
+  if isOfRegion(err) then
+    return ("in %s, from %s"):format(text.clean(call.region, 80), call.regionSource)
+  elseif err.reason == "notFound" then -- most often it is in another region
+    return ("in %s"):format(text.clean(call.region, 80))
+  elseif REPLACES[err.retry] and call.attempt.credentials.source then
+    return ("keys from %s"):format(call.attempt.credentials.source)
+  end
 end
 
 return M

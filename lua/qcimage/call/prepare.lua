@@ -81,7 +81,6 @@ function M.call(client, name, params, options)
   if not values then
     return nil, err
   end
-  local endpoint, region, regionFrom = identity.place(client, action, options.region)
   local timeout = options.timeout or client.options.timeout
   local readBackSeconds = 0
   if name == actions.modify[client.version] and not options.raw and options.readBack ~= false then
@@ -94,9 +93,11 @@ function M.call(client, name, params, options)
     action = action,
     values = values,
     isRaw = options.raw,
-    endpoint = endpoint,
-    region = region,
-    regionFrom = regionFrom,
+    endpoint = identity.destination(client, action),
+    region = nil, -- set with the credentials, as the next
+    regionSource = nil,
+    wantedRegion = options.region,
+    timeout = timeout,
     deadline = began + timeout,
     readBackSeconds = readBackSeconds,
     turnIsExtra = options.turnIsExtra,

@@ -17,7 +17,7 @@ local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 -- proxies, which somebody has to mend.
 local PASSING = { dns = true, connect = true, timeout = true, closed = true }
 
--- "later", "again", "clock", "renew" or nil, as in codes.lua. 408: RFC 9110, 15.5.9.
+-- "later", "again", "clock", "renew", "reread" or nil, as in codes.lua. 408: RFC 9110, 15.5.9.
 local function need(err)
   if err.kind == "network" then
     return PASSING[err.reason] and not err.lasting and "again"
@@ -53,7 +53,7 @@ function M.decide(err, state)
   end
   if what == "clock" then
     return state.clockCorrected and 0 or nil, state.clockCorrected and 0 or nil
-  elseif what == "renew" then
+  elseif what == "renew" or what == "reread" then
     return state.renewed and 0 or nil, state.renewed and 0 or nil
   end
   local cost = err.reason == "timeout" and TIMEOUT_COST or COST

@@ -17,10 +17,11 @@ local M = {}
 ---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried; attempts.lua adds them
----@field region string|nil as it travels; where none is named, identity.lua sets it
----@field regionFrom string|nil what named it, in words
----@field endpoint qcimage.Endpoint that which comes with credentials is set by identity.lua
+---@field wantedRegion string|nil option of the call
+---@field endpoint qcimage.Endpoint as far as it is known; identity.lua settles it
 --- In identity.lua:
+---@field region string|nil as sent
+---@field regionSource string|nil where it comes from; region and endpoint are settled
 ---@field fresh qcimage.Credentials|nil what the next attempt takes
 ---@field renewed boolean|nil credentials were asked for again after a refused token
 ---@field renewalProblem string|nil why there were none

@@ -44,7 +44,8 @@ local function isPermanent(err, wasAnswered)
     return false
   elseif err.kind == "service" and err.code then
     local reason, outcome, retry = codes.meaning(err.code)
-    return outcome == "rejected" and retry == nil and reason ~= "busy" and err.outcome == "rejected"
+    local isOfKeys = retry == "renew" or retry == "reread" -- which the call did, where it could
+    return outcome == "rejected" and (not retry or isOfKeys) and reason ~= "busy" and err.outcome == "rejected"
   end
   return err.kind == "credentials"
 end

@@ -53,11 +53,17 @@ local FORMATS, VERSIONS, LANGUAGES = { "table", "text", "json" }, { "3.0", "2.0"
 ---@type qcimage.cli.Option[]
 M.COMMON = {
   { "--region", "REGION", "region, ap-guangzhou or gz [TENCENTCLOUD_REGION]" },
-  { "--profile", "NAME", "profile of tccli's, or section of ~/.tencentcloud/credentials [TCCLI_PROFILE]" },
+  {
+    "--profile",
+    "NAME",
+    "profile of tccli's, or section of ~/.tencentcloud/credentials; before the environment "
+      .. "(TCCLI_PROFILE chooses files alone)",
+  },
   { "--secret-id", "ID", "SecretId [TENCENTCLOUD_SECRET_ID]", secret = true },
   { "--secret-key", "KEY", "SecretKey [TENCENTCLOUD_SECRET_KEY]; here others can see it", secret = true },
   { "--token", "TOKEN", "of temporary keys [TENCENTCLOUD_TOKEN]; here others can see it", secret = true },
-  { "--role-arn", "ARN", "take on this role, with the keys that are there" },
+  { "--role-arn", "ARN", "assume this role with those keys [TENCENTCLOUD_ROLE_ARN]" },
+  { "--role-session-name", "NAME", "name of the role's session [TENCENTCLOUD_ROLE_SESSION_NAME]" },
   {
     "--api-version",
     "VERSION",
@@ -65,6 +71,14 @@ M.COMMON = {
     choices = VERSIONS,
   },
   { "--endpoint", "URL", "of a private cloud or an emulator [QCIMAGE_ENDPOINT]" },
+  {
+    "--connect-to",
+    "HOST:PORT",
+    "where to connect for the endpoint, which stays what is signed and certified",
+    convert = function(argument)
+      return argument:match "^::([^:]+:%d+)$" or argument:match "^::(%[.+%]:%d+)$" or argument -- as curl has it
+    end,
+  },
   { "--allow-plain-http", nil, "the endpoint may be http:// on another machine" },
   { "--proxy", "URL", '"" is none [https_proxy, no_proxy, ...]', secret = true },
   { "--ca-file", "FILE", "the only certificates to trust [CURL_CA_BUNDLE, SSL_CERT_FILE]", files = true },

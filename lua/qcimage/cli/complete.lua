@@ -5,6 +5,7 @@
 local actions = require "qcimage.api.actions"
 local arguments = require "qcimage.cli.arguments"
 local endpoints = require "qcimage.api.endpoints"
+local environments = require "qcimage.environment"
 local text = require "qcimage.text"
 
 local M = {}
@@ -87,8 +88,9 @@ end
 
 local function versionOf(state)
   local options = { apiVersion = state.values["--api-version"], endpoint = state.values["--endpoint"] }
-  local version = require("qcimage.cli.connect").version(options) or os.getenv "QCIMAGE_API_VERSION"
-  return actions[version] and version or "2.0"
+  local environment = environments.snapshot()
+  local target = require("qcimage.target").of(options, environment, require("qcimage.cli.connect").PRESET)
+  return target and target.version or "3.0"
 end
 
 -- Names of a parameter as it is typed, and its data, for the action that is typed.

@@ -2,8 +2,8 @@
 --- Part of qcimage, see LICENSE.
 
 local arguments = require "qcimage.cli.arguments"
-local endpoints = require "qcimage.api.endpoints"
-local image = require "qcimage"
+local environments = require "qcimage.environment"
+local keys = require "qcimage.credentials.keys"
 local result = require "qcimage.cli.result"
 local streams = require "qcimage.cli.streams"
 
@@ -14,12 +14,15 @@ local SAME = {
   "allowPlainHttp",
   "apiVersion",
   "caFile",
+  "connectTo",
   "endpoint",
   "language",
   "method",
   "profile",
   "proxy",
   "region",
+  "roleArn",
+  "roleSessionName",
   "secretId",
   "secretKey",
   "signatureMethod",
@@ -27,42 +30,41 @@ local SAME = {
   "token",
 }
 
---- The API version of a command: 3.0, unless something says otherwise.
----@param options table the command's
----@return string|nil version nil where the client finds it itself
-function M.version(options)
-  local variable = os.getenv "QCIMAGE_API_VERSION"
-  if options.apiVersion then
-    return options.apiVersion
-  elseif variable and variable ~= "" then
-    return nil
-  end
-  local url = options.endpoint or os.getenv "QCIMAGE_ENDPOINT"
-  local endpoint = url and endpoints.parse(url)
-  if endpoint and endpoint.version then
-    return nil
-  end
-  return "3.0"
-end
+--- What a command is by itself: a person at a shell is on the public cloud, and has the settings of tccli.
+---@type qcimage.Preset
+M.PRESET = {
+  apiVersion = "3.0",
+  versionName = "the command's default; a script's is 2.0, unless QCIMAGE_API_VERSION says more",
+  readsProfile = true,
+}
 
--- Puts a role in the place of the keys that a client with these options would have, which it is taken on with.
-local function takeOn(given, arn)
-  local credentials, keys = require "qcimage.credentials", require "qcimage.credentials.keys"
-  local source = keys.own(image.new(given).provider)
-  given.secretId, given.secretKey, given.token, given.profile = nil, nil, nil, nil
-  given.credentials = credentials.assumeRole { roleArn = arn, credentials = source }
-end
+-- Seconds for which keys may be asked for, to tell whether they are those of TCCLI_PROFILE.
+local LOOK = 15
 
---- The client's options of a command, but for the role.
----@param options table the command's
----@return qcimage.Options
-function M.options(options)
-  local given = {}
-  for _, name in ipairs(SAME) do
-    given[name] = options[name]
+-- Says so where TCCLI_PROFILE names a profile whose keys are others than those that are used: it only chooses a file.
+local function noteProfile(client, options)
+  local environment = environments.snapshot()
+  local name = environments.value(environment, "TCCLI_PROFILE")
+  if not name or options.profile or options.secretId or client.fault then
+    return
   end
-  given.apiVersion = M.version(options)
-  return given
+  local context = setmetatable({ secondsLeft = options.timeout or LOOK }, client.world)
+  local used = client.base(context)
+  if not used then -- which the call tells
+    return
+  end
+  local pinned = require("qcimage.credentials.chain").default(environment, {
+    profile = name,
+    metadata = { address = false },
+    withoutRole = true,
+  })
+  local its, err = pinned(context)
+  local file = require("qcimage.credentials.tccli").shown(name)
+  local source = its and its.source or err.message:find(file, 1, true) and err.final and file -- it cannot be used
+  if source and source ~= used.source and not (its and keys.same(its, used)) then
+    local message = "TCCLI_PROFILE=%s: the keys are those of %s, which go before %s; --profile %s takes the profile's"
+    streams.note(message:format(name, used.source, source, name))
+  end
 end
 
 --- Makes a client.
@@ -73,17 +75,16 @@ function M.client(options)
   if options.secretKey or options.token then
     streams.note "others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that"
   end
-  local given = M.options(options)
-  local ok, client = pcall(function()
-    if options.roleArn then
-      takeOn(given, options.roleArn)
-    end
-    return (image.new(given))
-  end)
+  local given = {}
+  for _, name in ipairs(SAME) do
+    given[name] = options[name]
+  end
+  local ok, client = pcall(require("qcimage.client").new, given, 1, false, M.PRESET)
   if not ok then
     local problem = tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")
     return nil, result.reworded(problem, require("qcimage.cli." .. options.command).OPTIONS)
   end
+  noteProfile(client, options)
   return client
 end
 

@@ -1,13 +1,16 @@
 --- cures.lua - what to do about what qcimage doctor finds.
 --- Pure. Part of qcimage, see LICENSE.
 
+local codes = require "qcimage.api.codes"
+
 local M = {
   NO_KEYS = "export TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (made at console.cloud.tencent.com/cam/capi), "
     .. "or write them into ~/.tencentcloud/credentials, or name a --profile",
   LIBCURL = "install libcurl, or this program again for the one that is there",
   NO_REGION = "export TENCENTCLOUD_REGION=ap-guangzhou, or give --region",
   ROLE = "the keys must be allowed to take the role on, and STS must be reachable: QCIMAGE_STS_ENDPOINT names another",
-  CERTIFICATES = "name a file that is there, or leave the option or variable out",
+  CERTIFICATES = "name a file that exists and can be read, or leave the option or variable out",
+  NO_BUNDLE = "install the system's certificates: apt-get install ca-certificates; or name a file, --ca-file FILE",
   CLOCK = "set this machine's clock: timedatectl set-ntp true",
   GONE = "the public cloud closed API 2.0 in 2023: --api-version 3.0, or the --endpoint of a private cloud",
 }
@@ -47,16 +50,40 @@ function M.network(reason)
   return NETWORK[reason]
 end
 
---- Of keys that somebody named and that cannot be used.
+--- Of keys that exist and cannot be used.
 ---@param err qcimage.Error
 ---@return string
 function M.keys(err)
-  return FIELDS[err.field] or "mend it, or leave out what names it, and the next place is looked at"
+  if err.message:find "^AssumeRole" then
+    return M.ROLE
+  elseif err.message:find "^expired %a+ login" then
+    return "log in again, as it says"
+  end
+  return FIELDS[err.field] or "mend what is named, or remove it, and the next place is looked at"
 end
 
+--- Of a region that is none, or of a file that says it.
+---@param err qcimage.Error
+---@return string
+function M.region(err)
+  return err.message:find(": no region: ", 1, true) and M.NO_REGION
+    or "correct what is named: a region is written as ap-guangzhou"
+end
+
+local CONSOLE = "console.cloud.tencent.com/cam/capi"
+
+local KEY_FAULTS = {
+  unknownId = "no such SecretId: it was deleted, or is of another site or cloud than this endpoint's; "
+    .. "look which exist at "
+    .. CONSOLE,
+  invalidId = "the SecretId is not one of the cloud's API, or is disabled: enable it or make another at " .. CONSOLE,
+  pair = "SecretId and SecretKey do not belong together: copy both again from where the key was made",
+  token = "the token has ended, or belongs to other keys: get new temporary keys; permanent ones have no token "
+    .. "(unset TENCENTCLOUD_TOKEN)",
+}
+
 local SERVICE = {
-  signature = "SecretId and SecretKey do not belong together, or were deleted or disabled: copy both again; "
-    .. "temporary keys end, and then need new ones",
+  signature = "SecretId and SecretKey were refused: copy both again; temporary keys end, and then need new ones",
   clock = M.CLOCK,
   permission = "the keys are right, but lack this right; others may be there: ask whoever manages the account",
   throttled = "the keys are right; too many calls at this moment",
@@ -72,8 +99,10 @@ function M.call(err)
     return "what answers there is not the service: check the endpoint and the proxy"
   elseif err.kind == "network" then
     return NETWORK[err.reason]
+  elseif codes.isOfRegion(err.code) then
+    return "this endpoint does not have that region: correct what names it, --region or TENCENTCLOUD_REGION"
   end
-  return SERVICE[err.reason]
+  return KEY_FAULTS[codes.keyFault(err.code)] or SERVICE[err.reason]
 end
 
 --- Where an endpoint answers in another API version.

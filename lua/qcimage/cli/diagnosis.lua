@@ -1,15 +1,14 @@
---- diagnosis.lua - what qcimage doctor finds: keys, region, endpoint, the way there, the clock, and one call that changes
---- nothing. What libcurl and the library's errors say of it is what is told; nothing is measured in another way.
---- Part of qcimage, see LICENSE.
+--- diagnosis.lua - what qcimage doctor finds: what a client's calls go by and why, the way there, the clock, and one call
+--- that changes nothing, made by that same client. What libcurl and the library say is what is told; nothing is resolved
+--- or measured in another way. Part of qcimage, see LICENSE.
 
+local clients = require "qcimage.client"
 local connect = require "qcimage.cli.connect"
 local core = require "qcimage.core"
 local cures = require "qcimage.cli.cures"
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
 local exits = require "qcimage.cli.exits"
 local httpdate = require "qcimage.httpdate"
-local image = require "qcimage"
 local limits = require "qcimage.limits"
 local result = require "qcimage.cli.result"
 local text = require "qcimage.text"
@@ -31,17 +30,9 @@ M.LONGEST = 15
 local Diagnosis = {}
 Diagnosis.__index = Diagnosis
 
--- Notes a check. The first that fails settles the exit code.
-function Diagnosis:add(verdict, check, finding, cure, code)
-  finding = result.reworded(finding, {})
-  if self.secretId then
-    finding = text.replace(finding, self.secretId)
-  end
-  local entry = { verdict = verdict, check = check, finding = finding, cure = cure }
+function Diagnosis:add(verdict, check, finding, cure)
+  local entry = { verdict = verdict, check = check, finding = result.reworded(finding, {}), cure = cure }
   self.checks[#self.checks + 1] = entry
-  if verdict == FAILED and self.code == exits.OK then
-    self.code = code
-  end
   return entry
 end
 
@@ -49,212 +40,120 @@ function Diagnosis:left()
   return math.max(0.001, self.deadline - core.monotonic())
 end
 
-local function maskedId(credentials)
-  return tostring(credentials):match "%((.*)%)$"
+-- Adds where a value comes from.
+local function from(value, source)
+  return source and ("%s (%s)"):format(value, source) or value
 end
 
-local function described(credentials)
-  local words = { maskedId(credentials) }
-  words[2] = credentials.token and "temporary" or nil
-  if credentials.expires then
-    words[#words + 1] = ("until %s"):format(os.date("!%Y-%m-%dT%H:%M:%SZ", credentials.expires))
+function Diagnosis:keys(fact)
+  for _, one in ipairs(fact.passed) do
+    local why = one.why:find(one.source, 1, true) and one.why or ("%s: %s"):format(one.source, one.why)
+    self:add(UNUSED, "keys", why)
   end
-  return table.concat(words, ", ")
-end
-
--- Which link of the chain of keys has some. Returns the keys and the link's name.
-function Diagnosis:keys(client, given)
-  local environment, found, from = environments.snapshot(), nil, nil
-  local links = require("qcimage.credentials").links(given, environment, {
-    metadata = { address = client.metadataAddress },
-    stsEndpoint = client.stsEndpoint and client.stsEndpoint.origin,
-  })
-  if links[1].name ~= "the environment" and require("qcimage.credentials.environment").isNamed(environment) then
-    self:add(
-      UNUSED,
-      "keys",
-      "the environment: passed over, since there is "
-        .. (given.profile and "--profile" or given.secretId and "--secret-id" or "TCCLI_PROFILE")
-    )
-  end
-  for _, link in ipairs(links) do
-    if found then
-      self:add(UNUSED, "keys", link.name .. ": not looked at")
-    else
-      local credentials, err = link.new()(setmetatable({ secondsLeft = self:left() }, client.world))
-      if credentials then
-        found, from = credentials, link.name
-        self:add(OK, "keys", ("%s: %s"):format(link.name, described(credentials)))
-      else
-        self:add(
-          err.final and FAILED or UNUSED,
-          "keys",
-          err.message,
-          err.final and cures.keys(err),
-          exits.of(err, true)
-        )
-        if err.final then
-          return nil
-        end
-      end
+  local err = fact.err
+  if not err then
+    local words = { fact.value, fact.temporary and "temporary" or nil }
+    if fact.expires then
+      words[#words + 1] = "until " .. os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(fact.expires))
     end
-  end
-  if not found then
-    self:add(FAILED, "keys", "none of these places has any", cures.NO_KEYS, exits.CREDENTIALS)
-  end
-  return found, from
-end
-
--- The keys of a role that is taken on with others.
-function Diagnosis:role(client, credentials, arn)
-  local ok, source = pcall(require("qcimage.credentials").assumeRole, { roleArn = arn, credentials = credentials })
-  if not ok then -- what it is given is not the name of a role
-    local problem = tostring(source):gsub("^[^ ]*%.lua:%d+: ", ""):gsub("^option roleArn", "--role-arn")
-    self:add(FAILED, "keys", problem, cures.settings(problem), exits.USAGE)
-    return nil
-  end
-  local given, err = source(setmetatable({ secondsLeft = self:left() }, client.world))
-  if given then
-    self:add(OK, "keys", ("the role %s: %s"):format(arn, described(given)))
-    given.region, given.endpoint = given.region or credentials.region, given.endpoint or credentials.endpoint
-    return given
-  end
-  self:add(FAILED, "keys", ("the role %s: %s"):format(arn, err.message), cures.ROLE, exits.of(err, true))
-end
-
--- The region, and what names it.
-function Diagnosis:region(client, options, credentials, from)
-  local region, why = client.region, options.region and "--region" or "TENCENTCLOUD_REGION"
-  if not region and credentials and credentials.region then
-    region, why = credentials.region, from
-  end
-  local err
-  if not region then
-    region, err = client.metadataRegion(setmetatable({ secondsLeft = self:left() }, client.world))
-    why = "the metadata service"
-  end
-  if region then
-    local name = endpoints.region(region, client.version)
-    self:add(OK, "region", ("%s (%s)"):format(text.clean(name, 80), why))
-    return region
-  end
-  local message = "none: not in the options, the environment or with the keys; " .. err.message
-  self:add(FAILED, "region", message, cures.NO_REGION, exits.PARAMETER)
-end
-
--- Version and endpoint, and what names them. Returns the endpoint.
-function Diagnosis:target(client, options, credentials)
-  local endpoint = client.endpoint
-  local why = options.endpoint and "--endpoint" or "QCIMAGE_ENDPOINT"
-  if not endpoint and credentials and credentials.endpoint and client.version == "3.0" then
-    endpoint, why = endpoints.parse(credentials.endpoint), "it comes with the keys"
-  end
-  local whyVersion = options.apiVersion and "--api-version"
-    or environments.value(environments.snapshot(), "QCIMAGE_API_VERSION") and "QCIMAGE_API_VERSION"
-    or endpoint and endpoint.version and "the endpoint's path"
-    or "the command's default; a script's is 2.0, unless QCIMAGE_API_VERSION says more"
-  self:add(OK, "API version", ("%s (%s)"):format(client.version, whyVersion))
-  if endpoint then
-    self:add(OK, "endpoint", ("%s (%s)"):format(endpoint.origin, why))
-    return endpoint
-  end
-  endpoint = endpoints.default(client.version, {})
-  local isGone = client.version == "2.0"
-  self:add(isGone and WARNING or OK, "endpoint", endpoint.origin .. " (the public cloud)", isGone and cures.GONE or nil)
-  return endpoint
-end
-
-local PROXIES = {
-  https = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" },
-  http = { "http_proxy", "all_proxy", "ALL_PROXY" },
-}
-
-local function maskedProxy(url)
-  local scheme, rest = url:match "^(%a[%w+.-]*://)(.*)$"
-  return text.clean((scheme or "") .. ((rest or url):gsub("^.*@", "***@")))
-end
-
--- The proxy, as far as options and environment tell: whether no_proxy lists the host is libcurl's to say.
-function Diagnosis:proxy(endpoint, options)
-  if options.proxy then
-    local shown = options.proxy ~= "" and maskedProxy(options.proxy) or "none"
-    self.proxyCheck = self:add(OK, "proxy", shown .. " (--proxy)")
-    return
-  end
-  for _, name in ipairs(endpoints.isLoopback(endpoint.host) and {} or PROXIES[endpoint.scheme]) do
-    local url = os.getenv(name)
-    if url and url ~= "" then
-      local no = os.getenv "no_proxy" or os.getenv "NO_PROXY"
-      local beside = no and ("; not for %s (no_proxy)"):format(text.clean(no)) or ""
-      self.proxyCheck = self:add(OK, "proxy", ("%s (%s)%s"):format(maskedProxy(url), name, beside))
-      return
-    end
-  end
-  self.proxyCheck = self:add(UNUSED, "proxy", "none")
-end
-
--- The file and the folders of certificates, and what names them.
-function Diagnosis:certificates(endpoint, options)
-  if endpoint.scheme ~= "https" then
-    self:add(UNUSED, "certificates", "not needed over http")
-    return
-  end
-  local path, folders, why = options.caFile, nil, "--ca-file"
-  if not path then
-    path, folders, why = environments.certificates(environments.snapshot())
-  end
-  if not path then
-    path, why = require("qcimage.http").caFile(), "libcurl's own"
-  end
-  local file, problem = io.open(path or "", "rb")
-  if file then
-    file:close()
-    self:add(OK, "certificates", ("%s (%s)"):format(path, why))
-  elseif path then
-    self:add(FAILED, "certificates", ("%s (%s)"):format(problem, why), cures.CERTIFICATES, exits.NOT_SENT)
+    local source = fact.isOfRole and fact.source .. ", by the role below" or fact.source
+    self:add(OK, "keys", ("%s: %s"):format(source, table.concat(words, ", ")))
+  elseif err.final then
+    self:add(FAILED, "keys", err.message, cures.keys(err))
   else
-    self:add(OK, "certificates", "libcurl's own")
-  end
-  for folder in (folders or ""):gmatch "[^:]+" do
-    file, problem = io.open(folder .. "/.", "rb") -- which a file has not
-    if file then
-      file:close()
-    end
-    self:add(
-      file and OK or WARNING,
-      "certificates",
-      ("%s (SSL_CERT_DIR)"):format(file and folder or problem:gsub("/%.: ", ": "))
-    )
+    local places = #fact.passed > 0 and "none of these places has any" or err.message
+    self:add(FAILED, "keys", places, cures.NO_KEYS)
   end
 end
 
--- A transport that notes its first exchange: request, stages, and the response or the failure.
-function Diagnosis:observed(options)
-  local transport, close, stages = require("qcimage.transport.curl").new {
-    caFile = options.caFile,
-    connectTimeout = limits.connectTimeout,
-    environment = environments.snapshot(),
-    maxResponseBytes = limits.responseBytes,
-    proxy = options.proxy,
-    verify = true,
-  }
-  return function(request, seconds)
+function Diagnosis:role(fact)
+  self:add(OK, "role", from(fact.value, fact.source))
+end
+
+function Diagnosis:stsEndpoint(fact)
+  if fact.err then
+    self:add(FAILED, "STS", fact.err.message, cures.ROLE)
+  else
+    self:add(OK, "STS", from(fact.value, fact.source))
+  end
+end
+
+function Diagnosis:region(fact)
+  if fact.err then
+    self:add(FAILED, "region", fact.err.message:gsub("^%w+: ", ""), cures.region(fact.err))
+    return
+  elseif not fact.value then
+    self:add(UNUSED, "region", "not settled, for lack of an endpoint")
+    return
+  end
+  for _, one in ipairs(fact.passed) do
+    if one.why:find "before it" then -- the others are empty
+      self:add(UNUSED, "region", ("%s: %s"):format(one.source, one.why))
+    end
+  end
+  self:add(OK, "region", from(text.clean(fact.value, 80), fact.source))
+end
+
+function Diagnosis:apiVersion(fact)
+  self:add(OK, "API version", from(fact.value, fact.source))
+end
+
+function Diagnosis:endpoint(fact, endpoint)
+  if fact.err then
+    self:add(FAILED, "endpoint", fact.err.message:gsub("^%w+: ", ""), "correct the file that is named, or remove it")
+  else
+    local isGone = endpoint.isDefault and self.client.version == "2.0"
+    local source = endpoint.isDefault and "the public cloud" or fact.source
+    self:add(isGone and WARNING or OK, "endpoint", from(fact.value, source), isGone and cures.GONE or nil)
+  end
+end
+
+function Diagnosis:connectTo(fact)
+  self:add(OK, "connect to", from(fact.value, fact.source))
+end
+
+function Diagnosis:proxy(fact)
+  self.isProxied = fact.value ~= nil
+  self.proxyCheck = self:add(fact.source and OK or UNUSED, "proxy", from(fact.value or "none", fact.source))
+end
+
+function Diagnosis:caFile(fact)
+  if not fact.source then
+    self:add(UNUSED, "certificates", "not needed over http")
+  elseif fact.problem then
+    local cure = fact.source:find "^libcurl" and cures.NO_BUNDLE or cures.CERTIFICATES
+    self.caCheck = self:add(WARNING, "certificates", from(fact.problem, fact.source), cure)
+  else
+    self:add(OK, "certificates", fact.value and from(fact.value, fact.source) or fact.source)
+  end
+  for _, folder in ipairs(fact.folders or {}) do
+    self:add(folder.problem and WARNING or OK, "certificates", from(folder.problem or folder.path, "SSL_CERT_DIR"))
+  end
+end
+
+-- Has the client's transport noted: the first exchange with a host, its stages, and the response or the failure.
+function Diagnosis:watch()
+  local client = self.client
+  local transport, notes = client.transport, client.transportNotes
+  function client.transport(request, seconds)
     local began = core.time()
     local response, message, detail = transport(request, seconds)
-    self.exchange = self.exchange
+    local place = ("%s:%d"):format(request.host, request.port)
+    self.exchanges[place] = self.exchanges[place]
       or {
-        host = request.host,
-        port = request.port,
+        place = place,
+        to = request.connectTo or request,
         scheme = request.scheme,
         response = response,
         message = message,
         reason = detail and detail.reason,
-        stages = stages(),
+        stages = notes.stages(),
+        isKept = self.places[place],
         middle = (began + core.time()) / 2,
       }
+    self.places[place] = response ~= nil
     return response, message, detail
-  end,
-    close
+  end
 end
 
 local function milliseconds(seconds)
@@ -264,55 +163,56 @@ end
 -- Which stage a failure is of; a time-out is of the first that was not reached.
 local STAGE_OF = { dns = 1, connect = 2, tls = 3 }
 
--- Each stage of the way, as the first exchange went it.
-function Diagnosis:way()
-  local exchange = self.exchange
-  local stages, reason = exchange.stages, exchange.reason
+-- Each stage of the way, as an exchange went it. Returns whether one of them failed.
+function Diagnosis:way(exchange)
+  local stages, reason, hasFailed = exchange.stages, exchange.reason, false
   local failing = STAGE_OF[reason] or not exchange.response and reason ~= "proxy" and reason ~= "timeout" and 4
   local function stage(number, name, reached, said)
     if reached then
       self:add(OK, name, ("%s, after %s"):format(said, milliseconds(reached)))
     elseif exchange.response or failing and number < failing then -- libcurl tells no time of what took none
-      self:add(OK, name, said)
+      self:add(OK, name, exchange.isKept and said .. ", a kept connection" or said)
     elseif failing == number or not failing and reason == "timeout" then
-      failing = number
-      self:add(FAILED, name, exchange.message, cures.network(reason), exits.NOT_SENT)
+      failing, hasFailed = number, true
+      if number == 3 and self.caCheck then
+        self.caCheck.verdict = FAILED -- the cause
+      end
+      self:add(FAILED, name, exchange.message, cures.network(reason))
     else
       self:add(UNUSED, name, "not reached")
     end
   end
-  local host, address = ("%s:%d"):format(exchange.host, exchange.port), stages.address
-  if exchange.host:find "^[%d.]+$" or exchange.host:find "^%[" then
-    self:add(UNUSED, "DNS", "no name to look up")
-  else
-    stage(1, "DNS", stages.resolved, exchange.host)
-  end
+  local to, address = exchange.to, stages.address
+  local host = ("%s:%d"):format(to.host, to.port)
   if reason == "proxy" then
     local check = self.proxyCheck
-    check.verdict, check.cure = FAILED, cures.network(reason)
+    check.verdict, check.cure, hasFailed = FAILED, cures.network(reason), true
     check.finding = check.finding .. ": " .. exchange.message
-    self.code = exits.NOT_SENT
   end
-  stage(2, "TCP", stages.connected, address and address ~= exchange.host and host .. " over " .. address or host)
+  if not self.isProxied then
+    if to.host:find "^[%d.]+$" or to.host:find "^%[" then
+      self:add(UNUSED, "DNS", "no name to look up")
+    else
+      stage(1, "DNS", stages.resolved, host)
+    end
+  end
+  stage(2, "TCP", stages.connected, address and address ~= to.host and host .. " over " .. address or host)
   if exchange.scheme == "https" then
     stage(3, "TLS", stages.secured, "set up")
   else
     self:add(UNUSED, "TLS", "not used over http")
   end
+  return hasFailed
 end
 
 -- Seconds that the service minds, and that a Date in whole seconds and a slow way explain.
 local MINDED, EXPLAINED = 240, 5
 
-function Diagnosis:clock()
-  local exchange = self.exchange
+function Diagnosis:clock(exchange)
   local date = exchange.response and httpdate.parse(exchange.response.headers.date, exchange.middle)
   if not date then
-    self:add(
-      UNUSED,
-      "clock",
-      exchange.response and "the answer has no Date to compare with" or "no answer to compare with"
-    )
+    local what = exchange.response and "the answer has no Date to compare with" or "no answer to compare with"
+    self:add(UNUSED, "clock", what)
     return
   end
   local off = math.floor(exchange.middle - (date + 0.5) + 0.5) -- a Date leaves the part of its second out
@@ -327,63 +227,135 @@ function Diagnosis:clock()
   end
 end
 
--- What a call with these keys gives: a result, or nil, message, err; and the action's name.
-function Diagnosis:call(client, given, parts, version)
-  local copy = {}
-  for name, value in pairs(given) do
-    copy[name] = value
-  end
-  copy.secretId, copy.secretKey, copy.token, copy.profile, copy.caFile, copy.proxy = nil, nil, nil, nil, nil, nil
-  local keys = parts.credentials
-  copy.credentials = { secretId = keys.secretId, secretKey = keys.secretKey, token = keys.token }
-  copy.transport = parts.transport
-  copy.region = parts.region
-  copy.apiVersion, copy.endpoint = version, not parts.endpoint.isDefault and parts.endpoint.origin or nil
-  copy.timeout, copy.maxAttempts = self:left(), 2
-  copy.attemptTimeout = math.min(limits.attemptTimeout, copy.timeout)
-  copy.stsEndpoint = client.stsEndpoint and client.stsEndpoint.origin or nil
-  local caller = image.new(copy)
-  if parts.endpoint.isDefault and version == "3.0" then
-    return "GetCallerIdentity", caller:call "GetCallerIdentity"
-  end
-  return "DescribeImages", caller:describe { limit = 1 }
-end
-
 -- Whether an answer looks like that of another API version.
 local function isForeign(err, version)
   return err.kind == "response" and err.reason ~= "tooLarge"
     or err.code ~= nil and (type(err.code) == "number") == (version == "3.0")
 end
 
--- Refusals of one call that tell nothing of others.
-local PASSING = { permission = true, throttled = true, busy = true }
-
--- One call that changes nothing.
-function Diagnosis:read(client, given, parts)
-  local version = client.version
-  local action, found, message, err = self:call(client, given, parts, version)
-  if found then
-    local who = found.accountId
-        and ("%s of the account ...%s"):format(text.clean(tostring(found.type), 40), tostring(found.accountId):sub(-4))
-      or ("%s images in %s"):format(tostring(found.totalCount), text.clean(parts.region, 80))
-    self:add(OK, "signed read", ("%s at %s: %s"):format(action, self.exchange.host, who))
-    return
-  elseif isForeign(err, version) and not parts.endpoint.isDefault then
-    local other = version == "3.0" and "2.0" or "3.0"
-    local _, works, _, problem = self:call(client, given, parts, other)
-    if works or not isForeign(problem, other) and problem.kind == "service" then
-      self:add(FAILED, "signed read", message, cures.otherVersion(other, client.endpoint), exits.of(err, true))
-      return
-    end
+-- The API version that answers at the endpoint where the client's own does not; or nil.
+function Diagnosis:otherVersion(options, err)
+  local version = self.client.version
+  if not isForeign(err, version) or self.target.isDefault then
+    return nil
   end
-  local verdict = PASSING[err.reason] and WARNING or FAILED
-  self:add(verdict, "signed read", message, cures.call(err), exits.of(err, true))
+  local other = version == "3.0" and "2.0" or "3.0"
+  local copy = setmetatable({ apiVersion = other }, { __index = options })
+  local client = connect.client(copy)
+  if not client or client.fault then
+    return nil
+  end
+  local works, _, problem = client:describe({ limit = 1 }, { timeout = self:left(), maxAttempts = 1 })
+  client:close()
+  return (works or not isForeign(problem, other) and problem.kind == "service") and other or nil
+end
+
+-- One call that changes nothing. Returns its row, and its error.
+function Diagnosis:read(options)
+  local client = self.client
+  local found, message, err = client:describe({ limit = 1 }, { timeout = self:left() })
+  if found then
+    local said = "DescribeImages at %s: %s images in %s"
+    local check = {
+      verdict = OK,
+      check = "signed read",
+      finding = said:format(self.target.host, found.totalCount, self.regionName),
+    }
+    return check
+  end
+  local other = self:otherVersion(options, err)
+  local cure = other and cures.otherVersion(other, client.target.endpoint) or cures.call(err)
+  return { verdict = FAILED, check = "signed read", finding = result.reworded(message, {}), cure = cure }, err
+end
+
+-- Who one is by STS, where the public one or another is named: told beside, since a call can work without.
+function Diagnosis:identity()
+  local client = self.client
+  if client.version ~= "3.0" or not (self.target.isDefault or client.stsEndpoint) then
+    return
+  end
+  local found = client:call("GetCallerIdentity", {}, { timeout = self:left(), maxAttempts = 1 })
+  if found then
+    local who = "%s of the account ...%s (GetCallerIdentity of STS)"
+    self:add(OK, "identity", who:format(text.clean(tostring(found.type), 40), tostring(found.accountId):sub(-4)))
+  else
+    self:add(UNUSED, "identity", "STS does not tell")
+  end
 end
 
 -- The way to the endpoint and its clock, where no call can be signed.
-function Diagnosis:look(endpoint, transport)
-  local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
-  transport(endpoints.request(endpoint, "GET", "/", headers), math.min(self:left(), limits.attemptTimeout))
+function Diagnosis:look()
+  local headers = { Host = self.target.hostHeader, ["Accept-Encoding"] = "identity" }
+  local request = endpoints.request(self.target, "GET", "/", headers)
+  self.client.transport(request, math.min(self:left(), limits.attemptTimeout))
+end
+
+-- The rows of what a client's calls go by. Returns the first error, as a call would end with it.
+function Diagnosis:facts()
+  local facts, err, endpoint = clients.explain(self.client, self:left())
+  if not facts then
+    return err
+  end
+  self.target = endpoint
+  local first
+  for _, fact in ipairs(facts) do
+    if fact.field == "region" then
+      self.regionName = text.clean(fact.value or "", 80)
+    end
+    self[fact.field](self, fact, endpoint)
+    first = first or fact.err
+  end
+  return first
+end
+
+-- The row of the cause first.
+local function sorted(checks)
+  for i, check in ipairs(checks) do
+    if check.verdict == FAILED then
+      table.insert(checks, 1, table.remove(checks, i))
+      break
+    end
+  end
+  return checks
+end
+
+-- Looks at everything. Returns the code that a call would end with.
+function Diagnosis:run(options)
+  local loads, fault = pcall(require, "qcimage.transport.curl")
+  if not loads then
+    self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", cures.LIBCURL)
+    return exits.NOT_SENT
+  end
+  local client, problem = connect.client(options)
+  if not client or client.fault then
+    problem = problem or client.fault.message
+    self:add(FAILED, "settings", problem, cures.settings(problem))
+    return client and exits.PARAMETER or exits.USAGE
+  end
+  self.client = client
+  self:watch()
+  local read =
+    { verdict = UNUSED, check = "signed read", finding = "not made, for lack of keys, a region or an endpoint" }
+  local err = self:facts()
+  self.exchanges = {} -- of what gives keys
+  if err then
+    self:look()
+  else
+    read, err = self:read(options)
+  end
+  local exchange = self.exchanges[("%s:%d"):format(self.target.host, self.target.port)]
+  if exchange then
+    if self:way(exchange) and err then
+      read = { verdict = UNUSED, check = "signed read", finding = "not sent, for what failed above" }
+    end
+    self:clock(exchange)
+  end
+  self.checks[#self.checks + 1] = read
+  if not err then
+    self:identity()
+  end
+  client:close()
+  return err and exits.of(err, true) or exits.OK
 end
 
 --- Looks at everything.
@@ -391,53 +363,12 @@ end
 ---@return qcimage.cli.Check[]
 ---@return integer code for os.exit
 function M.run(options)
-  local self = setmetatable({ checks = {}, code = exits.OK }, Diagnosis)
+  local self = setmetatable({ checks = {}, exchanges = {}, places = {} }, Diagnosis)
   self.deadline = core.monotonic() + (options.timeout or M.LONGEST)
-  self:add(OK, "versions", table.concat(versions.lines(), "; "))
-  local loads, fault = pcall(require, "qcimage.transport.curl")
-  if not loads then
-    self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", cures.LIBCURL, exits.NOT_SENT)
-    return self.checks, self.code
-  end
-  local given, arn = connect.options(options), options.roleArn
-  local client, problem = connect.client(setmetatable({ roleArn = false }, { __index = options }))
-  if not client or client.fault then
-    problem = problem or client.fault.message
-    self:add(FAILED, "settings", problem, cures.settings(problem), client and exits.PARAMETER or exits.USAGE)
-    return self.checks, self.code
-  end
-  local credentials, from = self:keys(client, given)
-  if credentials and arn then
-    credentials = self:role(client, credentials, arn)
-  end
-  self.secretId = credentials and credentials.secretId
-  local region = self:region(client, options, credentials, from)
-  local endpoint = self:target(client, options, credentials)
-  self:proxy(endpoint, options)
-  self:certificates(endpoint, options)
-  local transport, close = self:observed(options)
-  local before = #self.checks
-  if credentials and region then
-    local parts = { credentials = credentials, transport = transport, region = region, endpoint = endpoint }
-    self:read(client, given, parts)
-  else
-    self:look(endpoint, transport)
-    self:add(UNUSED, "signed read", "not made, for lack of keys or a region")
-  end
-  local last = table.remove(self.checks, before + 1)
-  if self.exchange then
-    local code = self.code
-    self.code = exits.OK
-    self:way()
-    if self.code ~= exits.OK then
-      last.verdict, last.finding, last.cure = UNUSED, "not sent, for what failed above", nil
-    end
-    self.code = code ~= exits.OK and code or self.code
-    self:clock()
-  end
-  self.checks[#self.checks + 1] = last
-  close()
-  return self.checks, self.code
+  local code = self:run(options)
+  local checks = sorted(self.checks)
+  self:add(OK, "versions", versions.short())
+  return checks, code
 end
 
 return M

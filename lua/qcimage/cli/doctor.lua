@@ -14,10 +14,10 @@ M.USAGE = "doctor [options]"
 M.OPTIONS = {}
 
 M.EPILOG = ([[
-It looks at keys, region, endpoint, proxy, certificates, the way there and the clock, and makes one
-call that changes nothing: GetCallerIdentity of STS, or DescribeImages where there is another
-endpoint than the public cloud's. It ends within %d s (--timeout), with 0 when calls can work, else
-with the code that a call would end with. It shows no secret: paste it into a report.]]):format(diagnosis.LONGEST)
+It shows what a call goes by and where each of it comes from: keys, region, endpoint, proxy,
+certificates; the way there and the clock; and makes one call that changes nothing, DescribeImages.
+It ends within %d s (--timeout), with 0 when that works, else with the code that describe ends with.
+The cause comes first. It shows no secret: paste it into a report.]]):format(diagnosis.LONGEST)
 
 local COLUMNS = {
   { key = "verdict" },

@@ -187,11 +187,15 @@ local function curlOptions(request, options)
   if options.caFile then
     add("--cacert", options.caFile)
   end
+  local target = request.connectTo
+  if target then
+    add("--connect-to", ("::%s:%d"):format(target.host, target.port))
+  end
   if options.proxy and options.proxy:find("@", 1, true) then
     streams.note "the proxy is left out of the command, since it may hold a password; https_proxy names it to curl"
   elseif options.proxy and options.proxy ~= "" then
     add("--proxy", options.proxy)
-  elseif options.proxy or endpoints.isLoopback(request.host) then
+  elseif options.proxy or endpoints.isLoopback((target or request).host) then
     add("--noproxy", "*")
   end
   return words

@@ -17,4 +17,16 @@ function M.lines()
   return lines
 end
 
+--- The same in few words.
+---@return string
+function M.short()
+  local words = {}
+  for i, line in ipairs(M.lines()) do
+    words[i] = line:match "running with libcurl/(%S+)" and "libcurl " .. line:match "running with libcurl/(%S+)"
+      or line:match "running with (OpenSSL [%d.%w]+)"
+      or line:match "^%S+ %S+"
+  end
+  return table.concat(words, ", ")
+end
+
 return M

@@ -15,12 +15,11 @@ local M = {}
 ---@field policy string|nil JSON: rights that are left to the keys
 ---@field externalId string|nil what the role's owner demands
 ---@field endpoint string|nil URL of another STS
----@field region string|nil of the keys, where the source names one
----@field serviceEndpoint string|nil the keys' `endpoint`
+---@field source string|nil where the role is named, as messages name it
 ---@field names table<string, string>|nil how messages call the fields
 
---- A source that assumes a role.
----@param source qcimage.CredentialsSource gives the keys that sign the question
+--- A source that assumes a role. What comes with the keys that assume it (region, profile) goes on with the role's.
+---@param source qcimage.CredentialsSource gives the keys that sign the request
 ---@param role qcimage.Role
 ---@return qcimage.CredentialsSource
 function M.over(source, role)
@@ -33,7 +32,7 @@ function M.over(source, role)
   end
   local usesCallback = keys.usesCallback(source)
   local made = refresh.new(function(context)
-    local credentials, problem = sts.ask(context, "AssumeRole", {
+    return sts.ask(context, "AssumeRole", {
       roleArn = role.roleArn,
       roleSessionName = role.roleSessionName or sts.sessionName(context),
       durationSeconds = role.durationSeconds,
@@ -42,11 +41,14 @@ function M.over(source, role)
     }, {
       source = source,
       endpoint = role.endpoint,
-    }, role.region)
-    if credentials then
-      credentials.endpoint = role.serviceEndpoint
-    end
-    return credentials, problem
+    }, function(base)
+      return {
+        region = base and base.region,
+        profile = base and base.profile,
+        source = base and base.source,
+        role = { arn = role.roleArn, source = role.source },
+      }
+    end)
   end, { name = "AssumeRole", longest = sts.LONGEST, final = true, usesCallback = usesCallback })
   return usesCallback and keys.markCallback(made) or made
 end

@@ -1,15 +1,18 @@
 --- chain.lua - asks sources one after another, and keeps to the first that has keys. The order and its reasons:
 ---
 --- 1. What the program gives (explicit.lua): it knows best. With it no chain is made.
---- 2. The profile that an option or TCCLI_PROFILE names: then the environment's keys are not used.
---- 3. The environment: it is set for this one program.
---- 4. Files of the user's, then of the machine's: Tencent's SDKs' file, tccli's profile "default".
+--- 2. The profile that an option names, and nothing else: tccli's file, then the section of that name in the SDKs' file.
+--- 3. The environment: it is set for this one program. A profile that TCCLI_PROFILE names does not go before it; the
+---    variable only chooses tccli's file (as tccli has it).
+--- 4. The SDKs' file, the user's, then the machine's: where their users keep it.
 --- 5. TKE's web identity, set for this pod; before the CVM role, which is the node's and has the node's rights. (The
 ---    SDKs ask in the other order, and a pod then takes its node's role.)
---- 6. The CVM role: the only one that has to be asked over a network, which takes up to 2 s where there is none.
+--- 6. tccli's profile, "default" or TCCLI_PROFILE's, behind TKE as in tccli.
+--- 7. The CVM role: the only one that has to be asked over a network, which takes up to 2 s where there is none. Not with
+---    TCCLI_PROFILE, which names another identity.
 ---
---- A source is used whole or not at all. What somebody named (a profile, a file, half a pair of keys, a variable of
---- TKE's) must be usable, else that is the error; what nobody named is passed over, and its reason kept.
+--- A source is used whole or not at all. What exists and is broken is the error, whoever named it: another source's keys
+--- would be another account's. What does not exist is passed over, and its reason kept.
 --- Part of qcimage, see LICENSE.
 
 local variables = require "qcimage.credentials.environment"
@@ -23,44 +26,65 @@ local M = {}
 --- become another identity.
 ---@param sources qcimage.CredentialsSource[]
 ---@param prefix string|nil begins the error that lists why none had keys
+---@param names string[]|nil of the sources, for who wants to know which were passed over
 ---@return qcimage.CredentialsSource
-function M.new(sources, prefix)
+function M.new(sources, prefix, names)
   local settled
+  local passed = {} -- before the source that is settled
+
+  local function tell(context, reasons)
+    if not context.passed then
+      return
+    end
+    for i, why in ipairs(reasons) do
+      table.insert(context.passed, { source = names and names[i] or ("source %d"):format(i), why = why })
+    end
+  end
+
   return function(context)
     if settled then
+      if context.passed then
+        tell(context, passed)
+      end
       return settled(context)
     end
     local reasons = {}
     for _, source in ipairs(sources) do
       local credentials, err = source(context)
       if credentials then
-        settled = source
+        settled, passed = source, reasons
+        tell(context, reasons)
         return credentials
       elseif err.final then
+        tell(context, reasons)
         return nil, err
       end
       reasons[#reasons + 1] = err.message
     end
+    tell(context, reasons)
     return keys.none((prefix or "no credentials: ") .. table.concat(reasons, "; "))
   end
 end
 
 ---@class qcimage.ChainSettings
 ---@field profile string|nil option of that name
+---@field settings qcimage.ProfileSettings|nil of the profile that is looked at
 ---@field isEager boolean|nil read files now, and not again
+---@field withoutRole boolean|nil a role that is named elsewhere replaces those of the sources
 ---@field metadata qcimage.Metadata|nil
----@field stsEndpoint string|nil URL; it goes before what a profile names
 ---@field pause fun(seconds: number)|nil between two looks at a file that is being written
 
 ---@class qcimage.CredentialsLink a place where keys are looked for
 ---@field name string
 ---@field new fun(): qcimage.CredentialsSource, boolean|nil
 
--- The links of files: with a profile its section and its files of tccli's, else the defaults.
-local function addFiles(links, environment, settings, profile, nameOf)
-  local file, tccli = require "qcimage.credentials.file", require "qcimage.credentials.tccli"
+local FILE = "TENCENTCLOUD_CREDENTIALS_FILE"
+
+-- Adds the SDKs' files, with the section of a pinned profile or the default one.
+local function addFiles(links, environment, settings)
+  local file = require "qcimage.credentials.file"
   local home = environments.value(environment, "HOME")
-  local named = environment.TENCENTCLOUD_CREDENTIALS_FILE
+  local named = environment[FILE]
   local function add(path, isNamed)
     links[#links + 1] = {
       name = path and textfile.shown(path, home) or "~" .. file.IN_HOME,
@@ -68,20 +92,21 @@ local function addFiles(links, environment, settings, profile, nameOf)
         return file.new {
           path = path,
           home = home,
-          section = profile,
+          section = settings.profile,
           isNamed = isNamed,
-          isProfile = profile ~= nil,
+          isForAll = path == file.FOR_ALL,
           isEager = settings.isEager,
+          withoutRole = settings.withoutRole,
         }
       end,
     }
   end
   if named == "" then
     links[#links + 1] = {
-      name = "TENCENTCLOUD_CREDENTIALS_FILE",
+      name = FILE,
       new = function()
         return function()
-          return keys.none("TENCENTCLOUD_CREDENTIALS_FILE is empty", true, "TENCENTCLOUD_CREDENTIALS_FILE")
+          return keys.none(FILE .. " is empty", true, FILE)
         end
       end,
     }
@@ -91,21 +116,37 @@ local function addFiles(links, environment, settings, profile, nameOf)
     add(home and home .. file.IN_HOME)
     add(file.FOR_ALL)
   end
+end
+
+--- What names the tccli profile that a client looks at, and its name.
+---@param option string|nil option profile
+---@param environment table<string, string>
+---@return string name
+---@return string|nil nameOf nil: it is the default one
+function M.profileOf(option, environment)
+  local variable = environments.value(environment, "TCCLI_PROFILE")
+  return option or variable or "default", option and "option profile" or variable and "TCCLI_PROFILE" or nil
+end
+
+local function addTccli(links, environment, settings)
+  local name, nameOf = M.profileOf(settings.profile, environment)
+  local tccli = require "qcimage.credentials.tccli"
   links[#links + 1] = {
-    name = ("~/.tccli/%s.credential"):format(profile or "default"),
+    name = tccli.shown(name),
     new = function()
       return tccli.new {
-        home = home,
-        profile = profile,
+        home = environments.value(environment, "HOME"),
+        profile = name,
         nameOf = nameOf,
-        isNamed = profile ~= nil,
+        settings = settings.settings,
         isEager = settings.isEager,
+        withoutRole = settings.withoutRole,
         metadata = settings.metadata,
-        stsEndpoint = settings.stsEndpoint,
         pause = settings.pause,
       }
     end,
   }
+  return nameOf
 end
 
 --- The links for a program that gives no keys itself, in their order.
@@ -114,17 +155,16 @@ end
 ---@return qcimage.CredentialsLink[]
 ---@return string prefix begins the error that lists why none had keys
 function M.links(environment, settings)
-  local nameOf = settings.profile and "option profile" or "TCCLI_PROFILE"
-  local profile = settings.profile or environments.value(environment, "TCCLI_PROFILE")
   local links = {}
-  if profile then
-    addFiles(links, environment, settings, profile, nameOf)
-    return links, ("no credentials for the profile %s (%s): "):format(profile, nameOf)
+  if settings.profile then
+    addTccli(links, environment, settings)
+    addFiles(links, environment, settings)
+    return links, ("no credentials for the profile %s (option profile): "):format(settings.profile)
   end
   links[1] = {
-    name = "the environment",
+    name = variables.NAME,
     new = function()
-      return variables.new(environment)
+      return variables.new(environment, true)
     end,
   }
   if not variables.isNamed(environment) then -- else it has keys, or the error; the others are not even loaded
@@ -135,12 +175,14 @@ function M.links(environment, settings)
         return require("qcimage.credentials.oidc").new(environment)
       end,
     }
-    links[#links + 1] = {
-      name = "CVM role",
-      new = function()
-        return require("qcimage.credentials.cvm").new(settings.metadata)
-      end,
-    }
+    if not addTccli(links, environment, settings) then
+      links[#links + 1] = {
+        name = "CVM role",
+        new = function()
+          return require("qcimage.credentials.cvm").new(settings.metadata)
+        end,
+      }
+    end
   end
   return links, "no credentials: the options secretId, secretKey and credentials are not given; "
 end
@@ -152,14 +194,14 @@ end
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
 function M.default(environment, settings)
   local links, prefix = M.links(environment, settings)
-  if links[1].name == "the environment" and #links == 1 then
+  if links[1].name == variables.NAME and #links == 1 then
     return links[1].new()
   end
-  local sources = {}
+  local sources, names = {}, {}
   for i, link in ipairs(links) do
-    sources[i] = link.new()
+    sources[i], names[i] = link.new(), link.name
   end
-  return M.new(sources, prefix)
+  return M.new(sources, prefix, names)
 end
 
 return M

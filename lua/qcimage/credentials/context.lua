@@ -4,6 +4,7 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local refusals = require "qcimage.credentials.refusals"
 local endpoints = require "qcimage.api.endpoints"
 
 local M = {}
@@ -20,19 +21,31 @@ local function caller(client, run, tokens)
   for _, name in ipairs(SHARED) do
     options[name] = client.options[name]
   end
+  local refused = setmetatable({}, { __mode = "k" }) -- by source
   return function(action, params, how)
+    local source, given = how.source, nil
+    if source then
+      refused[source] = refused[source] or refusals.new()
+    end
     local other = setmetatable({
       version = "3.0",
-      provider = how.source or false, -- never the client's own, which may be what asks
+      provider = source and function(context) -- never the client's own, which may be what asks
+        local found, err = source(context)
+        given = found or given
+        return found, err
+      end,
       asksForCredentials = true,
-      region = how.region,
+      refusals = refused[source or 0],
+      serviceRegion = how.region,
+      serviceRegionName = how.regionName or "the default",
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
+      stsName = how.endpoint and "the role's endpoint",
       options = options,
       tokens = tokens, -- what the service lacks, STS may have
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
-    return result, err
+    return result, err, given
   end
 end
 

@@ -57,7 +57,7 @@ local function get(context, base, path, deadline)
       return nil, fault, { kind = "unsupported" }
     end
   end
-  return nil, ("metadata status %d"):format(status)
+  return nil, ("metadata status %d"):format(status), { isThere = true }
 end
 
 -- The text at a path of the service, by its name or its address; or nil and an error.
@@ -73,7 +73,10 @@ local function fetch(context, address, path, deadline, name)
   if response and response.status == 200 then
     return response.body
   end
-  local _, err = keys.none(("%s: %s"):format(name, problem or ("metadata status %d"):format(response.status)))
+  -- a service that answers is there: no other source may be used for what it cannot say now
+  local isThere = response and response.status ~= 404 or not response and detail and detail.isThere
+  local said = problem or ("metadata status %d"):format(response.status)
+  local _, err = keys.none(("%s: %s"):format(name, said), isThere)
   err.httpStatus = response and response.status
   return nil, err
 end
@@ -96,24 +99,24 @@ end
 
 local CVM_ROLE, SERVICE = "CVM role", "the metadata service"
 
-local function fail(problem)
-  return keys.none(("%s: %s"):format(CVM_ROLE, problem))
+local function fail(problem, final)
+  return keys.none(("%s: %s"):format(CVM_ROLE, problem), final)
 end
 
 -- The role's document, as keys.
 local function read(body, role)
   local document = json.decode(body)
   if type(document) ~= "table" then
-    return fail(body == "" and "the answer for the role is empty" or "the answer for the role is no JSON")
+    return fail(body == "" and "the answer for the role is empty" or "the answer for the role is no JSON", true)
   elseif document.Code ~= "Success" then
     local said = document.Message and ": " .. text.clean(tostring(document.Message)) or ""
-    return fail(("the service says %s%s"):format(text.show(document.Code), said))
+    return fail(("the service says %s%s"):format(text.show(document.Code), said), true)
   end
   local expires = expiry.of(document.ExpiredTime, document.Expiration)
   if not expires then
-    return fail "the answer does not say when the keys end"
+    return fail("the answer does not say when the keys end", true)
   elseif type(document.Token) ~= "string" or document.Token == "" then
-    return fail "the answer has no Token"
+    return fail("the answer has no Token", true)
   end
   local names = {}
   for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
@@ -123,8 +126,7 @@ local function read(body, role)
     secretId = document.TmpSecretId,
     secretKey = document.TmpSecretKey,
     token = document.Token,
-    expires = expires,
-  }, names)
+  }, names, true, { expires = expires, source = ("%s %s"):format(CVM_ROLE, text.clean(role)) })
 end
 
 ---@class qcimage.Metadata
@@ -164,7 +166,7 @@ function M.new(settings)
       return nil, err
     end
     return read(body, role)
-  end, { name = CVM_ROLE, longest = LONGEST })
+  end, { name = CVM_ROLE, longest = LONGEST, final = true })
 end
 
 --- Makes a function that tells the instance's region. It remembers what it learned.

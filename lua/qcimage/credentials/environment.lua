@@ -14,15 +14,32 @@ local TOKENS = { "TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLO
 
 local value = environments.value
 
---- Whether the environment names credentials, be they whole or not.
+--- What messages call it.
+M.NAME = "the environment"
+
+--- Whether the environment has keys, be they whole or not.
 ---@param environment table<string, string>
 ---@return boolean
 function M.isNamed(environment)
-  return (value(environment, ID) or value(environment, KEY) or value(environment, ROLE)) ~= nil
+  return (value(environment, ID) or value(environment, KEY)) ~= nil
+end
+
+--- The role that the environment names, as assumerole.lua takes it.
+---@param environment table<string, string>
+---@return qcimage.Role|nil
+function M.role(environment)
+  return value(environment, ROLE)
+      and {
+        roleArn = environment[ROLE],
+        roleSessionName = value(environment, SESSION),
+        source = ROLE,
+        names = { roleArn = ROLE, roleSessionName = SESSION },
+      }
+    or nil
 end
 
 -- What the environment lacks of a pair of keys, and the first name that it lacks; or nothing.
-local function missing(environment)
+local function missing(environment, role)
   local lacks, has = {}, {}
   for _, name in ipairs { ID, KEY } do
     if value(environment, name) then
@@ -31,7 +48,8 @@ local function missing(environment)
       lacks[#lacks + 1] = ("%s is %s"):format(name, environment[name] and "empty" or "not set")
     end
   end
-  for _, name in ipairs { ROLE, TOKENS[1], TOKENS[2], TOKENS[3] } do
+  has[#has + 1] = role and ROLE
+  for _, name in ipairs(TOKENS) do
     if value(environment, name) then
       has[#has + 1] = name
     end
@@ -45,9 +63,10 @@ end
 --- A source of the variables. With TENCENTCLOUD_ROLE_ARN (tccli's, as is TENCENTCLOUD_ROLE_SESSION_NAME) the keys
 --- assume that role.
 ---@param environment table<string, string>
+---@param withoutRole boolean|nil the role is taken into account elsewhere, or replaced
 ---@return qcimage.CredentialsSource
 ---@return boolean|nil isFixed it gives the same at each question, and needs no context
-function M.new(environment)
+function M.new(environment, withoutRole)
   local names = { secretId = ID, secretKey = KEY }
   local given = { secretId = environment[ID], secretKey = environment[KEY] }
   for _, name in ipairs(TOKENS) do
@@ -56,25 +75,21 @@ function M.new(environment)
       break
     end
   end
+  local role = not withoutRole and M.role(environment) or nil
   local credentials, err
-  local absent, name = missing(environment)
+  local absent, name = missing(environment, role)
   if absent then
-    credentials, err = keys.none(absent, M.isNamed(environment), name)
+    credentials, err = keys.none(absent, role ~= nil or M.isNamed(environment), name)
   else
-    credentials, err = keys.check(given, names, true)
+    credentials, err = keys.check(given, names, true, { source = M.NAME })
   end
   local function fixed()
     return credentials, err
   end
-  if not credentials or not value(environment, ROLE) then
+  if not credentials or not role then
     return fixed, true
   end
-  -- loaded for those who need it
-  return require("qcimage.credentials.assumerole").over(fixed, {
-    roleArn = environment[ROLE],
-    roleSessionName = value(environment, SESSION),
-    names = { roleArn = ROLE, roleSessionName = SESSION },
-  })
+  return require("qcimage.credentials.assumerole").over(fixed, role) -- loaded for those who need it
 end
 
 return M

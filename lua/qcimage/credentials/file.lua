@@ -21,37 +21,58 @@ M.IN_HOME, M.FOR_ALL = "/.tencentcloud/credentials", "/etc/tencentcloud/credenti
 ---@field path string|nil nil: HOME is not set
 ---@field home string|nil so that messages can say ~
 ---@field section string|nil by default "default"
----@field isNamed boolean|nil somebody named the file
----@field isProfile boolean|nil somebody named the section: once it is there, no other source may stand in for it
+---@field isNamed boolean|nil somebody named the file: it must have the section, and keys in it
+---@field isForAll boolean|nil the machine's file, which may be for other users than this one
 ---@field isEager boolean|nil read the file now, and not again
+---@field withoutRole boolean|nil the role of the section is replaced by another one
 
 local function nonEmpty(value)
   return value ~= "" and value or nil
 end
 
+local function failing(message, final)
+  return function()
+    return keys.none(message, final)
+  end, true
+end
+
 -- What the section says, as a source; and whether that holds the keys itself.
-local function sourceOf(fields, shown, final)
+local function sourceOf(fields, lines, shown, settings)
   local names = {}
   for field, key in pairs { secretId = "secret_id", secretKey = "secret_key", token = "token" } do
-    names[field] = ("%s: %s"):format(shown, key)
+    names[field] = ("%s, line %d: %s"):format(shown, lines[key] or lines[""], key)
   end
-  local credentials, err = keys.check({
-    secretId = fields.secret_id,
-    secretKey = fields.secret_key,
-    token = fields.token,
-    region = nonEmpty(fields.region),
-  }, names, final)
+  local role = not settings.withoutRole and nonEmpty(fields.role_arn)
+  if not nonEmpty(fields.secret_id) and not nonEmpty(fields.secret_key) and not role then
+    return failing(shown .. " has neither secret_id nor secret_key", settings.isNamed)
+  end
+  local credentials, err = keys.check(
+    {
+      secretId = fields.secret_id,
+      secretKey = fields.secret_key,
+      token = fields.token,
+    },
+    names,
+    true,
+    {
+      region = nonEmpty(fields.region),
+      source = keys.sourceOf(shown, settings.isEager),
+    }
+  )
   local function fixed()
     return credentials, err
   end
-  if not credentials or not nonEmpty(fields.role_arn) then
+  if not credentials or not role then
     return fixed, true
   end
   return require("qcimage.credentials.assumerole").over(fixed, {
-    roleArn = fields.role_arn,
+    roleArn = role,
     roleSessionName = nonEmpty(fields.role_session_name),
-    region = credentials.region,
-    names = { roleArn = shown .. ": role_arn", roleSessionName = shown .. ": role_session_name" },
+    source = shown,
+    names = {
+      roleArn = ("%s, line %d: role_arn"):format(shown, lines.role_arn),
+      roleSessionName = ("%s, line %d: role_session_name"):format(shown, lines.role_session_name or 0),
+    },
   }),
     false
 end
@@ -59,21 +80,18 @@ end
 local function load(settings)
   local shown = textfile.shown(settings.path, settings.home)
   local section = settings.section or "default"
-  local contents, problem = textfile.read(settings.path)
-  local fields, isMissing
-  if contents then
-    textfile.warn(settings.path, shown)
-    fields, problem, isMissing = ini.section(contents, section)
-    shown = fields and ("%s [%s]"):format(shown, section) or shown
+  local contents, problem, why = textfile.read(settings.path)
+  if not contents then
+    local isPassed = why == "missing" or why == "barred" and settings.isForAll
+    return failing(("%s %s"):format(shown, problem), settings.isNamed or not isPassed)
   end
-  local isFound = contents and not isMissing
-  local final = settings.isNamed or isFound and settings.isProfile
+  textfile.warn(settings.path, shown)
+  local fields, isMissing, lines
+  fields, problem, isMissing, lines = ini.section(contents, section)
   if not fields then
-    return function()
-      return keys.none(("%s %s"):format(shown, problem), final)
-    end, true
+    return failing(("%s %s"):format(shown, problem), settings.isNamed or not isMissing)
   end
-  return sourceOf(fields, shown, final)
+  return sourceOf(fields, lines, ("%s [%s]"):format(shown, section), settings)
 end
 
 --- A source of a file's section.
@@ -81,9 +99,7 @@ end
 ---@return qcimage.CredentialsSource
 function M.new(settings)
   if not settings.path then
-    return function()
-      return keys.none("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed)
-    end
+    return (failing("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed))
   end
   return reread.new(function()
     return load(settings)

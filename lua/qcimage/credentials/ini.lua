@@ -44,15 +44,19 @@ local function takeLine(line, number, section, fields, lines)
   end
 end
 
---- Reads one section. Faults elsewhere in the text do not matter.
+local OUTSIDE = "has line %d, outside of any [section]"
+
+--- Reads one section. Faults within other sections do not matter; a line that leaves open which section another belongs
+--- to does.
 ---@param text string
----@param section string its name, as it stands
+---@param section string its name, as written
 ---@return table<string, string>|nil fields values by key, in small letters; nil where there is a fault or no such section
 ---@return string|nil problem follows the file's name
----@return boolean|nil isMissing there is no such section
+---@return boolean|nil isMissing the text has no such section, or nothing at all
+---@return table<string, integer>|nil lines of the fields, by key; of the section's name, by ""
 function M.section(text, section)
   local fields, lines, current, begun
-  local number = 0
+  local number, outside = 0, nil
   if text:find "%z" then
     return nil, "has a NUL byte, so it is no text (UTF-16?)"
   end
@@ -66,8 +70,15 @@ function M.section(text, section)
         if begun then
           return nil, ("has the section [%s] in line %d and in line %d"):format(section, begun, number)
         end
-        fields, lines, begun = {}, {}, number
+        fields, lines, begun = {}, { [""] = number }, number
       end
+    elseif line:find "^%[" then
+      return nil, ("has line %d, which begins as the name of a [section] and is not one"):format(number)
+    elseif not current and line ~= "" and not line:find "^[#;]" then
+      if line:find "^[%w_.-]+[ \t]*[=:]" then
+        return nil, OUTSIDE:format(number)
+      end
+      outside = outside or number
     elseif current == section and line ~= "" and not line:find "^[#;]" then
       local problem = takeLine(line, number, section, fields, lines)
       if problem then
@@ -75,10 +86,12 @@ function M.section(text, section)
       end
     end
   end
-  if not fields then
+  if not current and outside then
+    return nil, OUTSIDE:format(outside)
+  elseif not fields then
     return nil, ("has no section [%s]"):format(section), true
   end
-  return fields
+  return fields, nil, nil, lines
 end
 
 return M

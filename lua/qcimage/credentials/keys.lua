@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.errors"
+local expiry = require "qcimage.credentials.expiry"
 local protect = require "qcimage.protect"
 local redact = require "qcimage.redact"
 
@@ -13,8 +14,10 @@ local M = {}
 ---@field secretKey string
 ---@field token string|nil of temporary keys
 ---@field expires number|nil Unix seconds: end of temporary keys
----@field region string|nil where the source names one
----@field endpoint string|nil URL of the service, where the source names one
+---@field source string|nil where they come from, as messages name it; nil: the caller's options
+---@field region string|nil that the source names
+---@field profile qcimage.ProfileSettings|nil settings of the tccli profile that they belong to
+---@field role {arn: string, source: string}|nil that they are of, by AssumeRole
 
 ---@class qcimage.CredentialsContext what a client tells a source with each question
 ---@field now fun(): number Unix seconds, as the service counts them
@@ -24,9 +27,13 @@ local M = {}
 ---@field background nil|fun(run: function): boolean runs a function apart from any call; false: it cannot
 ---@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
 ---@field secondsLeft number of the call that asks
----@field refused qcimage.Credentials|nil keys that the service has just refused: others are wanted
+---@field refused qcimage.Credentials|nil keys that the service has refused: others are wanted
+---@field refusedHow "renew"|"reread"|nil reread: the keys do not fit together, so that a new question helps only where
+--- somebody else writes them
+---@field passed {source: string, why: string}[]|nil gets the sources that a chain passed over
 ---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
----@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil a call of STS, see sts.lua
+---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil a
+--- call of STS, see sts.lua; with the credentials that signed it last
 
 --- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
 --- asked here); with its field `final` set, no other source may stand in for it, since somebody named it.
@@ -87,13 +94,26 @@ function M.unable(message)
   return nil, err
 end
 
+--- What messages name a source whose files are read once, or again.
+---@param name string
+---@param isEager boolean|nil
+---@return string
+function M.sourceOf(name, isEager)
+  return isEager and name .. ", read when nginx began: reload it after a change" or name
+end
+
+-- What a source can say beside the keys. A function of the caller's says none of them but the end: region and endpoint
+-- are options, which are checked.
+local BESIDE = { "expires", "source", "region", "profile", "role" }
+
 --- Checks what a source found. An empty token is no token, and so is a null of JSON's.
----@param given table {secretId, secretKey, token, expires, region, endpoint}
+---@param given table {secretId, secretKey, token}
 ---@param names table<string, string>|nil how messages call the fields
----@param final boolean|nil whether the source was named
+---@param final boolean|nil no other source may be used instead
+---@param beside table|nil what our own source says beside the keys: fields of qcimage.Credentials
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.check(given, names, final)
+function M.check(given, names, final, beside)
   names = names or {}
   local token = given.token
   if token == "" or type(token) == "userdata" then
@@ -112,9 +132,13 @@ function M.check(given, names, final)
       return M.none(("%s %s"):format(name, problem), final, name)
     end
   end
-  values.expires, values.region, values.endpoint = given.expires, given.region, given.endpoint
+  for _, field in ipairs(beside and BESIDE or {}) do
+    values[field] = beside[field]
+  end
   return setmetatable(values, Credentials)
 end
+
+local FUNCTION = "the option credentials"
 
 -- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by
 -- itself is not shown.
@@ -128,7 +152,7 @@ local function received(given, said)
   if getmetatable(given) == Credentials then
     return given
   elseif type(given) == "table" then
-    return M.check(given)
+    return M.check(given, nil, nil, { source = FUNCTION, expires = expiry.of(given.expires) })
   elseif given then
     local problem = "the credentials provider gave a %s; a table with secretId, secretKey is due"
     return M.none(problem:format(type(given))) -- not what: it may be a secret

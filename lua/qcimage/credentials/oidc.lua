@@ -6,10 +6,14 @@
 local environments = require "qcimage.environment"
 local keys = require "qcimage.credentials.keys"
 local refresh = require "qcimage.credentials.refresh"
+local roles = require "qcimage.api.roles"
 local sts = require "qcimage.credentials.sts"
 local textfile = require "qcimage.credentials.textfile"
 
 local M = {}
+
+--- What messages call it.
+M.NAME = "TKE"
 
 local REGION, PROVIDER = "TKE_REGION", "TKE_PROVIDER_ID"
 local FILE, ROLE = "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN"
@@ -46,7 +50,7 @@ local function fault(environment)
     local message = ("TKE: %s not set, though others of its variables are"):format(table.concat(missing, ", "))
     return select(2, keys.none(message, true, missing[1]))
   end
-  local problem = sts.arnProblem(environment[ROLE])
+  local problem = roles.arnProblem(environment[ROLE])
   return problem and select(2, keys.none(("%s %s"):format(ROLE, problem), true, ROLE))
 end
 
@@ -72,7 +76,10 @@ function M.new(environment)
       roleSessionName = sts.sessionName(context),
     }, {
       region = environment[REGION],
-    }, environment[REGION])
+      regionName = REGION,
+    }, function()
+      return { region = environment[REGION], source = M.NAME }
+    end)
   end, { name = "AssumeRoleWithWebIdentity", longest = sts.LONGEST, final = true })
 end
 

@@ -18,6 +18,10 @@ local function pauseFor(left)
   return math.min(30, math.max(left / 10, math.min(1, left / 3)))
 end
 
+-- Seconds for which keys that came in the place of refused ones are kept though they are refused, too: it is not the
+-- keys then, and who gives them must not be asked for each call.
+local TRUSTED = 30
+
 -- Asks for keys; for those that are past their end, once more.
 local function current(fetch, context, rule)
   local fresh, err
@@ -40,17 +44,29 @@ end
 function M.new(fetch, rule)
   local kept, advisory, mandatory
   local pausedUntil = -math.huge
+  local trustedUntil = -math.huge
 
-  -- The kept keys, unless they were refused.
+  -- Whether the service refused the kept keys, and others may help.
+  local function areRefused(context)
+    return kept
+      and context.refused
+      and context.refusedHow ~= "reread" -- others would come of the same question
+      and context.monotonic() >= trustedUntil
+      and keys.same(kept, context.refused)
+  end
+
   local function usable(context)
-    local isRefused = kept and context.refused and keys.same(kept, context.refused)
-    return not isRefused and kept or nil
+    return not areRefused(context) and kept or nil
   end
 
   -- A question sets all its results here, since the call that asked may have been ended.
   local ask, isInProgress, start = flights.new(function(context)
+    local replacesRefused = areRefused(context)
     local fresh, err = current(fetch, context, rule)
     if fresh then
+      if replacesRefused then
+        trustedUntil = context.monotonic() + TRUSTED
+      end
       local life = fresh.expires - context.now()
       if not kept or fresh.expires > kept.expires or not keys.same(fresh, kept) then
         advisory = math.min(ADVISORY, life * ADVISORY_PART)

@@ -5,6 +5,7 @@
 local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local keys = require "qcimage.credentials.keys"
+local roles = require "qcimage.api.roles"
 
 local M = {}
 
@@ -12,43 +13,22 @@ local M = {}
 ---@field source qcimage.CredentialsSource|nil whose keys sign it; nil: not signed
 ---@field endpoint string|nil URL of another STS
 ---@field region string|nil
+---@field regionName string|nil what names it
 ---@field secondsLeft number|nil set below
 
 --- Seconds that a call may take, with its retries.
 M.LONGEST = 10
-
--- cloud.tencent.com/document/api/1312/48197 and tencentcloud.com/document/product/1150/49456; older copies have no "_".
-local SESSION_NAME = "^[A-Za-z0-9_+=,.@-]+$"
-local SESSION_SHORTEST, SESSION_LONGEST = 2, 128
-
---- What is wrong with a role's ARN or a session's name, or nil.
----@param arn any
----@return string|nil problem follows the name
-function M.arnProblem(arn)
-  if type(arn) ~= "string" or not arn:find "^qcs::cam:[^ \t]*:[^ \t]*:role[^ \t]*/[^%z\1-\32\127]+$" then
-    return "is not the ARN of a role, such as qcs::cam::uin/100000000001:roleName/NAME"
-  end
-end
-
----@param name any
----@return string|nil problem
-function M.sessionProblem(name)
-  local length = type(name) == "string" and #name or 0
-  if length < SESSION_SHORTEST or length > SESSION_LONGEST or not name:find(SESSION_NAME) then
-    return ("must be %d to %d of A-Z a-z 0-9 _ + = , . @ -"):format(SESSION_SHORTEST, SESSION_LONGEST)
-  end
-end
 
 --- The first that is wrong with a role, if anything is.
 ---@param role {roleArn: any, roleSessionName: any}
 ---@return string|nil name of the field
 ---@return string|nil problem
 function M.fault(role)
-  local problem = M.arnProblem(role.roleArn)
+  local problem = roles.arnProblem(role.roleArn)
   if problem then
     return "roleArn", problem
   end
-  problem = role.roleSessionName ~= nil and M.sessionProblem(role.roleSessionName) or nil
+  problem = role.roleSessionName ~= nil and roles.sessionProblem(role.roleSessionName) or nil
   return problem and "roleSessionName", problem
 end
 
@@ -79,13 +59,14 @@ end
 ---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
 ---@param params table<string, any> as actions.lua has them
 ---@param how qcimage.StsCall
----@param region string|nil region of the keys, where their source names one
+---@param besideOf fun(base: qcimage.Credentials|nil): table what goes with the keys, as keys.check takes it; base: the keys
+--- that signed the request
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.ask(context, action, params, how, region)
+function M.ask(context, action, params, how, besideOf)
   how.region = how.region or endpoints.ANY_REGION
   how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
-  local result, err = context.call(action, params, how)
+  local result, err, base = context.call(action, params, how)
   if not result then
     if err.kind == "unsupported" then
       return keys.unable(err.message)
@@ -103,13 +84,13 @@ function M.ask(context, action, params, how, region)
   for field, name in pairs(names) do
     names[field] = ("%s: in the answer, %s"):format(action, name)
   end
+  local beside = besideOf(base)
+  beside.expires = expires
   return keys.check({
     secretId = given.tmpSecretId,
     secretKey = given.tmpSecretKey,
     token = given.token,
-    expires = expires,
-    region = region,
-  }, names, true)
+  }, names, true, beside)
 end
 
 return M

@@ -2,6 +2,8 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local json = require "qcimage.json"
+local text = require "qcimage.text"
 local warning = require "qcimage.warning"
 
 local M = {}
@@ -38,15 +40,21 @@ function M.warn(path, shown)
   end
 end
 
+-- Whether a file that could not be opened does not exist for this user. In a folder that may not be searched nothing
+-- does: a daemon runs with HOME=/root.
+local function isMissing(path, code)
+  return code == MISSING or code == PART_IS_FILE or code == NOT_ALLOWED and not core.permissions(path)
+end
+
 --- Reads a file. A byte order mark at its beginning is no part of it.
 ---@param path string
 ---@return string|nil text
 ---@return string|nil problem follows the file's name
----@return boolean|nil isMissing
+---@return "missing"|"barred"|nil why missing: the file does not exist; barred: this user may not read it
 function M.read(path)
   local file, message, code = io.open(path, "rb")
   if not file then
-    return nil, problemOf(message, code), code == MISSING or code == PART_IS_FILE
+    return nil, problemOf(message, code), isMissing(path, code) and "missing" or code == NOT_ALLOWED and "barred" or nil
   end
   local contents
   contents, message, code = file:read(M.LARGEST + 1)
@@ -58,6 +66,55 @@ function M.read(path)
   end
   contents = contents or "" -- read gives nil at the end of a file
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents
+end
+
+--- The line that a byte is in.
+---@param contents string
+---@param position integer
+---@return integer from 1
+function M.lineOf(contents, position)
+  return select(2, contents:sub(1, position - 1):gsub("\n", "")) + 1
+end
+
+-- tccli writes its files in place, without a lock (TencentCloud/tencentcloud-cli#109), so half of one can be seen:
+-- attempts, and seconds between two.
+local ATTEMPTS, PAUSE = 21, 0.01
+
+-- What JSON says that is not an object.
+local function jsonProblem(contents, malformed)
+  if not contents:find "%S" then
+    return "is empty, or being written"
+  end
+  local position = tonumber(malformed:match "at character (%d+)")
+  local line = position and (" (line %d)"):format(M.lineOf(contents, math.min(position, #contents))) or ""
+  return ("is no JSON, or being written: %s%s"):format(text.clean(malformed), line)
+end
+
+--- Reads a file of tccli: one JSON object. Reads again for a moment while the file is being written.
+---@param path string
+---@param pause fun(seconds: number)|nil nil: reads once
+---@return table|nil object
+---@return string contents or else the problem, which follows the file's name
+---@return "missing"|"barred"|nil why as read
+function M.readObject(path, pause)
+  local problem
+  for attempt = 1, pause and ATTEMPTS or 1 do
+    if attempt > 1 then
+      pause(PAUSE)
+    end
+    local contents, unread, why = M.read(path)
+    if not contents then
+      return nil, unread, why
+    end
+    local value, malformed = json.decode(contents)
+    if type(value) == "table" and contents:find "^%s*{" then
+      return value, contents
+    elseif contents:find "%S" and not malformed then
+      return nil, "holds no object, so no keys"
+    end
+    problem = jsonProblem(contents, malformed)
+  end
+  return nil, problem
 end
 
 --- A path as messages show it: the home folder as ~.

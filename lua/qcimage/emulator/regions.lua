@@ -3,7 +3,8 @@
 
 local M = {}
 
---- Short codes and the long codes of the same places: cloud.tencent.com/document/api/213/6976.
+--- Short codes and the long codes of the same places: cloud.tencent.com/document/api/213/6976; bjjr, nj, ru and tpe as
+--- the API of waf has them.
 M.SHORT = {
   bj = "ap-beijing",
   gz = "ap-guangzhou",
@@ -23,10 +24,14 @@ M.SHORT = {
   jp = "ap-tokyo",
   ["in"] = "ap-mumbai",
   use = "na-ashburn",
+  bjjr = "ap-beijing-fsi",
+  nj = "ap-nanjing",
+  ru = "eu-moscow",
+  tpe = "ap-taipei",
 }
 
 --- Long codes without a short one: tencentcloud.com/document/product/213/33269.
-M.LONG = { "ap-jakarta", "ap-nanjing", "eu-moscow", "sa-saopaulo" }
+M.LONG = { "ap-jakarta", "sa-saopaulo" }
 
 --- The long code of a region in either spelling.
 ---@param code string

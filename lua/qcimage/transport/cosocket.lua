@@ -102,11 +102,12 @@ local function isLasting(reason, problem)
 end
 
 local function failure(request, reason, problem, sent)
-  local where = ("%s:%d"):format(request.host, request.port)
+  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
+  where = target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
   local message = ("%s: %s%s"):format(
     errors.TRANSPORT[reason]:format(where),
     text.clean(problem),
-    hint(reason, problem, request.host)
+    hint(reason, problem, reason ~= "tls" and target and target.host or request.host)
   )
   return nil, message, { sent = sent, reason = reason, lasting = isLasting(reason, problem) }
 end
@@ -137,18 +138,33 @@ local function newSocket()
   return sock
 end
 
+-- Whether a request goes where the last one went: to the same endpoint, over the same host.
+local function isSame(origin, request)
+  local target = request.connectTo or request
+  return request.host == origin.host
+    and request.port == origin.port
+    and request.scheme == origin.scheme
+    and target.host == origin.connectHost
+    and target.port == origin.connectPort
+end
+
 -- What requests to one place share.
 local function originOf(request, settings)
+  local target = request.connectTo or request
   return {
     scheme = request.scheme,
-    host = request.host,
+    host = request.host, -- that the certificate must name
     port = request.port,
-    isName = isName(request.host),
+    connectHost = target.host,
+    connectPort = target.port,
+    isName = isName(target.host),
     pool = { -- its name has all that tells one connection from another
-      pool = ("qcimage %s://%s:%d verify=%s size=%d"):format(
+      pool = ("qcimage %s://%s:%d over %s:%d verify=%s size=%d"):format(
         request.scheme,
         request.host,
         request.port,
+        target.host,
+        target.port,
         tostring(settings.verify),
         settings.poolSize
       ),
@@ -159,7 +175,7 @@ local function originOf(request, settings)
 end
 
 local function connect(sock, origin)
-  return sock:connect(origin.host, origin.port, origin.pool)
+  return sock:connect(origin.connectHost, origin.connectPort, origin.pool)
 end
 
 -- Opens a connection, or takes a kept one. Returns a true value, or nil and the problem.
@@ -354,7 +370,7 @@ function M.new(settings)
       return unsupported(refusal)
     elseif secondsLeft <= 0 then
       return failure(request, "timeout", "no time was left", false)
-    elseif request.host ~= origin.host or request.port ~= origin.port or request.scheme ~= origin.scheme then
+    elseif not isSame(origin, request) then
       origin = originOf(request, settings)
     end
     local sock, barred = newSocket()

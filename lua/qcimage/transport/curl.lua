@@ -22,15 +22,38 @@ local function faultyVariable(environment)
   end
 end
 
+-- Where a request goes, as messages show it.
+local function whereTo(request)
+  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
+  return target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
+end
+
 -- What a failure says. trusted: where the certificates come from.
 local function describe(request, reason, message, trusted)
-  local where = ("%s:%d"):format(request.host, request.port)
+  local where = whereTo(request)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
   local hint = ""
   if reason == "tls" then
     hint = (" (certificates from %s; the option caFile names a file of others)"):format(trusted)
   end
   return ("%s: %s%s"):format(what, text.clean(message, SHOWN), hint)
+end
+
+--- The certificates that are trusted, and what names them.
+---@param caFile string|nil the option
+---@param environment table<string, string>
+---@return string|nil path of a file; nil: libcurl's own place, which is no file
+---@return string source
+---@return string|nil folders beside the file, of SSL_CERT_DIR; several with colons between
+function M.certificates(caFile, environment)
+  if caFile then
+    return caFile, "option caFile"
+  end
+  local file, folders, name = environments.certificates(environment)
+  if file then
+    return file, name, folders
+  end
+  return http.caFile(), "libcurl's own", folders
 end
 
 --- Makes a transport. Opens nothing.
@@ -42,11 +65,8 @@ end
 --- start, where it came to that, and the address
 function M.new(settings)
   local environment = settings.environment
-  local caFile, caFolder = settings.caFile, nil
-  if not caFile then
-    caFile, caFolder = environments.certificates(environment)
-  end
-  local trusted = (caFile or http.caFile() or "libcurl's own place") .. (caFolder and " and " .. caFolder or "")
+  local caFile, _, caFolder = M.certificates(settings.caFile, environment)
+  local trusted = (caFile or "libcurl's own place") .. (caFolder and " and " .. caFolder or "")
   if caFile == http.caFile() then
     caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
   end
@@ -60,21 +80,24 @@ function M.new(settings)
     verify = settings.verify,
   }
 
-  local host, isHere -- of the last request
+  local place, isHere -- of the last request
 
   local function transport(request, secondsLeft)
     if secondsLeft <= 0 then
       return nil, describe(request, "timeout", "no time was left"), { sent = false, reason = "timeout" }
     end
-    if request.host ~= host then
-      host, isHere = request.host, endpoints.isLoopback(request.host)
+    local target = request.connectTo
+    local host = target and target.host or request.host
+    if host ~= place then
+      place, isHere = host, endpoints.isLoopback(host)
     end
     if faulty and not isHere then
       local message = describe(request, "proxy", faulty .. " holds a control character")
       return nil, message, { sent = false, reason = "proxy" }
     end
-    local response, message, detail =
-      connection:send(request, secondsLeft, math.min(secondsLeft, settings.connectTimeout), isHere)
+    local connectTime = math.min(secondsLeft, settings.connectTimeout)
+    local way = target and ("::%s:%d"):format(target.host, target.port)
+    local response, message, detail = connection:send(request, secondsLeft, connectTime, isHere, way)
     if not response then
       return nil, describe(request, detail.reason, redact.proxies(message, logins), trusted), detail
     end

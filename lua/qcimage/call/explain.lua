@@ -1,0 +1,121 @@
+--- explain.lua - what a client's calls go by, and why: facts with where they come from and what was passed over. They are
+--- those of a DescribeImages that is not sent, by the functions that a call runs; sources of credentials may be asked.
+--- Part of qcimage, see LICENSE.
+
+local actions = require "qcimage.api.actions"
+local identity = require "qcimage.call.identity"
+local prepare = require "qcimage.call.prepare"
+
+local M = {}
+
+---@class qcimage.Fact
+---@field field "keys"|"role"|"region"|"apiVersion"|"endpoint"|"connectTo"|"stsEndpoint"|"proxy"|"caFile"
+---@field value string|nil nil: none, or it could not be found. Never a secret
+---@field source string|nil where it comes from; nil: nobody said it
+---@field passed {source: string, why: string}[]|nil what was looked at before, or counts less, in order
+---@field isOfRole boolean|nil of keys: those of the source assumed a role, whose these are
+---@field temporary boolean|nil of keys: they have a token
+---@field expires number|nil of keys: Unix seconds
+---@field err qcimage.Error|nil why it could not be found
+---@field problem string|nil of caFile: why it cannot be read
+---@field folders {path: string, problem: string|nil}[]|nil of caFile: those of SSL_CERT_DIR, which are trusted, too
+
+-- A SecretId as it may be shown.
+local function maskedId(credentials)
+  return tostring(credentials):match "%((.*)%)$"
+end
+
+local function keysFact(given, err, passed)
+  return {
+    field = "keys",
+    value = given and maskedId(given),
+    source = given and (given.source or "the options"),
+    isOfRole = given and given.role ~= nil or nil,
+    temporary = given and given.token ~= nil or nil,
+    expires = given and given.expires,
+    passed = passed,
+    err = err,
+  }
+end
+
+-- Those of a call's that belong to a field.
+local function skippedOf(call, field)
+  local list = {}
+  for _, one in ipairs(call.skipped) do
+    if one.field == field then
+      list[#list + 1] = { source = one.source, why = one.why }
+    end
+  end
+  return list
+end
+
+local function place(call, given, facts)
+  local target = call.client.target
+  local isPlaced, err = identity.place(call, given)
+  local isOfRegion = err and err.field ~= nil
+  facts[#facts + 1] = {
+    field = "region",
+    value = call.region,
+    source = call.regionSource,
+    passed = skippedOf(call, "region"),
+    err = not isPlaced and isOfRegion and err or nil,
+  }
+  facts[#facts + 1] = { field = "apiVersion", value = call.version, source = target.versionName }
+  facts[#facts + 1] = {
+    field = "endpoint",
+    value = call.endpoint.origin,
+    source = call.endpointSource or (call.endpoint == target.endpoint and target.endpointName or nil),
+    passed = skippedOf(call, "endpoint"),
+    err = not isPlaced and not isOfRegion and err or nil,
+  }
+  if target.connectTo then
+    local way = call.endpoint.connectTo or target.connectTo
+    facts[#facts + 1] = {
+      field = "connectTo",
+      value = way.host .. (way.port and (":%d"):format(way.port) or ""),
+      source = "option connectTo",
+    }
+  end
+end
+
+-- The STS that a role's keys come from: where a call of it goes.
+local function stsFact(call, given)
+  local sts = setmetatable({ action = actions["3.0"].AssumeRole, version = "3.0", skipped = {} }, { __index = call })
+  sts.endpoint = identity.destination(call.client, sts.action)
+  sts.regionSource, sts.endpointSource = false, false
+  local isPlaced, err = identity.place(sts, given)
+  return {
+    field = "stsEndpoint",
+    value = isPlaced and sts.endpoint.origin or nil,
+    source = sts.endpointSource or nil,
+    passed = skippedOf(sts, "endpoint"),
+    err = not isPlaced and err or nil,
+  }
+end
+
+--- What a client's calls go by.
+---@param client qcimage.Client
+---@param seconds number that it may take
+---@return qcimage.Fact[]|nil nil: no call can even be prepared
+---@return qcimage.Error|nil err
+---@return qcimage.Endpoint|nil endpoint of the facts
+function M.facts(client, seconds)
+  local call, err = prepare.call(client, actions.describe[client.version], {}, { timeout = seconds })
+  if not call then
+    return nil, err
+  end
+  call.passed, call.skipped = { client.passedOver }, {}
+  local given, _, cause = identity.ask(call)
+  local facts = { keysFact(given, cause, call.passed) }
+  if given and given.role then
+    facts[2] = { field = "role", value = given.role.arn, source = given.role.source }
+    facts[3] = stsFact(call, given)
+  end
+  place(call, given or {}, facts)
+  if client.transportNotes then
+    facts[#facts + 1], facts[#facts + 2] = client.transportNotes.facts(call.endpoint)
+  end
+  return facts, nil, call.endpoint
+end
+
+return M

@@ -1,0 +1,121 @@
+--- profile.lua - settings of a tccli profile, ~/.tccli/NAME.configure: region, endpoints, language. Reads the file when
+--- the first of them is asked for. Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.api.endpoints"
+local text = require "qcimage.text"
+local textfile = require "qcimage.credentials.textfile"
+
+local M = {}
+
+---@class qcimage.ProfileSettings
+---@field source string the file, as messages name it
+---@field get fun(field: "region"|"endpoint"|"stsEndpoint"|"language"): any, string|nil nil: the profile does not say; with a
+--- second value, which names the file: it cannot be read, or what it says is wrong. The endpoints are parsed.
+---@field load fun() reads the file now
+---@field forget fun() the next get reads the file again, but where files are read once
+
+local LANGUAGES = { ["zh-CN"] = true, ["en-US"] = true }
+
+-- An endpoint as tccli writes it: a host, or a URL. Those that tccli writes for everybody say nothing.
+local function endpointOf(settings, service)
+  local section = settings[service]
+  local value = type(section) == "table" and section.endpoint
+  if not value or value == "" or value == service .. ".tencentcloudapi.com" then
+    return nil
+  elseif type(value) ~= "string" then
+    return nil, service .. ".endpoint is not text"
+  end
+  local endpoint, problem = endpoints.parse(value:find "://" and value or "https://" .. value)
+  if not endpoint then
+    return nil, ("%s.endpoint %s"):format(service, problem)
+  elseif endpoint.version then
+    return nil, service .. ".endpoint must have no path"
+  end
+  return endpoint
+end
+
+local function systemOf(settings)
+  return type(settings._sys_param) == "table" and settings._sys_param or settings -- as old versions wrote it
+end
+
+local FIELDS = {
+  region = function(settings)
+    local region = systemOf(settings).region
+    if region and type(region) ~= "string" then
+      return nil, "region is not text"
+    end
+    return region ~= "" and region or nil
+  end,
+  endpoint = function(settings)
+    return endpointOf(settings, "cvm")
+  end,
+  stsEndpoint = function(settings)
+    return endpointOf(settings, "sts")
+  end,
+  language = function(settings)
+    local language = systemOf(settings).language
+    if language and language ~= "" and not LANGUAGES[language] then
+      return nil, "language must be zh-CN or en-US"
+    end
+    return language ~= "" and language or nil
+  end,
+}
+
+--- Settings of a profile.
+---@param profile {home: string|nil, name: string, nameOf: string|nil, mustExist: boolean|nil, isEager: boolean|nil, pause: function|nil}
+--- name: of the profile; nameOf: what messages call that which names it; mustExist: no such file is a fault; isEager: the
+--- file is read once
+---@return qcimage.ProfileSettings
+function M.new(profile)
+  local path = ("%s/.tccli/%s.configure"):format(profile.home or "~", profile.name)
+  local shown = textfile.shown(path, profile.home)
+  local known, values, problem -- what the file holds; what was made of it, by field
+
+  local function read()
+    if not text.isFileName(profile.name) then
+      return nil, ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.show(profile.name))
+    elseif not profile.home then
+      return {}
+    end
+    local settings, said, why = textfile.readObject(path, profile.pause)
+    if why == "missing" and not profile.mustExist then
+      return {}
+    elseif why == "missing" then
+      return nil, ("%s %s, which %s names"):format(shown, said, profile.nameOf)
+    end
+    return settings, not settings and ("%s %s"):format(shown, said) or nil
+  end
+
+  local function load()
+    known, problem = read()
+    values = {}
+  end
+
+  local function get(field)
+    if not known and not (problem and profile.isEager) then
+      load()
+    end
+    if not known then
+      return nil, problem
+    end
+    if values[field] == nil then
+      local value, said = FIELDS[field](known)
+      if said then
+        return nil, ("%s: %s"):format(shown, said)
+      end
+      values[field] = value or false
+    end
+    return values[field] or nil
+  end
+
+  return {
+    source = shown,
+    get = get,
+    load = load,
+    forget = function()
+      known = not profile.isEager and nil or known
+    end,
+  }
+end
+
+return M

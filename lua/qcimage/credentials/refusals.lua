@@ -1,0 +1,31 @@
+--- refusals.lua - the credentials that the service refused last, until their source gives others. Kept in closures: a
+--- dump of who has them shows no secret. Pure. Part of qcimage, see LICENSE.
+
+local keys = require "qcimage.credentials.keys"
+
+local M = {}
+
+---@class qcimage.Refusals
+---@field note fun(credentials: qcimage.Credentials, how: "renew"|"reread")
+---@field current fun(): qcimage.Credentials|nil, "renew"|"reread"|nil
+---@field answered fun(credentials: qcimage.Credentials) what a source gave: if they are others, none is refused any more
+
+---@return qcimage.Refusals
+function M.new()
+  local refused, refusedHow
+  return {
+    note = function(credentials, how)
+      refused, refusedHow = credentials, how
+    end,
+    current = function()
+      return refused, refusedHow
+    end,
+    answered = function(credentials)
+      if refused and not keys.same(credentials, refused) then
+        refused, refusedHow = nil, nil
+      end
+    end,
+  }
+end
+
+return M

@@ -1,0 +1,163 @@
+--- target.lua - where a client's calls go, by its options and the environment: API version, endpoint, region, and the
+--- services that give keys. Each with where it comes from. What the environment says wrong is told, not raised.
+--- Pure. Part of qcimage, see LICENSE.
+
+local endpoints = require "qcimage.api.endpoints"
+local environments = require "qcimage.environment"
+local errors = require "qcimage.errors"
+local text = require "qcimage.text"
+
+local M = {}
+
+--- Options that go with one API version only.
+local ONLY = {
+  { "method", "GET", "2.0", "API 3.0 is called by POST" },
+  { "signatureMethod", "HmacSHA1", "2.0", "API 3.0 signs by TC3-HMAC-SHA256" },
+  { "language", nil, "3.0", "API 2.0 has no language parameter" },
+}
+
+---@class qcimage.Setting what an option or a variable says
+---@field value any nil: neither says anything
+---@field name string|nil in messages
+---@field variable string|nil the variable's name; nil: it is an option
+
+-- An option, or else what the environment says.
+local function setting(options, environment, option, variable)
+  if options[option] ~= nil then
+    return { value = options[option], name = "option " .. option }
+  end
+  local value = environments.value(environment, variable)
+  return value and { value = value, name = variable, variable = variable } or {}
+end
+
+-- Nil and the error of a setting; its field is the variable at fault, nil where an option is.
+local function refuse(problem, variable)
+  return nil, errors.notSent("parameter", problem, variable)
+end
+
+--- What follows the name of an endpoint that would send requests unencrypted.
+M.PLAIN = " is plain http to another machine; use https, or set the option allowPlainHttp"
+
+local function isTooPlain(endpoint, options)
+  return endpoints.isExposed(endpoint) and not options.allowPlainHttp
+end
+
+-- A URL without a path, parsed; or nil.
+local function bare(url)
+  local endpoint = type(url) == "string" and endpoints.parse(url)
+  return endpoint and not endpoint.version and endpoint or nil
+end
+
+--- Settles where the services are that give keys.
+---@param options table checked
+---@param environment table<string, string>
+---@return {metadata: string|false|nil, sts: qcimage.Endpoint|nil, stsName: string|nil}|nil metadata: URL; false: that service is not asked
+---@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
+function M.services(options, environment)
+  local metadata = setting(options, environment, "metadata", "QCIMAGE_METADATA")
+  local sts = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
+  local address = metadata.value
+  if address == "off" then
+    address = false
+  end
+  local endpoint = sts.value and bare(sts.value)
+  if address and not bare(address) then
+    return refuse(metadata.name .. ' must be a URL without a path, or "off"', metadata.variable)
+  elseif sts.value and not endpoint then
+    return refuse(sts.name .. " must be a URL without a path", sts.variable)
+  elseif endpoint and isTooPlain(endpoint, options) then
+    return refuse(sts.name .. M.PLAIN, sts.variable)
+  end
+  return { metadata = address and address:gsub("/$", "") or address, sts = endpoint, stsName = sts.name }
+end
+
+-- The endpoint of a setting, or nil and an error.
+local function endpointOf(url, version, options, connectTo)
+  local endpoint, problem = endpoints.parse(url.value)
+  if not endpoint then
+    return refuse(url.name .. " " .. problem, url.variable)
+  end
+  endpoint = endpoints.via(endpoint, connectTo)
+  if isTooPlain(endpoint, options) then
+    return refuse(url.name .. M.PLAIN, url.variable)
+  elseif endpoint.version and version.value and endpoint.version ~= version.value then
+    problem = "%s has the path of API %s, but %s is %s"
+    return refuse(
+      problem:format(url.name, endpoint.version, version.name, version.value),
+      url.variable or version.variable
+    )
+  end
+  return endpoint
+end
+
+-- What is wrong with options beside an API version, or nil.
+local function misfit(options, version)
+  for _, only in ipairs(ONLY) do
+    local name, value, where, why = only[1], only[2], only[3], only[4]
+    if version ~= where and options[name] ~= nil and (value == nil or options[name] == value) then
+      return ("option %s does not go with API %s: %s"):format(name, version, why)
+    end
+  end
+end
+
+---@class qcimage.Target
+---@field version "2.0"|"3.0"
+---@field versionName string where it comes from
+---@field endpoint qcimage.Endpoint|nil nil: neither option nor environment names one
+---@field endpointName string|nil where it comes from
+---@field region qcimage.Setting as given
+---@field connectTo {host: string, port: integer|nil}|nil
+---@field metadata string|false|nil URL of the metadata service; false: it is not asked
+---@field sts qcimage.Endpoint|nil another STS
+---@field stsName string|nil where it comes from
+
+---@class qcimage.Preset of the command: what it is by itself
+---@field apiVersion "3.0" where nothing else says it
+---@field versionName string
+---@field readsProfile boolean the settings of a tccli profile count, wherever the keys come from; its language, too
+
+local LIBRARY = { apiVersion = "2.0", versionName = "the default" }
+
+--- Settles where a client's calls go.
+---@param options table checked
+---@param environment table<string, string>
+---@param preset qcimage.Preset|nil
+---@return qcimage.Target|nil
+---@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
+function M.of(options, environment, preset)
+  preset = preset or LIBRARY
+  local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
+  if version.value and version.value ~= "2.0" and version.value ~= "3.0" then
+    return refuse(
+      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.show(version.value)),
+      version.variable
+    )
+  end
+  local connectTo = options.connectTo and endpoints.parseTarget(options.connectTo)
+  local url = setting(options, environment, "endpoint", "QCIMAGE_ENDPOINT")
+  local endpoint, err
+  if url.value then
+    endpoint, err = endpointOf(url, version, options, connectTo)
+    if not endpoint then
+      return nil, err
+    end
+  end
+  local ofPath = endpoint and endpoint.version
+  local settled = version.value or ofPath or preset.apiVersion
+  local problem = misfit(options, settled)
+  if problem then
+    return refuse(problem)
+  end
+  local target
+  target, err = M.services(options, environment)
+  if not target then
+    return nil, err
+  end
+  target.version, target.endpoint, target.endpointName = settled, endpoint, url.name
+  target.versionName = version.name or ofPath and "the endpoint's path" or preset.versionName
+  target.connectTo = connectTo
+  target.region = setting(options, environment, "region", "TENCENTCLOUD_REGION")
+  return target
+end
+
+return M
