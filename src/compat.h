@@ -49,6 +49,13 @@ static inline void qc_setfuncs(lua_State *L, const luaL_Reg *funcs)
   }
 }
 
+/* A string, not a number that would be turned into one. */
+static inline const char *qc_checktext(lua_State *L, int arg, size_t *len)
+{
+  luaL_checktype(L, arg, LUA_TSTRING);
+  return lua_tolstring(L, arg, len);
+}
+
 /* Pushes a zeroed object of a type made by qc_newtype. */
 static inline void *qc_newobject(lua_State *L, size_t size, const char *type)
 {

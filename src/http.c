@@ -56,6 +56,7 @@ struct qc_http {
   qc_handle handle; /* see above */
   int is_guarded;   /* 1: on_prerequest is called */
   int is_spoiled;   /* 1: the last transfer failed */
+  int may_keep;     /* 0: the connection is closed behind a response */
   int by_folder;    /* 1: made without the bundle */
   int needs_bundle; /* 1: the folder did not do */
   char error[CURL_ERROR_SIZE];
@@ -64,8 +65,8 @@ struct qc_http {
   qc_buffer lines;
   struct curl_slist nodes[QC_HTTP_REQUEST_HEADERS + 3];
   struct curl_slist connect_to; /* of the request; libcurl keeps a pointer */
-  char peer[QC_HTTP_ADDRESS_SIZE],
-      peer_port[8]; /* connected to last, in digits; or "" */
+  char peer[QC_HTTP_ADDRESS_SIZE]; /* connected to last, in digits; or "" */
+  char peer_port[8];
   int sockets_asked, sockets_made, socket_error;
   int requests_begun, was_reused;
   int is_tls; /* 1: https:// */
@@ -206,6 +207,7 @@ static CURLcode set_up(qc_http *http)
 {
   CURL *easy = http->handle.easy;
   CURLcode code = set_newer(http);
+  http->may_keep = 1; /* libcurl's default */
   SET(CURLOPT_ERRORBUFFER, http->error);
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_OPENSOCKETDATA, http);
@@ -321,7 +323,10 @@ static CURLcode set_request(qc_http *http, const qc_http_request *request)
   CURLcode code = set_headers(http, request);
   const char *proxy = request->direct ? "" : NULL;
   http->is_tls = strncmp(request->url, "https:", 6) == 0;
-  SET(CURLOPT_FORBID_REUSE, may_be_kept(http, request) ? 0L : 1L);
+  if (may_be_kept(http, request) != http->may_keep) {
+    http->may_keep = !http->may_keep;
+    SET(CURLOPT_FORBID_REUSE, http->may_keep ? 0L : 1L);
+  }
   SET(CURLOPT_URL, request->url);
   if (request->is_post) {
     SET(CURLOPT_POST, 1L);

@@ -62,25 +62,18 @@ static int end_crypto(lua_State *L, int ok, const char *what)
   return 2;
 }
 
-/* A string, not a number that would be turned into one. */
-static const char *check_text(lua_State *L, int arg, size_t *len)
-{
-  luaL_checktype(L, arg, LUA_TSTRING);
-  return lua_tolstring(L, arg, len);
-}
-
 static qc_digest check_digest(lua_State *L, int arg)
 {
   static const char *const names[] = {"sha1", "sha256", NULL};
   return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
 }
 
-/* The same where there may be none. */
+/* A text, or where there is none another. */
 static const char *check_option(lua_State *L, int arg, size_t *len,
                                 const char *otherwise)
 {
   *len = otherwise != NULL ? strlen(otherwise) : 0;
-  return lua_isnil(L, arg) ? otherwise : check_text(L, arg, len);
+  return lua_isnil(L, arg) ? otherwise : qc_checktext(L, arg, len);
 }
 
 static int64_t check_timestamp(lua_State *L, int arg)
@@ -115,8 +108,8 @@ static void set_stage(lua_State *L, const char *name, const char *text,
 static int core_signer(lua_State *L)
 {
   size_t id_len, key_len, i;
-  const char *id = check_text(L, 1, &id_len);
-  const char *key = check_text(L, 2, &key_len);
+  const char *id = qc_checktext(L, 1, &id_len);
+  const char *key = qc_checktext(L, 2, &key_len);
   signer_object *signer;
   luaL_argcheck(L, id_len > 0 && id_len <= QC_SECRET_MAX, 1,
                 "secretId is empty or too long");
@@ -271,9 +264,9 @@ static int signer_v2(lua_State *L)
   size_t text_len, public_count, count;
   int ok;
   lua_settop(L, 12); /* memory goes above */
-  request.method = check_text(L, 3, &request.method_len);
-  request.host = check_text(L, 4, &request.host_len);
-  request.path = check_text(L, 5, &request.path_len);
+  request.method = qc_checktext(L, 3, &request.method_len);
+  request.host = qc_checktext(L, 4, &request.host_len);
+  request.path = qc_checktext(L, 5, &request.path_len);
   public_count = public_params(L, signer, digest, few_params, time);
   count = collect_params(L, 6, few_params + public_count, QC_STACK_PARAMS);
   request.params = few_params;
@@ -309,14 +302,14 @@ static void read_tc3(lua_State *L, qc_tc3_request *request)
 {
   size_t service_len;
   request->timestamp = check_timestamp(L, 2);
-  request->service = check_text(L, 3, &service_len);
+  request->service = qc_checktext(L, 3, &service_len);
   luaL_argcheck(L,
                 service_len < QC_SERVICE_SIZE &&
                     service_len == strlen(request->service),
                 3, "must be the name of a service");
-  request->host = check_text(L, 4, &request->host_len);
-  request->content_type = check_text(L, 5, &request->content_type_len);
-  request->payload = check_text(L, 6, &request->payload_len);
+  request->host = qc_checktext(L, 4, &request->host_len);
+  request->content_type = qc_checktext(L, 5, &request->content_type_len);
+  request->payload = qc_checktext(L, 6, &request->payload_len);
   request->method = check_option(L, 8, &request->method_len, "POST");
   request->query = check_option(L, 9, &request->query_len, "");
   request->action = check_option(L, 10, &request->action_len, NULL);
@@ -374,8 +367,8 @@ static int core_hmac(lua_State *L)
 {
   qc_digest digest = check_digest(L, 1);
   size_t key_len, len;
-  const char *key = check_text(L, 2, &key_len);
-  const char *text = check_text(L, 3, &len);
+  const char *key = qc_checktext(L, 2, &key_len);
+  const char *text = qc_checktext(L, 3, &len);
   unsigned char raw[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   int ok;
@@ -393,7 +386,7 @@ static int core_hmac(lua_State *L)
 static int core_sha256(lua_State *L)
 {
   size_t len;
-  const char *text = check_text(L, 1, &len);
+  const char *text = qc_checktext(L, 1, &len);
   unsigned char raw[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   int ok;
@@ -478,7 +471,7 @@ static int core_sleep(lua_State *L)
 static int core_utf8len(lua_State *L)
 {
   size_t len, i;
-  const char *text = check_text(L, 1, &len);
+  const char *text = qc_checktext(L, 1, &len);
   ptrdiff_t points = qc_utf8_length(text, len);
   int has_control = 0;
   for (i = 0; i < len && !has_control; i++)
@@ -511,7 +504,7 @@ static int core_base64(lua_State *L)
 static int core_permissions(lua_State *L)
 {
   size_t len;
-  const char *path = check_text(L, 1, &len);
+  const char *path = qc_checktext(L, 1, &len);
   struct stat status;
   if (len != strlen(path) || stat(path, &status) != 0)
     lua_pushnil(L);

@@ -19,17 +19,10 @@ static int push_errno(lua_State *L, int problem)
   return 2;
 }
 
-/* A string, not a number that would be turned into one. */
-static const char *check_text(lua_State *L, int arg, size_t *len)
-{
-  luaL_checktype(L, arg, LUA_TSTRING);
-  return lua_tolstring(L, arg, len);
-}
-
 static const char *check_path(lua_State *L, int arg)
 {
   size_t len;
-  const char *path = check_text(L, arg, &len);
+  const char *path = qc_checktext(L, arg, &len);
   luaL_argcheck(L, strlen(path) == len, arg, "a path has no \\0");
   return path;
 }
@@ -74,7 +67,7 @@ static int journal_append(lua_State *L)
 {
   const qc_journal *journal = check_open(L);
   size_t len;
-  const char *text = check_text(L, 2, &len);
+  const char *text = qc_checktext(L, 2, &len);
   return push_outcome(L, qc_journal_append(journal, text, len));
 }
 

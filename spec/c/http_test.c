@@ -304,6 +304,7 @@ static int keeps(const char *url, const char *proxy)
   const qc_http_options through = {NULL, NULL, proxy, 1000, 1};
   qc_http *http = qc_http_new(&through);
   qc_http_result result;
+  forbids_reuse = 0;
   (void)get_url(http, url, 0, &result); /* nobody is there */
   qc_http_free(http);
   return !forbids_reuse;
