@@ -69,12 +69,11 @@ static int open_file(const char *path, int flags, int *fd)
   } while (*fd < 0 && errno == EINTR);
   if (*fd < 0) /* ENXIO: a FIFO without a reader, a socket */
     return errno == ENXIO || errno == EISDIR ? QC_JOURNAL_NO_FILE : errno;
-  if (fstat(*fd, &status) != 0)
+  if (fstat(*fd, &status) != 0 ||
+      (S_ISREG(status.st_mode) && flock(*fd, LOCK_EX | LOCK_NB) != 0))
     problem = errno;
   else if (!S_ISREG(status.st_mode))
     problem = QC_JOURNAL_NO_FILE;
-  else if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
-    problem = errno;
   if (problem != 0)
     (void)close(*fd);
   return problem;
@@ -116,13 +115,13 @@ static int sync_descriptor(int fd)
 int qc_journal_sync_folder(const char *path)
 {
   const char *slash = strrchr(path, '/');
-  size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-  char *folder = malloc(len + 2);
+  size_t len = slash == NULL ? 1 : (size_t)(slash - path) + 1;
+  char *folder = malloc(len + 1);
   int fd, problem;
   if (folder == NULL)
     return ENOMEM;
-  memcpy(folder, path, len);
-  strcpy(folder + len, slash == NULL ? "." : "/");
+  memcpy(folder, slash == NULL ? "." : path, len);
+  folder[len] = '\0';
   fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   problem = fd < 0 ? errno : sync_descriptor(fd);
   free(folder);

@@ -47,10 +47,11 @@ static int act(int number, void (*action)(int), int flags)
 void qc_end_by_signal(int number)
 {
   sigset_t set;
-  (void)act(number, SIG_DFL, 0);
+  int is_set = act(number, SIG_DFL, 0) == 0; /* not of two of glibc's own */
   if (sigemptyset(&set) == 0 && sigaddset(&set, number) == 0)
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-  (void)raise(number);
+  if (is_set || number == SIGKILL || number == SIGSTOP)
+    (void)raise(number);
   _exit(128 + number); /* the kernel spares PID 1, and some signals end none */
 }
 

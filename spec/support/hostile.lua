@@ -135,9 +135,7 @@ function M.start(certificate)
     for i, piece in ipairs(response.pieces) do
       lengths[i] = #piece
     end
-    file:write(
-      ("%d %s\n%s"):format(response.ends and 1 or 0, table.concat(lengths, " "), table.concat(response.pieces))
-    )
+    file:write(response.ends and "1 " or "0 ", table.concat(lengths, " "), "\n", table.concat(response.pieces))
   end
   file:close()
   local program = assert(os.getenv "QCIMAGE_BUILD", "QCIMAGE_BUILD names the folder of the build") .. "/hostileserver"
