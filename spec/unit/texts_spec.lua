@@ -52,9 +52,9 @@ describe("a refusal", function()
       local body = ('{"Response":{"Error":{"Code":"%s","Message":"地域 m"},"RequestId":"r"}}'):format(code)
       local client = stub.answering({ apiVersion = "3.0", region = "ap-x" }, body)
       local _, message = client:modify { imageId = "i" }
-      assert.matches('m (in ap-x, from option region) [requestId r]; nothing was changed', message, 1, true)
+      assert.matches("m (in ap-x, from option region) [requestId r]; nothing was changed", message, 1, true)
       _, message = client:modify({ imageId = "i" }, { region = "ap-y" })
-      assert.matches('m (in ap-y, from option region) [requestId r]', message, 1, true)
+      assert.matches("m (in ap-y, from option region) [requestId r]", message, 1, true)
     end
     local _, message = stub
       .answering({
