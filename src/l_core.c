@@ -488,7 +488,7 @@ static int core_utf8len(lua_State *L)
 static int core_base64(lua_State *L)
 {
   size_t len;
-  const char *text = check_text(L, 1, &len);
+  const char *text = qc_checktext(L, 1, &len);
   unsigned char *out;
   luaL_argcheck(L, len <= QC_REQUEST_MAX, 1, "text is too long");
   out = qc_newuserdata(L, 4 * (len / 3 + 1) + 1);

@@ -14,9 +14,8 @@ int qc_core_redact(lua_State *L)
   const char *text;
   qc_redaction work;
   char *out;
-  luaL_checktype(L, 1, LUA_TSTRING);
+  text = qc_checktext(L, 1, &len);
   luaL_checktype(L, 2, LUA_TTABLE);
-  text = lua_tolstring(L, 1, &len);
   luaL_argcheck(L, len <= QC_REDACT_MAX, 1, "text is too long");
   lua_settop(L, 2);
   for (;;) { /* the list keeps the texts while they are used */
