@@ -170,7 +170,9 @@ describe("what a callback returns or throws", function()
     assert.equal(51, #VALUES)
   end)
 
-  for _, version in ipairs { "2.0", "3.0" } do
+  -- These are many calls. Lua 5.4 and LuaJIT make them in both APIs, the others, which differ less, in one.
+  local isMain = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
+  for _, version in ipairs(isMain and { "2.0", "3.0" } or { _VERSION == "Lua 5.1" and "2.0" or "3.0" }) do
     local function it_each(name, usual, positions, run)
       it("is no danger in API " .. version .. ": " .. name, function()
         everywhere(name, usual, positions, run)
