@@ -68,7 +68,7 @@ static int open_file(const char *path, int flags, int *fd)
                S_IRUSR | S_IWUSR);
   } while (*fd < 0 && errno == EINTR);
   if (*fd < 0) /* ENXIO: a FIFO without a reader, a socket */
-    return errno == ENXIO || errno == EISDIR ? QC_JOURNAL_NO_FILE : errno;
+    return errno == ENXIO ? QC_JOURNAL_NO_FILE : errno;
   if (fstat(*fd, &status) != 0 ||
       (S_ISREG(status.st_mode) && flock(*fd, LOCK_EX | LOCK_NB) != 0))
     problem = errno;

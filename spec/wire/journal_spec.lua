@@ -29,7 +29,8 @@ describe("a journal", function()
 
   it("is a regular file: for no other does it wait", function()
     shell "mkfifo FOLDER/fifo; mkdir FOLDER/folder; ln -s fifo FOLDER/link"
-    for _, path in ipairs { folder .. "/fifo", folder .. "/link", folder .. "/folder", "/dev/null", "/dev/zero" } do
+    assert.equal("Is a directory", refused(folder .. "/folder", false))
+    for _, path in ipairs { folder .. "/fifo", folder .. "/link", "/dev/null", "/dev/zero" } do
       assert.equal("is not a regular file", refused(path, false), path)
       assert.equal("exists", select(3, core.journal(path, true)), path)
     end
