@@ -8,6 +8,9 @@ local M = {}
 --- Whether connections are kept: before 7.80 nothing would keep libcurl from sending a request twice.
 M.keeps = number >= 7080
 
+--- Whether connections over TLS are kept, too, since it can be seen what comes behind a response.
+M.keepsTls = M.keeps and require("qcimage.http").version():find " OpenSSL/" ~= nil
+
 --- Whether it keeps the certificates of a file that it has read.
 M.keepsCertificates = number >= 7087
 
