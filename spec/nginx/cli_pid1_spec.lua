@@ -28,9 +28,9 @@ describe("qcimage as PID 1", function()
       until %s; do sleep 0.05; done
       inside=$(ps -o pid= --ppid $outside | tr -d ' ')
       kill -%s $inside
-      (sleep 8; kill -KILL $inside) >/dev/null 2>&1 & timer=$!
+      (sleep 8 && kill -KILL $inside) >/dev/null 2>&1 & timer=$!
       wait $outside; code=$?
-      kill $timer
+      pkill -P $timer
       cat FOLDER/out
       exit $code]]):format(
       command.environment,
