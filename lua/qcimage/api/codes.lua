@@ -146,7 +146,7 @@ local UNKNOWN_ID = { "signature", REJECTED, RENEW }
 -- Reasons that are about the caller, whatever was not found or too much.
 local OF_CALLER = { permission = true, signature = true }
 
--- A word that is not listed in full: its family decides the fate; its details the reason, where the family's own does not
+-- A word that is not listed in full: its family decides the outcome; its details the reason, where the family's own does not
 -- come first. That of FailedOperation says nothing.
 local function byFamily(code)
   local family, detail = code:match("^([^.]*)%.?(.*)$")

@@ -95,7 +95,7 @@ function M.parseTarget(value)
   end
   local host, port = hostAndPort(value)
   if not host then
-    return nil, port .. "; an IPv6 address stands in brackets"
+    return nil, port .. "; write an IPv6 address in brackets"
   end
   return { host = host, port = port }
 end
