@@ -375,19 +375,15 @@ static int may_have_left(const qc_http *http, CURLcode code)
          seconds > 0;
 }
 
+/* CURLINFO_USED_PROXY, which the headers of the build may lack. */
+#define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
+
 /* Whether the transfer went over a proxy, -1: nobody tells. */
 static int has_proxy(const qc_http *http, const qc_http_request *request)
 {
-  long used = -1;
   if (http->proxy != NULL || request->direct)
     return http->proxy != NULL && http->proxy[0] != '\0';
-#if LIBCURL_VERSION_NUM >= 0x080700
-  if (http->handle.easy != NULL &&
-      curl_easy_getinfo(http->handle.easy, CURLINFO_USED_PROXY, &used) !=
-          CURLE_OK)
-    used = -1;
-#endif
-  return (int)used;
+  return qc_process_tells_of_proxies() ? (int)number_of(http, USED_PROXY) : -1;
 }
 
 /* Tells what went wrong. */
@@ -411,6 +407,7 @@ static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
   failure.peer = http->peer;
   failure.peer_port = http->peer_port;
   failure.url = request->url;
+  failure.connect_to = request->connect_to;
   failure.text = http->error;
   failure.size = sizeof(http->error);
   result->reused = http->was_reused;

@@ -59,9 +59,10 @@ static int mentions(const qc_failure *failure, const char *words)
   return strstr(failure->text, words) != NULL;
 }
 
-/* Whether "Failed to connect to HOST port N" names another than the URL's:
-   the proxy that the environment names. For libcurl before 8.7, which has no
-   CURLINFO_USED_PROXY. */
+/* Whether "Failed to connect to HOST port N" names another than the URL's, or
+   than where the request is sent instead: the proxy that the environment
+   names. For libcurl before 8.10, whose CURLINFO_USED_PROXY, if it has one, is
+   of connections that were made. */
 static int names_another(const qc_failure *failure)
 {
   static const char words[] = "Failed to connect to ";
@@ -72,7 +73,7 @@ static int names_another(const qc_failure *failure)
   if (named == NULL || host == NULL)
     return 0;
   named += sizeof(words) - 1;
-  host += 3;
+  host = failure->connect_to != NULL ? failure->connect_to + 2 : host + 3;
   if (*host == '[') { /* IPv6 is named without its brackets */
     host_len = strcspn(++host, "]");
     port = host + host_len + 1;

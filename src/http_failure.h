@@ -19,9 +19,10 @@ typedef struct {
   int socket_error;  /* errno where none could be made, or 0 */
   const char *peer;  /* address that was connected to last; "": none */
   const char *peer_port;
-  const char *url; /* of the request */
-  char *text;      /* libcurl's own, with a terminator; "": none */
-  size_t size;     /* of the memory of text */
+  const char *url;        /* of the request */
+  const char *connect_to; /* "::HOST:PORT", its own; or NULL */
+  char *text;             /* libcurl's own, with a terminator; "": none */
+  size_t size;            /* of the memory of text */
 } qc_failure;
 
 /* dns, connect, tls, timeout, closed, proxy, tooLarge, format; NULL: nothing

@@ -116,6 +116,11 @@ int qc_process_trusts_own_folder(void)
   return version >= 0x081500 && version < 0x081700;
 }
 
+int qc_process_tells_of_proxies(void)
+{
+  return version_in_use() >= 0x080a00;
+}
+
 int qc_process_shares_libssl(void)
 {
   const char *ours = OpenSSL_version(OPENSSL_VERSION), *its;

@@ -24,6 +24,10 @@ int qc_process_keeps_headers(void);
    objects may be asked: not GnuTLS, LibreSSL, or another version. */
 int qc_process_shares_libssl(void);
 
+/* Whether this libcurl tells of a failed transfer, too, that it went over a
+   proxy. */
+int qc_process_tells_of_proxies(void);
+
 /* Whether the environment may name a proxy that is reached over TLS. */
 int qc_process_has_tls_proxy(void);
 

@@ -107,33 +107,39 @@ static void test_proxies(void)
   CHECK(is_reason(&failure, "closed"));
 }
 
-/* Where no number tells of a proxy: libcurl before 8.7. */
+/* Where no number tells of a proxy: libcurl before 8.10. */
 static void test_names(void)
 {
   static const struct {
-    const char *url, *named, *reason;
+    const char *url, *named, *reason, *connect_to;
   } cases[] = {
-      {"https://api.test/v2", "api.test port 443", "connect"},
-      {"https://api.test", "api.test port 443", "connect"},
-      {"https://api.test/v2", "api.test port 80", "proxy"},
-      {"https://api.test/v2", "api.test port 4430", "proxy"},
-      {"https://api.test/v2", "api.test port 44", "proxy"},
-      {"https://api.test/v2", "api.tes port 443", "proxy"},
-      {"https://api.test/v2", "api.test.other port 443", "proxy"},
-      {"https://api.test:8443/v2", "api.test port 8443", "connect"},
-      {"https://api.test:8443/v2", "api.test port 443", "proxy"},
-      {"https://api.test:8443?a:1", "api.test port 8443", "connect"},
-      {"http://api.test/v2", "api.test port 80", "connect"},
-      {"http://api.test/v2", "10.0.0.1 port 80", "proxy"},
-      {"https://[::1]:8443/v2", "::1 port 8443", "connect"},
-      {"https://[::1]/v2", "::1 port 443", "connect"},
-      {"https://[::1]/v2", "::2 port 443", "proxy"},
+      {"https://api.test/v2", "api.test port 443", "connect", NULL},
+      {"https://api.test", "api.test port 443", "connect", NULL},
+      {"https://api.test/v2", "api.test port 80", "proxy", NULL},
+      {"https://api.test/v2", "api.test port 4430", "proxy", NULL},
+      {"https://api.test/v2", "api.test port 44", "proxy", NULL},
+      {"https://api.test/v2", "api.tes port 443", "proxy", NULL},
+      {"https://api.test/v2", "api.test.other port 443", "proxy", NULL},
+      {"https://api.test:8443/v2", "api.test port 8443", "connect", NULL},
+      {"https://api.test:8443/v2", "api.test port 443", "proxy", NULL},
+      {"https://api.test:8443?a:1", "api.test port 8443", "connect", NULL},
+      {"http://api.test/v2", "api.test port 80", "connect", NULL},
+      {"http://api.test/v2", "10.0.0.1 port 80", "proxy", NULL},
+      {"https://[::1]:8443/v2", "::1 port 8443", "connect", NULL},
+      {"https://[::1]/v2", "::1 port 443", "connect", NULL},
+      {"https://[::1]/v2", "::2 port 443", "proxy", NULL},
+      {"https://api.test/v2", "10.0.0.1 port 8443", "connect",
+       "::10.0.0.1:8443"},
+      {"https://api.test/v2", "::1 port 8443", "connect", "::[::1]:8443"},
+      {"https://api.test/v2", "api.test port 443", "proxy", "::10.0.0.1:443"},
+      {"https://api.test/v2", "10.0.0.2 port 8080", "proxy", "::10.0.0.1:443"},
   };
   size_t i;
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     qc_failure failure = failed(CURLE_COULDNT_CONNECT, 0);
     failure.has_proxy = -1;
     failure.url = cases[i].url;
+    failure.connect_to = cases[i].connect_to;
     (void)snprintf(failure.text, failure.size,
                    "Failed to connect to %s after 0 ms: Couldn't connect",
                    cases[i].named);

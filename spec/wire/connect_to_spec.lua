@@ -88,6 +88,14 @@ describe("connectTo", function()
     assert.matches("api.test:443 by way of nowhere.invalid:443", message, 1, true)
   end)
 
+  it("is no proxy: a connection that is refused there is none that a proxy failed to make", function()
+    local connection = require("qcimage.http").new {}
+    local request = { method = "GET", url = "https://api.test", headers = {} }
+    local _, _, detail = connection:send(request, 3, 3, false, "::127.0.0.1:1")
+    connection:close()
+    assert.same({ sent = false, reused = false, reason = "connect" }, detail)
+  end)
+
   it("is of the endpoint alone: STS is asked where it is, and the next request goes back", function()
     local keys = '{"Response": {"Credentials": {"TmpSecretId": "AKIDrole", "TmpSecretKey": "key", "Token": "t"}, '
       .. '"ExpiredTime": 4102444800, "RequestId": "r"}}'
