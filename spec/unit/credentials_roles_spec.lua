@@ -355,6 +355,26 @@ describe("temporary keys", function()
     assert.equal("AKID2", source(context).secretId)
   end)
 
+  it("are asked for within the time of a question, however many that asked are gone", function()
+    local isDown, count = true, 0
+    local source = flights.new(function()
+      count = count + 1
+      if isDown then
+        coroutine.yield()
+      end
+      return count
+    end, { name = "here", longest = 5, usesCallback = true })
+    local context = cloud.context { canWait = true }
+    for _ = 1, 8 do
+      coroutine.wrap(source)(context) -- and never again
+    end
+    assert.equal(8, count)
+    isDown = false
+    local began = context.time
+    assert.equal(9, (source(context)))
+    assert.is_true(context.time - began < 5.1)
+  end)
+
   it("that came to nothing for want of time are asked for again by those with more", function()
     local count = 0
     local source = refresh.new(function(context)

@@ -14,8 +14,8 @@ local M = {}
 local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 -- Seconds until a waiting call asks the question itself, since nginx may have dropped the timer (beyond
--- lua_max_running_timers), or ended the call that asked; the second is doubled each time. Outside nginx nothing ends a
--- call, and a question of ours has all its time.
+-- lua_max_running_timers), or ended the call that asked; the second is doubled each time, up to what a question may take.
+-- Outside nginx nothing ends a call, and a question of ours has all its time.
 local START_TIMEOUT, TAKE_OVER_AFTER = 0.2, 1
 
 local MAIN = {} -- stands for the main thread, which has no coroutine
@@ -98,7 +98,7 @@ function M.new(ask, rule)
   local function takeOver(flight, context, deadline)
     local now = context.monotonic()
     flight.isTakenOver = true
-    flight.takeOverAfter = flight.takeOverAfter * 2
+    flight.takeOverAfter = math.min(rule.longest, flight.takeOverAfter * 2)
     flight.takeOverAt = now + flight.takeOverAfter
     return run(flight, within(deadline - now, context))
   end
