@@ -404,6 +404,33 @@ describe("temporary keys", function()
     assert.equal(2, count)
   end)
 
+  it("that a call takes over where nothing can be asked fail that call alone", function()
+    local count = 0
+    local source = flights.new(function(context)
+      count = count + 1
+      if count == 1 then
+        coroutine.yield()
+      elseif context.isBarred then
+        return nil, errors.notSent("unsupported", "no sockets in this phase")
+      end
+      return count
+    end, { name = "here", longest = 5, usesCallback = true })
+    local context = cloud.context { canWait = true }
+    coroutine.wrap(source)(context) -- and never again
+    local barred = cloud.context { canWait = true }
+    barred.isBarred = true
+    function context.sleep(seconds)
+      context.time = context.time + seconds
+      if not barred.err and context.time >= NOW + 1 then
+        barred.time = context.time
+        barred.err = select(2, source(barred))
+      end
+      return true
+    end
+    assert.equal(3, (source(context)))
+    assert.equal("unsupported", barred.err.kind)
+  end)
+
   it("whose source raises an error are asked for by the next", function()
     local count = 0
     local source = refresh.new(function(context)

@@ -63,12 +63,14 @@ function M.new(ask, rule)
       return answer, not answer and err or nil
     end
     local seconds = context.secondsLeft
-    if answer or seconds >= rule.longest or context.monotonic() - began < seconds / 2 then
+    local hadTime = seconds >= rule.longest or context.monotonic() - began < seconds / 2
+    local isBarred = err and err.kind == "unsupported" -- in this phase of nginx
+    if answer or hadTime and not isBarred then
       flight.isDone, flight.answer, flight.err = true, answer, err
       if current == flight then
         current = nil
       end
-    else -- it ran out of time: calls with more time ask again
+    else -- it ran out of time, or could not ask: others can
       flight.takeOverAt = began
     end
     return answer, err
