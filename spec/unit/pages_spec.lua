@@ -254,7 +254,6 @@ describe("each", function()
       assert.equal(250, result.totalCount)
       kept[#kept + 1] = one
       if one.imageId == "img-00000240" then
-        one = nil -- luacheck: ignore
         collectgarbage()
         collectgarbage()
         break
