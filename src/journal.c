@@ -74,8 +74,11 @@ static int open_file(const char *path, int flags, int *fd)
     problem = errno;
   else if (!S_ISREG(status.st_mode))
     problem = QC_JOURNAL_NO_FILE;
-  if (problem != 0)
+  if (problem != 0) {
     (void)close(*fd);
+    if ((flags & O_EXCL) != 0) /* it is new; some disks know no locks */
+      (void)unlink(path);
+  }
   return problem;
 }
 

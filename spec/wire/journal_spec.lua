@@ -113,6 +113,31 @@ describe("a journal", function()
     assert.matches("No such file", select(2, core.syncFolder(folder .. "/none/one")))
   end)
 
+  it("that cannot be locked leaves no file behind, and one that was there stays", function()
+    shell "touch FOLDER/two"
+    local code = ([[
+      local core = require "qcimage.core"
+      print(core.journal("FOLDER/one", true))
+      print(io.open "FOLDER/one")
+      print(core.journal("FOLDER/two", true))
+      print(core.journal("FOLDER/two", false))
+      print(io.open "FOLDER/two" ~= nil)
+    ]]):gsub("FOLDER", folder)
+    local output = process.run(
+      ("strace -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK env LUA_CPATH=%s %s -e %s 2>&1"):format(
+        process.quote(package.cpath),
+        process.interpreter,
+        process.quote(code)
+      )
+    )
+    assert.matches(
+      "^nil\tNo locks available\tnil\n"
+        .. "nil\t%S+: No such file or directory\t%d+\n"
+        .. "nil\tFile exists\texists\nnil\tNo locks available\tnil\ntrue\n$",
+      output
+    )
+  end)
+
   it("in a folder that can only be written is made", function()
     if process.run "id -u" == "0\n" then
       pending "root may read all folders"
