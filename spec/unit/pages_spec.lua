@@ -233,7 +233,7 @@ describe("each", function()
         end,
       }
     end
-    for _, total in ipairs { false, "0", '"250"', "-1", '"many"', "null" } do
+    for _, total in ipairs { false, "0", '"250"', "-1", '"many"', '"nan"', '"inf"', "null" } do
       for _, limit in ipairs { 3, 6, 100 } do
         assert.equal(250, (walk(counting(total), { limit = limit })), tostring(total))
       end

@@ -75,6 +75,9 @@ local function readAll(images, page, ask)
     local offset, list = page.offset, result.imageSet
     local behind = offset + #list
     local total = tonumber(result.totalCount)
+    if total and not (total >= 0 and total < math.huge) then -- some Luas take "nan" and "inf" for numbers
+      total = nil
+    end
     if #list == 0 and total and total > offset then
       return failure("format", "totalCount is %.0f, but the page at offset %.0f is empty", total, offset)
     elseif total and total < behind and #list > 0 then
