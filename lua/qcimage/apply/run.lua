@@ -94,7 +94,7 @@ function Run:wait(seconds)
   while seconds > 0 and not self:isStopped() do
     local slept, problem = self.door.sleep(math.min(seconds, SLICE))
     if not slept then
-      self.stopped = { message = problem }
+      self.stopped = { message = redact.said(problem) }
       return false
     end
     seconds = seconds - SLICE
