@@ -276,6 +276,30 @@ describe("wait", function()
     assert.is_true(core.monotonic() - began < 0.6)
   end)
 
+  it("succeeds where all have the state when its time ends, though the last poll did not see all again", function()
+    local polls = 0
+    local client = stub.client {
+      apiVersion = "3.0",
+      sleep = function() end,
+      transport = function(request)
+        local states, wanted = {}, cjson.decode(request.body).ImageIds
+        for _, id in ipairs(wanted) do
+          states[id] = "NORMAL"
+        end
+        polls = polls + (states["img-00000001"] and 1 or 0)
+        if states["img-00000001"] and polls == 1 then
+          states["img-00000001"] = "CREATING"
+        elseif polls == 2 then
+          core.sleep(1.1)
+        end
+        return { status = 200, headers = {}, body = page(states) }
+      end,
+    }
+    local result, message = client:wait({ imageIds = ids(150) }, { waitTimeout = 1 })
+    assert.equal(150, #assert(result, message).imageSet)
+    assert.equal(2, polls)
+  end)
+
   it("tells its progress after each poll, and what that throws changes nothing", function()
     local told = {}
     local client = calling(page { ["img-1"] = "NORMAL" }, page { ["img-1"] = "NORMAL", ["img-2"] = "NORMAL" })

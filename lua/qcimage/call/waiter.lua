@@ -172,6 +172,9 @@ function Wait:giveUp(lists, failure, why)
       ids[#ids + 1] = id
     end
   end
+  if not ids[1] then -- each was seen ready, though not all in one poll
+    return self:succeed()
+  end
   local note = why .. (failure and "; the last poll failed: " .. failure.message or "")
   return self:fail(lists.missing[1] and self.wasPolled and "notFound" or "timeout", ids, nil, note)
 end
