@@ -4,7 +4,7 @@
 
 local endpoints = require "qcimage.api.endpoints"
 local limits = require "qcimage.limits"
-local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 local roles = require "qcimage.api.roles"
 local text = require "qcimage.text"
 
@@ -406,7 +406,7 @@ function M.own(given, known)
   if ok then
     return copy
   end
-  return nil, protect.message(copy)
+  return nil, redact.said(copy)
 end
 
 --- Checks options and gives a copy. Raises at the level of the public function's caller.

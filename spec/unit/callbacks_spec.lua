@@ -227,6 +227,32 @@ describe("what a callback returns or throws", function()
       end)
     end)
 
+    it("is no danger in API " .. version .. ": sleep of apply, after a lost answer", function()
+      for number, box in ipairs(VALUES) do
+        fresh()
+        local isLost
+        check("sleep of apply, value " .. number, version, {
+          maxAttempts = 1,
+          limiter = function()
+            return 0
+          end,
+          transport = function(request, seconds)
+            local name = request.headers["X-TC-Action"] or request.body:match "Action=(%w+)"
+            isLost = isLost or name:find "^Modify" ~= nil
+            if isLost then
+              return nil, "lost", { reason = "closed" }
+            end
+            return serve(request, seconds)
+          end,
+          sleep = function()
+            error(box[1], 0)
+          end,
+        }, function(client, params)
+          return client:apply { params }
+        end)
+      end
+    end)
+
     for _, name in ipairs { "onProgress", "stop" } do
       it_each(name .. " of apply", function() end, 1, function(callback, about)
         check(about, version, {
@@ -300,6 +326,59 @@ describe("a credentials function", function()
     assert.matches("gave none: the file /run/keys/main is gone, img%-12345678, %[requestId 0a1b2c3d%-", said)
     said = message(nil, "bad key abcdEFGH1234abcdEFGH1234abcdEFGH in the vault")
     assert.matches("gave none: bad key %*%*%* in the vault", said)
+  end)
+end)
+
+describe("an error that a credentials function passes on", function()
+  -- An error of another client's, with a field changed.
+  local function changed(field, value)
+    local client = image.new { region = "gz", secretId = stub.SECRET_ID, secretKey = KEY, transport = function() end }
+    local _, _, err = client:modify {}
+    err[field] = value
+    return err
+  end
+
+  it("is passed on where it is one, and never raised", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      for number, box in ipairs(VALUES) do
+        for _, field in ipairs { "message", "kind", "field", "outcome", "reason" } do
+          fresh()
+          local calls = 0
+          if not (field == "message" and type(box[1]) == "string") then
+            check(("%s, value %d"):format(field, number), version, {
+              transport = lossy(),
+              credentials = function()
+                calls = calls + 1
+                if calls == 2 then
+                  return nil, changed(field, box[1])
+                end
+                return { secretId = stub.SECRET_ID, secretKey = KEY }
+              end,
+            })
+          end
+        end
+      end
+    end
+  end)
+end)
+
+describe("a metamethod of parameters or options", function()
+  local function leaky()
+    return setmetatable({}, { __index = throwing, __pairs = throwing })
+  end
+
+  it("shows no secret that it throws", function()
+    local client = stub.client { apiVersion = "3.0", transport = function() end }
+    for _, params in ipairs { leaky(), { imageIds = leaky() }, { filters = leaky() }, { filters = { leaky() } } } do
+      local _, message, err = client:describe(params)
+      assert.equal("parameter", err.kind)
+      assertNoSecret("parameters", err)
+      assert.is_string(message)
+    end
+    assertNoSecret("raw", select(3, client:call("DescribeImages", leaky(), { raw = true })))
+    local ok, raised = pcall(image.new, leaky())
+    assert.is_false(ok)
+    assertNoSecret("options", raised)
   end)
 end)
 

@@ -2,7 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local json = require "qcimage.json"
-local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 
 local M = {}
 
@@ -58,7 +58,7 @@ function M.own(params, names)
   if ok then
     return own
   end
-  return nil, protect.message(own)
+  return nil, redact.said(own)
 end
 
 --- Whether a table, and each within it, is a list or has names alone. Another one would travel with nulls, or with numbers

@@ -156,7 +156,7 @@ local function received(given, said)
   elseif given then
     local problem = "the credentials provider gave a %s; a table with secretId, secretKey is due"
     return M.none(problem:format(type(given))) -- not what: it may be a secret
-  elseif errors.is(said) and said.outcome == "notSent" then
+  elseif errors.is(said) and said.outcome == "notSent" and type(said.message) == "string" then
     return nil, said
   end
   return M.none("the credentials provider gave none: " .. (said == nil and "no message" or shown(said)))
