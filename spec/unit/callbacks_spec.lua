@@ -362,6 +362,51 @@ describe("an error that a credentials function passes on", function()
   end)
 end)
 
+describe("on the way to keys and region", function()
+  local function respond(status)
+    return function()
+      return { status = status, headers = {}, body = "" }
+    end
+  end
+
+  it("no secret is shown that a transport or a sleep throws", function()
+    local source = require("qcimage.credentials").cvm { address = "http://metadata.test" }
+    for _, options in ipairs {
+      { credentials = source, region = "gz", transport = throwing },
+      { credentials = source, region = "gz", transport = respond(500), sleep = throwing },
+      { secretId = stub.SECRET_ID, secretKey = KEY, transport = throwing },
+      { secretId = stub.SECRET_ID, secretKey = KEY, transport = respond(500), sleep = throwing },
+    } do
+      options.metadata = "http://metadata.test"
+      local _, message, err = image.new(options):modify { imageId = "img-12345678", imageName = "a" }
+      assert.matches("threw: thrown with %*%*%*", message)
+      assertNoSecret("metadata", err)
+    end
+  end)
+
+  it("no secret stands in what is logged of a limiter", function()
+    local limiters, warning = require "qcimage.limiter", require "qcimage.warning"
+    local say, said = warning.say, {}
+    function warning.say(message)
+      said[#said + 1] = message
+    end
+    for _, eval in ipairs {
+      throwing,
+      function()
+        return nil, "refused: AUTH " .. KEY
+      end,
+    } do
+      pcall(function()
+        limiters.redis({ eval = eval }):acquire "DescribeImages"
+      end)
+    end
+    warning.say = say
+    assert.equal(2, #said)
+    assert.matches("Redis: thrown with %*%*%*; until", said[1])
+    assert.matches("Redis: refused: AUTH %*%*%*; until", said[2])
+  end)
+end)
+
 describe("a metamethod of parameters or options", function()
   local function leaky()
     return setmetatable({}, { __index = throwing, __pairs = throwing })

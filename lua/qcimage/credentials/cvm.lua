@@ -9,6 +9,7 @@ local expiry = require "qcimage.credentials.expiry"
 local flights = require "qcimage.credentials.flight"
 local json = require "qcimage.json"
 local keys = require "qcimage.credentials.keys"
+local redact = require "qcimage.redact"
 local refresh = require "qcimage.credentials.refresh"
 local text = require "qcimage.text"
 
@@ -43,7 +44,7 @@ local function get(context, base, path, deadline)
     local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
     local response, message, detail = context.metadata(endpoints.request(endpoint, "GET", path, headers), left)
     if type(response) ~= "table" then
-      return nil, text.clean(tostring(message)), type(detail) == "table" and detail or {}
+      return nil, text.clean(redact.said(message)), type(detail) == "table" and detail or {}
     elseif response.status ~= 429 and response.status < 500 then
       return response
     end
@@ -54,7 +55,7 @@ local function get(context, base, path, deadline)
     end
     local slept, fault = context.sleep(wait)
     if not slept then
-      return nil, fault, { kind = "unsupported" }
+      return nil, redact.said(fault), { kind = "unsupported" }
     end
   end
   return nil, ("metadata status %d"):format(status), { isThere = true }

@@ -5,6 +5,7 @@ local core = require "qcimage.core"
 local environments = require "qcimage.environment"
 local limits = require "qcimage.limits"
 local protect = require "qcimage.protect"
+local redact = require "qcimage.redact"
 local text = require "qcimage.text"
 
 local M = {}
@@ -89,7 +90,7 @@ function Redis:take(request, _, least)
   elseif not problem then
     problem = ("eval gave %s"):format(text.show(reply))
   end
-  return nil, "Redis: " .. protect.message(problem)
+  return nil, "Redis: " .. redact.said(problem) -- it may go to a log
 end
 
 return M
