@@ -18,6 +18,8 @@ local function relay(thread, ok, ...)
   return relay(thread, coroutine.resume(thread, coroutine.yield(...)))
 end
 
+local guarded = setmetatable({}, { __mode = "k" }) -- such coroutines
+
 local function pcall51(run, ...)
   if not coroutine.running() then -- nothing there that could take a yield
     return pcall(run, ...)
@@ -25,6 +27,7 @@ local function pcall51(run, ...)
   local thread = coroutine.create(function(...) -- which takes no C function
     return run(...)
   end)
+  guarded[thread] = true
   return relay(thread, coroutine.resume(thread, ...))
 end
 
@@ -33,6 +36,13 @@ end
 ---@return boolean ok
 ---@return any ... what it returned, or threw
 M.call = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
+
+--- Whether what the running coroutine throws goes to a `call` that is no pcall on its stack.
+---@return boolean
+function M.isGuarded()
+  local thread = coroutine.running()
+  return thread ~= nil and guarded[thread] == true
+end
 
 -- Bytes of such a text that a message shows.
 local SHOWN = 500

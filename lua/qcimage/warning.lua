@@ -2,6 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.environment"
+local protect = require "qcimage.protect"
 
 local M = {}
 
@@ -34,7 +35,7 @@ local function isCaught()
     level = level + 1
     info = debug.getinfo(level, "f")
   end
-  return info ~= nil
+  return info ~= nil or protect.isGuarded()
 end
 
 -- nginx, and the command of PUC Lua 5.1, show of an error that nothing catches the text alone, and of a table none.

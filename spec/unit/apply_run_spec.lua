@@ -579,6 +579,25 @@ describe("a run of many modifications", function()
     end
   end)
 
+  it("says nothing of its own where it is told, in a coroutine, too", function()
+    local output = process.lua [[
+      local client = require("qcimage").new {
+        secretId = "AKIDexample",
+        secretKey = "example",
+        region = "gz",
+        transport = function()
+          return nil, "no way", { sent = false, reason = "tls" }
+        end,
+      }
+      local function run()
+        print(select("#", client:apply { { imageId = "img-12345678", imageName = "a" } }))
+      end
+      run()
+      coroutine.wrap(run)()
+    ]]
+    assert.equal("3\n3\n", output)
+  end)
+
   it("passes on what keeps it from seeing the images", function()
     local client = catalogue.client(catalogue.images(1))
     client.transport = function()
