@@ -1,7 +1,10 @@
 --- Secrets in foreign texts, in whatever spelling: covers redact.lua.
 
 local cjson = require "cjson"
+local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
+local keys = require "qcimage.credentials.keys"
+local oidc = require "qcimage.credentials.oidc"
 local redact = require "qcimage.redact"
 local stub = require "spec.support.stub"
 
@@ -137,6 +140,28 @@ describe("a proxy's login", function()
         end
       end
     end
+  end)
+
+  it("is taken out of a refusal of the call that asks for a pod's keys, which is not signed", function()
+    local home, write = cloud.folder()
+    write("token", "the.web.identity")
+    local client = stub.client {
+      proxy = PROXY,
+      credentials = keys.own(oidc.new {
+        TKE_REGION = "gz",
+        TKE_PROVIDER_ID = "cls-example",
+        TKE_ROLE_ARN = cloud.ARN,
+        TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/token",
+      }),
+    }
+    function client.transport()
+      local said = cjson.encode("the proxy has user:" .. PASSWORD .. " of the.web.identity")
+      local body = '{"Response":{"Error":{"Code":"FailedOperation","Message":%s},"RequestId":"r"}}'
+      return { status = 200, headers = {}, body = body:format(said) }
+    end
+    local _, message = client:describe()
+    cloud.remove(home)
+    assert.matches("FailedOperation: the proxy has %*%*%* of %*%*%*", message)
   end)
 
   it("is not taken out of a result", function()

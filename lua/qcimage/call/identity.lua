@@ -306,7 +306,7 @@ function M.begin(call)
   if not isPlaced then
     return nil, err
   elseif action.unsigned then
-    return { credentials = given }
+    return { credentials = given, logins = call.client.logins }
   end
   local signer, fault = call.client.signerOf(given)
   if not signer then
