@@ -184,6 +184,25 @@ describe("each", function()
     end
   end)
 
+  it("reads the pages of a service that gives fewer images than it is asked for", function()
+    for most = 1, 7 do
+      local ids, count = numbered(40), 0
+      local client = stub.client {
+        transport = function(request)
+          local offset, images = tonumber(stub.form(request.body).offset), {}
+          count = count + 1
+          for i = offset + 1, math.min(offset + most, #ids) do
+            images[#images + 1] = { unImgId = ids[i] }
+          end
+          local body = ('{"code":0,"totalCount":40,"imageSet":%s}'):format(cjson.encode(images))
+          return { status = 200, headers = {}, body = body }
+        end,
+      }
+      assert.equal(40, (walk(client)), most)
+      assert.is_true(count <= 40, most)
+    end
+  end)
+
   -- A service that answers each request with the same page.
   local function repeating(page)
     return stub.answering({}, ('{"code":0,%s}'):format(page))

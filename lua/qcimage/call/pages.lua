@@ -62,6 +62,7 @@ local function readAll(images, page, ask)
   local first, limit, requests, farthest = page.offset, page.limit, 0, 0
   local known -- images of the list at first
   local overlap, half, back -- back: images by which a page moves back that does not follow the one before
+  local common = 0 -- images that a page should have in common with the one before: none with one of a single image
   while true do
     local result, err = ask(page)
     if not result then
@@ -87,7 +88,7 @@ local function readAll(images, page, ask)
     if offset == first then
       images.run = images.run + 1 -- whatever moved before
     end
-    local isNext = offset == first or overlap == 0 or follows(images, list, overlap)
+    local isNext = offset == first or common == 0 or follows(images, list, overlap)
     local added = isNext and add(images, result, list) or 0
     if #images > limits.images then
       return failure("tooLarge", "more than %d images", limits.images)
@@ -100,8 +101,8 @@ local function readAll(images, page, ask)
     if isNext and isEnd then
       return nil
     elseif isNext then
-      page.offset = behind - math.min(overlap, math.floor(#list / 2))
-      back = half
+      common, back = math.min(overlap, math.floor(#list / 2)), half
+      page.offset = behind - common
     else
       page.offset = math.max(first, offset - back)
       back = back * 2
