@@ -159,6 +159,16 @@ describe("wait", function()
     end
   end)
 
+  it("looks at images together that are not listed yet, where the service does not refuse the list", function()
+    local states = {}
+    for _, id in ipairs(ids(40)) do
+      states[id] = "NORMAL"
+    end
+    local client, requests = calling(page {}, page {}, page(states))
+    assert(client:wait { imageIds = ids(40) })
+    assert.equal(3, #requests)
+  end)
+
   it("tells an image that was deleted meanwhile", function()
     for _, version in ipairs { "2.0", "3.0" } do
       local states, waits = { ["img-1"] = "CREATING", ["img-2"] = "NORMAL" }, 0

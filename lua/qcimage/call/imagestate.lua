@@ -16,8 +16,9 @@ function M.batchSize(version)
   return actions[version][actions.describe[version]].params.imageIds.items or limits.pageSize
 end
 
--- Describes one batch; one by one where the service refuses it since one of the images does not exist.
-local function describeBatch(images, ids, describe)
+-- Describes one batch; one by one where the service refuses it since one of the images does not exist. Adds to images, and
+-- to refused ids.
+local function describeBatch(images, refused, ids, describe)
   local page, err = describe { imageIds = ids, limit = #ids }
   if page then
     for _, image in ipairs(page.imageSet) do
@@ -27,9 +28,11 @@ local function describeBatch(images, ids, describe)
     end
   elseif err.reason ~= "notFound" or codes.isOfRegion(err.code) then
     return nil, err
-  elseif #ids > 1 then
+  elseif #ids == 1 then
+    refused[ids[1]] = true
+  else
     for _, id in ipairs(ids) do
-      local isDone, problem = describeBatch(images, { id }, describe)
+      local isDone, problem = describeBatch(images, refused, { id }, describe)
       if not isDone then
         return nil, problem
       end
@@ -44,11 +47,12 @@ end
 ---@param size integer images of one call
 ---@param describe fun(params: table): qcimage.Result|nil, qcimage.Error|nil makes a call of DescribeImages; its
 --- error ends all
----@param doubtful table<string, any>|nil ids that are described alone, since they were missing before
+---@param doubtful table<string, boolean>|nil ids that are described alone, since they were refused before
 ---@return table<string, qcimage.Image>|nil images by id; those that do not exist are absent
 ---@return qcimage.Error|nil err
+---@return table<string, boolean>|nil refused ids for which the service refused the call, and not only gave no image
 function M.describeByIds(ids, size, describe, doubtful)
-  local images, batches, batch = {}, {}, {}
+  local images, refused, batches, batch = {}, {}, {}, {}
   for _, id in ipairs(ids) do
     if doubtful and doubtful[id] then
       batches[#batches + 1] = { id }
@@ -61,12 +65,12 @@ function M.describeByIds(ids, size, describe, doubtful)
     end
   end
   for _, each in ipairs(batches) do
-    local isDone, err = describeBatch(images, each, describe)
+    local isDone, err = describeBatch(images, refused, each, describe)
     if not isDone then
       return nil, err
     end
   end
-  return images
+  return images, nil, refused
 end
 
 --- The values that a modification sets, by which it can be read back.

@@ -53,7 +53,7 @@ end
 -- Looks at all images. Returns true, and false where time ran out meanwhile; or nil and an error.
 function Wait:poll()
   local isFirst, isOver = true, false
-  local images, err = lookup.describeByIds(self.ids, self.batchSize, function(params)
+  local images, err, refused = lookup.describeByIds(self.ids, self.batchSize, function(params)
     local left = self:left()
     if left <= 0 and not isFirst then
       isOver = true
@@ -70,12 +70,13 @@ function Wait:poll()
     end
     self.page = page or self.page
     return page, problem
-  end, self.absences)
+  end, self.refused)
   if isOver then
     return false
   elseif not images then
     return nil, err
   end
+  self.refused = refused
   for _, id in ipairs(self.ids) do
     self.wasSeen[id] = self.wasSeen[id] or images[id] ~= nil
     self.images[id] = images[id] -- nil: it does not exist any more
@@ -266,6 +267,7 @@ function M.wait(client, params, options, run)
     images = {}, -- by id, as they were seen last
     wasSeen = {},
     absences = {}, -- polls in a row that did not find an image, by id
+    refused = nil, -- ids that the last whole poll was refused for
     describe = function(page, left)
       return run(client, actions.describe[client.version], page, {
         region = options.region,
