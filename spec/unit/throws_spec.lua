@@ -282,7 +282,8 @@ describe("what is thrown", function()
       }, ...)
       return made
     end
-    local page = '{"Response":{"TotalCount":1,"ImageSet":[{"ImageId":"img-1","ImageName":"a"}],"RequestId":"r-9"}}'
+    local page = '{"Response":{"TotalCount":1,"ImageSet":[{"ImageId":"img-1","ImageName":"a","ImageState":"NORMAL"}],'
+      .. '"RequestId":"r-9"}}'
     local count = 0
     for one, result in client(page):each() do
       count = count + 1

@@ -108,6 +108,16 @@ describe("wait", function()
     assert(client:wait(params))
   end)
 
+  it("takes no image for ready whose state is not told", function()
+    local untold = '{"Response":{"TotalCount":1,"ImageSet":[{"ImageId":"img-1","ImageState":null}],"RequestId":"r"}}'
+    local client, requests = calling(untold, page { ["img-1"] = "NORMAL" })
+    assert(client:wait { imageIds = { "img-1" } })
+    assert.equal(2, #requests)
+    local _, message, err = calling(untold):wait({ imageIds = { "img-1" } }, { waitTimeout = 1 })
+    assert.equal("timeout", err.reason)
+    assert.matches("image img%-1 has no state after 1 s", message)
+  end)
+
   it("ends at a state that ends in FAILED", function()
     local client, requests = calling(page { ["img-1"] = "NORMAL", ["img-2"] = "IMPORTFAILED" })
     local _, message, err = client:wait { imageIds = { "img-1", "img-2" } }

@@ -92,6 +92,8 @@ function Wait:readiness(id)
     return "missing"
   elseif image.imageState == self.state then
     return "ready"
+  elseif image.imageState == nil then
+    return "passing"
   end
   local readiness = codes.readiness(image.imageState)
   return readiness == "ready" and self.state ~= "NORMAL" and "passing" or readiness
@@ -134,7 +136,8 @@ function Wait:fail(reason, ids, what, note)
   local parts = {}
   for i = 1, math.min(#ids, NAMED) do
     local image = self.images[ids[i]]
-    local state = image and "is " .. text.clean(tostring(image.imageState), 40)
+    local told = image and image.imageState
+    local state = image and (told == nil and "has no state" or "is " .. text.clean(tostring(told), 40))
       or self.absences[ids[i]] and "was not found"
       or "was not looked at"
     parts[i] = ("image %s %s"):format(text.clean(ids[i], 40), what or state)
