@@ -146,7 +146,7 @@ describe("configuring", function()
           .. "#define LUA_VERSION_NUM (LUA_VERSION_MAJOR_N * 100 + LUA_VERSION_MINOR_N)"
       )
       other = headers("other", "#define LUA_VERSION_NUM 506")
-      empty, nonsense, half = scratch .. "/empty", scratch .. "/nonsense", scratch .. "/half"
+      empty, nonsense, half = scratch .. "/empty", scratch .. "/nonsense", scratch .. "/half-headers"
       must(("mkdir %s %s %s"):format(empty, nonsense, half))
       must(("echo 'This is LUA_VERSION_NUM 504' >%s/lua.h"):format(nonsense))
       must(("cp /usr/include/lua5.4/lua.h /usr/include/lua5.4/luaconf.h %s"):format(half))

@@ -299,7 +299,7 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
         .. "not exist (in ap-guangzhou) [requestId REQUEST-ID]; nothing was changed\n"
     )
     server:fault { kind = "throttle", count = 3 }
-    local _, err, status = shell "qcimage modify img-12345678 --name x --timeout 0.5"
+    local _, err, status = shell "qcimage modify img-12345678 --name x"
     assert.same(7, status, err)
     server:reset()
     server:fault { kind = "dropAfter", count = 9 }
