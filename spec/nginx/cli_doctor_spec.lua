@@ -174,6 +174,19 @@ Calls can work.
       3,
       'FAILED  region        the region of ~/.tccli/default.configure is not a region: "ap x"'
     )
+    -- the endpoint is known, and looked at, and no other host
+    write(".tccli/default.configure", ('{"cvm": {"endpoint": "%s"}}'):format(server.url))
+    finds(
+      "",
+      "-u TENCENTCLOUD_REGION -u QCIMAGE_ENDPOINT HOME=" .. home,
+      3,
+      "FAILED  region        no region",
+      "ok      endpoint      http://HOST (~/.tccli/default.configure)\n",
+      "ok      TCP           HOST, after N ms\n"
+    )
+    write(".tccli/default.configure", "{")
+    local out = finds("", "-u QCIMAGE_ENDPOINT HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure")
+    assert.is_nil((out:find("TCP", 1, true)), out)
   end)
 
   it("has a cure of its own for each refusal of keys", function()

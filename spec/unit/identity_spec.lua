@@ -580,6 +580,23 @@ describe("a call", function()
   end)
 end)
 
+describe("what a client says of itself", function()
+  it("has the endpoint and the way to it where the region is at fault", function()
+    home, write = cloud.folder()
+    finally(function()
+      cloud.remove(home)
+    end)
+    profile("ops", "AKIDops", { cvm = "cvm.ops.test" })
+    local found = factsOf(make({ profile = "ops", region = "ap x" }, {}))
+    assert.truthy(found.region.err)
+    assert.same({ "https://cvm.ops.test", "~/.tccli/ops.configure" }, { found.endpoint.value, found.endpoint.source })
+    local client = make({ region = "zz" }, PAIR)
+    client.target.connectTo = { host = "127.0.0.1", port = 8443 }
+    local _, _, endpoint = clients.explain(client, 10)
+    assert.same({ "cvm.tencentcloudapi.com", "127.0.0.1" }, { endpoint.host, endpoint.connectTo.host })
+  end)
+end)
+
 describe("a function of the caller's", function()
   it("says keys and their end, and nothing of where they go", function()
     for _, beside in ipairs {

@@ -43,6 +43,12 @@ function M.ask(call)
   return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field), err
 end
 
+-- The public cloud's endpoint of an action, by the way that the client goes.
+local function publicEndpoint(client, action, region)
+  local endpoint = endpoints.default(client.version, action, region)
+  return action.service and endpoint or endpoints.via(endpoint, client.target.connectTo)
+end
+
 -- Nil and an error of a call.
 local function refuse(call, problem, field)
   return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, problem), field)
@@ -213,6 +219,10 @@ function M.place(call, given)
   if endpoint == false then
     return nil, from
   end
+  call.endpoint = endpoint or call.endpoint -- else the public cloud's
+  if call.skipped then
+    call.endpointSource = from
+  end
   local region, source, field
   if action.service then
     region, source, field = serviceRegion(call)
@@ -226,19 +236,10 @@ function M.place(call, given)
   if not name then
     return refuseRegion(call, source, problem, field)
   end
-  if not endpoint then
-    endpoint = call.endpoint -- the public cloud's
-    if call.version == "3.0" and endpoints.isFinance(name) and not action.service then
-      endpoint = endpoints.default(call.version, action, name)
-    end
-    if client.target.connectTo and not action.service then
-      endpoint = endpoints.via(endpoint, client.target.connectTo)
-    end
+  if not endpoint and endpoints.isFinance(name) then -- which has a host of its own
+    call.endpoint = publicEndpoint(client, action, name)
   end
-  call.endpoint, call.region, call.regionSource = endpoint, name, source
-  if call.skipped then
-    call.endpointSource = from
-  end
+  call.region, call.regionSource = name, source
   return true
 end
 
@@ -251,7 +252,7 @@ function M.destination(client, action)
   if action.service then -- another one than the client's
     named = client.stsEndpoint
   end
-  return named or endpoints.default(client.version, action)
+  return named or publicEndpoint(client, action)
 end
 
 --- Finds the call's region before its first attempt, for those that have to wait for something there.

@@ -99,6 +99,7 @@ function Diagnosis:apiVersion(fact)
 end
 
 function Diagnosis:endpoint(fact, endpoint)
+  self.isPlaced = not fact.err or self.client.target.endpoint ~= nil
   if fact.err then
     self:add(FAILED, "endpoint", fact.err.message:gsub("^%w+: ", ""), "correct the file that is named, or remove it")
   else
@@ -338,10 +339,10 @@ function Diagnosis:run(options)
     { verdict = UNUSED, check = "signed read", finding = "not made, for lack of keys, a region or an endpoint" }
   local err = self:facts()
   self.exchanges = {} -- of what gives keys
-  if err then
-    self:look()
-  else
+  if not err then
     read, err = self:read(options)
+  elseif self.isPlaced then
+    self:look()
   end
   local exchange = self.exchanges[("%s:%d"):format(self.target.host, self.target.port)]
   if exchange then
