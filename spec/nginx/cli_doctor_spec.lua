@@ -204,6 +204,20 @@ Calls can work.
     end
   end)
 
+  it("has the cure of what a role's keys lack, not of the role", function()
+    local role = " QCIMAGE_STS_ENDPOINT=%s TENCENTCLOUD_ROLE_ARN=qcs::cam::uin/1:roleName/x "
+    local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY"
+    for _, case in ipairs {
+      { bare, "HOME=", "AssumeRole: no credentials: ", "-> export TENCENTCLOUD_SECRET_ID and" },
+      { bare, "TCCLI_PROFILE=/x", 'AssumeRole: TCCLI_PROFILE "/x" cannot be', "-> mend what is named" },
+      { "-u TENCENTCLOUD_SECRET_KEY", "", "AssumeRole: the environment: ", "-> export TENCENTCLOUD_SECRET_KEY, too" },
+      { "", "TENCENTCLOUD_SECRET_KEY=x", "AssumeRole: AuthFailure.SignatureFailure", "-> SecretId and SecretKey do" },
+      { "", "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1", "AssumeRole: cannot connect", "-> the keys must be allowed" },
+    } do
+      finds("", case[1] .. role:format(server.url) .. case[2], 4, "FAILED  keys          " .. case[3], case[4])
+    end
+  end)
+
   it("says what to install where there are no certificates", function()
     if command:shell "id -u" ~= "0\n" then
       return

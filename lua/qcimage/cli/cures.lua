@@ -50,18 +50,6 @@ function M.network(reason)
   return NETWORK[reason]
 end
 
---- Of keys that exist and cannot be used.
----@param err qcimage.Error
----@return string
-function M.keys(err)
-  if err.message:find "^AssumeRole" then
-    return M.ROLE
-  elseif err.message:find "^expired %a+ login" then
-    return "log in again, as it says"
-  end
-  return FIELDS[err.field] or "mend what is named, or remove it, and the next place is looked at"
-end
-
 --- Of a region that is none, or of a file that says it.
 ---@param err qcimage.Error
 ---@return string
@@ -81,6 +69,21 @@ local KEY_FAULTS = {
   token = "the token has ended, or belongs to other keys: get new temporary keys; permanent ones have no token "
     .. "(unset TENCENTCLOUD_TOKEN)",
 }
+
+--- Of keys that exist and cannot be used.
+---@param err qcimage.Error
+---@return string
+function M.keys(err)
+  local cause = err.cause
+  if cause and cause.kind == "credentials" then -- the role is not even asked for
+    return cause.final and M.keys(cause) or M.NO_KEYS
+  elseif err.message:find "^AssumeRole" and not (cause and cause.kind == "parameter") then
+    return cause and KEY_FAULTS[codes.keyFault(cause.code)] or M.ROLE
+  elseif err.message:find "^expired %a+ login" then
+    return "log in again, as it says"
+  end
+  return FIELDS[err.field] or "mend what is named, or remove it, and the next place is looked at"
+end
 
 local SERVICE = {
   signature = "SecretId and SecretKey were refused: copy both again; temporary keys end, and then need new ones",

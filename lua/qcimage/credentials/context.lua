@@ -23,7 +23,7 @@ local function caller(client, run, tokens)
   end
   local refused = setmetatable({}, { __mode = "k" }) -- by source
   return function(action, params, how)
-    local source, given = how.source, nil
+    local source, given, fault = how.source, nil, nil
     if source then
       refused[source] = refused[source] or refusals.new()
     end
@@ -31,7 +31,7 @@ local function caller(client, run, tokens)
       version = "3.0",
       provider = source and function(context) -- never the client's own, which may be what asks
         local found, err = source(context)
-        given = found or given
+        given, fault = found or given, err
         return found, err
       end,
       asksForCredentials = true,
@@ -45,7 +45,7 @@ local function caller(client, run, tokens)
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
-    return result, err, given
+    return result, err, given, fault
   end
 end
 

@@ -32,11 +32,12 @@ local M = {}
 --- somebody else writes them
 ---@field passed {source: string, why: string}[]|nil gets the sources that a chain passed over
 ---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
----@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil a
---- call of STS, see sts.lua; with the credentials that signed it last
+---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil, qcimage.Error|nil a
+--- call of STS, see sts.lua; with the credentials that signed it last, or their source's own error
 
 --- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
---- asked here); with its field `final` set, no other source may stand in for it, since somebody named it.
+--- asked here); with its field `final` set, no other source may stand in for it, since somebody named it. The field `cause`
+--- is the error of what it asked: STS, or the source whose keys were to sign that.
 ---@alias qcimage.CredentialsSource fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
 
 -- So that no caller prints a secret by accident.

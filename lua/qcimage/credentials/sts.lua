@@ -66,12 +66,14 @@ end
 function M.ask(context, action, params, how, besideOf)
   how.region = how.region or endpoints.ANY_REGION
   how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
-  local result, err, base = context.call(action, params, how)
+  local result, err, base, fault = context.call(action, params, how)
   if not result then
     if err.kind == "unsupported" then
       return keys.unable(err.message)
     end
-    return keys.none(err.message, true)
+    local _, mine = keys.none(err.message, true)
+    mine.cause = fault or err
+    return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}
   local expires = expiry.of(result.expiredTime, result.expiration)
