@@ -118,11 +118,15 @@ local function proxyOf(option, environment, endpoint)
   return { field = "proxy" }
 end
 
--- Why a file cannot be read, or nil.
-local function unreadable(path)
+-- Why a file cannot be read, or nil; of a folder, why it cannot be opened.
+local function unreadable(path, isFolder)
   local file, problem = io.open(path, "rb")
   if file then
+    if not isFolder then
+      problem = select(2, file:read(1)) -- a folder opens, too
+    end
     file:close()
+    return problem and ("%s: %s"):format(path, problem)
   end
   return problem
 end
@@ -135,7 +139,7 @@ local function certificatesOf(option, environment, endpoint)
   local path, source, folders = require("qcimage.transport.curl").certificates(option, environment)
   local fact = { field = "caFile", value = path, source = source, problem = path and unreadable(path), folders = {} }
   for folder in (folders or ""):gmatch "[^:]+" do
-    local problem = unreadable(folder .. "/.") -- which a file has not
+    local problem = unreadable(folder .. "/.", true) -- which a file has not
     table.insert(fact.folders, { path = folder, problem = problem and problem:gsub("/%.: ", ": ") })
   end
   return fact

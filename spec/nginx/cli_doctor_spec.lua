@@ -351,7 +351,8 @@ Calls can work.
       "",
       ("QCIMAGE_ENDPOINT=https://%s SSL_CERT_DIR=/nonexistent:/etc"):format(server.host),
       5,
-      "warning  certificates  /nonexistent: No such file or directory (SSL_CERT_DIR)",
+      "warning  certificates  /nonexistent: No such file or directory (SSL_CERT_DIR)\n"
+        .. "                       -> name a file (SSL_CERT_DIR: folders)",
       "ok       certificates  /etc (SSL_CERT_DIR)",
       "(libcurl's own)"
     )
@@ -361,6 +362,8 @@ Calls can work.
       "^FAILED +certificates +/nonexistent.pem: No such file or directory %(%-%-ca%-file%)\n +%-> name a file",
       caOut
     )
+    caOut = finds("", ("QCIMAGE_ENDPOINT=https://%s CURL_CA_BUNDLE=/etc"):format(server.host), 5)
+    assert.matches("^FAILED +certificates +/etc: Is a directory %(CURL_CA_BUNDLE%)\n", caOut)
     local hole = raw.start { { { "recv" }, { "sleep", 60 } } }
     finally(function()
       hole:stop()

@@ -9,7 +9,7 @@ local M = {
   LIBCURL = "install libcurl, or this program again for the one that is there",
   NO_REGION = "export TENCENTCLOUD_REGION=ap-guangzhou, or give --region",
   ROLE = "the keys must be allowed to take the role on, and STS must be reachable: QCIMAGE_STS_ENDPOINT names another",
-  CERTIFICATES = "name a file that exists and can be read, or leave the option or variable out",
+  CERTIFICATES = "name a file (SSL_CERT_DIR: folders) that can be read, or leave the option or variable out",
   NO_BUNDLE = "install the system's certificates: apt-get install ca-certificates; or name a file, --ca-file FILE",
   CLOCK = "set this machine's clock: timedatectl set-ntp true",
   GONE = "the public cloud closed API 2.0 in 2023: --api-version 3.0, or the --endpoint of a private cloud",

@@ -128,7 +128,9 @@ function Diagnosis:caFile(fact)
     self:add(OK, "certificates", fact.value and from(fact.value, fact.source) or fact.source)
   end
   for _, folder in ipairs(fact.folders or {}) do
-    self:add(folder.problem and WARNING or OK, "certificates", from(folder.problem or folder.path, "SSL_CERT_DIR"))
+    local problem = folder.problem
+    local finding = from(problem or folder.path, "SSL_CERT_DIR")
+    self:add(problem and WARNING or OK, "certificates", finding, problem and cures.CERTIFICATES)
   end
 end
 
