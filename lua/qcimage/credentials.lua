@@ -65,7 +65,7 @@ end
 function M.file(options)
   options = check(options, { path = TEXT, section = TEXT }, 2)
   local file = require "qcimage.credentials.file"
-  local home = environments.snapshot().HOME
+  local home = environments.value(environments.snapshot(), "HOME")
   return keys.own(file.new {
     path = options.path or home and home .. file.IN_HOME,
     home = home,
@@ -81,7 +81,7 @@ end
 function M.tccli(options)
   options = check(options, { profile = TEXT }, 2)
   return keys.own(require("qcimage.credentials.tccli").new {
-    home = environments.snapshot().HOME,
+    home = environments.value(environments.snapshot(), "HOME"),
     profile = options.profile,
     isEager = isEager,
     pause = pause,

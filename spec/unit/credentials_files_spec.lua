@@ -4,6 +4,7 @@ local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
 local file = require "qcimage.credentials.file"
 local process = require "spec.support.process"
+local sources = require "qcimage.credentials"
 local stub = require "spec.support.stub"
 local tccli = require "qcimage.credentials.tccli"
 
@@ -157,6 +158,16 @@ describe("a credentials file", function()
     assert.is_nil(final(home .. "/file/credentials"))
     assert.is_true(final(home)) -- a folder in its place
     assert.equal("~/.tencentcloud/credentials: HOME is not set", select(2, ask(file.new {})))
+    -- an empty HOME is none, and not the root
+    local getenv = os.getenv
+    finally(function()
+      rawset(os, "getenv", getenv)
+    end)
+    rawset(os, "getenv", function(name)
+      return name == "HOME" and "" or getenv(name)
+    end)
+    assert.equal("~/.tencentcloud/credentials: HOME is not set", select(2, ask(sources.file())))
+    assert.equal("~/.tccli/default.credential: HOME is not set", select(2, ask(sources.tccli())))
   end)
 
   it("of another user is broken, but not the machine's, nor one in a folder that may not be searched", function()
