@@ -3,6 +3,7 @@
 
 local clients = require "qcimage.client"
 local cloud = require "spec.support.cloud"
+local credentialKeys = require "qcimage.credentials.keys"
 local endpoints = require "qcimage.api.endpoints"
 local json = require "qcimage.json"
 local stub = require "spec.support.stub"
@@ -783,6 +784,18 @@ describe("a region", function()
     }
     assert.matches("change 1: img-00000001: region is a zone, not a region", message, 1, true)
     assert.matches("change 2: img-00000001: region is not a region of the public cloud", message, 1, true)
+  end)
+
+  it("of a list may be a private cloud's that comes with the credentials", function()
+    home, write = cloud.folder()
+    finally(function()
+      cloud.remove(home)
+    end)
+    profile("tce", "AKIDtce", { region = "chongqing", cvm = "cvm.tce.test" })
+    local source = require("qcimage.credentials.tccli").new { home = home, profile = "tce" }
+    local client, sent = make({ credentials = credentialKeys.own(source) }, {})
+    client:apply({ { imageId = "img-00000001", imageName = "a", region = "chongqing" } }, { dryRun = true })
+    assert.equal("DescribeImages AKIDtce chongqing cvm.tce.test", sent[1])
   end)
 
   it("is an option of a call; an endpoint is a client's, and clients can share credentials", function()

@@ -31,7 +31,8 @@ function M.new(client)
   local modify, describe = actions.modify[version], actions.describe[version]
   local params = actions[version][modify].params
   client = paced(client)
-  local known, endpoint = identity.regionOf(client), identity.endpointOf(client)
+  local known = identity.regionOf(client)
+  local endpoint, isPublic = identity.endpointOf(client)
   local function optionsOf(region)
     return { region = region, turnIsExtra = true }
   end
@@ -45,7 +46,7 @@ function M.new(client)
       return region and endpoints.regionName(region) or ""
     end,
     regionProblem = function(region)
-      return select(2, endpoints.region(region, version, not endpoint))
+      return select(2, endpoints.region(region, version, isPublic))
     end,
     keeps = function(name)
       local blank = params[name] and params[name].blank

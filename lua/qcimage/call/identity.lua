@@ -91,9 +91,11 @@ end
 --- The endpoint of a client's calls, as far as it is known before credentials are asked for.
 ---@param client table
 ---@return qcimage.Endpoint|nil
+---@return boolean isPublic it is the public cloud's, since credentials cannot bring another
 function M.endpointOf(client)
-  local profile = client.version == "3.0" and client.profile
-  return client.target.endpoint or profile and profile.get "endpoint" or nil
+  local is3 = client.version == "3.0"
+  local endpoint = client.target.endpoint or is3 and client.profile and client.profile.get "endpoint" or nil
+  return endpoint, not endpoint and (not is3 or client.profile ~= nil or not client.asksForCredentials)
 end
 
 -- The endpoint that something names, and where it comes from. Nil: nothing does. False and an error: it cannot be used.
