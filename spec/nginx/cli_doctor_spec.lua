@@ -327,6 +327,21 @@ Calls can work.
       "-> API 2.0 answers there: --api-version 2.0, or export QCIMAGE_API_VERSION=2.0\n"
     )
     finds("", ("QCIMAGE_ENDPOINT=%s QCIMAGE_API_VERSION=2.0"):format(old.url), 0, "2.0 (QCIMAGE_API_VERSION)")
+    -- asked at the endpoint of a profile, too, which counts in API 3.0 alone: not at the public cloud; and noted once
+    local home = command.scratch .. "/doctor-old"
+    finally(function()
+      old:stop()
+      os.execute("rm -rf " .. home)
+    end)
+    os.execute(("mkdir -p %s/.tccli"):format(home))
+    local file = assert(io.open(home .. "/.tccli/default.configure", "wb"))
+    file:write(('{"cvm": {"endpoint": "%s"}}'):format(old.url))
+    file:close()
+    local line = "qcimage doctor --secret-id AKIDqcimageEXAMPLE000000000000000001 "
+      .. "--secret-key qcimageEXAMPLEsecret0000000000001"
+    local out, err = command:shell(line, UNSET .. "-u QCIMAGE_ENDPOINT HOME=" .. home)
+    assert.truthy(out:find("-> API 2.0 answers there: --api-version 2.0, or", 1, true), out)
+    assert.equal(1, select(2, err:gsub("others can see keys", "")))
   end)
 
   it("tells how far it comes", function()

@@ -67,14 +67,11 @@ local function noteProfile(client, options)
   end
 end
 
---- Makes a client.
+--- Makes a client, and notes nothing.
 ---@param options table the command's
 ---@return qcimage.Client|nil
 ---@return string|nil problem
-function M.client(options)
-  if options.secretKey or options.token then
-    streams.note "others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that"
-  end
+function M.made(options)
   local given = {}
   for _, name in ipairs(SAME) do
     given[name] = options[name]
@@ -84,8 +81,22 @@ function M.client(options)
     local problem = tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")
     return nil, result.reworded(problem, require("qcimage.cli." .. options.command).OPTIONS)
   end
-  noteProfile(client, options)
   return client
+end
+
+--- Makes a client, and notes what its user should know of its keys.
+---@param options table the command's
+---@return qcimage.Client|nil
+---@return string|nil problem
+function M.client(options)
+  if options.secretKey or options.token then
+    streams.note "others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that"
+  end
+  local client, problem = M.made(options)
+  if client then
+    noteProfile(client, options)
+  end
+  return client, problem
 end
 
 --- Makes a client, and reads the parameters of the action that a command is given.

@@ -243,8 +243,9 @@ function Diagnosis:otherVersion(options, err)
     return nil
   end
   local other = version == "3.0" and "2.0" or "3.0"
-  local copy = setmetatable({ apiVersion = other }, { __index = options })
-  local client = connect.client(copy)
+  -- at the same place: what names it may do so for one version alone
+  local copy = setmetatable({ apiVersion = other, endpoint = self.target.origin }, { __index = options })
+  local client = connect.made(copy)
   if not client or client.fault then
     return nil
   end
