@@ -37,7 +37,7 @@ local M = {}
 
 --- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
 --- asked here); with its field `final` set, no other source may stand in for it, since somebody named it. The field `cause`
---- is the error of what it asked: STS, or the source whose keys were to sign that.
+--- says whose fault it is: the error of the source whose keys were to sign a call of STS, or kind and code of that call's.
 ---@alias qcimage.CredentialsSource fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
 
 -- So that no caller prints a secret by accident.

@@ -72,7 +72,7 @@ function M.ask(context, action, params, how, besideOf)
       return keys.unable(err.message)
     end
     local _, mine = keys.none(err.message, true)
-    mine.cause = fault or err
+    mine.cause = fault or { kind = err.kind, code = err.code } -- not its body: an answer of STS holds keys
     return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}
