@@ -67,8 +67,7 @@ end
 -- Settings of a tccli profile, for a client that may need them.
 local function profileOf(options, environment, target, preset)
   local readsLanguage = preset and target.version == "3.0" and not options.language
-  local isPlaced = target.endpoint ~= nil and target.region.value ~= nil
-  return credentials.profileSettings(options, environment, preset and preset.readsProfile, isPlaced), readsLanguage
+  return credentials.profileSettings(options, environment, preset and preset.readsProfile), readsLanguage
 end
 
 -- Adds what sources of credentials may see and ask. Returns what closes it.

@@ -225,9 +225,8 @@ end
 ---@param options table checked
 ---@param environment table<string, string>
 ---@param isForced boolean|nil whatever the keys are
----@param isPlaced boolean region and endpoint are named: inside nginx the settings need not be read now
 ---@return qcimage.ProfileSettings|nil
-function M.profileSettings(options, environment, isForced, isPlaced)
+function M.profileSettings(options, environment, isForced)
   local hasKeys = (options.credentials or options.secretId or options.secretKey or options.token) ~= nil
   if hasKeys and not options.profile and not isForced then
     return nil
@@ -241,7 +240,7 @@ function M.profileSettings(options, environment, isForced, isPlaced)
     isEager = isEager,
     pause = pause,
   }
-  if isEager and not (isPlaced and not options.profile and not roleOf(options, environment)) then
+  if isEager then
     settings.load()
   end
   return settings

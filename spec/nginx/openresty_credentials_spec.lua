@@ -94,6 +94,18 @@ describe("inside nginx", function()
     assert.equal("", server:complaints())
   end)
 
+  it("a profile's STS is known though region and endpoint are named elsewhere, and no file is read in a worker", function()
+    write(".tccli/default.configure", ('{"sts": {"endpoint": "%s"}}'):format(emulator.url))
+    local own = "TENCENTCLOUD_REGION=gz QCIMAGE_STS_ENDPOINT= TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "
+    start(own:format(stub.SECRET_ID, stub.SECRET_KEY))
+    os.execute("rm -rf " .. home .. "/.tccli")
+    assert.same(
+      { true },
+      { server:lua [[ return require("images"):call("GetCallerIdentity", {}, { timeout = 2, maxAttempts = 1 }) ~= nil ]] }
+    )
+    assert.equal(1, count "GetCallerIdentity")
+  end)
+
   it("the settings of the default profile count beside keys of the environment, as they were at the reload", function()
     local own = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
     write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing"}}')
