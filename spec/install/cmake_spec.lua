@@ -230,6 +230,7 @@ describe("configuring", function()
 
     it("takes its headers before those of a prefix, and no others that flags bring", function()
       local folder = prefix("with-lua", "crypto", "openssl/evp.h")
+      prefix("with-lua", "ssl", "openssl/ssl.h")
       must(("cp /usr/include/lua5.1/* %s/include/"):format(folder))
       local output, status = tried("-DQCIMAGE_LUA=5.4 -DOPENSSL_DIR=" .. folder)
       assert.equal(0, status, output)
