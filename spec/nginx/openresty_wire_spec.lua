@@ -295,13 +295,14 @@ describe("a time limit in nginx", function()
           socket.sleep(%f)
         until not conn:receive(400000)
       ]]):format(port, pause)
-      assert(os.execute("timeout 60 lua5.4 -e " .. process.quote(reader) .. " >/dev/null 2>&1 &"))
+      local pid = process.run(("timeout 60 lua5.4 -e %s >/dev/null 2>&1 & echo $!"):format(process.quote(reader)))
       nginx.eventually(function()
         return process.run "cat /proc/net/tcp":find((" 0100007F:%04X 00000000:0000 0A "):format(port))
       end, function()
         return "the slow reader"
       end)
       assertTimeout(true, 0.5, "http://127.0.0.1:" .. port, { seconds = 0.5, size = 16 * 1024 * 1024 })
+      process.run("kill " .. pid)
     end
   end)
 
