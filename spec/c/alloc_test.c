@@ -440,7 +440,7 @@ static void test_global_init(int scenario)
 
 int main(int argc, char **argv)
 {
-  int step = getenv("QCIMAGE_FULL") != NULL ? 1 : 25;
+  int step = getenv("QCIMAGE_FULL") != NULL ? 1 : 40;
   lua_State *L;
   int count, i;
   if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) ||

@@ -122,9 +122,14 @@ local function fresh()
   serve, service = emulator.transport {}
 end
 
+-- These are many calls. Lua 5.4 and LuaJIT make them all; the others, which differ less, those of every second value, in one
+-- API.
+local isWhole = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
+
 -- Each value at each position of what a function returns, and thrown; at its first call, and at its second one.
 local function everywhere(name, usual, positions, run)
-  for number, box in ipairs(VALUES) do
+  for number = _VERSION == "Lua 5.2" and 2 or 1, #VALUES, isWhole and 1 or 2 do
+    local box = VALUES[number]
     fresh()
     for position = 0, positions do -- 0: thrown
       for turn = 1, 2 do
@@ -170,9 +175,7 @@ describe("what a callback returns or throws", function()
     assert.equal(51, #VALUES)
   end)
 
-  -- These are many calls. Lua 5.4 and LuaJIT make them in both APIs, the others, which differ less, in one.
-  local isMain = _VERSION == "Lua 5.4" or rawget(_G, "jit") ~= nil
-  for _, version in ipairs(isMain and { "2.0", "3.0" } or { _VERSION == "Lua 5.1" and "2.0" or "3.0" }) do
+  for _, version in ipairs(isWhole and { "2.0", "3.0" } or { _VERSION == "Lua 5.1" and "2.0" or "3.0" }) do
     local function it_each(name, usual, positions, run)
       it("is no danger in API " .. version .. ": " .. name, function()
         everywhere(name, usual, positions, run)
