@@ -132,9 +132,11 @@ describe("places in a shared dictionary", function()
   it("are not taken by those who cannot wait for them", function()
     start { init = 'places = limiter.shared { dict = "places", rate = 1, clock = clock }' }
     local began = socket.gettime()
-    local moments = flood(1, 0.2)
-    assert.is_true(#moments >= 1 and #moments <= socket.gettime() - began + 1.2, #moments)
-    assert.is_true(note "refused" > 100)
+    local taken = 0
+    repeat -- a busy machine asks less often
+      taken = taken + #flood(1, 0.2)
+    until note "refused" > 100
+    assert.is_true(taken >= 1 and taken <= socket.gettime() - began + 1.2, taken)
     local wait, message = server:lua "return place(0)"
     assert.is_nil(wait)
     assert.matches("^no place is free within 0 s %(the next one in 0.%d+ s%)$", message)
