@@ -84,9 +84,8 @@ foreach(version IN LISTS QCIMAGE_SPEC_LUA)
 endforeach()
 list(REMOVE_DUPLICATES interpreters)
 
-# Specs run under two interpreters: Lua 5.4, and LuaJIT, which nginx has and which differs most from it. Under the others
-# spec/unit runs, whole in one process each, which saves the start of a process for each spec. `ctest -C full` runs each spec
-# under each interpreter.
+# spec/unit runs under every interpreter. The other specs, which spend their time on servers and programs, run under two:
+# Lua 5.4, and LuaJIT, which nginx has and which differs most from it. `ctest -C full` also runs them under the others.
 set(main lua5.4)
 if(NOT main IN_LIST interpreters)
   list(GET interpreters -1 main)
@@ -141,7 +140,7 @@ foreach(interpreter IN LISTS interpreters)
     list(GET name 0 label)
     list(GET name 1 name)
     set(when)
-    if(name IN_LIST compiling OR NOT interpreter IN_LIST two)
+    if(name IN_LIST compiling OR NOT (label STREQUAL unit OR interpreter IN_LIST two))
       set(when CONFIGURATIONS full)
     endif()
     if(NOT name IN_LIST once OR interpreter STREQUAL main)
@@ -155,10 +154,6 @@ foreach(interpreter IN LISTS interpreters)
       set_tests_properties(${name}/${interpreter} PROPERTIES COST ${cost})
     endif()
   endforeach()
-  if(NOT interpreter IN_LIST two)
-    qcimage_spec(unit/${interpreter} unit ${${interpreter}_program} ${version} spec/unit)
-    set_tests_properties(unit/${interpreter} PROPERTIES COST 40)
-  endif()
 endforeach()
 
 # With QCIMAGE_FULL or QCIMAGE_MODEL it makes many thousand calls.
