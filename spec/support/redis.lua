@@ -34,8 +34,16 @@ function M.start(options)
   local self = setmetatable({ port = freePort(), dir = dir, options = options or "" }, Server)
   self.keeper =
     assert(io.popen(("cat >/dev/null; kill -KILL $(cat %s/pid) 2>/dev/null; rm -rf %s"):format(dir, dir), "w"))
-  self:restart()
-  return self
+  for _ = 1, 5 do -- another program may take the port first
+    local isStarted, problem = pcall(self.restart, self)
+    if isStarted then
+      return self
+    end
+    assert(tostring(problem):find "the port was taken", problem)
+    process.run(("rm -f %s/log"):format(dir))
+    self.port = freePort()
+  end
+  error "redis-server found no free port"
 end
 
 --- Starts it again, on the same port, after kill.
@@ -47,7 +55,9 @@ function Server:restart()
   local text, status = process.run(command)
   assert(status == 0, text)
   for _ = 1, 6000 do
-    if select(2, process.run(("redis-cli -p %d ping 2>/dev/null | grep -q PONG"):format(self.port))) == 0 then
+    -- what else took the port meanwhile may never answer
+    assert(process.run(("cat %s/log 2>/dev/null"):format(self.dir)):find "in use" == nil, "the port was taken")
+    if select(2, process.run(("timeout 5 redis-cli -p %d ping 2>/dev/null | grep -q PONG"):format(self.port))) == 0 then
       self.pid = process.run(("cat %s/pid"):format(self.dir)):match "%d+"
       return
     end
