@@ -9,7 +9,7 @@ local function hook(_, line)
   local source = getinfo(2, "S").source
   local lines = seen[source]
   if lines == nil then
-    lines = source:find "/lua/qcimage[%w/]*%.lua$" and {} or false
+    lines = source:find "/lua/qcimage[%w_/]*%.lua$" and {} or false
     seen[source] = lines
   end
   if lines then

@@ -135,7 +135,7 @@ function M.of(module)
   return best
 end
 
---- The modules of ours that a source requires, itself or through version.native.
+--- The modules of ours that a source requires, itself or through version.loadNative.
 ---@param source string Lua
 ---@return table<string, boolean>
 function M.required(source)
@@ -143,7 +143,7 @@ function M.required(source)
   for line in source:gmatch "[^\n]+" do
     local code = line:gsub("%-%-.*", "")
     if code:find "%f[%w]require%f[%W]" or code:find "%f[%w]native%f[%W]" then
-      for module in code:gmatch '"(qcimage[%w.]*)"' do
+      for module in code:gmatch '"(qcimage[%w_.]*)"' do
         modules[module:gsub("%.$", "")] = true -- "qcimage.cli." .. name: the whole room
       end
     end
