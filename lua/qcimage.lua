@@ -8,10 +8,10 @@
 --- at first use, and a client made by `new` has the same functions as methods. A failure is
 --- `nil, message, err`.
 
-local version = require "qcimage.version"
-version.native "qcimage.core" -- now, so that require tells of an installation that is mixed
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
+local version = require "qcimage.util.version"
+version.loadNative "qcimage.core" -- now, so that require tells of an installation that is mixed
+local environments = require "qcimage.util.environment"
+local errors = require "qcimage.util.errors"
 
 local LATE =
   "qcimage: not all of it can be loaded (after a chroot or a change of package.path? Make the client before): "
@@ -114,7 +114,7 @@ for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "a
       default = nil
     end
     if err then
-      return errors.fail(err)
+      return errors.asResults(err)
     end
     return result
   end

@@ -2,7 +2,7 @@
 --- journal, taken up again, taken back.
 --- Loaded when it is first called. Part of qcimage, see LICENSE.
 
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local journals = require "qcimage.apply.journal"
 local lists = require "qcimage.apply.list"
 local planfile = require "qcimage.apply.planfile"
@@ -10,7 +10,7 @@ local plans = require "qcimage.apply.plan"
 local present = require "qcimage.apply.present"
 local runs = require "qcimage.apply.run"
 local source = require "qcimage.apply.source"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -78,8 +78,8 @@ local function refuse(faults, isLocal, word)
   local lines = {}
   for i, fault in ipairs(faults) do
     local where = fault.line and ("%s %d: "):format(word, fault.line) or ""
-    fault.message = text.clean(fault.message, 500)
-    lines[i] = where .. (fault.imageId and text.clean(fault.imageId, 40) .. ": " or "") .. fault.message
+    fault.message = text.oneLine(fault.message, 500)
+    lines[i] = where .. (fault.imageId and text.oneLine(fault.imageId, 40) .. ": " or "") .. fault.message
   end
   local message = #lines == 1 and lines[1]
     or ("%d changes cannot be made: %s"):format(#lines, table.concat(lines, "; "))
@@ -107,7 +107,7 @@ local function read(changes, options, faults)
     if type(values) == "table" then
       entries[#entries + 1] = { line = i, values = values }
     else
-      faults[#faults + 1] = { line = i, message = ("must be a table, not %s"):format(text.show(values)) }
+      faults[#faults + 1] = { line = i, message = ("must be a table, not %s"):format(text.quote(values)) }
     end
   end
   return entries, nil, "change"

@@ -1,8 +1,8 @@
 --- cli.lua - the command line: prepares the process, reads the arguments, runs a command, answers an exit code.
 --- Part of qcimage, see LICENSE.
 
-local version = require "qcimage.version"
-local core = version.native "qcimage.core"
+local version = require "qcimage.util.version"
+local core = version.loadNative "qcimage.core"
 
 local exits = require "qcimage.cli.exits"
 local streams = require "qcimage.cli.streams"

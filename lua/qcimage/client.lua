@@ -9,19 +9,19 @@ local contexts = require "qcimage.credentials.context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local doors = require "qcimage.apply.door"
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
+local environments = require "qcimage.util.environment"
+local errors = require "qcimage.util.errors"
 local optionsOf = require "qcimage.options"
 local pages = require "qcimage.call.pages"
-local redact = require "qcimage.redact"
+local redact = require "qcimage.util.redact"
 local refusals = require "qcimage.credentials.refusals"
 local retry = require "qcimage.call.retry"
-local signers = require "qcimage.signers"
+local signerCache = require "qcimage.signer_cache"
 local targets = require "qcimage.target"
 local transports = require "qcimage.transport"
-local version = require "qcimage.version"
+local version = require "qcimage.util.version"
 local waiter = require "qcimage.call.waiter"
-local warning = require "qcimage.warning"
+local warning = require "qcimage.util.warning"
 
 local M = {}
 
@@ -103,8 +103,8 @@ function M.new(given, level, isCalled, preset)
   local profile, readsLanguage = profileOf(options, environment, target, preset)
   local provider, isFixed, passedOver, base =
     credentials.provider(options, environment, { metadata = metadata, settings = profile })
-  local logins = redact.logins(options.proxy, environment)
-  local signerOf, closeSigner = signers.new()
+  local logins = redact.proxyPasswords(options.proxy, environment)
+  local signerOf, closeSigner = signerCache.new()
   local transport, closeTransport, notes = transports.new(options, environment, isCalled)
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
@@ -258,7 +258,7 @@ for name, call in pairs(functions) do
     end
     local result, err = call(self, 3, first, second, third)
     if err then
-      return errors.fail(err)
+      return errors.asResults(err)
     end
     return result -- one value, as the functions of the io library
   end

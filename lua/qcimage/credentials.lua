@@ -10,13 +10,13 @@
 --- clients, and be put into each other. Options that are wrong are raised.
 --- Part of qcimage, see LICENSE.
 
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local explicit = require "qcimage.credentials.explicit"
 local flights = require "qcimage.credentials.flight"
 local keys = require "qcimage.credentials.keys"
 local optionsOf = require "qcimage.options"
 local targets = require "qcimage.target"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local variables = require "qcimage.credentials.environment"
 
 local M = {}
@@ -43,7 +43,7 @@ local function check(given, known, level)
   for name, value in pairs(given) do
     local wanted = known[name]
     if not wanted then
-      error(text.unknown("option", name, known), level + 1)
+      error(text.unknownName("option", name, known), level + 1)
     elseif not wanted[type(value)] then
       error(("option %s must be %s"):format(name, table.concat(text.keys(wanted), " or a ")), level + 1)
     end

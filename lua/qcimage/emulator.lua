@@ -129,7 +129,7 @@ local function make(options, level)
     instanceRegion = options.instanceRegion or "ap-guangzhou",
     clock = options.clock or os.time,
     clockOffset = options.clockOffset or 0,
-    digests = options.digests or require("qcimage.version").native "qcimage.core",
+    digests = options.digests or require("qcimage.util.version").loadNative "qcimage.core",
     serial = 0,
   }, Emulator)
   self.starting = {

@@ -12,7 +12,7 @@
 
 local core = require "qcimage.core"
 local failover = require "qcimage.limiter.failover"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local memory = require "qcimage.limiter.memory"
 local optionsOf = require "qcimage.options"
 local redis = require "qcimage.limiter.redis"

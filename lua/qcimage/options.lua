@@ -3,10 +3,10 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local limits = require "qcimage.limits"
-local redact = require "qcimage.redact"
+local limits = require "qcimage.util.limits"
+local redact = require "qcimage.util.redact"
 local roles = require "qcimage.api.roles"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 --- Options of a client; the README tells the defaults.
 ---@class qcimage.Options
@@ -432,7 +432,7 @@ function M.check(known, given, level)
         "option %s is one of a client, not of a call: make a client for each %s (clients can share credentials)"
       error(message:format(name, name), level + 1)
     elseif not check then
-      error(text.unknown("option", name, known), level + 1)
+      error(text.unknownName("option", name, known), level + 1)
     end
     local ok, problem = check(value)
     if not ok then

@@ -3,9 +3,9 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
-local text = require "qcimage.text"
+local environments = require "qcimage.util.environment"
+local errors = require "qcimage.util.errors"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -129,7 +129,7 @@ function M.of(options, environment, preset)
   local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
   if version.value and version.value ~= "2.0" and version.value ~= "3.0" then
     return refuse(
-      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.show(version.value)),
+      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.quote(version.value)),
       version.variable
     )
   end

@@ -4,11 +4,11 @@
 
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local foreign = require "qcimage.transport.foreign"
-local limits = require "qcimage.limits"
-local protect = require "qcimage.protect"
-local text = require "qcimage.text"
+local limits = require "qcimage.util.limits"
+local callback = require "qcimage.util.callback"
+local text = require "qcimage.util.text"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local cosocket = environments.isNginx and require "qcimage.transport.cosocket"
@@ -96,7 +96,7 @@ local PROXIES = {
 
 local function masked(url)
   local scheme, rest = url:match "^(%a[%w+.-]*://)(.*)$"
-  return text.clean((scheme or "") .. ((rest or url):gsub("^.*@", "***@")))
+  return text.oneLine((scheme or "") .. ((rest or url):gsub("^.*@", "***@")))
 end
 
 -- The proxy on the way to an endpoint, as far as options and environment tell: whether no_proxy lists the host is
@@ -111,7 +111,7 @@ local function proxyOf(option, environment, endpoint)
     local url = environments.value(environment, name)
     if url then
       local no = environments.value(environment, "no_proxy") or environments.value(environment, "NO_PROXY")
-      local beside = no and ("; not for %s (no_proxy)"):format(text.clean(no)) or ""
+      local beside = no and ("; not for %s (no_proxy)"):format(text.oneLine(no)) or ""
       return { field = "proxy", value = masked(url) .. beside, source = name }
     end
   end
@@ -205,11 +205,11 @@ end
 
 local function protected(name, sleep)
   return function(seconds)
-    local ok, thrown = protect.call(sleep, seconds)
+    local ok, thrown = callback.pcall(sleep, seconds)
     if ok then
       return true
     end
-    return nil, ("%s threw: %s"):format(name, protect.message(thrown))
+    return nil, ("%s threw: %s"):format(name, callback.errorText(thrown))
   end
 end
 

@@ -4,7 +4,7 @@
 --- Input: a byte for the size of the pieces, a byte for the most that a body may have, the answer.
 
 local http1 = require "qcimage.transport.http1"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 
 local REASONS = { format = true, tooLarge = true }
 

@@ -2,7 +2,7 @@
 --- are run by openresty_spec.lua, its installation by scripts/readme.
 
 local emulators = require "spec.support.emulator"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local options = require "qcimage.options"
 local process = require "spec.support.process"
 local readme = require "spec.support.readme"

@@ -5,7 +5,7 @@
 local build = require "qcimage.call.build"
 local identity = require "spec.support.identity"
 local image = require "qcimage"
-local redact = require "qcimage.redact"
+local redact = require "qcimage.util.redact"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"
-local warning = require "qcimage.warning"
+local warning = require "qcimage.util.warning"
 
 local M = {}
 

@@ -15,7 +15,7 @@ M.ROOMS = {
   },
   client = {
     "puts a client together, of all that a call needs",
-    modules = { "qcimage.client", "qcimage.signers" },
+    modules = { "qcimage.client", "qcimage.signer_cache" },
     reaches = {
       "options",
       "call",
@@ -71,23 +71,12 @@ M.ROOMS = {
   },
   shared = {
     "what any room of the client may use, and knows none of them",
-    modules = {
-      "qcimage.backoff",
-      "qcimage.environment",
-      "qcimage.errors",
-      "qcimage.httpdate",
-      "qcimage.json",
-      "qcimage.limits",
-      "qcimage.protect",
-      "qcimage.redact",
-      "qcimage.text",
-      "qcimage.warning",
-    },
+    modules = { "qcimage.util" },
     reaches = { "core" },
   },
   version = {
     "loads the C module that it is asked for, if that is of the version of the Lua files",
-    modules = { "qcimage.version" },
+    modules = { "qcimage.util.version" },
     reaches = {},
   },
   cli = {
@@ -142,7 +131,7 @@ function M.required(source)
   local modules = {}
   for line in source:gmatch "[^\n]+" do
     local code = line:gsub("%-%-.*", "")
-    if code:find "%f[%w]require%f[%W]" or code:find "%f[%w]native%f[%W]" then
+    if code:find "%f[%w]require%f[%W]" or code:find "%f[%w]loadNative%f[%W]" then
       for module in code:gmatch '"(qcimage[%w_.]*)"' do
         modules[module:gsub("%.$", "")] = true -- "qcimage.cli." .. name: the whole room
       end

@@ -4,7 +4,7 @@
 local catalogue = require "spec.support.catalogue"
 local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 local options = require "qcimage.options"
 local process = require "spec.support.process"
 local readme = require "spec.support.readme"

@@ -1,14 +1,14 @@
 --- Boundaries, each just within and just beyond: where a limit is said to be, there it is.
 
 local emulators = require "spec.support.emulator"
-local errors = require "qcimage.errors"
-local httpdate = require "qcimage.httpdate"
+local errors = require "qcimage.util.errors"
+local httpdate = require "qcimage.util.http_date"
 local image = require "qcimage"
-local json = require "qcimage.json"
-local limits = require "qcimage.limits"
+local json = require "qcimage.util.json"
+local limits = require "qcimage.util.limits"
 local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local OK = '{"code":0,"message":""}'
 local NOW = 1700000000
@@ -378,7 +378,7 @@ end)
 describe("a function that remembers names", function()
   it("remembers 1000 of up to 64 bytes", function()
     local asked = 0
-    local longer = text.remembering(function(name)
+    local longer = text.memoize(function(name)
       asked = asked + 1
       return name .. "!"
     end)
@@ -404,7 +404,7 @@ describe("a function that remembers names", function()
 
   it("remembers that something is not so, too", function()
     local asked = 0
-    local is = text.remembering(function()
+    local is = text.memoize(function()
       asked = asked + 1
       return false
     end)
@@ -416,15 +416,15 @@ end)
 
 describe("what a message shows", function()
   it("is cut at 200 bytes, or at its limit, never in a character", function()
-    assert.equal(("a"):rep(200), text.clean(("a"):rep(200)))
-    assert.equal(("a"):rep(200) .. "...", text.clean(("a"):rep(201)))
-    assert.equal("a...", text.clean("a中", 1))
-    assert.equal("a...", text.clean("a中", 2))
-    assert.equal("a...", text.clean("a中", 3))
-    assert.equal("a中", text.clean("a中", 4))
-    assert.equal("a b c?", text.clean "a \t\r\n b\nc\27")
-    assert.equal("??", text.clean "\255\254")
-    assert.equal('"' .. ("a"):rep(40) .. '..."', text.show(("a"):rep(41)))
+    assert.equal(("a"):rep(200), text.oneLine(("a"):rep(200)))
+    assert.equal(("a"):rep(200) .. "...", text.oneLine(("a"):rep(201)))
+    assert.equal("a...", text.oneLine("a中", 1))
+    assert.equal("a...", text.oneLine("a中", 2))
+    assert.equal("a...", text.oneLine("a中", 3))
+    assert.equal("a中", text.oneLine("a中", 4))
+    assert.equal("a b c?", text.oneLine "a \t\r\n b\nc\27")
+    assert.equal("??", text.oneLine "\255\254")
+    assert.equal('"' .. ("a"):rep(40) .. '..."', text.quote(("a"):rep(41)))
   end)
 
   it("names the nearest of the known names, up to a third of its letters away", function()
@@ -438,12 +438,12 @@ describe("what a message shows", function()
       regoin = "region",
       ["re-gi on"] = "region",
     } do
-      assert.equal(nearest, text.nearest(name, known), name)
+      assert.equal(nearest, text.closest(name, known), name)
     end
     for _, name in ipairs { "", "xyz", "regxxx", ("region"):rep(11), 5 } do
-      assert.is_nil(text.nearest(name, known))
+      assert.is_nil(text.closest(name, known))
     end
-    assert.equal(", did you mean region?", text.suggestion("regi", known))
-    assert.equal(": there are imageName, imageState, region", text.suggestion("reg", known))
+    assert.equal(", did you mean region?", text.didYouMean("regi", known))
+    assert.equal(": there are imageName, imageState, region", text.didYouMean("reg", known))
   end)
 end)

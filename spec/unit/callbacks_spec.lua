@@ -388,9 +388,9 @@ describe("on the way to keys and region", function()
   end)
 
   it("no secret stands in what is logged of a limiter", function()
-    local limiters, warning = require "qcimage.limiter", require "qcimage.warning"
-    local say, said = warning.say, {}
-    function warning.say(message)
+    local limiters, warning = require "qcimage.limiter", require "qcimage.util.warning"
+    local say, said = warning.write, {}
+    function warning.write(message)
       said[#said + 1] = message
     end
     for _, eval in ipairs {
@@ -403,7 +403,7 @@ describe("on the way to keys and region", function()
         limiters.redis({ eval = eval }):acquire "DescribeImages"
       end)
     end
-    warning.say = say
+    warning.write = say
     assert.equal(2, #said)
     assert.matches("Redis: thrown with %*%*%*; until", said[1])
     assert.matches("Redis: refused: AUTH %*%*%*; until", said[2])

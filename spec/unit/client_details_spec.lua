@@ -3,11 +3,11 @@
 local codes = require "qcimage.api.codes"
 local emulators = require "spec.support.emulator"
 local endpoints = require "qcimage.api.endpoints"
-local environment = require "qcimage.environment"
+local environment = require "qcimage.util.environment"
 local http1 = require "qcimage.transport.http1"
 local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local OK = '{"code":0,"message":""}'
 
@@ -216,11 +216,11 @@ end)
 
 describe("a name that is misspelt", function()
   it("is one letter away where it is short", function()
-    assert.equal("limit", text.nearest("lomit", { limit = 1 }))
-    assert.equal("limit", text.nearest("limt", { limit = 1 }))
-    assert.equal("limit", text.nearest("limiit", { limit = 1 }))
-    assert.is_nil(text.nearest("lomiit", { limiter = 1 }))
-    assert.is_nil(text.nearest("xxxit", { limit = 1 }))
+    assert.equal("limit", text.closest("lomit", { limit = 1 }))
+    assert.equal("limit", text.closest("limt", { limit = 1 }))
+    assert.equal("limit", text.closest("limiit", { limit = 1 }))
+    assert.is_nil(text.closest("lomiit", { limiter = 1 }))
+    assert.is_nil(text.closest("xxxit", { limit = 1 }))
   end)
 end)
 

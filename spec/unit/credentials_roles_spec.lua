@@ -3,7 +3,7 @@
 local assumerole = require "qcimage.credentials.assumerole"
 local cloud = require "spec.support.cloud"
 local cvm = require "qcimage.credentials.cvm"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local explicit = require "qcimage.credentials.explicit"
 local expiry = require "qcimage.credentials.expiry"
 local flights = require "qcimage.credentials.flight"

@@ -6,9 +6,9 @@ local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local emulatorText = require "qcimage.emulator.text"
 local emulators = require "spec.support.emulator"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local options = require "qcimage.options"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 describe("a code", function()
   -- By what it means: reason (- where none is told), outcome, and what another try needs.

@@ -1,7 +1,7 @@
 --- What a call does when its answers leave something open: tokens that ended, clocks, times to wait, answers that
 --- were all lost. Covers attempts.lua, clock.lua, httpdate.lua.
 
-local httpdate = require "qcimage.httpdate"
+local httpdate = require "qcimage.util.http_date"
 local stub = require "spec.support.stub"
 
 local OK = '{"code":0,"message":""}'

@@ -2,7 +2,7 @@
 
 local answers = require "spec.support.answers"
 local http1 = require "qcimage.transport.http1"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 
 local MOST = 1024 * 1024
 local OK = "HTTP/1.1 200 OK\r\n"

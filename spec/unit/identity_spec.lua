@@ -5,7 +5,7 @@ local clients = require "qcimage.client"
 local cloud = require "spec.support.cloud"
 local credentialKeys = require "qcimage.credentials.keys"
 local endpoints = require "qcimage.api.endpoints"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 local stub = require "spec.support.stub"
 
 local ROLE, OTHER = cloud.ARN, "qcs::cam::uin/100000000001:roleName/other"

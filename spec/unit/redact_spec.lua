@@ -5,7 +5,7 @@ local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
 local keys = require "qcimage.credentials.keys"
 local oidc = require "qcimage.credentials.oidc"
-local redact = require "qcimage.redact"
+local redact = require "qcimage.util.redact"
 local stub = require "spec.support.stub"
 
 local KEY = "Key/with+signs=and&more"
@@ -63,7 +63,7 @@ describe("redaction", function()
       for second, again in pairs(SPELLINGS) do
         for _, secret in ipairs { KEY, SIGNATURE, TOKEN } do
           local text = "a%20b " .. again(spell(secret)) .. " &c; " .. again(spell(secret)) .. " d"
-          assert.equal("a%20b *** &c; *** d", redact.call(text, GIVEN, SIGNATURE), first .. " " .. second)
+          assert.equal("a%20b *** &c; *** d", redact.secrets(text, GIVEN, SIGNATURE), first .. " " .. second)
         end
       end
     end
@@ -71,26 +71,26 @@ describe("redaction", function()
 
   it("finds each of many, next to each other and at the ends", function()
     local quoted = SPELLINGS.json(KEY)
-    assert.equal("******", redact.call(quoted .. SPELLINGS.percent(SIGNATURE), GIVEN, SIGNATURE))
-    assert.equal(("***,"):rep(100), redact.call((KEY .. ","):rep(100), GIVEN))
+    assert.equal("******", redact.secrets(quoted .. SPELLINGS.percent(SIGNATURE), GIVEN, SIGNATURE))
+    assert.equal(("***,"):rep(100), redact.secrets((KEY .. ","):rep(100), GIVEN))
   end)
 
   it("leaves what is no secret as it is, escapes and all", function()
     for _, text in ipairs { "", "100%", "a%2Fb", "\\u002B", "&#43;", "%zz\\x&amp", "Key/with", "C:\\temp\\u12" } do
-      assert.equal(text, redact.call(text, GIVEN, SIGNATURE))
+      assert.equal(text, redact.secrets(text, GIVEN, SIGNATURE))
     end
   end)
 
   it("knows a signature without its padding", function()
     local bare = SIGNATURE:gsub("=", "")
-    assert.equal("sent *** once", redact.call("sent " .. bare .. " once", GIVEN, SIGNATURE))
-    assert.equal("sent ***= once", redact.call("sent " .. bare .. "= once", { secretKey = "k" }, bare))
+    assert.equal("sent *** once", redact.secrets("sent " .. bare .. " once", GIVEN, SIGNATURE))
+    assert.equal("sent ***= once", redact.secrets("sent " .. bare .. "= once", { secretKey = "k" }, bare))
   end)
 
   it("is quick with a text full of escapes or of secrets, and keeps no more than it looked through", function()
     local started = os.clock()
     for _, text in ipairs { ("%25"):rep(1e6), (KEY .. " "):rep(2e5), ("\\u002B"):rep(5e5), ("x"):rep(4e6) } do
-      local shown = redact.call(text, GIVEN, SIGNATURE)
+      local shown = redact.secrets(text, GIVEN, SIGNATURE)
       assert.is_true(#shown < 70000)
       assert.is_nil(shown:find("with+signs", 1, true))
     end
@@ -235,13 +235,13 @@ describe("several secrets in one text", function()
       { "%41 nothing to hide %42, and an end", "%41 nothing to hide %42, and an end" },
       { percent(percent(KEY)) .. "%2541" .. percent(TOKEN) .. "z", "***%2541***z" },
     } do
-      assert.equal(case[2], redact.call(case[1], GIVEN, SIGNATURE))
+      assert.equal(case[2], redact.secrets(case[1], GIVEN, SIGNATURE))
     end
   end)
 
   it("are found when their spellings are mixed within one", function()
     local half = math.floor(#KEY / 2)
-    assert.equal("x***y", redact.call("x" .. percent(KEY:sub(1, half)) .. KEY:sub(half + 1) .. "y", GIVEN))
-    assert.equal("x***y", redact.call("x" .. KEY:sub(1, half) .. percent(KEY:sub(half + 1)) .. "y", GIVEN))
+    assert.equal("x***y", redact.secrets("x" .. percent(KEY:sub(1, half)) .. KEY:sub(half + 1) .. "y", GIVEN))
+    assert.equal("x***y", redact.secrets("x" .. KEY:sub(1, half) .. percent(KEY:sub(half + 1)) .. "y", GIVEN))
   end)
 end)

@@ -1,6 +1,6 @@
 --- Attempts and what comes between them: covers call/retry.lua, attempts.lua, imagestate.lua and clock.lua.
 
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local retry = require "qcimage.call.retry"
 local stub = require "spec.support.stub"
 

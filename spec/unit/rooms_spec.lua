@@ -24,8 +24,8 @@ describe("the rooms", function()
       local a = require "qcimage.api.codes" -- not require "qcimage.a"
       local b = require("qcimage.client").new
       local ok = pcall(require, "qcimage.transport.curl")
-      local http = version.native "qcimage.http"
-      local text, image = "qcimage.text", require "qcimage"
+      local http = version.loadNative "qcimage.http"
+      local text, image = "qcimage.util.text", require "qcimage"
       require("qcimage.cli." .. name).run()
     ]]
     local found = {}
@@ -39,8 +39,8 @@ describe("the rooms", function()
       "qcimage.cli",
       "qcimage.client",
       "qcimage.http",
-      "qcimage.text", -- rather one too many than one too few
       "qcimage.transport.curl",
+      "qcimage.util.text", -- rather one too many than one too few
     }, found)
   end)
 
@@ -51,10 +51,10 @@ describe("the rooms", function()
     assert.is_nil(problem("qcimage.call.read", "qcimage.api.codes"))
     assert.matches("call may not reach transport", problem("qcimage.call.read", "qcimage.transport.curl"))
     assert.matches("call may not reach door", problem("qcimage.call.read", "qcimage"))
-    assert.matches("shared may not reach api", problem("qcimage.text", "qcimage.api.codes"))
-    assert.matches("emulator may not reach shared", problem("qcimage.emulator.api3.api", "qcimage.text"))
+    assert.matches("shared may not reach api", problem("qcimage.util.text", "qcimage.api.codes"))
+    assert.matches("emulator may not reach shared", problem("qcimage.emulator.api3.api", "qcimage.util.text"))
     assert.matches("cli may not reach emulator", problem("qcimage.cli.call", "qcimage.emulator.text"))
-    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.helpers", "qcimage.text"))
-    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.text", "qcimage.helpers"))
+    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.helpers", "qcimage.util.text"))
+    assert.matches("qcimage.helpers belongs to no room", problem("qcimage.util.text", "qcimage.helpers"))
   end)
 end)

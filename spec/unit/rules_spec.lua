@@ -10,10 +10,10 @@ local emulated = {
 local emulatedRegions = require "qcimage.emulator.regions"
 local endpoints = require "qcimage.api.endpoints"
 local form = require "qcimage.emulator.form"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local process = require "spec.support.process"
 local stub = require "spec.support.stub"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local v2 = require "qcimage.emulator.api2.api"
 local v3 = require "qcimage.emulator.api3.api"
 

@@ -2,7 +2,7 @@
 --- imagestate.lua and pages.lua use it. The emulator behind the transport knows what became of each change.
 
 local emulator = require "qcimage.emulator"
-local protect = require "qcimage.protect"
+local protect = require "qcimage.util.callback"
 local stub = require "spec.support.stub"
 
 local BOOM = setmetatable({}, {
@@ -23,7 +23,7 @@ end
 describe("a protected call", function()
   it("passes yields on, values both ways, and what is thrown later", function()
     local thread = coroutine.create(function()
-      return protect.call(function(first)
+      return protect.pcall(function(first)
         local second = coroutine.yield(first + 1)
         local third = coroutine.yield(second + 1)
         if third == "throw" then
@@ -36,7 +36,7 @@ describe("a protected call", function()
     assert.same({ true, 11 }, { coroutine.resume(thread, 10) })
     assert.same({ true, true, "end" }, { coroutine.resume(thread, "end") })
     thread = coroutine.create(function()
-      return protect.call(function()
+      return protect.pcall(function()
         error(coroutine.yield())
       end)
     end)
@@ -47,16 +47,16 @@ describe("a protected call", function()
   end)
 
   it("takes C functions, and gives any thrown value as text", function()
-    assert.same({ true, 3 }, { coroutine.wrap(protect.call)(math.max, 1, 3) })
+    assert.same({ true, 3 }, { coroutine.wrap(protect.pcall)(math.max, 1, 3) })
     local bad = setmetatable({}, {
       __tostring = function()
         error "no"
       end,
     })
     for shown, thrown in pairs { ["a table"] = bad, boom = BOOM, ["two lines"] = "two\nlines", ["true"] = true } do
-      assert.equal(shown, protect.message(thrown))
+      assert.equal(shown, protect.errorText(thrown))
     end
-    assert.equal("nil", protect.message(nil))
+    assert.equal("nil", protect.errorText(nil))
   end)
 end)
 

@@ -1,13 +1,13 @@
 --- The LuaCATS comments, by which editors complete and check, against the live tables.
 
 local actions = require "qcimage.api.actions"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local image = require "qcimage"
 local options = require "qcimage.options"
 local process = require "spec.support.process"
 local readme = require "spec.support.readme"
 local stub = require "spec.support.stub"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local classes, aliases, misplaced = {}, {}, {}
 local documented = {} -- functions of the module with comments of their own

@@ -2,7 +2,7 @@
 --- here alone; and requests to them.
 --- Pure. Part of qcimage, see LICENSE.
 
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -76,7 +76,7 @@ local function hostAndPort(authority)
     host, port = authority:match("^([A-Za-z0-9._-]*[A-Za-z0-9_-]%.?)(.*)$")
   end
   if not host or not (port == "" or port:find("^:%d%d?%d?%d?%d?$")) then
-    return nil, ("has no valid host and port: %s"):format(text.show(authority))
+    return nil, ("has no valid host and port: %s"):format(text.quote(authority))
   end
   port = port ~= "" and tonumber(port:sub(2), 10) or nil
   if port and (port < 1 or port > 65535) then
@@ -122,7 +122,7 @@ function M.parse(url)
   if path == M.PATHS["2.0"] then
     version = "2.0"
   elseif path ~= "" and path ~= "/" then
-    return nil, ("has the path %s; it may be empty, / or %s"):format(text.clean(path, 60), M.PATHS["2.0"])
+    return nil, ("has the path %s; it may be empty, / or %s"):format(text.oneLine(path, 60), M.PATHS["2.0"])
   end
   local signed = host:gsub("%.$", "")
   if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
@@ -269,11 +269,11 @@ end
 local function publicProblem(name)
   local region = name:match "^([a-z]+%-.*)%-%d+$"
   if region then
-    return ("is a zone, not a region: %s; its region is %s"):format(text.show(name), region)
+    return ("is a zone, not a region: %s; its region is %s"):format(text.quote(name), region)
   elseif not name:find("-", 1, true) then
-    local near = text.nearest(name, names)
+    local near = text.closest(name, names)
     local hint = near and (", did you mean %s?"):format(near) or ""
-    return ("is not a region of the public cloud: %s%s"):format(text.show(name), hint)
+    return ("is not a region of the public cloud: %s%s"):format(text.quote(name), hint)
   end
 end
 
@@ -295,7 +295,7 @@ function M.region(region, version, isPublic)
       return nil, "holds control characters (a line break?)"
     end
     local hint = name:find "[\"']" and "with its quotes: leave them out" or "a region has letters, digits and - alone"
-    return nil, ("is not a region: %s, %s"):format(text.show(region), hint)
+    return nil, ("is not a region: %s, %s"):format(text.quote(region), hint)
   end
   local problem = isPublic and not long and publicProblem(name)
   if problem then

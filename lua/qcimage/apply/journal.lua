@@ -6,7 +6,7 @@
 --- Only ever appended to. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 local planfile = require "qcimage.apply.planfile"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- twice, of which decoders take the last in silence.
 --- Pure. Part of qcimage, see LICENSE.
 
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 
 local M = {}
 

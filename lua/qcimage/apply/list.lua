@@ -4,7 +4,7 @@
 
 local planfile = require "qcimage.apply.planfile"
 local template = require "qcimage.apply.template"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -61,7 +61,7 @@ local function valuesOf(entry, settings, tell)
   local values = {}
   for name, value in pairs(entry.values) do
     if not KNOWN[name] then
-      tell(text.unknown("field", name, KNOWN))
+      tell(text.unknownName("field", name, KNOWN))
     elseif entry.isCsv then
       values[name] = ofCell(name, value, settings)
     else
@@ -90,7 +90,7 @@ end
 
 local function checkRegion(region, door, tell)
   if region ~= nil and (type(region) ~= "string" or region == "") then
-    tell(("region must be the name of one, not %s"):format(text.show(region)))
+    tell(("region must be the name of one, not %s"):format(text.quote(region)))
     return nil
   end
   local problem = region and door.regionProblem(region)

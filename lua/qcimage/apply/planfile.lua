@@ -2,7 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 
 local M = {}
 

@@ -1,9 +1,9 @@
 --- present.lua - how the images are now, as far as a plan needs to know.
 --- Makes calls by the door that it is given. Part of qcimage, see LICENSE.
 
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local planfile = require "qcimage.apply.planfile"
-local protect = require "qcimage.protect"
+local callback = require "qcimage.util.callback"
 
 local M = {}
 
@@ -28,7 +28,7 @@ local function kept(image)
 end
 
 local function list(door, params, region, take)
-  local ok, thrown = protect.call(function()
+  local ok, thrown = callback.pcall(function()
     local step = door.each(params, region)
     local image = step()
     while image do -- no `for`, from which Lua 5.1 cannot yield
@@ -41,7 +41,7 @@ local function list(door, params, region, take)
   elseif type(thrown) == "table" and thrown.outcome then
     return nil, thrown
   end
-  return nil, errors.new { kind = "response", outcome = "unknown", message = protect.message(thrown) }
+  return nil, errors.new { kind = "response", outcome = "unknown", message = callback.errorText(thrown) }
 end
 
 --- All images of the account in a region.

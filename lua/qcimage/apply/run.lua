@@ -2,12 +2,12 @@
 --- like. What it shall be: done; what it was: sent; anything else: somebody else's doing, left alone and told.
 --- Reaches the service by the door that it is given. Part of qcimage, see LICENSE.
 
-local backoff = require "qcimage.backoff"
+local backoff = require "qcimage.util.backoff"
 local planfile = require "qcimage.apply.planfile"
 local present = require "qcimage.apply.present"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
-local text = require "qcimage.text"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -104,7 +104,7 @@ end
 
 function Run:isStopped()
   if not self.stopped and self.options.stop then
-    local ok, wanted = protect.call(self.options.stop)
+    local ok, wanted = callback.pcall(self.options.stop)
     if not ok then
       self.stopped = { message = "option stop threw: " .. redact.said(wanted) }
     elseif wanted then
@@ -303,7 +303,7 @@ function M.difference(step, image)
       )
     end
   end
-  return #parts > 0 and text.clean(table.concat(parts, "; "), 500)
+  return #parts > 0 and text.oneLine(table.concat(parts, "; "), 500)
     or "only some of its fields are as they were: somebody else changed them"
 end
 
@@ -340,7 +340,7 @@ function Run:count(step)
     return
   end
   local told = { total = self.total, done = self.done, failed = self.failed, sent = self.sent }
-  local ok, thrown = protect.call(self.options.onProgress, told)
+  local ok, thrown = callback.pcall(self.options.onProgress, told)
   if not ok then
     self.hookError = self.hookError or "onProgress threw: " .. redact.said(thrown)
   end

@@ -3,7 +3,7 @@
 
 local core = require "qcimage.core"
 local csv = require "qcimage.apply.csv"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 local jsontext = require "qcimage.apply.jsontext"
 local planfile = require "qcimage.apply.planfile"
 

@@ -2,7 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -23,7 +23,7 @@ local function valueOf(word, image, number, date)
     for field, one in pairs(image) do
       known[field] = type(one) ~= "table" or nil
     end
-    return nil, text.unknown("name in a template:", name, known)
+    return nil, text.unknownName("name in a template:", name, known)
   elseif type(value) == "number" then
     return ("%.0f"):format(value)
   end

@@ -6,17 +6,17 @@ local build = require "qcimage.call.build"
 local clock = require "qcimage.call.clock"
 local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
-local httpdate = require "qcimage.httpdate"
+local errors = require "qcimage.util.errors"
+local httpDate = require "qcimage.util.http_date"
 local identity = require "qcimage.call.identity"
 local lookup = require "qcimage.call.imagestate"
 local prepare = require "qcimage.call.prepare"
-local protect = require "qcimage.protect"
+local callback = require "qcimage.util.callback"
 local read = require "qcimage.call.read"
-local redact = require "qcimage.redact"
+local redact = require "qcimage.util.redact"
 local retry = require "qcimage.call.retry"
 local state = require "qcimage.call.state"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local turn = require "qcimage.call.turn"
 
 local M = {}
@@ -75,7 +75,7 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(call.action.name, text.clean(redact.attempt(message, call.attempt), 500)),
+    message = ("%s: %s"):format(call.action.name, text.oneLine(redact.forAttempt(message, call.attempt), 500)),
   }
 end
 
@@ -98,7 +98,7 @@ end
 
 -- Tells the caller's hook of an attempt. What it throws is kept, and changes nothing.
 local function tell(call, entry)
-  local ok, thrown = protect.call(call.client.options.onAttempt, {
+  local ok, thrown = callback.pcall(call.client.options.onAttempt, {
     method = call.client.options.method,
     host = call.endpoint.hostHeader,
     action = call.action.name,
@@ -189,7 +189,7 @@ local function finish(call, err)
     message = ("%s (%s)"):format(message, hint)
   end
   if err.requestId then
-    message = ("%s [requestId %s]"):format(message, text.clean(err.requestId, 80))
+    message = ("%s [requestId %s]"):format(message, text.oneLine(err.requestId, 80))
   end
   local isCallers = (err.kind == "parameter" or err.kind == "credentials") and #call.attempts == 0
   if not isCallers and not call.action.reads then
@@ -244,9 +244,9 @@ end
 local function retryAfter(call, response, elapsed)
   local attempt, asked = call.attempt, response and response.headers["retry-after"]
   return asked
-    and httpdate.retryAfter(
+    and httpDate.retryAfter(
       asked,
-      httpdate.parse(response.headers.date, attempt.now) or attempt.now + attempt.offset + elapsed
+      httpDate.parse(response.headers.date, attempt.now) or attempt.now + attempt.offset + elapsed
     )
 end
 

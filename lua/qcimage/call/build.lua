@@ -2,9 +2,9 @@
 --- Pure: the time and the nonce are given. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local errors = require "qcimage.errors"
-local json = require "qcimage.json"
-local limits = require "qcimage.limits"
+local errors = require "qcimage.util.errors"
+local json = require "qcimage.util.json"
+local limits = require "qcimage.util.limits"
 
 local M = {}
 

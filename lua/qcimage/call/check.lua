@@ -4,9 +4,9 @@
 
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local parameters = require "qcimage.call.parameters"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -37,7 +37,7 @@ end
 
 function checkers.text(param, value, context)
   if type(value) ~= "string" then
-    return nil, ("must be text, not %s"):format(text.show(value))
+    return nil, ("must be text, not %s"):format(text.quote(value))
   end
   if param.pattern and value ~= "" and #value <= param.max and value:find(param.pattern) then
     return value -- a pattern allows some of ASCII, and no control characters
@@ -66,11 +66,11 @@ function checkers.text(param, value, context)
     travels = param.words[value]
     if travels == nil then
       local words = table.concat(text.keys(param.words), ", ")
-      return nil, against(param, context, ("must be one of %s, not %s"):format(words, text.show(value)))
+      return nil, against(param, context, ("must be one of %s, not %s"):format(words, text.quote(value)))
     end
   end
   if param.pattern and not value:find(param.pattern) then
-    return nil, against(param, context, ("must be %s; %s is not"):format(rule(param), text.show(value)))
+    return nil, against(param, context, ("must be %s; %s is not"):format(rule(param), text.quote(value)))
   end
   if param.max and points > param.max then
     return nil, against(param, context, ("must be %s; this has %d"):format(rule(param), points))
@@ -80,18 +80,18 @@ end
 
 function checkers.integer(param, value, context)
   if type(value) ~= "number" or value % 1 ~= 0 then
-    return nil, ("must be a whole number, not %s"):format(text.show(value))
+    return nil, ("must be a whole number, not %s"):format(text.quote(value))
   end
   local least, most = param.min or 0, param.max or 2 ^ 31 - 1
   if not context.options.skipRules and (value < least or value > most) then
-    return nil, against(param, context, ("must be from %d to %d, not %s"):format(least, most, text.show(value)))
+    return nil, against(param, context, ("must be from %d to %d, not %s"):format(least, most, text.quote(value)))
   end
   return value
 end
 
 function checkers.boolean(_, value)
   if type(value) ~= "boolean" then
-    return nil, ("must be true or false, not %s"):format(text.show(value))
+    return nil, ("must be true or false, not %s"):format(text.quote(value))
   end
   return value
 end
@@ -102,7 +102,7 @@ function checkers.flag(_, value)
   elseif value == false or value == "false" then
     return "false"
   end
-  return nil, ("must be true or false, not %s"):format(text.show(value))
+  return nil, ("must be true or false, not %s"):format(text.quote(value))
 end
 
 -- Length of a list, or nil when the table is none.
@@ -129,7 +129,7 @@ local function each(param, value, context, checkItem)
   end
   if not count then
     local hint = own and ": it has a hole, or other keys than 1, 2, 3" or ""
-    return nil, problem or ("must be a list, not %s%s"):format(text.show(value), hint)
+    return nil, problem or ("must be a list, not %s%s"):format(text.quote(value), hint)
   end
   if count == 0 then
     -- An empty list asks for nothing or for everything, depending on who reads it.
@@ -170,7 +170,7 @@ end
 function checkers.objects(param, value, context)
   return each(param, value, context, function(item)
     if type(item) ~= "table" then
-      return nil, ("must be a table, not %s"):format(text.show(item))
+      return nil, ("must be a table, not %s"):format(text.quote(item))
     end
     local values, fault = fields(param.fields, item, context)
     return values, fault and named(fault)
@@ -210,7 +210,7 @@ function fields(params, given, context)
   for name, value in pairs(given) do
     local entry = byName[name]
     if not entry then
-      return nil, { name = text.clean(tostring(name), 40), problem = text.unknown("parameter", name, params) }
+      return nil, { name = text.oneLine(tostring(name), 40), problem = text.unknownName("parameter", name, params) }
     end
     local param = entry.param
     local travels, problem = entry.check(param, value, context)

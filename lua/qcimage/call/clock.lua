@@ -4,11 +4,11 @@
 
 local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
-local httpdate = require "qcimage.httpdate"
-local limits = require "qcimage.limits"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
+local errors = require "qcimage.util.errors"
+local httpDate = require "qcimage.util.http_date"
+local limits = require "qcimage.util.limits"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
 
 local M = {}
 
@@ -22,13 +22,13 @@ function M.clock(given)
   if not given then
     return core.time
   end
-  return protect.checked("the option clock", given, function(now, problem)
+  return callback.wrap("the option clock", given, function(now, problem)
     if type(now) == "number" and now >= 0 and now <= limits.latestTime then
       return now
     elseif now == nil and problem ~= nil then
-      return nil, protect.message(problem)
+      return nil, callback.errorText(problem)
     end
-    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(protect.kind(now))
+    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(callback.kind(now))
   end)
 end
 
@@ -39,13 +39,13 @@ function M.nonce(given)
   if not given then
     return core.nonce
   end
-  return protect.checked("the option nonce", given, function(nonce, problem)
+  return callback.wrap("the option nonce", given, function(nonce, problem)
     nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
     if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
       return nonce
     end
     return nil,
-      nonce == nil and problem ~= nil and protect.message(problem) or "the option nonce must give decimal digits"
+      nonce == nil and problem ~= nil and callback.errorText(problem) or "the option nonce must give decimal digits"
   end)
 end
 
@@ -89,7 +89,7 @@ end
 
 -- Seconds from our clock to the service's by an answer's Date; nil without one, or where no time is that late.
 local function offsetBy(attempt, response, elapsed)
-  local date = response and httpdate.parse(response.headers.date, attempt.now)
+  local date = response and httpDate.parse(response.headers.date, attempt.now)
   if date and date >= 0 and date <= limits.latestTime then
     return math.floor(date - (attempt.now + elapsed) + 0.5) -- a Date has whole seconds
   end

@@ -4,10 +4,10 @@
 
 local codes = require "qcimage.api.codes"
 local endpoints = require "qcimage.api.endpoints"
-local errors = require "qcimage.errors"
-local redact = require "qcimage.redact"
+local errors = require "qcimage.util.errors"
+local redact = require "qcimage.util.redact"
 local state = require "qcimage.call.state"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -39,7 +39,7 @@ function M.ask(call)
     return given
   end
   local last = call.attempt
-  local said = last and redact.attempt(err.message, last) or err.message -- by a function of the caller's
+  local said = last and redact.forAttempt(err.message, last) or err.message -- by a function of the caller's
   return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field), err
 end
 
@@ -381,9 +381,9 @@ end
 ---@return string|nil
 function M.hint(call, err)
   if isOfRegion(err) then
-    return ("in %s, from %s"):format(text.clean(call.region, 80), call.regionSource)
+    return ("in %s, from %s"):format(text.oneLine(call.region, 80), call.regionSource)
   elseif err.reason == "notFound" then -- most often it is in another region
-    return ("in %s"):format(text.clean(call.region, 80))
+    return ("in %s"):format(text.oneLine(call.region, 80))
   elseif REPLACES[err.retry] and call.attempt.credentials.source then
     return ("keys from %s"):format(call.attempt.credentials.source)
   end

@@ -4,7 +4,7 @@
 local actions = require "qcimage.api.actions"
 local check = require "qcimage.call.check"
 local codes = require "qcimage.api.codes"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local state = require "qcimage.call.state"
 
 local M = {}

@@ -2,10 +2,10 @@
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local errors = require "qcimage.errors"
-local limits = require "qcimage.limits"
+local errors = require "qcimage.util.errors"
+local limits = require "qcimage.util.limits"
 local parameters = require "qcimage.call.parameters"
-local warning = require "qcimage.warning"
+local warning = require "qcimage.util.warning"
 
 local M = {}
 

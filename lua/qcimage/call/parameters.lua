@@ -1,8 +1,8 @@
 --- parameters.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
 --- Part of qcimage, see LICENSE.
 
-local json = require "qcimage.json"
-local redact = require "qcimage.redact"
+local json = require "qcimage.util.json"
+local redact = require "qcimage.util.redact"
 
 local M = {}
 
@@ -22,7 +22,7 @@ local function copied(value, depth, count)
     end
     copy[key], count = copied(item, depth + 1, count + 1)
   end
-  json.mark(copy, value)
+  json.copyArrayMark(copy, value)
   return copy, count
 end
 
@@ -37,7 +37,7 @@ local function taken(params, names)
     end
     own[key], count = item, count + 1
   end
-  json.mark(own, params)
+  json.copyArrayMark(own, params)
   if getmetatable(params) ~= nil then
     for name in pairs(names) do
       if own[name] == nil then

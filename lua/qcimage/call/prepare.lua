@@ -5,11 +5,11 @@ local actions = require "qcimage.api.actions"
 local build = require "qcimage.call.build"
 local check = require "qcimage.call.check"
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local identity = require "qcimage.call.identity"
-local limits = require "qcimage.limits"
+local limits = require "qcimage.util.limits"
 local parameters = require "qcimage.call.parameters"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -22,7 +22,7 @@ local function actionOf(version, name, isRaw)
     return { name = name, params = {} }
   end
   local message = ("%s in API %s%s"):format(
-    text.unknown("action", name, actions[version]),
+    text.unknownName("action", name, actions[version]),
     version,
     isRaw and "" or "; raw = true sends it as it is"
   )
@@ -39,7 +39,7 @@ local function regular(action, own)
   end
   if faulty then
     local message = "%s: %s must be a list without a hole, or a table with names alone"
-    return nil, errors.notSent("parameter", message:format(action.name, text.clean(faulty, 40)), faulty)
+    return nil, errors.notSent("parameter", message:format(action.name, text.oneLine(faulty, 40)), faulty)
   end
   return own
 end

@@ -3,10 +3,10 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.codes"
-local errors = require "qcimage.errors"
-local json = require "qcimage.json"
-local redact = require "qcimage.redact"
-local text = require "qcimage.text"
+local errors = require "qcimage.util.errors"
+local json = require "qcimage.util.json"
+local redact = require "qcimage.util.redact"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -46,7 +46,7 @@ local function unreadable(call, response, reason, problem)
     reason = reason,
     outcome = "unknown",
     httpStatus = response.status,
-    body = not call.action.givesKeys and redact.attempt(response.body, call.attempt) or nil,
+    body = not call.action.givesKeys and redact.forAttempt(response.body, call.attempt) or nil,
     message = ("%s: %s"):format(call.action.name, problem),
   }
 end
@@ -59,7 +59,7 @@ local function quoted(call, body)
   if call.action.givesKeys then
     return "not shown, since it may hold keys"
   end
-  return ('"%s"'):format(text.clean(redact.attempt(body, call.attempt), SHOWN_BODY))
+  return ('"%s"'):format(text.oneLine(redact.forAttempt(body, call.attempt), SHOWN_BODY))
 end
 
 local function unexpected(call, response, what)
@@ -69,7 +69,7 @@ end
 
 local function serviceError(call, response, fields)
   for name, value in pairs(fields) do
-    fields[name] = type(value) == "string" and redact.attempt(value, call.attempt) or value
+    fields[name] = type(value) == "string" and redact.forAttempt(value, call.attempt) or value
   end
   local reason, outcome, retry = codes.meaning(fields.code)
   -- a gateway that speaks for a service which may have done its work
@@ -78,7 +78,7 @@ local function serviceError(call, response, fields)
   elseif response.status == 429 then
     reason, outcome, retry = "throttled", "rejected", "later"
   end
-  local shown = text.clean(fields.serviceMessage, SHOWN_MESSAGE)
+  local shown = text.oneLine(fields.serviceMessage, SHOWN_MESSAGE)
   return errors.new {
     kind = "service",
     reason = reason,
@@ -88,12 +88,12 @@ local function serviceError(call, response, fields)
     serviceMessage = fields.serviceMessage,
     requestId = fields.requestId,
     httpStatus = response.status,
-    body = redact.attempt(response.body, call.attempt),
+    body = redact.forAttempt(response.body, call.attempt),
     retry = retry,
     message = ("%s: %s%s%s"):format(
       call.action.name,
-      text.clean(tostring(fields.code), 80),
-      fields.codeDesc and (" (%s)"):format(text.clean(fields.codeDesc, 80)) or "",
+      text.oneLine(tostring(fields.code), 80),
+      fields.codeDesc and (" (%s)"):format(text.oneLine(fields.codeDesc, 80)) or "",
       shown ~= "" and ": " .. shown or ""
     ),
   }
@@ -183,7 +183,7 @@ local function read3(call, response, answer)
     return nil, unexpected(call, response, "no RequestId")
   end
   inner.Error, inner.RequestId, inner.RequestID = nil, nil, nil
-  local result = json.fill(newResult(), inner, text.decapitalise)
+  local result = json.merge(newResult(), inner, text.decapitalise)
   result.message = dryRun and stringOr(failure.Message, "") or ""
   result.codeDesc = dryRun and failure.Code or nil
   result.requestId = requestId
@@ -202,7 +202,7 @@ local function codeOf(value)
 end
 
 local function read2(call, response, answer)
-  local result = json.fill(newResult(), answer)
+  local result = json.merge(newResult(), answer)
   local code = codeOf(result.code)
   if not code then
     return nil, unexpected(call, response, "its code is neither a number nor a word")
@@ -249,7 +249,7 @@ function M.response(call, response)
         response,
         "format",
         ("the answer is coded (content-encoding: %s), which was not asked for"):format(
-          text.clean(redact.attempt(coding, call.attempt), 40)
+          text.oneLine(redact.forAttempt(coding, call.attempt), 40)
         )
       )
   end

@@ -1,7 +1,7 @@
 --- retry.lua - whether a failed attempt is worth another one, and after what wait.
 --- Pure: no clock, no sockets; chance is given. Part of qcimage, see LICENSE.
 
-local backoff = require "qcimage.backoff"
+local backoff = require "qcimage.util.backoff"
 
 local M = {}
 

@@ -2,12 +2,12 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
-local limits = require "qcimage.limits"
+local environments = require "qcimage.util.environment"
+local errors = require "qcimage.util.errors"
+local limits = require "qcimage.util.limits"
 local identity = require "qcimage.call.identity"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
 local state = require "qcimage.call.state"
 
 local M = {}
@@ -29,19 +29,19 @@ local function acquired(wait, message)
   if type(wait) == "number" and wait >= 0 then
     return wait
   elseif wait == nil then
-    return nil, protect.message(message == nil and "no message" or message)
+    return nil, callback.errorText(message == nil and "no message" or message)
   end
-  return false, ("gave %s; seconds are due, or nil and a message"):format(protect.kind(wait))
+  return false, ("gave %s; seconds are due, or nil and a message"):format(callback.kind(wait))
 end
 
 -- Seconds that the limiter said, or nil and an error.
 local function acquire(call, longest)
   local name = call.action.name
-  local ok, wait, message = protect.call(function()
+  local ok, wait, message = callback.pcall(function()
     return acquired(ask(call.client.options.limiter, "acquire", name, call.region, longest, call.version))
   end)
   if not ok then
-    wait, message = false, "threw: " .. protect.message(wait)
+    wait, message = false, "threw: " .. callback.errorText(wait)
   elseif wait and wait > longest then
     wait, message = nil, ("it asks to wait %.3g s, and %.3g s are left"):format(wait, longest)
   end
@@ -98,7 +98,7 @@ function M.report(call, err)
     return
   end
   local ok, thrown =
-    protect.call(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
+    callback.pcall(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
   if not ok then
     state.noteHook(call, "the limiter's throttled threw: " .. redact.said(thrown, call.attempt))
   end

@@ -2,17 +2,17 @@
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local backoff = require "qcimage.backoff"
+local backoff = require "qcimage.util.backoff"
 local check = require "qcimage.call.check"
 local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
-local limits = require "qcimage.limits"
+local errors = require "qcimage.util.errors"
+local limits = require "qcimage.util.limits"
 local lookup = require "qcimage.call.imagestate"
 local parameters = require "qcimage.call.parameters"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
-local text = require "qcimage.text"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -120,7 +120,7 @@ function Wait:report(lists)
   for _, id in ipairs(self.ids) do
     states[id] = self.images[id] and self.images[id].imageState
   end
-  local ok, thrown = protect.call(self.onProgress, {
+  local ok, thrown = callback.pcall(self.onProgress, {
     total = #self.ids,
     done = #lists.ready,
     elapsed = self.seconds - self:left(),
@@ -137,10 +137,10 @@ function Wait:fail(reason, ids, what, note)
   for i = 1, math.min(#ids, NAMED) do
     local image = self.images[ids[i]]
     local told = image and image.imageState
-    local state = image and (told == nil and "has no state" or "is " .. text.clean(tostring(told), 40))
+    local state = image and (told == nil and "has no state" or "is " .. text.oneLine(tostring(told), 40))
       or self.absences[ids[i]] and "was not found"
       or "was not looked at"
-    parts[i] = ("image %s %s"):format(text.clean(ids[i], 40), what or state)
+    parts[i] = ("image %s %s"):format(text.oneLine(ids[i], 40), what or state)
   end
   if #ids > NAMED then
     parts[#parts + 1] = ("%d more of %d"):format(#ids - NAMED, #self.ids)
@@ -149,7 +149,7 @@ function Wait:fail(reason, ids, what, note)
     table.concat(parts, ", "),
     note or "",
     self.state,
-    self.call and self.call.region and " in " .. text.clean(self.call.region, 80) or ""
+    self.call and self.call.region and " in " .. text.oneLine(self.call.region, 80) or ""
   )
   return nil,
     errors.new {

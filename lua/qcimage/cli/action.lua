@@ -4,7 +4,7 @@
 
 local actions = require "qcimage.api.actions"
 local cjson = require "cjson"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -119,7 +119,7 @@ local function misspelt(action, name, options)
   for _, option in ipairs(options) do
     known[option[1]] = true
   end
-  return ("%s has no parameter --%s%s"):format(action.name, name, text.suggestion("--" .. name, known))
+  return ("%s has no parameter --%s%s"):format(action.name, name, text.didYouMean("--" .. name, known))
 end
 
 --- Reads the parameters of an action.

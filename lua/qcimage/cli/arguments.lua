@@ -205,7 +205,7 @@ local function parameters(args, known)
 end
 
 local function suggestion(name, known)
-  return require("qcimage.text").suggestion(name, known) -- it loads the C core, which help does without
+  return require("qcimage.util.text").didYouMean(name, known) -- it loads the C core, which help does without
 end
 
 -- argparse's messages as ours.

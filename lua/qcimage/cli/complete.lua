@@ -5,8 +5,8 @@
 local actions = require "qcimage.api.actions"
 local arguments = require "qcimage.cli.arguments"
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
-local text = require "qcimage.text"
+local environments = require "qcimage.util.environment"
+local text = require "qcimage.util.text"
 
 local M = {}
 

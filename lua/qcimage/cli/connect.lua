@@ -2,7 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local arguments = require "qcimage.cli.arguments"
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local keys = require "qcimage.credentials.keys"
 local result = require "qcimage.cli.result"
 local streams = require "qcimage.cli.streams"

@@ -8,10 +8,10 @@ local core = require "qcimage.core"
 local cures = require "qcimage.cli.cures"
 local endpoints = require "qcimage.api.endpoints"
 local exits = require "qcimage.cli.exits"
-local httpdate = require "qcimage.httpdate"
-local limits = require "qcimage.limits"
+local httpDate = require "qcimage.util.http_date"
+local limits = require "qcimage.util.limits"
 local result = require "qcimage.cli.result"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local versions = require "qcimage.cli.versions"
 
 local M = {}
@@ -91,7 +91,7 @@ function Diagnosis:region(fact)
       self:add(UNUSED, "region", ("%s: %s"):format(one.source, one.why))
     end
   end
-  self:add(OK, "region", from(text.clean(fact.value, 80), fact.source))
+  self:add(OK, "region", from(text.oneLine(fact.value, 80), fact.source))
 end
 
 function Diagnosis:apiVersion(fact)
@@ -212,7 +212,7 @@ end
 local MINDED, EXPLAINED = 240, 5
 
 function Diagnosis:clock(exchange)
-  local date = exchange.response and httpdate.parse(exchange.response.headers.date, exchange.middle)
+  local date = exchange.response and httpDate.parse(exchange.response.headers.date, exchange.middle)
   if not date then
     local what = exchange.response and "the answer has no Date to compare with" or "no answer to compare with"
     self:add(UNUSED, "clock", what)
@@ -281,7 +281,7 @@ function Diagnosis:identity()
   local found = client:call("GetCallerIdentity", {}, { timeout = self:left(), maxAttempts = 1 })
   if found then
     local who = "%s of the account ...%s (GetCallerIdentity of STS)"
-    self:add(OK, "identity", who:format(text.clean(tostring(found.type), 40), tostring(found.accountId):sub(-4)))
+    self:add(OK, "identity", who:format(text.oneLine(tostring(found.type), 40), tostring(found.accountId):sub(-4)))
   else
     self:add(UNUSED, "identity", "STS does not tell")
   end
@@ -304,7 +304,7 @@ function Diagnosis:facts()
   local first
   for _, fact in ipairs(facts) do
     if fact.field == "region" then
-      self.regionName = text.clean(fact.value or "", 80)
+      self.regionName = text.oneLine(fact.value or "", 80)
     end
     self[fact.field](self, fact, endpoint)
     first = first or fact.err

@@ -88,7 +88,7 @@ local function masked(request, token)
       return form and form:gsub("([?&]Token=)[^&]*", "%1" .. MASK)
     end
     copy.url, copy.body = hide(request.url), hide(request.body)
-    copy.stringToSign = require("qcimage.text").replace(request.stringToSign, token)
+    copy.stringToSign = require("qcimage.util.text").replace(request.stringToSign, token)
   end
   return copy
 end

@@ -1,7 +1,7 @@
 --- versions.lua - qcimage and the libraries in use.
 --- Part of qcimage, see LICENSE.
 
-local version = require "qcimage.version"
+local version = require "qcimage.util.version"
 
 local M = {}
 
@@ -10,7 +10,7 @@ local M = {}
 function M.lines()
   local lines = { "qcimage " .. version.NUMBER, package.loaded.jit and package.loaded.jit.version or _VERSION }
   lines[#lines + 1] = "libcrypto " .. require("qcimage.core").version()
-  local ok, http = pcall(version.native, "qcimage.http")
+  local ok, http = pcall(version.loadNative, "qcimage.http")
   lines[#lines + 1] = "libcurl " .. (ok and http.version() or "does not load: " .. tostring(http):match "^[^\n]*")
   lines[#lines + 1] = "lua-cjson " .. tostring(require("cjson")._VERSION)
   lines[#lines + 1] = "lua-argparse " .. tostring(require("argparse").version)

@@ -4,7 +4,7 @@
 local keys = require "qcimage.credentials.keys"
 local refresh = require "qcimage.credentials.refresh"
 local sts = require "qcimage.credentials.sts"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -27,7 +27,7 @@ function M.over(source, role)
   if fault then
     local name = role.names and role.names[field] or field
     return function()
-      return keys.none(("%s %s; it is %s"):format(name, fault, text.show(role[field])), true, name)
+      return keys.none(("%s %s; it is %s"):format(name, fault, text.quote(role[field])), true, name)
     end
   end
   local usesCallback = keys.usesCallback(source)

@@ -16,7 +16,7 @@
 --- Part of qcimage, see LICENSE.
 
 local variables = require "qcimage.credentials.environment"
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local keys = require "qcimage.credentials.keys"
 local textfile = require "qcimage.credentials.textfile"
 

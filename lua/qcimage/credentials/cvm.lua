@@ -3,15 +3,15 @@
 --- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
 --- Part of qcimage, see LICENSE.
 
-local backoff = require "qcimage.backoff"
+local backoff = require "qcimage.util.backoff"
 local endpoints = require "qcimage.api.endpoints"
 local expiry = require "qcimage.credentials.expiry"
 local flights = require "qcimage.credentials.flight"
-local json = require "qcimage.json"
+local json = require "qcimage.util.json"
 local keys = require "qcimage.credentials.keys"
-local redact = require "qcimage.redact"
+local redact = require "qcimage.util.redact"
 local refresh = require "qcimage.credentials.refresh"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -44,7 +44,7 @@ local function get(context, base, path, deadline)
     local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
     local response, message, detail = context.metadata(endpoints.request(endpoint, "GET", path, headers), left)
     if type(response) ~= "table" then
-      return nil, text.clean(redact.said(message)), type(detail) == "table" and detail or {}
+      return nil, text.oneLine(redact.said(message)), type(detail) == "table" and detail or {}
     elseif response.status ~= 429 and response.status < 500 then
       return response
     end
@@ -110,8 +110,8 @@ local function read(body, role)
   if type(document) ~= "table" then
     return fail(body == "" and "the answer for the role is empty" or "the answer for the role is no JSON", true)
   elseif document.Code ~= "Success" then
-    local said = document.Message and ": " .. text.clean(tostring(document.Message)) or ""
-    return fail(("the service says %s%s"):format(text.show(document.Code), said), true)
+    local said = document.Message and ": " .. text.oneLine(tostring(document.Message)) or ""
+    return fail(("the service says %s%s"):format(text.quote(document.Code), said), true)
   end
   local expires = expiry.of(document.ExpiredTime, document.Expiration)
   if not expires then
@@ -121,13 +121,13 @@ local function read(body, role)
   end
   local names = {}
   for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
-    names[field] = ("CVM role %s: in the answer, %s"):format(text.show(role), name)
+    names[field] = ("CVM role %s: in the answer, %s"):format(text.quote(role), name)
   end
   return keys.check({
     secretId = document.TmpSecretId,
     secretKey = document.TmpSecretKey,
     token = document.Token,
-  }, names, true, { expires = expires, source = ("%s %s"):format(CVM_ROLE, text.clean(role)) })
+  }, names, true, { expires = expires, source = ("%s %s"):format(CVM_ROLE, text.oneLine(role)) })
 end
 
 ---@class qcimage.Metadata

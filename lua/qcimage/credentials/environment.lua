@@ -1,7 +1,7 @@
 --- environment.lua - credentials in variables of the environment, from a snapshot of it.
 --- Pure. Part of qcimage, see LICENSE.
 
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local keys = require "qcimage.credentials.keys"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- expiry.lua - when temporary keys end, from the two fields that answers have for it.
 --- Pure. Part of qcimage, see LICENSE.
 
-local httpdate = require "qcimage.httpdate"
+local httpDate = require "qcimage.util.http_date"
 
 local M = {}
 
@@ -11,7 +11,7 @@ local function parse(value)
   if not year or tonumber(month) < 1 or tonumber(month) > 12 then
     return nil
   end
-  return httpdate.timeOf(
+  return httpDate.toUnix(
     tonumber(year),
     tonumber(month),
     tonumber(day),

@@ -4,8 +4,8 @@
 --- Waits, and starts background work, by the context alone. Part of qcimage, see LICENSE.
 
 local keys = require "qcimage.credentials.keys"
-local limits = require "qcimage.limits"
-local protect = require "qcimage.protect"
+local limits = require "qcimage.util.limits"
+local callback = require "qcimage.util.callback"
 
 local M = {}
 
@@ -53,10 +53,10 @@ function M.new(ask, rule)
   local function run(flight, context)
     local thread, began = coroutine.running() or MAIN, context.monotonic()
     flight.threads[thread] = true
-    local ok, answer, err = protect.call(ask, context)
+    local ok, answer, err = callback.pcall(ask, context)
     flight.threads[thread] = nil
     if not ok then
-      answer, err = keys.none(("%s: %s"):format(rule.name, protect.message(answer)), true)
+      answer, err = keys.none(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
     end
     if flight.isDone then
       answer = answer or flight.answer

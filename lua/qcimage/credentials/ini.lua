@@ -5,7 +5,7 @@
 --- turns a key of digits into a number, passes over indented lines, "\r" and remarks behind a section's name stay in
 --- the way, of two keys the last wins without a word, a line before the first section throws, and no fault has a line.
 
-local lower = require("qcimage.text").lower
+local lower = require("qcimage.util.text").lower
 
 local M = {}
 

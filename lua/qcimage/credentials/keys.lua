@@ -2,10 +2,10 @@
 --- together; and what it gives when it has none.
 --- Pure. Part of qcimage, see LICENSE.
 
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local expiry = require "qcimage.credentials.expiry"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
 
 local M = {}
 
@@ -144,7 +144,7 @@ local FUNCTION = "the option credentials"
 -- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by
 -- itself is not shown.
 local function shown(value)
-  local message = protect.message(value)
+  local message = callback.errorText(value)
   return message:find "%s" and redact.keys(message) or "a word, which is not shown, since it may be a secret"
 end
 
@@ -169,7 +169,7 @@ end
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.ask(source, context)
-  local ok, given, err = protect.call(function()
+  local ok, given, err = callback.pcall(function()
     return received(source(context))
   end)
   if not ok then

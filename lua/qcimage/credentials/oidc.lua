@@ -3,7 +3,7 @@
 --- Reads the token's file at each question, since the cluster replaces it: inside nginx, too, where it is the one file
 --- that a worker reads (a few KB in memory, some times a day). Part of qcimage, see LICENSE.
 
-local environments = require "qcimage.environment"
+local environments = require "qcimage.util.environment"
 local keys = require "qcimage.credentials.keys"
 local refresh = require "qcimage.credentials.refresh"
 local roles = require "qcimage.api.roles"

@@ -2,7 +2,7 @@
 --- the first of them is asked for. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local textfile = require "qcimage.credentials.textfile"
 
 local M = {}
@@ -73,7 +73,7 @@ function M.new(profile)
 
   local function read()
     if not text.isFileName(profile.name) then
-      return nil, ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.show(profile.name))
+      return nil, ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.quote(profile.name))
     elseif not profile.home then
       return {}
     end

@@ -8,7 +8,7 @@ local expiry = require "qcimage.credentials.expiry"
 local keys = require "qcimage.credentials.keys"
 local profiles = require "qcimage.credentials.profile"
 local reread = require "qcimage.credentials.reread"
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 local textfile = require "qcimage.credentials.textfile"
 
 local M = {}
@@ -30,7 +30,7 @@ local KINDS = { default = "", oauth = "tccli auth login", sso = "tccli sso login
 ---@param name string
 ---@return string
 function M.shown(name)
-  return ("~/.tccli/%s.credential"):format(text.clean(name))
+  return ("~/.tccli/%s.credential"):format(text.oneLine(name))
 end
 
 -- A value of a login; whether it is text, its user says.
@@ -113,7 +113,7 @@ local function sourceOf(login, profile, found)
   if kind == "cvm-role" then
     source, isFixed = roleSource(profile, found)
   elseif not KINDS[kind] then
-    return failing(("%s: unknown type of login %s"):format(placeOf(found, "type"), text.show(kind)), true)
+    return failing(("%s: unknown type of login %s"):format(placeOf(found, "type"), text.quote(kind)), true)
   elseif not given(login.secretId) and not given(login.secretKey) and not role then
     return failing(found.shown .. " has neither secretId nor secretKey")
   else
@@ -158,7 +158,7 @@ end
 function M.new(profile)
   local name = profile.profile or "default"
   if not text.isFileName(name) then
-    local what = ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.show(name))
+    local what = ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.quote(name))
     return (failing(what, true))
   elseif not profile.home then
     return (failing(("~/.tccli/%s.credential: HOME is not set"):format(name)))

@@ -2,9 +2,9 @@
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local json = require "qcimage.json"
-local text = require "qcimage.text"
-local warning = require "qcimage.warning"
+local json = require "qcimage.util.json"
+local text = require "qcimage.util.text"
+local warning = require "qcimage.util.warning"
 
 local M = {}
 
@@ -87,7 +87,7 @@ local function jsonProblem(contents, malformed)
   end
   local position = tonumber(malformed:match "at character (%d+)")
   local line = position and (" (line %d)"):format(M.lineOf(contents, math.min(position, #contents))) or ""
-  return ("is no JSON, or being written: %s%s"):format(text.clean(malformed), line)
+  return ("is no JSON, or being written: %s%s"):format(text.oneLine(malformed), line)
 end
 
 --- Reads a file of tccli: one JSON object. Reads again for a moment while the file is being written.

@@ -5,8 +5,8 @@
 
 local core = require "qcimage.core"
 local memory = require "qcimage.limiter.memory"
-local text = require "qcimage.text"
-local warning = require "qcimage.warning"
+local text = require "qcimage.util.text"
+local warning = require "qcimage.util.warning"
 
 local M = {}
 
@@ -43,9 +43,9 @@ end
 -- The engine has failed. One line tells of it, however long that lasts.
 function Failover:fail(problem)
   if not self.failed then
-    warning.say(
+    warning.write(
       ("limiter: %s; until that passes, %s"):format(
-        text.clean(problem, SHOWN),
+        text.oneLine(problem, SHOWN),
         self.other and "onFailure is asked" or "this process keeps to its share of the rate"
       )
     )

@@ -2,11 +2,11 @@
 --- Knows no client of Redis: eval is the caller's. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local environments = require "qcimage.environment"
-local limits = require "qcimage.limits"
-local protect = require "qcimage.protect"
-local redact = require "qcimage.redact"
-local text = require "qcimage.text"
+local environments = require "qcimage.util.environment"
+local limits = require "qcimage.util.limits"
+local callback = require "qcimage.util.callback"
+local redact = require "qcimage.util.redact"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -67,7 +67,7 @@ function Redis:take(request, _, least)
   end
   local ahead = (request.burst - 1) * request.interval
   local token = core.nonce()
-  local ok, reply, problem = protect.call(
+  local ok, reply, problem = callback.pcall(
     self.eval,
     M.SCRIPT,
     1,
@@ -80,7 +80,7 @@ function Redis:take(request, _, least)
     token
   )
   if not ok then
-    problem = protect.message(reply)
+    problem = callback.errorText(reply)
   elseif type(reply) == "string" then
     local wait, answered = reply:match "^(%d+) (%d+)$"
     if answered == token then
@@ -88,7 +88,7 @@ function Redis:take(request, _, least)
     end
     problem = "the answer is not one to this question"
   elseif not problem then
-    problem = ("eval gave %s"):format(text.show(reply))
+    problem = ("eval gave %s"):format(text.quote(reply))
   end
   return nil, "Redis: " .. redact.said(problem) -- it may go to a log
 end

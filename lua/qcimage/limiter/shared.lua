@@ -4,7 +4,7 @@
 --- place in the next slot follows. Nothing is ever read, changed and written back.
 --- Part of qcimage, see LICENSE.
 
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -51,7 +51,7 @@ local function placeIn(dict, prefix, slot, interval, from)
   if before == nil and not problem then
     return math.max(from, slot * interval)
   elseif type(before) ~= "number" or math.floor(before / interval) ~= slot - 1 then
-    return nil, "something else is in it at the key " .. text.clean(keyOf(prefix, slot - 1))
+    return nil, "something else is in it at the key " .. text.oneLine(keyOf(prefix, slot - 1))
   end
   return math.max(from, before + interval)
 end

@@ -3,11 +3,11 @@
 --- threads may share it. May use ngx, and no other way to wait. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 local http1 = require "qcimage.transport.http1"
 local lightthread = require "qcimage.transport.lightthread"
-local protect = require "qcimage.protect"
-local text = require "qcimage.text"
+local callback = require "qcimage.util.callback"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -106,7 +106,7 @@ local function failure(request, reason, problem, sent)
   where = target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
   local message = ("%s: %s%s"):format(
     errors.TRANSPORT[reason]:format(where),
-    text.clean(problem),
+    text.oneLine(problem),
     hint(reason, problem, reason ~= "tls" and target and target.host or request.host)
   )
   return nil, message, { sent = sent, reason = reason, lasting = isLasting(reason, problem) }
@@ -121,7 +121,7 @@ end
 local function newSocket()
   local ok, sock = pcall(ngx.socket.tcp)
   if not ok or type(sock) ~= "table" then
-    return nil, ("nginx has no sockets in the phase %s (%s): %s"):format(phase(), protect.message(sock), elsewhere())
+    return nil, ("nginx has no sockets in the phase %s (%s): %s"):format(phase(), callback.errorText(sock), elsewhere())
   elseif core.isyieldable() == false then
     local thread, isMain = coroutine.running()
     if not thread or isMain then
@@ -246,7 +246,7 @@ end
 
 -- Why begin gave none: the reason, and the problem in words.
 local function stopped(exchange, problem)
-  problem = protect.message(problem)
+  problem = callback.errorText(problem)
   if exchange.stage == "send" then
     return problem == "timeout" and problem or "closed", "the request could not be sent: " .. problem
   elseif problem == "timeout" then
@@ -314,7 +314,7 @@ end
 -- What became of an exchange in which a socket's method raised an error, as nginx's do of a certificate that it refuses
 -- (lua-resty-core asserts), and those of gateways that replace them.
 local function raised(exchange, thrown)
-  local problem = "nginx's socket raised an error: " .. protect.message(thrown)
+  local problem = "nginx's socket raised an error: " .. callback.errorText(thrown)
   if exchange.stage == "send" then
     return "closed", problem
   end
@@ -328,7 +328,7 @@ end
 
 -- Makes an exchange. Returns the answer, or nil and a failure as a transport gives it.
 local function run(exchange, sock, settings)
-  local ran, isWhole, reason, problem = protect.call(carry, exchange, sock, settings)
+  local ran, isWhole, reason, problem = callback.pcall(carry, exchange, sock, settings)
   if not (ran and isWhole) then
     pcall(close, sock)
   end

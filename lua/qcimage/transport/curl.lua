@@ -2,11 +2,11 @@
 --- Blocks while it waits, so it is never used inside nginx. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local environments = require "qcimage.environment"
-local errors = require "qcimage.errors"
-local http = require("qcimage.version").native "qcimage.http"
-local redact = require "qcimage.redact"
-local text = require "qcimage.text"
+local environments = require "qcimage.util.environment"
+local errors = require "qcimage.util.errors"
+local http = require("qcimage.util.version").loadNative "qcimage.http"
+local redact = require "qcimage.util.redact"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -36,7 +36,7 @@ local function describe(request, reason, message, trusted)
   if reason == "tls" then
     hint = (" (certificates from %s; the option caFile names a file of others)"):format(trusted)
   end
-  return ("%s: %s%s"):format(what, text.clean(message, SHOWN), hint)
+  return ("%s: %s%s"):format(what, text.oneLine(message, SHOWN), hint)
 end
 
 --- The certificates that are trusted, and what names them.
@@ -70,7 +70,7 @@ function M.new(settings)
   if caFile == http.caFile() then
     caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
   end
-  local logins = redact.logins(settings.proxy, environment)
+  local logins = redact.proxyPasswords(settings.proxy, environment)
   local faulty = not settings.proxy and faultyVariable(environment)
   local connection = http.new {
     caFile = caFile,
@@ -99,7 +99,7 @@ function M.new(settings)
     local way = target and ("::%s:%d"):format(target.host, target.port)
     local response, message, detail = connection:send(request, secondsLeft, connectTime, isHere, way)
     if not response then
-      return nil, describe(request, detail.reason, redact.proxies(message, logins), trusted), detail
+      return nil, describe(request, detail.reason, redact.removeProxyPasswords(message, logins), trusted), detail
     end
     return response
   end

@@ -2,9 +2,9 @@
 --- spells in another way becomes an answer or a failure.
 --- Part of qcimage, see LICENSE.
 
-local errors = require "qcimage.errors"
-local protect = require "qcimage.protect"
-local text = require "qcimage.text"
+local errors = require "qcimage.util.errors"
+local callback = require "qcimage.util.callback"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -58,14 +58,14 @@ function M.wrap(transport)
         ("the transport gave a %s; a table with status, headers and body is due"):format(type(response)),
         { reason = "format" }
     end
-    return nil, message == nil and "the transport gave no message" or protect.text(message), judged(detail)
+    return nil, message == nil and "the transport gave no message" or callback.text(message), judged(detail)
   end
   return function(request, seconds)
-    local ok, response, message, detail = protect.call(exchange, request, seconds)
+    local ok, response, message, detail = callback.pcall(exchange, request, seconds)
     if ok then
       return response, message, detail
     end
-    return nil, "the transport threw: " .. protect.text(response), { reason = "closed" }
+    return nil, "the transport threw: " .. callback.text(response), { reason = "closed" }
   end
 end
 

@@ -2,8 +2,8 @@
 --- bytes as they come, strictly and within limits (RFC 9112).
 --- Pure: opens nothing, waits for nothing. Part of qcimage, see LICENSE.
 
-local limits = require "qcimage.limits"
-local text = require "qcimage.text"
+local limits = require "qcimage.util.limits"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -15,10 +15,10 @@ local WHOLE_NAME, WHOLE_VALUE = "^" .. NAME .. "$", "^" .. VALUE .. "$"
 local FIELD = "^(" .. NAME .. "):[ \t]*(" .. VALUE .. ")()"
 local DIGITS_MOST = 15 -- a number that is exact on every Lua
 
-local isName = text.remembering(function(name)
+local isName = text.memoize(function(name)
   return name:find(WHOLE_NAME) ~= nil
 end)
-local lower = text.remembering(text.lower)
+local lower = text.memoize(text.lower)
 
 -- Takes blanks off both ends, in a time that grows with the length alone: a pattern such as
 -- "^[ \t]*(.-)[ \t]*$" takes the square of it, which a hostile answer can make seconds.
@@ -37,7 +37,7 @@ function M.write(request)
   local lines = { request.method .. " " .. request.path .. " HTTP/1.1", "Host: " .. request.headers.Host }
   for name, value in pairs(request.headers) do
     if not isName(name) or not value:find(WHOLE_VALUE) then
-      return nil, ("the header %s cannot be sent as it is"):format(text.show(name))
+      return nil, ("the header %s cannot be sent as it is"):format(text.quote(name))
     elseif name ~= "Host" then
       lines[#lines + 1] = name .. ": " .. value
     end

@@ -3,7 +3,7 @@
 --- made it: so those made here watch whom they work for. May use ngx. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local errors = require "qcimage.errors"
+local errors = require "qcimage.util.errors"
 
 local M = {}
 

@@ -17,7 +17,7 @@ M.SHOWN_BYTES = 200
 ---@param text string
 ---@param limit integer|nil bytes, SHOWN_BYTES by default
 ---@return string
-function M.clean(text, limit)
+function M.oneLine(text, limit)
   limit = limit or M.SHOWN_BYTES
   local cut = #text > limit
   if cut then
@@ -71,9 +71,9 @@ end
 --- A value as a message shows it.
 ---@param value any
 ---@return string
-function M.show(value)
+function M.quote(value)
   if type(value) == "string" then
-    return '"' .. M.clean(value, 40) .. '"'
+    return '"' .. M.oneLine(value, 40) .. '"'
   elseif type(value) == "number" or type(value) == "boolean" then
     return tostring(value)
   elseif value == cjson.null then
@@ -88,7 +88,7 @@ local REMEMBERED_MOST, REMEMBERED_BYTES = 1000, 64
 --- A function of a name that remembers what it gave, up to a limit.
 ---@param run fun(name: string): any that gives the same for the same name, and never nil
 ---@return fun(name: string): any
-function M.remembering(run)
+function M.memoize(run)
   local known, count = {}, 0
   return function(name)
     local result = known[name]
@@ -114,13 +114,13 @@ end
 
 --- "imageId" -> "ImageId".
 ---@type fun(name: string): string
-M.capitalise = M.remembering(function(name)
+M.capitalise = M.memoize(function(name)
   return shiftFirst(name, 97, 122, -32)
 end)
 
 --- "ImageId" -> "imageId".
 ---@type fun(name: string): string
-M.decapitalise = M.remembering(function(name)
+M.decapitalise = M.memoize(function(name)
   return shiftFirst(name, 65, 90, 32)
 end)
 
@@ -169,7 +169,7 @@ end
 ---@param known table<string, any>
 ---@param allowed integer|nil letters that may differ in a name however short, 1 by default
 ---@return string|nil
-function M.nearest(name, known, allowed)
+function M.closest(name, known, allowed)
   if type(name) ~= "string" or #name > 64 then
     return nil
   end
@@ -191,8 +191,8 @@ end
 ---@param name any
 ---@param known table<string, any>
 ---@return string
-function M.suggestion(name, known)
-  local near = M.nearest(name, known, 2)
+function M.didYouMean(name, known)
+  local near = M.closest(name, known, 2)
   return near and (", did you mean %s?"):format(near) or ": there are " .. table.concat(M.keys(known), ", ")
 end
 
@@ -201,9 +201,9 @@ end
 ---@param name any
 ---@param known table<string, any>
 ---@return string
-function M.unknown(kind, name, known)
-  local shown = type(name) == "string" and M.clean(name, 40) or M.show(name)
-  local near = M.nearest(name, known)
+function M.unknownName(kind, name, known)
+  local shown = type(name) == "string" and M.oneLine(name, 40) or M.quote(name)
+  local near = M.closest(name, known)
   if near then
     return ("unknown %s %s (%s?)"):format(kind, shown, near)
   end

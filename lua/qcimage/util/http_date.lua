@@ -1,4 +1,4 @@
---- httpdate.lua - times as the headers Date and Retry-After have them.
+--- http_date.lua - times as the headers Date and Retry-After have them.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -13,7 +13,7 @@ local SECONDS_PER_YEAR = 31556952 -- on average
 
 --- A time in UTC as Unix time, by arithmetic: os.time knows only the host's time zone.
 ---@return integer seconds
-function M.timeOf(year, month, day, hour, minute, second)
+function M.toUnix(year, month, day, hour, minute, second)
   -- Years begin in March here, so that a leap day ends one.
   if month <= 2 then
     year, month = year - 1, month + 12
@@ -58,7 +58,7 @@ function M.parse(value, now)
         end
       end
       local hour, minute, second = tonumber(parts[clock]), tonumber(parts[clock + 1]), tonumber(parts[clock + 2])
-      return M.timeOf(year, month, tonumber(parts[form.day]), hour, minute, second)
+      return M.toUnix(year, month, tonumber(parts[form.day]), hour, minute, second)
     end
   end
   return nil

@@ -3,8 +3,8 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local environments = require "qcimage.environment"
-local protect = require "qcimage.protect"
+local environments = require "qcimage.util.environment"
+local callback = require "qcimage.util.callback"
 
 local M = {}
 
@@ -28,7 +28,7 @@ end
 ---@param signature string|nil
 ---@param logins string[]|nil of proxies, from `logins`
 ---@return string
-function M.call(message, given, signature, logins)
+function M.secrets(message, given, signature, logins)
   local secrets = {}
   for _, secret in ipairs { given.secretKey, signature or "", given.token or "" } do
     -- with its padding, and without: that is written in many ways
@@ -55,9 +55,9 @@ end
 ---@param message string
 ---@param attempt qcimage.Attempt
 ---@return string
-function M.attempt(message, attempt)
+function M.forAttempt(message, attempt)
   local signature = attempt.carrier and M.signature(attempt.carrier)
-  return M.call(message, attempt.credentials, signature, attempt.logins and attempt.logins())
+  return M.secrets(message, attempt.credentials, signature, attempt.logins and attempt.logins())
 end
 
 -- Bytes of a run of letters and digits that may be a key: those of Tencent Cloud have 32 and 36.
@@ -80,8 +80,8 @@ end
 ---@param attempt qcimage.Attempt|nil whose credentials are known
 ---@return string
 function M.said(value, attempt)
-  local message = protect.message(value)
-  return attempt and M.attempt(message, attempt) or M.keys(message)
+  local message = callback.errorText(value)
+  return attempt and M.forAttempt(message, attempt) or M.keys(message)
 end
 
 -- Adds user and password of a proxy's URL, as they may stand in libcurl's messages or a proxy's page.
@@ -104,7 +104,7 @@ end
 ---@param proxy string|nil URL of the option
 ---@param environment table<string, string> a snapshot
 ---@return string[] secrets for `proxies`
-function M.logins(proxy, environment)
+function M.proxyPasswords(proxy, environment)
   local secrets = {}
   addLogin(secrets, proxy)
   for _, name in ipairs(environments.PROXIES) do
@@ -117,7 +117,7 @@ end
 ---@param message string
 ---@param secrets string[] from `logins`
 ---@return string
-function M.proxies(message, secrets)
+function M.removeProxyPasswords(message, secrets)
   -- the pattern helps where the environment has changed since the secrets were noted
   return (core.redact(cut(message), secrets):gsub("://[^/%s]*@", "://***@"))
 end

@@ -67,7 +67,7 @@ end
 --- Returns what a failing public function returns.
 ---@param err qcimage.Error
 ---@return nil, string, qcimage.Error
-function M.fail(err)
+function M.asResults(err)
   return nil, err.message, err
 end
 

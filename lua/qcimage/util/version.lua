@@ -9,7 +9,7 @@ M.NUMBER = "0.1.0"
 --- otherwise fail later, far from the cause.
 ---@param name string "qcimage.core" or "qcimage.http"
 ---@return table
-function M.native(name)
+function M.loadNative(name)
   local module = require(name)
   local found = module._VERSION
   if found ~= M.NUMBER then

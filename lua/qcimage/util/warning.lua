@@ -1,8 +1,8 @@
 --- warning.lua - what a person should know, though no call fails of it: on stderr, inside nginx in its error log.
 --- Part of qcimage, see LICENSE.
 
-local environments = require "qcimage.environment"
-local protect = require "qcimage.protect"
+local environments = require "qcimage.util.environment"
+local callback = require "qcimage.util.callback"
 
 local M = {}
 
@@ -10,7 +10,7 @@ local said = {}
 
 --- Says something.
 ---@param message string one line, without secrets
-function M.say(message)
+function M.write(message)
   if environments.isNginx then
     ngx.log(ngx.WARN, "qcimage: ", message)
   else
@@ -23,7 +23,7 @@ end
 function M.once(message)
   if not said[message] then
     said[message] = true
-    M.say(message)
+    M.write(message)
   end
 end
 
@@ -35,7 +35,7 @@ local function isCaught()
     level = level + 1
     info = debug.getinfo(level, "f")
   end
-  return info ~= nil or protect.isGuarded()
+  return info ~= nil or callback.isGuarded()
 end
 
 -- nginx, and the command of PUC Lua 5.1, show of an error that nothing catches the text alone, and of a table none.
@@ -48,7 +48,7 @@ function M.raise(err)
     if environments.isNginx then
       ngx.log(ngx.ERR, "qcimage: ", err.message)
     else
-      M.say(err.message)
+      M.write(err.message)
     end
   end
   error(err, 0)

@@ -1,8 +1,8 @@
---- protect.lua - calls of functions that are not ours: what they throw becomes a value, and they may yield.
+--- callback.lua - calls of functions that are not ours: what they throw becomes a value, and they may yield.
 --- Every function of the caller's (transport, credentials, clock, nonce, sleep, onAttempt) is called here.
 --- Part of qcimage, see LICENSE.
 
-local text = require "qcimage.text"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -35,7 +35,7 @@ end
 ---@param run function
 ---@return boolean ok
 ---@return any ... what it returned, or threw
-M.call = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
+M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
 
 --- Whether what the running coroutine throws goes to a `call` that is no pcall on its stack.
 ---@return boolean
@@ -61,12 +61,12 @@ end
 --- The same for one line. Not redacted, but never cut within a secret: white space is where it is cut.
 ---@param value any
 ---@return string
-function M.message(value)
+function M.errorText(value)
   local shown = M.text(value)
   if #shown > SHOWN then
     shown = (shown:sub(1, SHOWN):match "^.*%s" or "") .. "..."
   end
-  return text.clean(shown, SHOWN + 3)
+  return text.oneLine(shown, SHOWN + 3)
 end
 
 -- Bytes of a text that can be no secret.
@@ -80,14 +80,14 @@ function M.kind(value)
   if kind == "nil" or kind == "string" and #value > HARMLESS then
     return kind == "nil" and kind or "a string"
   end
-  return text.show(value)
+  return text.quote(value)
 end
 
 local function values(name, ok, ...)
   if ok then
     return ...
   end
-  return nil, ("%s threw: %s"):format(name, M.message((...)))
+  return nil, ("%s threw: %s"):format(name, M.errorText((...)))
 end
 
 --- A callback as the client calls it. It throws nothing, and what it returns is checked and copied within the
@@ -97,12 +97,12 @@ end
 ---@param accept fun(...): any, string|nil takes what the callback returned; returns what is used of it, or nil and a
 --- message
 ---@return fun(...): any, string|nil the same, or nil and a message: one line, not redacted
-function M.checked(name, run, accept)
+function M.wrap(name, run, accept)
   local function exchange(...)
     return accept(run(...))
   end
   return function(...)
-    return values(name, M.call(exchange, ...))
+    return values(name, M.pcall(exchange, ...))
   end
 end
 

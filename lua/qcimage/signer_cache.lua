@@ -1,4 +1,4 @@
---- signers.lua - the signers of a client, by identity: a key is worked in once.
+--- signer_cache.lua - the signers of a client, by identity: a key is worked in once.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"

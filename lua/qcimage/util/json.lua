@@ -77,7 +77,7 @@ M.null = cjson.null
 --- Gives a copy the mark by which OpenResty's lua-cjson knows an empty list from an empty table.
 ---@param copy table
 ---@param original table
-function M.mark(copy, original)
+function M.copyArrayMark(copy, original)
   local mark = getmetatable(original)
   if mark and (mark == cjson.empty_array_mt or mark == cjson.array_mt) then
     setmetatable(copy, mark)
@@ -101,7 +101,7 @@ end
 ---@param object table from `parse`, which is used up
 ---@param rename nil|fun(name: string): string gives fields their names, all the way down
 ---@return table result
-M.fill = fill
+M.merge = fill
 
 --- Decodes a text. Null becomes absent (in a list, too: the items behind it move up); whole numbers
 --- are integers in Lua 5.3 and later, those beyond 2^53 floats, which may be rounded.
