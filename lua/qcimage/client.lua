@@ -3,7 +3,7 @@
 --- share a client. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local calls = require "qcimage.call.attempts"
+local execute = require "qcimage.call.execute"
 local clock = require "qcimage.call.clock"
 local contexts = require "qcimage.credentials.context"
 local core = require "qcimage.core"
@@ -12,7 +12,7 @@ local doors = require "qcimage.apply.door"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local optionsOf = require "qcimage.options"
-local pages = require "qcimage.call.pages"
+local paginator = require "qcimage.call.paginator"
 local redact = require "qcimage.util.redact"
 local refusals = require "qcimage.credentials.refusals"
 local retry = require "qcimage.call.retry"
@@ -80,8 +80,8 @@ local function addWorld(client, metadata)
     metadata = transport,
     background = transports.background,
     canWait = environments.isNginx or client.options.sleep ~= nil,
-    run = calls.run,
-    tokens = retry.CAPACITY,
+    run = execute.run,
+    tokens = retry.BUDGET,
   })
   if not client.target.region.value then
     client.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
@@ -130,12 +130,12 @@ function M.new(given, level, isCalled, preset)
     end,
     transport = transport,
     transportNotes = notes,
-    clock = clock.clock(options.clock),
-    nonce = clock.nonce(options.nonce),
+    clock = clock.clockFunction(options.clock),
+    nonce = clock.nonceFunction(options.nonce),
     sleep = transports.sleep(options.sleep),
     random = random,
     offset = 0, -- of the service's clock, learned from its refusals
-    tokens = retry.CAPACITY,
+    tokens = retry.BUDGET,
   }
   local closeMetadata = addWorld(self, metadata)
   function self.release()
@@ -190,34 +190,34 @@ local functions = {}
 
 function functions.modify(client, level, params, options)
   options = arguments(client, "modify", params, options, level + 1)
-  return calls.run(client, actions.modify[client.version], params, options)
+  return execute.run(client, actions.modify[client.version], params, options)
 end
 
 function functions.describe(client, level, params, options)
   options, params = arguments(client, "describe", params, options, level + 1, true)
-  return calls.run(client, actions.describe[client.version], params, options)
+  return execute.run(client, actions.describe[client.version], params, options)
 end
 
 function functions.call(client, level, action, params, options)
   checkAction(action, level + 1)
   options, params = arguments(client, "call", params, options, level + 1, true)
-  return calls.run(client, action, params, options)
+  return execute.run(client, action, params, options)
 end
 
 function functions.sign(client, level, action, params, options)
   checkAction(action, level + 1)
   options, params = arguments(client, "sign", params, options, level + 1, true)
-  return calls.sign(client, action, params, options)
+  return execute.sign(client, action, params, options)
 end
 
 function functions.each(client, level, params, options)
   options, params = arguments(client, "each", params, options, level + 1, true)
-  return pages.each(client, params, options, calls.run)
+  return paginator.each(client, params, options, execute.run)
 end
 
 function functions.wait(client, level, params, options)
   options = arguments(client, "wait", params, options, level + 1)
-  return waiter.wait(client, params, options, calls.run)
+  return waiter.wait(client, params, options, execute.run)
 end
 
 function functions.apply(client, level, changes, options)

@@ -6,7 +6,7 @@
 local cjson = require "cjson"
 local actions = require "qcimage.api.actions"
 local core = require "qcimage.core"
-local read = require "qcimage.call.read"
+local read = require "qcimage.call.parse"
 
 local ACTIONS = {
   actions["2.0"].ModifyImageAttributes,

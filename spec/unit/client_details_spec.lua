@@ -162,7 +162,7 @@ end)
 
 describe("a read-back", function()
   it("after lost answers is paid from the store of retries, to its last", function()
-    for tokens, looks in pairs { [retry.LOOK_COST] = true, [retry.LOOK_COST - 1] = false } do
+    for tokens, looks in pairs { [retry.READ_BACK_COST] = true, [retry.READ_BACK_COST - 1] = false } do
       local client, requests
       client, requests = stub.answering({
         maxAttempts = 2,

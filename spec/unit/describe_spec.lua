@@ -1,4 +1,4 @@
---- Lists of images in both versions, and their pages: covers call/pages.lua, and the filters of call/check.lua.
+--- Lists of images in both versions, and their pages: covers call/paginator.lua, and the filters of call/validate.lua.
 
 local cjson = require "cjson"
 local stub = require "spec.support.stub"

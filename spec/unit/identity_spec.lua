@@ -1,5 +1,5 @@
 --- Who signs and where to: each setting from each place that can name it, as requests show it; and that what a client says
---- of itself is what it does. Covers call/identity.lua, call/explain.lua, target.lua, credentials/profile.lua.
+--- of itself is what it does. Covers call/resolve.lua, call/explain.lua, target.lua, credentials/profile.lua.
 
 local clients = require "qcimage.client"
 local cloud = require "spec.support.cloud"

@@ -1,4 +1,4 @@
---- Attempts and what comes between them: covers call/retry.lua, attempts.lua, imagestate.lua and clock.lua.
+--- Attempts and what comes between them: covers call/retry.lua, execute.lua, imagestate.lua and clock.lua.
 
 local errors = require "qcimage.util.errors"
 local retry = require "qcimage.call.retry"
@@ -14,7 +14,7 @@ local function state(changes)
     maxAttempts = 3,
     left = 30,
     repeatable = true,
-    tokens = retry.CAPACITY,
+    tokens = retry.BUDGET,
     random = 0.5,
     clockCorrected = false,
   }
@@ -102,7 +102,7 @@ describe("the retry policy", function()
     assert.is_nil(retry.decide(network "closed", state { tokens = 4 }))
     assert.equal(5, retry.refill(4))
     assert.equal(9, retry.refill(4, 5))
-    assert.equal(retry.CAPACITY, retry.refill(retry.CAPACITY, 5))
+    assert.equal(retry.BUDGET, retry.refill(retry.BUDGET, 5))
   end)
 end)
 

@@ -48,9 +48,9 @@ describe("the rooms", function()
     local function problem(file, module)
       return rooms.problem { file = file, module = module, from = rooms.of(file), to = rooms.of(module) }
     end
-    assert.is_nil(problem("qcimage.call.read", "qcimage.api.codes"))
-    assert.matches("call may not reach transport", problem("qcimage.call.read", "qcimage.transport.curl"))
-    assert.matches("call may not reach door", problem("qcimage.call.read", "qcimage"))
+    assert.is_nil(problem("qcimage.call.parse", "qcimage.api.codes"))
+    assert.matches("call may not reach transport", problem("qcimage.call.parse", "qcimage.transport.curl"))
+    assert.matches("call may not reach door", problem("qcimage.call.parse", "qcimage"))
     assert.matches("shared may not reach api", problem("qcimage.util.text", "qcimage.api.codes"))
     assert.matches("emulator may not reach shared", problem("qcimage.emulator.api3.api", "qcimage.util.text"))
     assert.matches("cli may not reach emulator", problem("qcimage.cli.call", "qcimage.emulator.text"))

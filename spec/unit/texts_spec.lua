@@ -144,7 +144,7 @@ describe("a raw call", function()
     local mark = rawget(cjson, "array_mt") or {}
     local had = rawget(cjson, "array_mt")
     cjson.array_mt = mark
-    local own = require("qcimage.call.parameters").own(
+    local own = require("qcimage.call.copy_params").copy(
       { Ids = setmetatable({}, mark), Plain = setmetatable({}, {}) },
       {}
     )

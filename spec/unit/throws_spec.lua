@@ -1,4 +1,4 @@
---- What the caller's functions throw, and that they may yield, on every Lua: covers protect.lua, and how attempts.lua,
+--- What the caller's functions throw, and that they may yield, on every Lua: covers protect.lua, and how execute.lua,
 --- imagestate.lua and pages.lua use it. The emulator behind the transport knows what became of each change.
 
 local emulator = require "qcimage.emulator"

@@ -1,6 +1,6 @@
 --- A call and its client's limiter: when it is asked, what becomes of its answers, and that nothing is lost by it.
 
-local calls = require "qcimage.call.attempts"
+local calls = require "qcimage.call.execute"
 local cloud = require "spec.support.cloud"
 local credentials = require "qcimage.credentials"
 local image = require "qcimage"

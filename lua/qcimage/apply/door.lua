@@ -2,11 +2,11 @@
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local calls = require "qcimage.call.attempts"
+local execute = require "qcimage.call.execute"
 local endpoints = require "qcimage.api.endpoints"
-local identity = require "qcimage.call.identity"
-local lookup = require "qcimage.call.imagestate"
-local pages = require "qcimage.call.pages"
+local resolve = require "qcimage.call.resolve"
+local lookup = require "qcimage.call.read_back"
+local paginator = require "qcimage.call.paginator"
 local prepare = require "qcimage.call.prepare"
 
 local M = {}
@@ -31,8 +31,8 @@ function M.new(client)
   local modify, describe = actions.modify[version], actions.describe[version]
   local params = actions[version][modify].params
   client = paced(client)
-  local known = identity.regionOf(client)
-  local endpoint, isPublic = identity.endpointOf(client)
+  local known = resolve.regionOf(client)
+  local endpoint, isPublic = resolve.endpointOf(client)
   local function optionsOf(region)
     return { region = region, turnIsExtra = true }
   end
@@ -56,15 +56,15 @@ function M.new(client)
       return select(2, prepare.call(client, modify, wanted, {}))
     end,
     modify = function(wanted, region)
-      return calls.run(client, modify, wanted, optionsOf(region))
+      return execute.run(client, modify, wanted, optionsOf(region))
     end,
     describeByIds = function(ids, region)
       return lookup.describeByIds(ids, lookup.batchSize(version), function(wanted)
-        return calls.run(client, describe, wanted, optionsOf(region))
+        return execute.run(client, describe, wanted, optionsOf(region))
       end)
     end,
     each = function(wanted, region)
-      return pages.each(client, wanted, optionsOf(region), calls.run)
+      return paginator.each(client, wanted, optionsOf(region), execute.run)
     end,
     sleep = client.sleep,
     random = client.random,

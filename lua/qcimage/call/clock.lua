@@ -18,7 +18,7 @@ local TOLERATED = 240
 --- What a client reads the time by.
 ---@param given function|nil the option clock
 ---@return fun(): number|nil, string|nil clock Unix seconds; or nil and what is wrong with what the option gave
-function M.clock(given)
+function M.clockFunction(given)
   if not given then
     return core.time
   end
@@ -35,7 +35,7 @@ end
 --- What a client takes its nonces from.
 ---@param given function|nil the option nonce
 ---@return fun(): string|nil, string|nil nonce decimal digits; or nil and what is wrong
-function M.nonce(given)
+function M.nonceFunction(given)
   if not given then
     return core.nonce
   end
@@ -102,7 +102,7 @@ end
 ---@param response table|nil
 ---@param elapsed number seconds that the attempt took
 ---@return boolean differs whether the next attempt would have another time or nonce, and none had before
-function M.correct(call, err, response, elapsed)
+function M.correctSkew(call, err, response, elapsed)
   local offset = offsetBy(call.attempt, response, elapsed)
   local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
   if math.abs(off) >= 1 then

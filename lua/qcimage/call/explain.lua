@@ -3,7 +3,7 @@
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local identity = require "qcimage.call.identity"
+local resolve = require "qcimage.call.resolve"
 local prepare = require "qcimage.call.prepare"
 
 local M = {}
@@ -51,7 +51,7 @@ end
 
 local function place(call, given, facts)
   local target = call.client.target
-  local isPlaced, err = identity.place(call, given)
+  local isPlaced, err = resolve.endpointAndRegion(call, given)
   local isOfRegion = err and err.field ~= nil
   facts[#facts + 1] = {
     field = "region",
@@ -81,9 +81,9 @@ end
 -- The STS that a role's keys come from: where a call of it goes.
 local function stsFact(call, given)
   local sts = setmetatable({ action = actions["3.0"].AssumeRole, version = "3.0", skipped = {} }, { __index = call })
-  sts.endpoint = identity.destination(call.client, sts.action)
+  sts.endpoint = resolve.destination(call.client, sts.action)
   sts.regionSource, sts.endpointSource = false, false
-  local isPlaced, err = identity.place(sts, given)
+  local isPlaced, err = resolve.endpointAndRegion(sts, given)
   return {
     field = "stsEndpoint",
     value = isPlaced and sts.endpoint.origin or nil,
@@ -105,7 +105,7 @@ function M.facts(client, seconds)
     return nil, err
   end
   call.passed, call.skipped = { client.passedOver }, {}
-  local given, _, cause = identity.ask(call)
+  local given, _, cause = resolve.credentials(call)
   local facts = { keysFact(given, cause, call.passed) }
   if given and given.role then
     facts[2] = { field = "role", value = given.role.arn, source = given.role.source }

@@ -3,12 +3,12 @@
 
 local actions = require "qcimage.api.actions"
 local build = require "qcimage.call.build"
-local check = require "qcimage.call.check"
+local validate = require "qcimage.call.validate"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
-local identity = require "qcimage.call.identity"
+local resolve = require "qcimage.call.resolve"
 local limits = require "qcimage.util.limits"
-local parameters = require "qcimage.call.parameters"
+local copyParams = require "qcimage.call.copy_params"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -33,7 +33,7 @@ end
 local function regular(action, own)
   local faulty
   for name, value in pairs(own) do
-    if type(name) == "string" and not parameters.isRegular(value) and not (faulty and faulty < name) then
+    if type(name) == "string" and not copyParams.isRegular(value) and not (faulty and faulty < name) then
       faulty = name
     end
   end
@@ -47,7 +47,7 @@ end
 -- The parameters as they travel, which are a copy of the caller's; or nil and an error.
 local function valuesOf(client, action, params, isRaw)
   if isRaw or getmetatable(params) ~= nil then
-    local own, problem = parameters.own(params, isRaw and {} or action.params)
+    local own, problem = copyParams.copy(params, isRaw and {} or action.params)
     if not own then
       return nil, errors.notSent("parameter", ("%s: the table of parameters %s"):format(action.name, problem))
     elseif isRaw then
@@ -55,7 +55,7 @@ local function valuesOf(client, action, params, isRaw)
     end
     params = own
   end
-  return check.params(action, params, client)
+  return validate.params(action, params, client)
 end
 
 --- Prepares a call.
@@ -93,7 +93,7 @@ function M.call(client, name, params, options)
     action = action,
     values = values,
     isRaw = options.raw,
-    endpoint = identity.destination(client, action),
+    endpoint = resolve.destination(client, action),
     region = nil, -- set with the credentials, as the next
     regionSource = nil,
     wantedRegion = options.region,

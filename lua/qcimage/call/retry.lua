@@ -10,7 +10,7 @@ local BASE, THROTTLED_BASE, CAP = 0.25, 1, 8
 
 --- A client's store of retries, so that an outage does not multiply the load: each retry takes from
 --- it, successes give back. The figures are those of botocore's standard mode.
-M.CAPACITY = 500
+M.BUDGET = 500
 local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 
 -- Failures of the network that may pass by themselves. Not among them: certificates (tls) and
@@ -72,14 +72,14 @@ function M.decide(err, state)
 end
 
 --- What a look at an image costs, after answers were lost.
-M.LOOK_COST = COST
+M.READ_BACK_COST = COST
 
 --- What a success gives back: what its last retry took, or a little.
 ---@param tokens number
 ---@param spent number|nil cost of the call's last retry
 ---@return number tokens
 function M.refill(tokens, spent)
-  return math.min(M.CAPACITY, tokens + (spent or REFILL))
+  return math.min(M.BUDGET, tokens + (spent or REFILL))
 end
 
 return M

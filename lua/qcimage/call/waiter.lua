@@ -3,13 +3,13 @@
 
 local actions = require "qcimage.api.actions"
 local backoff = require "qcimage.util.backoff"
-local check = require "qcimage.call.check"
+local validate = require "qcimage.call.validate"
 local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
-local lookup = require "qcimage.call.imagestate"
-local parameters = require "qcimage.call.parameters"
+local lookup = require "qcimage.call.read_back"
+local copyParams = require "qcimage.call.copy_params"
 local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
@@ -228,15 +228,15 @@ end
 -- Ids, each once, and the state; or nil and an error.
 local function wantedOf(client, params)
   local action = actions.wait[client.version]
-  local own, problem = parameters.own(params, action.params)
+  local own, problem = copyParams.copy(params, action.params)
   if not own then
     return nil, errors.notSent("parameter", "wait: the table of parameters " .. problem)
   end
-  local values, err = check.params(action, own, client)
+  local values, err = validate.params(action, own, client)
   if not values then
     return nil, err
   end
-  local wanted, ids, seen = check.named(action, values, client.version), {}, {}
+  local wanted, ids, seen = validate.publicNames(action, values, client.version), {}, {}
   for _, id in ipairs(wanted.imageIds) do
     ids[#ids + 1] = not seen[id] and id or nil
     seen[id] = true
@@ -248,7 +248,7 @@ end
 ---@param client table
 ---@param params table imageIds; imageState, "NORMAL" by default
 ---@param options table checked: waitTimeout in seconds, onProgress; region, timeout, maxAttempts of each call
----@param run function run of attempts.lua
+---@param run function run of execute.lua
 ---@return qcimage.Result|nil result with the images in the order of the ids
 ---@return qcimage.Error|nil err reason "imageState": a state that ends in FAILED; "notFound": an image that was deleted,
 --- or not found in time; "timeout": another state when the time was over; or the error of a call

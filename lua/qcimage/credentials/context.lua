@@ -52,7 +52,7 @@ end
 --- Makes what the contexts of a client's calls have in common, as their metatable; see qcimage.CredentialsContext.
 ---@param client table
 ---@param parts {metadata: function, background: function|nil, canWait: boolean, run: function, tokens: number} run: that
---- of attempts.lua; tokens: the store of retries of a call of STS
+--- of execute.lua; tokens: the store of retries of a call of STS
 ---@return table
 function M.new(client, parts)
   local world = {

@@ -1,11 +1,11 @@
---- imagestate.lua - describes images by their ids; and reads a modification back whose answer was lost.
+--- read_back.lua - describes images by their ids; and reads a modification back whose answer was lost.
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local check = require "qcimage.call.check"
+local validate = require "qcimage.call.validate"
 local codes = require "qcimage.api.codes"
 local limits = require "qcimage.util.limits"
-local state = require "qcimage.call.state"
+local callContext = require "qcimage.call.context"
 
 local M = {}
 
@@ -76,12 +76,12 @@ end
 --- The values that a modification sets, by which it can be read back.
 ---@param call qcimage.Call
 ---@return table<string, any>|nil changes nil where there are none, where the call is not to be read back, or in no time
-function M.changesOf(call)
-  if call.readBackSeconds == 0 or state.left(call) <= 0 then
+function M.wantedFields(call)
+  if call.readBackSeconds == 0 or callContext.secondsLeft(call) <= 0 then
     return nil
   end
   local changes = {}
-  for name, value in pairs(check.named(call.action, call.values, call.version)) do
+  for name, value in pairs(validate.publicNames(call.action, call.values, call.version)) do
     local isKept = value == "" and call.action.params[name].blank == "keep"
     if name ~= "imageId" and not isKept then
       changes[name] = value
@@ -96,20 +96,20 @@ local SHORTEST_TIMEOUT = 0.001
 --- Reads a modification back whose outcome is unknown. The last attempt's record says that the image showed the success.
 ---@param call qcimage.Call
 ---@param changes table from changesOf
----@param run function run of attempts.lua
+---@param run function run of execute.lua
 ---@return qcimage.Result|nil result of the modification, without attempts; nil: the image does not have the values
 ---@return boolean wasAnswered whether the service told how the image is
 function M.readBack(call, changes, run)
-  local id = check.named(call.action, call.values, call.version).imageId
+  local id = validate.publicNames(call.action, call.values, call.version).imageId
   local page
   local images, err = M.describeByIds({ id }, 1, function(params)
     local problem
     page, problem = run(call.client, actions.describe[call.version], params, {
       region = call.region,
-      timeout = math.max(state.left(call), SHORTEST_TIMEOUT),
+      timeout = math.max(callContext.secondsLeft(call), SHORTEST_TIMEOUT),
       maxAttempts = 1, -- the call had its attempts
     })
-    state.noteHook(call, (page or problem).hookError)
+    callContext.noteCallbackError(call, (page or problem).hookError)
     return page, problem
   end)
   local image = images and images[id]

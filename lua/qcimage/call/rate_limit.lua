@@ -1,14 +1,14 @@
---- turn.lua - an attempt's turn: asks the client's limiter, waits as long as it says, and tells it of throttles.
+--- rate_limit.lua - an attempt's turn: asks the client's limiter, waits as long as it says, and tells it of throttles.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
-local identity = require "qcimage.call.identity"
+local resolve = require "qcimage.call.resolve"
 local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
-local state = require "qcimage.call.state"
+local callContext = require "qcimage.call.context"
 
 local M = {}
 
@@ -48,7 +48,7 @@ local function acquire(call, longest)
   if wait then
     return wait
   end
-  message = redact.said(message, identity.known(call))
+  message = redact.said(message, resolve.known(call))
   if wait == false then
     return nil, errors.notSent("parameter", ("%s: the option limiter %s"):format(name, message), "limiter")
   end
@@ -61,7 +61,7 @@ end
 ---@param call qcimage.Call
 ---@return boolean|nil isTurn nil: no attempt is made
 ---@return qcimage.Error|nil err
-function M.await(call)
+function M.acquire(call)
   local client = call.client
   if environments.isNginx and core.isyieldable() == false and not client.options.transport then
     return true -- nothing can be sent from here, which the attempt tells: no place is taken for it
@@ -78,13 +78,13 @@ function M.await(call)
     if not slept then
       local message = ("%s: no wait for the limiter: %s"):format(
         call.action.name,
-        redact.said(problem, identity.known(call))
+        redact.said(problem, resolve.known(call))
       )
       wait, err = nil, errors.notSent("unsupported", message)
     end
   end
   if call.turnIsExtra then
-    state.extend(call, core.monotonic() - began)
+    callContext.extendDeadline(call, core.monotonic() - began)
   end
   return wait and true, err
 end
@@ -92,7 +92,7 @@ end
 --- Tells the limiter that an attempt was throttled, if it was. What it throws is kept as a hook's error.
 ---@param call qcimage.Call
 ---@param err qcimage.Error of the attempt
-function M.report(call, err)
+function M.reportThrottled(call, err)
   local limiter = call.client.options.limiter
   if not limiter or err.reason ~= "throttled" and err.httpStatus ~= 429 then
     return
@@ -100,7 +100,7 @@ function M.report(call, err)
   local ok, thrown =
     callback.pcall(ask, limiter, "throttled", call.action.name, call.region, err.retryAfter, call.version)
   if not ok then
-    state.noteHook(call, "the limiter's throttled threw: " .. redact.said(thrown, call.attempt))
+    callContext.noteCallbackError(call, "the limiter's throttled threw: " .. redact.said(thrown, call.attempt))
   end
 end
 

@@ -1,4 +1,4 @@
---- state.lua - what stands for a call while it is under way, and for its attempts: the fields, with the one file that
+--- context.lua - what stands for a call while it is under way, and for its attempts: the fields, with the one file that
 --- writes each; and what several files add to a call: time, and what a hook threw.
 --- Part of qcimage, see LICENSE.
 
@@ -16,10 +16,10 @@ local M = {}
 ---@field readBackSeconds number that attempts leave for reading the image back; 0: it is not read back
 ---@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
----@field attempts table[] records of what was tried; attempts.lua adds them
+---@field attempts table[] records of what was tried; execute.lua adds them
 ---@field wantedRegion string|nil option of the call
----@field endpoint qcimage.Endpoint as far as it is known; identity.lua settles it
---- In identity.lua:
+---@field endpoint qcimage.Endpoint as far as it is known; resolve.lua settles it
+--- In resolve.lua:
 ---@field region string|nil as sent
 ---@field regionSource string|nil where it comes from; region and endpoint are settled
 ---@field fresh qcimage.Credentials|nil what the next attempt takes
@@ -27,7 +27,7 @@ local M = {}
 ---@field renewalProblem string|nil why there were none
 --- In build.lua:
 ---@field form table<string, string>|nil API 2.0: the parameters as a form has them, but for the public ones
---- In attempts.lua:
+--- In execute.lua:
 ---@field attempt qcimage.Attempt|nil the last that was begun
 ---@field mayHaveHappened boolean|nil an attempt's fate is unknown
 ---@field wasRefused boolean|nil an attempt was sent, and refused
@@ -40,7 +40,7 @@ local M = {}
 ---@field hookError string|nil what a hook threw first
 
 ---@class qcimage.Attempt made afresh for each
---- Set in identity.lua:
+--- Set in resolve.lua:
 ---@field credentials qcimage.Credentials
 ---@field signer userdata|nil nil: the action is not signed
 ---@field logins nil|fun(): string[] user names and passwords of proxies
@@ -55,21 +55,21 @@ local M = {}
 --- Gives a call more time.
 ---@param call qcimage.Call
 ---@param seconds number
-function M.extend(call, seconds)
+function M.extendDeadline(call, seconds)
   call.deadline = call.deadline + seconds
 end
 
 --- Seconds that a call has left; 0 or less: none.
 ---@param call qcimage.Call
 ---@return number
-function M.left(call)
+function M.secondsLeft(call)
   return call.deadline - core.monotonic()
 end
 
 --- Keeps what a function of the caller's threw that changes nothing: the first is told with the result.
 ---@param call qcimage.Call
 ---@param message string|nil nil: it threw nothing
-function M.noteHook(call, message)
+function M.noteCallbackError(call, message)
   call.hookError = call.hookError or message
 end
 

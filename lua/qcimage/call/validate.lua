@@ -1,11 +1,11 @@
---- check.lua - holds a call's parameters against the action's data and gives them the form in which
+--- validate.lua - holds a call's parameters against the action's data and gives them the form in which
 --- they travel.
 --- Pure: no clock, no environment, no sockets. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
-local parameters = require "qcimage.call.parameters"
+local copyParams = require "qcimage.call.copy_params"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -124,7 +124,7 @@ local NONE = {}
 local function each(param, value, context, checkItem)
   local own, problem, count
   if type(value) == "table" then
-    own, problem = parameters.own(value, NONE)
+    own, problem = copyParams.copy(value, NONE)
     count = own and length(own)
   end
   if not count then
@@ -301,7 +301,7 @@ end
 ---@param values table from `params`
 ---@param version "2.0"|"3.0"
 ---@return table<string, any>
-function M.named(action, values, version)
+function M.publicNames(action, values, version)
   local own = {}
   for name, entry in pairs((entriesOf(action.params, version))) do
     own[name] = values[entry.wire]

@@ -1,10 +1,10 @@
---- pages.lua - all images of a list, page by page, each once.
+--- paginator.lua - all images of a list, page by page, each once.
 --- Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
-local parameters = require "qcimage.call.parameters"
+local copyParams = require "qcimage.call.copy_params"
 local warning = require "qcimage.util.warning"
 
 local M = {}
@@ -123,11 +123,11 @@ end
 ---@param client table
 ---@param params table
 ---@param options table checked
----@param run function run of attempts.lua
+---@param run function run of execute.lua
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
   local name = actions.describe[client.version]
-  local page, problem = parameters.own(params, actions[client.version][name].params)
+  local page, problem = copyParams.copy(params, actions[client.version][name].params)
   -- seen: by id, the last run that had the image; a run begins at the first page
   local images, err, index = { seen = {}, run = 0, from = {} }, nil, 0
   if not page then

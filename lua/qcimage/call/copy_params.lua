@@ -1,4 +1,4 @@
---- parameters.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
+--- copy_params.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
 --- Part of qcimage, see LICENSE.
 
 local json = require "qcimage.util.json"
@@ -53,7 +53,7 @@ end
 ---@param names table<string, any> those that an action knows, which may come by __index, too
 ---@return table|nil own
 ---@return string|nil problem what follows the name of the table
-function M.own(params, names)
+function M.copy(params, names)
   local ok, own = pcall(taken, params, names) -- a metamethod may throw
   if ok then
     return own

@@ -1,4 +1,4 @@
---- read.lua - judges an answer of the service: a result, or an error that says what is known of the
+--- parse.lua - judges an answer of the service: a result, or an error that says what is known of the
 --- request's fate. Both envelopes are looked for on both paths.
 --- Pure. Part of qcimage, see LICENSE.
 

@@ -1,4 +1,4 @@
---- attempts.lua - one call: attempts, each built and signed afresh, until one settles it.
+--- execute.lua - one call: attempts, each built and signed afresh, until one settles it.
 --- Reaches the outside only through what the client holds: limiter, credentials, transport, clock, sleep, nonce.
 --- Part of qcimage, see LICENSE.
 
@@ -8,16 +8,16 @@ local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local httpDate = require "qcimage.util.http_date"
-local identity = require "qcimage.call.identity"
-local lookup = require "qcimage.call.imagestate"
+local resolve = require "qcimage.call.resolve"
+local lookup = require "qcimage.call.read_back"
 local prepare = require "qcimage.call.prepare"
 local callback = require "qcimage.util.callback"
-local read = require "qcimage.call.read"
+local parse = require "qcimage.call.parse"
 local redact = require "qcimage.util.redact"
 local retry = require "qcimage.call.retry"
-local state = require "qcimage.call.state"
+local callContext = require "qcimage.call.context"
 local text = require "qcimage.util.text"
-local turn = require "qcimage.call.turn"
+local rateLimit = require "qcimage.call.rate_limit"
 
 local M = {}
 
@@ -33,11 +33,11 @@ end
 ---@param withStages boolean|nil also give what was signed
 ---@return qcimage.Request|nil
 ---@return qcimage.Error|nil err
-function M.build(call, withStages)
+function M.buildRequest(call, withStages)
   if call.client.closed then
     return closed(call)
   end
-  local attempt, err = identity.begin(call)
+  local attempt, err = resolve.newAttempt(call)
   local isStamped
   if attempt then
     call.attempt = attempt
@@ -54,15 +54,15 @@ end
 -- The request of the next attempt when its turn has come; or nil and an error.
 local function nextRequest(call)
   if call.client.options.limiter then
-    local isTurn, err = identity.locate(call) -- places are a region's
+    local isTurn, err = resolve.region(call) -- places are a region's
     if isTurn then
-      isTurn, err = turn.await(call)
+      isTurn, err = rateLimit.acquire(call)
     end
     if not isTurn then
       return nil, err
     end
   end
-  return M.build(call)
+  return M.buildRequest(call)
 end
 
 -- What a transport that failed says, as an error.
@@ -92,7 +92,7 @@ local function try(call, request, now)
   if not response then
     return nil, transportError(call, message, detail)
   end
-  local result, err = read.response(call, response)
+  local result, err = parse.response(call, response)
   return result, err, response
 end
 
@@ -111,7 +111,7 @@ local function tell(call, entry)
     requestId = entry.requestId,
   })
   if not ok then
-    state.noteHook(call, "onAttempt threw: " .. redact.said(thrown, call.attempt))
+    callContext.noteCallbackError(call, "onAttempt threw: " .. redact.said(thrown, call.attempt))
   end
 end
 
@@ -156,13 +156,13 @@ end
 -- Reads a modification of unknown outcome back. Returns its result where the image has the wanted values, or nil.
 local function verifyLost(call, err)
   local isReached = err.kind ~= "network" or err.outcome ~= "notSent" -- else this would not reach the service either
-  local changes = isReached and lookup.changesOf(call)
+  local changes = isReached and lookup.wantedFields(call)
   if not changes then
     return nil
   end
   local client = call.client
   local isFree = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock") -- the service answers
-  local cost = isFree and 0 or retry.LOOK_COST -- requests must not multiply in an outage
+  local cost = isFree and 0 or retry.READ_BACK_COST -- requests must not multiply in an outage
   if client.tokens < cost then
     return nil
   end
@@ -184,7 +184,7 @@ local function finish(call, err)
   end
   err.outcome = outcome
   local message = err.message
-  local hint = identity.hint(call, err)
+  local hint = resolve.hint(call, err)
   if hint then
     message = ("%s (%s)"):format(message, hint)
   end
@@ -215,7 +215,7 @@ end
 -- Seconds to wait before another attempt; or nil, and what to add to the message.
 local function decide(call, err, clockCorrected)
   local client = call.client
-  local left = state.left(call)
+  local left = callContext.secondsLeft(call)
   local wait, cost = retry.decide(err, {
     attempt = #call.attempts,
     maxAttempts = call.maxAttempts,
@@ -225,7 +225,7 @@ local function decide(call, err, clockCorrected)
     random = client.random(),
     retryAfter = err.retryAfter,
     clockCorrected = clockCorrected,
-    renewed = identity.renew(call, err),
+    renewed = resolve.refreshCredentials(call, err),
   })
   if wait then
     client.tokens, call.cost = client.tokens - cost, cost
@@ -252,10 +252,10 @@ end
 
 -- What a failed attempt teaches. Returns the seconds to wait before another one; or nil, and what to add to the message.
 local function learn(call, err, response, elapsed)
-  local clockCorrected = err.retry == "clock" and clock.correct(call, err, response, elapsed)
+  local clockCorrected = err.retry == "clock" and clock.correctSkew(call, err, response, elapsed)
   err.retryAfter = retryAfter(call, response, elapsed)
   record(call, elapsed, nil, err)
-  turn.report(call, err)
+  rateLimit.reportThrottled(call, err)
   return decide(call, err, clockCorrected)
 end
 
@@ -320,7 +320,7 @@ function M.sign(client, name, params, options)
   if not call then
     return nil, err
   end
-  return M.build(call, true)
+  return M.buildRequest(call, true)
 end
 
 return M

@@ -1,4 +1,4 @@
---- identity.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, which is
+--- resolve.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, which is
 --- settled once, since region and endpoint may come with credentials, too. Says where each comes from.
 --- Reaches the outside only through what the client holds. Part of qcimage, see LICENSE.
 
@@ -6,14 +6,14 @@ local codes = require "qcimage.api.codes"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
 local redact = require "qcimage.util.redact"
-local state = require "qcimage.call.state"
+local callContext = require "qcimage.call.context"
 local text = require "qcimage.util.text"
 
 local M = {}
 
 -- What a source of credentials is told; see credentials/keys.lua.
 local function contextOf(call)
-  local context = { secondsLeft = math.max(0, state.left(call)) }
+  local context = { secondsLeft = math.max(0, callContext.secondsLeft(call)) }
   local refused, how = call.client.refusals.current()
   if refused then
     context.refused, context.refusedHow = refused, how
@@ -29,7 +29,7 @@ end
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil err
 ---@return qcimage.Error|nil cause
-function M.ask(call)
+function M.credentials(call)
   local client = call.client
   local given, err = client.provider(client.asksForCredentials and contextOf(call) or nil)
   if given then
@@ -205,7 +205,7 @@ end
 ---@param given qcimage.Credentials|table empty where there are none
 ---@return boolean|nil isPlaced
 ---@return qcimage.Error|nil err
-function M.place(call, given)
+function M.endpointAndRegion(call, given)
   if call.regionSource then
     return true
   end
@@ -261,7 +261,7 @@ end
 ---@param call qcimage.Call
 ---@return boolean|nil isFound
 ---@return qcimage.Error|nil err
-function M.locate(call)
+function M.region(call)
   if call.region then
     return true
   end
@@ -279,19 +279,19 @@ function M.locate(call)
     end
     return true
   end
-  local given, err = M.ask(call)
+  local given, err = M.credentials(call)
   if not given then
     return nil, err
   end
   call.fresh = given
-  return M.place(call, given)
+  return M.endpointAndRegion(call, given)
 end
 
 --- Begins an attempt, with credentials, which may be others than the last one had, and their signer.
 ---@param call qcimage.Call
 ---@return qcimage.Attempt|nil
 ---@return qcimage.Error|nil err
-function M.begin(call)
+function M.newAttempt(call)
   local action = call.action
   local given, err = call.fresh, nil
   call.fresh = nil
@@ -299,13 +299,13 @@ function M.begin(call)
     -- the parameter that stands for a key is kept out of messages as a key is
     given = { secretKey = call.values[action.unsigned] or "" }
   elseif not given then
-    given, err = M.ask(call)
+    given, err = M.credentials(call)
   end
   if not given then
     return nil, err
   end
   local isPlaced
-  isPlaced, err = M.place(call, given)
+  isPlaced, err = M.endpointAndRegion(call, given)
   if not isPlaced then
     return nil, err
   elseif action.unsigned then
@@ -344,7 +344,7 @@ local REPLACES = { renew = true, reread = true }
 ---@param call qcimage.Call
 ---@param err qcimage.Error of the attempt
 ---@return boolean isRenewed the next attempt has others
-function M.renew(call, err)
+function M.refreshCredentials(call, err)
   local client = call.client
   if not REPLACES[err.retry] or call.action.unsigned or not client.asksForCredentials then
     return false
@@ -355,7 +355,7 @@ function M.renew(call, err)
     return false
   end
   call.renewed = true
-  local given, problem = M.ask(call)
+  local given, problem = M.credentials(call)
   if not given then
     call.renewalProblem = problem.message:gsub("^[^:]*: ", "") -- the action's name
     return false
