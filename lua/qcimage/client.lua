@@ -5,7 +5,7 @@
 local actions = require "qcimage.api.actions"
 local execute = require "qcimage.call.execute"
 local clock = require "qcimage.call.clock"
-local contexts = require "qcimage.credentials.context"
+local providerContext = require "qcimage.credentials.provider_context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
 local doors = require "qcimage.apply.door"
@@ -76,7 +76,7 @@ local function addWorld(client, metadata)
   if not client.options.transport then -- one of the caller's carries all
     transport, close = transports.toMetadata()
   end
-  client.world = contexts.new(client, {
+  client.world = providerContext.new(client, {
     metadata = transport,
     background = transports.background,
     canWait = environments.isNginx or client.options.sleep ~= nil,
@@ -84,7 +84,7 @@ local function addWorld(client, metadata)
     tokens = retry.BUDGET,
   })
   if not client.target.region.value then
-    client.metadataRegion = require("qcimage.credentials.cvm").region(metadata)
+    client.metadataRegion = require("qcimage.credentials.cvm_role").region(metadata)
   end
   return close
 end

@@ -11,9 +11,9 @@
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
-local explicit = require "qcimage.credentials.explicit"
-local flights = require "qcimage.credentials.flight"
-local keys = require "qcimage.credentials.keys"
+local static = require "qcimage.credentials.static"
+local singleflight = require "qcimage.credentials.singleflight"
+local provider = require "qcimage.credentials.provider"
 local optionsOf = require "qcimage.options"
 local targets = require "qcimage.target"
 local text = require "qcimage.util.text"
@@ -56,7 +56,7 @@ local TEXT, NUMBER, SOURCE = { string = true }, { number = true }, { ["function"
 --- A source of the environment's variables.
 ---@return function
 function M.environment()
-  return keys.own((variables.new(environments.snapshot())))
+  return provider.markBuiltIn((variables.new(environments.snapshot())))
 end
 
 --- A source of a file such as ~/.tencentcloud/credentials.
@@ -66,7 +66,7 @@ function M.file(options)
   options = check(options, { path = TEXT, section = TEXT }, 2)
   local file = require "qcimage.credentials.file"
   local home = environments.value(environments.snapshot(), "HOME")
-  return keys.own(file.new {
+  return provider.markBuiltIn(file.new {
     path = options.path or home and home .. file.IN_HOME,
     home = home,
     section = options.section,
@@ -80,7 +80,7 @@ end
 ---@return function
 function M.tccli(options)
   options = check(options, { profile = TEXT }, 2)
-  return keys.own(require("qcimage.credentials.tccli").new {
+  return provider.markBuiltIn(require("qcimage.credentials.tccli").new {
     home = environments.value(environments.snapshot(), "HOME"),
     profile = options.profile,
     isEager = isEager,
@@ -91,7 +91,7 @@ end
 --- A source of a TKE pod's web identity, from the variables that the cluster sets.
 ---@return function
 function M.oidc()
-  return keys.own(require("qcimage.credentials.oidc").new(environments.snapshot()))
+  return provider.markBuiltIn(require("qcimage.credentials.oidc_role").new(environments.snapshot()))
 end
 
 --- A source of the role of the CVM instance that this runs on.
@@ -104,7 +104,9 @@ function M.cvm(options)
   if not services then
     error((err.message:gsub("^option metadata", "option address")), 2) -- as it is called here
   end
-  return keys.own(require("qcimage.credentials.cvm").new { roleName = options.roleName, address = services.metadata })
+  return provider.markBuiltIn(
+    require("qcimage.credentials.cvm_role").new { roleName = options.roleName, address = services.metadata }
+  )
 end
 
 --- A source of temporary keys for a role that other keys may assume. They are asked for once while they live, by all
@@ -128,7 +130,7 @@ function M.assumeRole(options)
   for name, value in pairs(options) do
     role[name] = value
   end
-  local name, problem = sts.fault(role)
+  local name, problem = sts.validateRole(role)
   if not problem and role.endpoint then
     name = "endpoint"
     role.endpoint, problem = sts.endpoint(role.endpoint)
@@ -136,13 +138,13 @@ function M.assumeRole(options)
   if problem then
     error(("option %s %s"):format(name, problem), 2)
   end
-  local source = options.credentials or keys.own((variables.new(environments.snapshot(), true))) -- a role replaces another
+  local source = options.credentials or provider.markBuiltIn((variables.new(environments.snapshot(), true))) -- a role replaces another
   if type(source) == "table" then
-    source = explicit.new(source)
+    source = static.new(source)
   else
-    source = flights.shared(source)
+    source = singleflight.wrap(source)
   end
-  return keys.own(require("qcimage.credentials.assumerole").over(source, role))
+  return provider.markBuiltIn(require("qcimage.credentials.assume_role").new(source, role))
 end
 
 --- A source of others: the first that has keys is kept to.
@@ -157,11 +159,11 @@ function M.chain(sources)
     if type(source) ~= "function" then
       error(("source %d of the chain must be a function, not a %s"):format(i, type(source)), 2)
     end
-    copy[i] = flights.shared(source)
-    usesCallback = usesCallback or keys.usesCallback(copy[i])
+    copy[i] = singleflight.wrap(source)
+    usesCallback = usesCallback or provider.usesCallback(copy[i])
   end
-  local chain = keys.own(require("qcimage.credentials.chain").new(copy))
-  return usesCallback and keys.markCallback(chain) or chain
+  local chain = provider.markBuiltIn(require("qcimage.credentials.chain").new(copy))
+  return usesCallback and provider.markCallback(chain) or chain
 end
 
 -- The role that options or environment name, over whatever keys there are; or nil. The environment's goes over no keys
@@ -184,7 +186,7 @@ local function passedBy(options, environment)
   local named = options.credentials and "credentials"
     or options.secretId and "secretId"
     or options.profile and "profile"
-  if named and variables.isNamed(environment) then
+  if named and variables.isConfigured(environment) then
     return { source = variables.NAME, why = ("passed over, since there is option %s"):format(named) }
   end
 end
@@ -201,9 +203,9 @@ function M.provider(options, environment, services)
   local source, isFixed = options.credentials, nil
   local role, passedOver = roleOf(options, environment), passedBy(options, environment)
   if type(source) == "function" then
-    source = flights.shared(source)
+    source = singleflight.wrap(source)
   elseif source or options.secretId or options.secretKey or options.token then
-    source, isFixed = explicit.new(source or options), true
+    source, isFixed = static.new(source or options), true
   else
     source, isFixed = require("qcimage.credentials.chain").default(environment, {
       profile = options.profile,
@@ -215,7 +217,7 @@ function M.provider(options, environment, services)
     })
   end
   if role then
-    return require("qcimage.credentials.assumerole").over(source, role), false, passedOver, source
+    return require("qcimage.credentials.assume_role").new(source, role), false, passedOver, source
   end
   return source, isFixed, passedOver, source
 end

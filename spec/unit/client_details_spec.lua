@@ -226,9 +226,9 @@ end)
 
 describe("credentials", function()
   it("show the ends of an id of more than 12 bytes, and nothing else", function()
-    local keys = require "qcimage.credentials.keys"
+    local keys = require "qcimage.credentials.provider"
     local function shown(id)
-      return tostring(keys.check { secretId = id, secretKey = "secretkey", token = "sectoken" })
+      return tostring(keys.validate { secretId = id, secretKey = "secretkey", token = "sectoken" })
     end
     assert.equal("qcimage.Credentials (AKID...cdef)", shown "AKID6789abcdef")
     assert.equal("qcimage.Credentials (AKID...9abc)", shown "AKID456789abc")
@@ -249,7 +249,7 @@ describe("credentials", function()
   end)
 
   it("end at a time of this epoch, told as a number, digits, or ISO 8601", function()
-    local expiry = require "qcimage.credentials.expiry"
+    local expiry = require "qcimage.credentials.expiration"
     for _, case in ipairs {
       { 1700000000, 1700000000 },
       { 1700000000, "1700000000" },
@@ -268,11 +268,11 @@ describe("credentials", function()
       { nil, nil, "2023-00-14T22:13:20Z" },
       { nil, nil, "2023-11-14T22:13:20+08:00" },
     } do
-      assert.equal(case[1], expiry.of(case[2], case[3]), tostring(case[2] or case[3]))
+      assert.equal(case[1], expiry.parse(case[2], case[3]), tostring(case[2] or case[3]))
     end
     for month = 1, 12 do
       local written = ("2023-%02d-15T00:00:00Z"):format(month)
-      assert.equal(written, expiry.shown(expiry.of(nil, written)))
+      assert.equal(written, expiry.format(expiry.parse(nil, written)))
     end
   end)
 end)

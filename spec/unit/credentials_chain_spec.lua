@@ -3,10 +3,10 @@
 local chain = require "qcimage.credentials.chain"
 local sources = require "qcimage.credentials"
 local cloud = require "spec.support.cloud"
-local cvm = require "qcimage.credentials.cvm"
+local cvm = require "qcimage.credentials.cvm_role"
 local environments = require "qcimage.credentials.environment"
-local explicit = require "qcimage.credentials.explicit"
-local keys = require "qcimage.credentials.keys"
+local explicit = require "qcimage.credentials.static"
+local keys = require "qcimage.credentials.provider"
 local stub = require "spec.support.stub"
 
 local home, write
@@ -372,7 +372,7 @@ describe("the chain of credentials", function()
       end,
     }
     local credentials = source(context)
-    assert.equal("qcimage.Credentials (...)", tostring(keys.ask(source, context)))
+    assert.equal("qcimage.Credentials (...)", tostring(keys.call(source, context)))
     assert.is_nil(credentials.token)
   end)
 end)

@@ -1,13 +1,13 @@
 -- Covers temporary keys: the instance's role, a role to assume, a pod's web identity; and when others are asked for.
 
-local assumerole = require "qcimage.credentials.assumerole"
+local assumerole = require "qcimage.credentials.assume_role"
 local cloud = require "spec.support.cloud"
-local cvm = require "qcimage.credentials.cvm"
+local cvm = require "qcimage.credentials.cvm_role"
 local errors = require "qcimage.util.errors"
-local explicit = require "qcimage.credentials.explicit"
-local expiry = require "qcimage.credentials.expiry"
-local flights = require "qcimage.credentials.flight"
-local oidc = require "qcimage.credentials.oidc"
+local explicit = require "qcimage.credentials.static"
+local expiry = require "qcimage.credentials.expiration"
+local flights = require "qcimage.credentials.singleflight"
+local oidc = require "qcimage.credentials.oidc_role"
 local process = require "spec.support.process"
 local refresh = require "qcimage.credentials.refresh"
 local stub = require "spec.support.stub"
@@ -35,9 +35,9 @@ describe("the end of temporary keys", function()
     for _, zone in ipairs { "UTC", "Asia/Shanghai", "America/Los_Angeles", "Europe/Berlin" } do
       local output = process.lua(
         [[
-        local expiry = require "qcimage.credentials.expiry"
-        print(("%.0f"):format(expiry.of(nil, "2023-11-14T22:23:20Z")), ("%.0f"):format(expiry.of(nil, "2024-03-31T01:30:00Z")),
-          ("%.0f"):format(expiry.of(nil, "2024-02-29T23:59:59Z")), expiry.shown(1700000600))
+        local expiry = require "qcimage.credentials.expiration"
+        print(("%.0f"):format(expiry.parse(nil, "2023-11-14T22:23:20Z")), ("%.0f"):format(expiry.parse(nil, "2024-03-31T01:30:00Z")),
+          ("%.0f"):format(expiry.parse(nil, "2024-02-29T23:59:59Z")), expiry.format(1700000600))
       ]],
         "TZ=" .. zone
       )
@@ -46,14 +46,14 @@ describe("the end of temporary keys", function()
   end)
 
   it("is the number where both are there, be it written as text", function()
-    assert.equal(1700000600, expiry.of(1700000600, "2023-11-15T22:23:20Z"))
-    assert.equal(1700000600, expiry.of("1700000600"))
+    assert.equal(1700000600, expiry.parse(1700000600, "2023-11-15T22:23:20Z"))
+    assert.equal(1700000600, expiry.parse("1700000600"))
     for _, value in ipairs { "", "soon", "2023-11-14 22:23:20", "2023-13-14T22:23:20Z", "2023-11-14T22:23:20+08:00" } do
-      assert.is_nil(expiry.of(nil, value))
+      assert.is_nil(expiry.parse(nil, value))
     end
-    assert.is_nil(expiry.of(0))
-    assert.is_nil(expiry.of(1700000600000))
-    assert.is_nil(expiry.of({}, {}))
+    assert.is_nil(expiry.parse(0))
+    assert.is_nil(expiry.parse(1700000600000))
+    assert.is_nil(expiry.parse({}, {}))
   end)
 end)
 
@@ -150,7 +150,7 @@ describe("the CVM role", function()
     for _, ends in ipairs { NOW, 1600000000 } do
       local context = cloud.context(role(cloud.document { ExpiredTime = ("%d"):format(ends) }))
       local _, message = ask(cvm.new(), context)
-      assert.matches("the keys that came had ended (" .. expiry.shown(ends) .. ")", message, 1, true)
+      assert.matches("the keys that came had ended (" .. expiry.format(ends) .. ")", message, 1, true)
       assert.equal(4, #context.requests)
     end
     local context = cloud.context(role { cloud.document { ExpiredTime = "1600000000" }, cloud.document() })
@@ -464,7 +464,7 @@ describe("a role that keys assume", function()
 
   it("is asked for once for all who share the source", function()
     local context = cloud.context { sts = cloud.sts() }
-    local source = assumerole.over(BASE, {
+    local source = assumerole.new(BASE, {
       roleArn = cloud.ARN,
       roleSessionName = "build_7@ci",
       durationSeconds = 3600,
@@ -490,7 +490,7 @@ describe("a role that keys assume", function()
 
   it("has a session name that the rule allows, made of nothing but time and chance", function()
     local context = cloud.context { sts = cloud.sts() }
-    ask(assumerole.over(BASE, { roleArn = cloud.ARN }), context)
+    ask(assumerole.new(BASE, { roleArn = cloud.ARN }), context)
     local name = context.calls[1].params.roleSessionName
     assert.equal("qcimage-1700000000-500000", name)
     assert.matches("^[A-Za-z0-9+=,.@-]+$", name)
@@ -500,7 +500,7 @@ describe("a role that keys assume", function()
   it("by a name or an ARN that the rule refuses is not asked for", function()
     local context = cloud.context { sts = cloud.sts() }
     for _, name in ipairs { "a", "", "a b", "CORP\\jdoe", "build (3)", ("x"):rep(129), "\231\148\178\231\148\178", 12 } do
-      local _, message = ask(assumerole.over(BASE, { roleArn = cloud.ARN, roleSessionName = name }), context)
+      local _, message = ask(assumerole.new(BASE, { roleArn = cloud.ARN, roleSessionName = name }), context)
       assert.matches("^roleSessionName must be 2 to 128 of", message)
     end
     for _, arn in ipairs {
@@ -512,7 +512,7 @@ describe("a role that keys assume", function()
     } do
       assert.matches(
         "^roleArn is not the ARN of a role",
-        select(2, ask(assumerole.over(BASE, { roleArn = arn }), context))
+        select(2, ask(assumerole.new(BASE, { roleArn = arn }), context))
       )
     end
     assert.equal(0, #context.calls)
@@ -520,7 +520,7 @@ describe("a role that keys assume", function()
       "qcs::cam::uin/1:role/4611686018427397919",
       "qcs::cam::uin/1:role/tencentcloudServiceRoleName/CVM_QCSRole",
     } do
-      assert.is_table((ask(assumerole.over(BASE, { roleArn = arn }), context)))
+      assert.is_table((ask(assumerole.new(BASE, { roleArn = arn }), context)))
     end
   end)
 
@@ -545,7 +545,7 @@ describe("a role that keys assume", function()
           return nil, errors.new { kind = "service", outcome = "rejected", message = case[2] }
         end,
       }
-      local credentials, message, err = ask(assumerole.over(BASE, { roleArn = cloud.ARN }), context)
+      local credentials, message, err = ask(assumerole.new(BASE, { roleArn = cloud.ARN }), context)
       assert.is_nil(credentials)
       assert.matches(case[2], message, 1, true)
       assert.is_true(err.final)
@@ -554,13 +554,13 @@ describe("a role that keys assume", function()
 
   it("may be assumed by another's keys, and fails with what those lack", function()
     local context = cloud.context { sts = cloud.sts() }
-    local first = assumerole.over(BASE, { roleArn = cloud.ARN })
-    local second = assumerole.over(first, { roleArn = "qcs::cam::uin/2:roleName/other" })
+    local first = assumerole.new(BASE, { roleArn = cloud.ARN })
+    local second = assumerole.new(first, { roleArn = "qcs::cam::uin/2:roleName/other" })
     assert.equal("AKIDassumed2", ask(second, context).secretId)
     assert.equal("AKIDassumed2", ask(second, context).secretId)
     assert.equal(2, #context.calls)
-    local source = assumerole.over(
-      flights.shared(function()
+    local source = assumerole.new(
+      flights.wrap(function()
         return nil, "the vault is shut"
       end),
       { roleArn = cloud.ARN }

@@ -3,7 +3,7 @@
 
 local clients = require "qcimage.client"
 local cloud = require "spec.support.cloud"
-local credentialKeys = require "qcimage.credentials.keys"
+local credentialKeys = require "qcimage.credentials.provider"
 local endpoints = require "qcimage.api.endpoints"
 local json = require "qcimage.util.json"
 local stub = require "spec.support.stub"
@@ -793,7 +793,7 @@ describe("a region", function()
     end)
     profile("tce", "AKIDtce", { region = "chongqing", cvm = "cvm.tce.test" })
     local source = require("qcimage.credentials.tccli").new { home = home, profile = "tce" }
-    local client, sent = make({ credentials = credentialKeys.own(source) }, {})
+    local client, sent = make({ credentials = credentialKeys.markBuiltIn(source) }, {})
     client:apply({ { imageId = "img-00000001", imageName = "a", region = "chongqing" } }, { dryRun = true })
     assert.equal("DescribeImages AKIDtce chongqing cvm.tce.test", sent[1])
   end)

@@ -3,8 +3,8 @@
 local cjson = require "cjson"
 local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
-local keys = require "qcimage.credentials.keys"
-local oidc = require "qcimage.credentials.oidc"
+local keys = require "qcimage.credentials.provider"
+local oidc = require "qcimage.credentials.oidc_role"
 local redact = require "qcimage.util.redact"
 local stub = require "spec.support.stub"
 
@@ -147,7 +147,7 @@ describe("a proxy's login", function()
     write("token", "the.web.identity")
     local client = stub.client {
       proxy = PROXY,
-      credentials = keys.own(oidc.new {
+      credentials = keys.markBuiltIn(oidc.new {
         TKE_REGION = "gz",
         TKE_PROVIDER_ID = "cls-example",
         TKE_ROLE_ARN = cloud.ARN,

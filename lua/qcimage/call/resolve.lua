@@ -11,7 +11,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- What a source of credentials is told; see credentials/keys.lua.
+-- What a source of credentials is told; see credentials/provider.lua.
 local function contextOf(call)
   local context = { secondsLeft = math.max(0, callContext.secondsLeft(call)) }
   local refused, how = call.client.refusals.current()

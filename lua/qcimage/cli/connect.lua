@@ -3,7 +3,7 @@
 
 local arguments = require "qcimage.cli.arguments"
 local environments = require "qcimage.util.environment"
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 local result = require "qcimage.cli.result"
 local streams = require "qcimage.cli.streams"
 
@@ -61,7 +61,7 @@ local function noteProfile(client, options)
   local its, err = pinned(context)
   local file = require("qcimage.credentials.tccli").shown(name)
   local source = its and its.source or err.message:find(file, 1, true) and err.final and file -- it cannot be used
-  if source and source ~= used.source and not (its and keys.same(its, used)) then
+  if source and source ~= used.source and not (its and provider.equal(its, used)) then
     local message = "TCCLI_PROFILE=%s: the keys are those of %s, which go before %s; --profile %s takes the profile's"
     streams.note(message:format(name, used.source, source, name))
   end

@@ -1,6 +1,6 @@
 --- chain.lua - asks sources one after another, and keeps to the first that has keys. The order and its reasons:
 ---
---- 1. What the program gives (explicit.lua): it knows best. With it no chain is made.
+--- 1. What the program gives (static.lua): it knows best. With it no chain is made.
 --- 2. The profile that an option names, and nothing else: tccli's file, then the section of that name in the SDKs' file.
 --- 3. The environment: it is set for this one program. A profile that TCCLI_PROFILE names does not go before it; the
 ---    variable only chooses tccli's file (as tccli has it).
@@ -17,8 +17,8 @@
 
 local variables = require "qcimage.credentials.environment"
 local environments = require "qcimage.util.environment"
-local keys = require "qcimage.credentials.keys"
-local textfile = require "qcimage.credentials.textfile"
+local provider = require "qcimage.credentials.provider"
+local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
@@ -62,7 +62,7 @@ function M.new(sources, prefix, names)
       reasons[#reasons + 1] = err.message
     end
     tell(context, reasons)
-    return keys.none((prefix or "no credentials: ") .. table.concat(reasons, "; "))
+    return provider.noCredentials((prefix or "no credentials: ") .. table.concat(reasons, "; "))
   end
 end
 
@@ -87,7 +87,7 @@ local function addFiles(links, environment, settings)
   local named = environment[FILE]
   local function add(path, isNamed)
     links[#links + 1] = {
-      name = path and textfile.shown(path, home) or "~" .. file.IN_HOME,
+      name = path and readFile.displayPath(path, home) or "~" .. file.IN_HOME,
       new = function()
         return file.new {
           path = path,
@@ -106,7 +106,7 @@ local function addFiles(links, environment, settings)
       name = FILE,
       new = function()
         return function()
-          return keys.none(FILE .. " is empty", true, FILE)
+          return provider.noCredentials(FILE .. " is empty", true, FILE)
         end
       end,
     }
@@ -167,19 +167,19 @@ function M.links(environment, settings)
       return variables.new(environment, true)
     end,
   }
-  if not variables.isNamed(environment) then -- else it has keys, or the error; the others are not even loaded
+  if not variables.isConfigured(environment) then -- else it has keys, or the error; the others are not even loaded
     addFiles(links, environment, settings)
     links[#links + 1] = {
       name = "TKE",
       new = function()
-        return require("qcimage.credentials.oidc").new(environment)
+        return require("qcimage.credentials.oidc_role").new(environment)
       end,
     }
     if not addTccli(links, environment, settings) then
       links[#links + 1] = {
         name = "CVM role",
         new = function()
-          return require("qcimage.credentials.cvm").new(settings.metadata)
+          return require("qcimage.credentials.cvm_role").new(settings.metadata)
         end,
       }
     end

@@ -2,7 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
@@ -20,11 +20,11 @@ M.NAME = "the environment"
 --- Whether the environment has keys, be they whole or not.
 ---@param environment table<string, string>
 ---@return boolean
-function M.isNamed(environment)
+function M.isConfigured(environment)
   return (value(environment, ID) or value(environment, KEY)) ~= nil
 end
 
---- The role that the environment names, as assumerole.lua takes it.
+--- The role that the environment names, as assume_role.lua takes it.
 ---@param environment table<string, string>
 ---@return qcimage.Role|nil
 function M.role(environment)
@@ -79,9 +79,9 @@ function M.new(environment, withoutRole)
   local credentials, err
   local absent, name = missing(environment, role)
   if absent then
-    credentials, err = keys.none(absent, role ~= nil or M.isNamed(environment), name)
+    credentials, err = provider.noCredentials(absent, role ~= nil or M.isConfigured(environment), name)
   else
-    credentials, err = keys.check(given, names, true, { source = M.NAME })
+    credentials, err = provider.validate(given, names, true, { source = M.NAME })
   end
   local function fixed()
     return credentials, err
@@ -89,7 +89,7 @@ function M.new(environment, withoutRole)
   if not credentials or not role then
     return fixed, true
   end
-  return require("qcimage.credentials.assumerole").over(fixed, role) -- loaded for those who need it
+  return require("qcimage.credentials.assume_role").new(fixed, role) -- loaded for those who need it
 end
 
 return M

@@ -8,9 +8,9 @@
 --- Part of qcimage, see LICENSE.
 
 local ini = require "qcimage.credentials.ini"
-local keys = require "qcimage.credentials.keys"
-local reread = require "qcimage.credentials.reread"
-local textfile = require "qcimage.credentials.textfile"
+local provider = require "qcimage.credentials.provider"
+local reload = require "qcimage.credentials.reload"
+local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
@@ -32,7 +32,7 @@ end
 
 local function failing(message, final)
   return function()
-    return keys.none(message, final)
+    return provider.noCredentials(message, final)
   end, true
 end
 
@@ -46,7 +46,7 @@ local function sourceOf(fields, lines, shown, settings)
   if not nonEmpty(fields.secret_id) and not nonEmpty(fields.secret_key) and not role then
     return failing(shown .. " has neither secret_id nor secret_key", settings.isNamed)
   end
-  local credentials, err = keys.check(
+  local credentials, err = provider.validate(
     {
       secretId = fields.secret_id,
       secretKey = fields.secret_key,
@@ -56,7 +56,7 @@ local function sourceOf(fields, lines, shown, settings)
     true,
     {
       region = nonEmpty(fields.region),
-      source = keys.sourceOf(shown, settings.isEager),
+      source = provider.sourceOf(shown, settings.isEager),
     }
   )
   local function fixed()
@@ -65,7 +65,7 @@ local function sourceOf(fields, lines, shown, settings)
   if not credentials or not role then
     return fixed, true
   end
-  return require("qcimage.credentials.assumerole").over(fixed, {
+  return require("qcimage.credentials.assume_role").new(fixed, {
     roleArn = role,
     roleSessionName = nonEmpty(fields.role_session_name),
     source = shown,
@@ -78,14 +78,14 @@ local function sourceOf(fields, lines, shown, settings)
 end
 
 local function load(settings)
-  local shown = textfile.shown(settings.path, settings.home)
+  local shown = readFile.displayPath(settings.path, settings.home)
   local section = settings.section or "default"
-  local contents, problem, why = textfile.read(settings.path)
+  local contents, problem, why = readFile.read(settings.path)
   if not contents then
     local isPassed = why == "missing" or why == "barred" and settings.isForAll
     return failing(("%s %s"):format(shown, problem), settings.isNamed or not isPassed)
   end
-  textfile.warn(settings.path, shown)
+  readFile.warnIfExposed(settings.path, shown)
   local fields, isMissing, lines
   fields, problem, isMissing, lines = ini.section(contents, section)
   if not fields then
@@ -101,7 +101,7 @@ function M.new(settings)
   if not settings.path then
     return (failing("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed))
   end
-  return reread.new(function()
+  return reload.new(function()
     return load(settings)
   end, settings.isEager)
 end

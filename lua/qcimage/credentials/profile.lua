@@ -3,7 +3,7 @@
 
 local endpoints = require "qcimage.api.endpoints"
 local text = require "qcimage.util.text"
-local textfile = require "qcimage.credentials.textfile"
+local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
@@ -68,7 +68,7 @@ local FIELDS = {
 ---@return qcimage.ProfileSettings
 function M.new(profile)
   local path = ("%s/.tccli/%s.configure"):format(profile.home or "~", profile.name)
-  local shown = textfile.shown(path, profile.home)
+  local shown = readFile.displayPath(path, profile.home)
   local known, values, problem -- what the file holds; what was made of it, by field
 
   local function read()
@@ -77,7 +77,7 @@ function M.new(profile)
     elseif not profile.home then
       return {}
     end
-    local settings, said, why = textfile.readObject(path, profile.pause)
+    local settings, said, why = readFile.readObject(path, profile.pause)
     if why == "missing" and not profile.mustExist then
       return {}
     elseif why == "missing" then

@@ -2,9 +2,9 @@
 --- while they are valid. Kept keys are replaced as one table, so no triple is ever mixed.
 --- Reads clocks through the context alone. Part of qcimage, see LICENSE.
 
-local expiry = require "qcimage.credentials.expiry"
-local flights = require "qcimage.credentials.flight"
-local keys = require "qcimage.credentials.keys"
+local expiration = require "qcimage.credentials.expiration"
+local singleflight = require "qcimage.credentials.singleflight"
+local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
@@ -31,7 +31,10 @@ local function current(fetch, context, rule)
       return fresh, err
     end
   end
-  return keys.none(("%s: the keys that came had ended (%s)"):format(rule.name, expiry.shown(fresh.expires)), rule.final)
+  return provider.noCredentials(
+    ("%s: the keys that came had ended (%s)"):format(rule.name, expiration.format(fresh.expires)),
+    rule.final
+  )
 end
 
 ---@class qcimage.RefreshRule: qcimage.FlightRule
@@ -52,7 +55,7 @@ function M.new(fetch, rule)
       and context.refused
       and context.refusedHow ~= "reread" -- others would come of the same question
       and context.monotonic() >= trustedUntil
-      and keys.same(kept, context.refused)
+      and provider.equal(kept, context.refused)
   end
 
   local function usable(context)
@@ -60,7 +63,7 @@ function M.new(fetch, rule)
   end
 
   -- A question sets all its results here, since the call that asked may have been ended.
-  local ask, isInProgress, start = flights.new(function(context)
+  local ask, isInProgress, start = singleflight.new(function(context)
     local replacesRefused = areRefused(context)
     local fresh, err = current(fetch, context, rule)
     if fresh then
@@ -68,7 +71,7 @@ function M.new(fetch, rule)
         trustedUntil = context.monotonic() + TRUSTED
       end
       local life = fresh.expires - context.now()
-      if not kept or fresh.expires > kept.expires or not keys.same(fresh, kept) then
+      if not kept or fresh.expires > kept.expires or not provider.equal(fresh, kept) then
         advisory = math.min(ADVISORY, life * ADVISORY_PART)
         mandatory = math.min(MANDATORY, life * MANDATORY_PART)
       end

@@ -1,7 +1,7 @@
 --- refusals.lua - the credentials that the service refused last, until their source gives others. Kept in closures: a
 --- dump of who has them shows no secret. Pure. Part of qcimage, see LICENSE.
 
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
@@ -21,7 +21,7 @@ function M.new()
       return refused, refusedHow
     end,
     answered = function(credentials)
-      if refused and not keys.same(credentials, refused) then
+      if refused and not provider.equal(credentials, refused) then
         refused, refusedHow = nil, nil
       end
     end,

@@ -1,10 +1,10 @@
 --- sts.lua - what the two sources share that ask the Security Token Service: its rules, its answer.
---- Sends nothing itself: the context's `call` does, see context.lua.
+--- Sends nothing itself: the context's `call` does, see provider_context.lua.
 --- Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
-local expiry = require "qcimage.credentials.expiry"
-local keys = require "qcimage.credentials.keys"
+local expiration = require "qcimage.credentials.expiration"
+local provider = require "qcimage.credentials.provider"
 local roles = require "qcimage.api.roles"
 
 local M = {}
@@ -17,13 +17,13 @@ local M = {}
 ---@field secondsLeft number|nil set below
 
 --- Seconds that a call may take, with its retries.
-M.LONGEST = 10
+M.TIMEOUT = 10
 
 --- The first that is wrong with a role, if anything is.
 ---@param role {roleArn: any, roleSessionName: any}
 ---@return string|nil name of the field
 ---@return string|nil problem
-function M.fault(role)
+function M.validateRole(role)
   local problem = roles.arnProblem(role.roleArn)
   if problem then
     return "roleArn", problem
@@ -59,28 +59,28 @@ end
 ---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
 ---@param params table<string, any> as actions.lua has them
 ---@param how qcimage.StsCall
----@param besideOf fun(base: qcimage.Credentials|nil): table what goes with the keys, as keys.check takes it; base: the keys
+---@param besideOf fun(base: qcimage.Credentials|nil): table what goes with the keys, as provider.validate takes it; base: the keys
 --- that signed the request
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.ask(context, action, params, how, besideOf)
+function M.fetch(context, action, params, how, besideOf)
   how.region = how.region or endpoints.ANY_REGION
-  how.secondsLeft = math.min(context.secondsLeft, M.LONGEST)
+  how.secondsLeft = math.min(context.secondsLeft, M.TIMEOUT)
   local result, err, base, fault = context.call(action, params, how)
   if not result then
     if err.kind == "unsupported" then
-      return keys.unable(err.message)
+      return provider.cannotAsk(err.message)
     end
-    local _, mine = keys.none(err.message, true)
+    local _, mine = provider.noCredentials(err.message, true)
     mine.cause = fault or { kind = err.kind, code = err.code } -- not its body: an answer of STS holds keys
     return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}
-  local expires = expiry.of(result.expiredTime, result.expiration)
+  local expires = expiration.parse(result.expiredTime, result.expiration)
   if not expires then
-    return keys.none(action .. ": the answer does not say when the keys end", true)
+    return provider.noCredentials(action .. ": the answer does not say when the keys end", true)
   elseif type(given.token) ~= "string" or given.token == "" then
-    return keys.none(action .. ": the answer has no Token", true)
+    return provider.noCredentials(action .. ": the answer has no Token", true)
   end
   local names = { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" }
   for field, name in pairs(names) do
@@ -88,7 +88,7 @@ function M.ask(context, action, params, how, besideOf)
   end
   local beside = besideOf(base)
   beside.expires = expires
-  return keys.check({
+  return provider.validate({
     secretId = given.tmpSecretId,
     secretKey = given.tmpSecretKey,
     token = given.token,

@@ -2,14 +2,14 @@
 --- end, a role to assume, the instance's role. With them goes PROFILE.configure, see profile.lua.
 --- Writes nothing. Part of qcimage, see LICENSE.
 
-local assumerole = require "qcimage.credentials.assumerole"
-local cvm = require "qcimage.credentials.cvm"
-local expiry = require "qcimage.credentials.expiry"
-local keys = require "qcimage.credentials.keys"
+local assumeRole = require "qcimage.credentials.assume_role"
+local cvm = require "qcimage.credentials.cvm_role"
+local expiration = require "qcimage.credentials.expiration"
+local provider = require "qcimage.credentials.provider"
 local profiles = require "qcimage.credentials.profile"
-local reread = require "qcimage.credentials.reread"
+local reload = require "qcimage.credentials.reload"
 local text = require "qcimage.util.text"
-local textfile = require "qcimage.credentials.textfile"
+local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
@@ -40,19 +40,19 @@ end
 
 local function failing(message, final)
   return function()
-    return keys.none(message, final)
+    return provider.noCredentials(message, final)
   end, true
 end
 
 -- What goes with the keys of a profile.
 local function besideOf(found, expires)
-  return { expires = expires, profile = found.settings, source = keys.sourceOf(found.shown, found.isEager) }
+  return { expires = expires, profile = found.settings, source = provider.sourceOf(found.shown, found.isEager) }
 end
 
 -- A field of the file as messages name it, with its line.
 local function placeOf(found, field)
   local at = found.contents:find(('"%s"'):format(field), 1, true)
-  local line = at and (", line %d"):format(textfile.lineOf(found.contents, at)) or ""
+  local line = at and (", line %d"):format(readFile.lineOf(found.contents, at)) or ""
   return ("%s%s: %s"):format(found.shown, line, field)
 end
 
@@ -62,7 +62,7 @@ local function keysSource(login, kind, found)
   local expires
   if kind ~= "default" then
     local inner = type(login[kind]) == "table" and login[kind] or {}
-    expires = expiry.of(login.expiresAt or inner.expiresAt)
+    expires = expiration.parse(login.expiresAt or inner.expiresAt)
     if not expires then
       return failing(("%s: the %s login does not say when it ends"):format(found.shown, kind), true)
     end
@@ -71,7 +71,7 @@ local function keysSource(login, kind, found)
   for _, field in ipairs { "secretId", "secretKey", "token" } do
     names[field] = placeOf(found, field)
   end
-  local credentials, err = keys.check({
+  local credentials, err = provider.validate({
     secretId = login.secretId,
     secretKey = login.secretKey,
     token = login.token,
@@ -79,7 +79,7 @@ local function keysSource(login, kind, found)
   local function source(context)
     if expires and expires <= context.now() then
       local message = ("expired %s login in %s, log in again (%s)"):format(kind, found.shown, KINDS[kind])
-      return keys.none(message, true)
+      return provider.noCredentials(message, true)
     end
     return credentials, err
   end
@@ -94,9 +94,9 @@ local function roleSource(profile, found)
     if not current and err.kind == "unsupported" then
       return nil, err
     elseif not current then
-      return keys.none(("%s names the instance's role: %s"):format(found.shown, err.message), true)
+      return provider.noCredentials(("%s names the instance's role: %s"):format(found.shown, err.message), true)
     end
-    return keys.check({
+    return provider.validate({
       secretId = current.secretId,
       secretKey = current.secretKey,
       token = current.token,
@@ -122,7 +122,7 @@ local function sourceOf(login, profile, found)
   if err or not role then
     return source, isFixed
   end
-  return assumerole.over(source, {
+  return assumeRole.new(source, {
     roleArn = role,
     roleSessionName = given(login["role-session-name"]),
     source = found.shown,
@@ -133,17 +133,17 @@ end
 
 local function load(profile, name, settings)
   local path = ("%s/.tccli/%s.credential"):format(profile.home, name)
-  local shown = textfile.shown(path, profile.home)
+  local shown = readFile.displayPath(path, profile.home)
   if profile.isEager then
     settings.load()
   else
     settings.forget()
   end
-  local login, contents, why = textfile.readObject(path, profile.pause)
+  local login, contents, why = readFile.readObject(path, profile.pause)
   if not login then
     return failing(("%s %s"):format(shown, contents), why ~= "missing")
   elseif given(login.secretKey) then
-    textfile.warn(path, shown)
+    readFile.warnIfExposed(path, shown)
   end
   return sourceOf(
     login,
@@ -171,7 +171,7 @@ function M.new(profile)
       isEager = profile.isEager,
       pause = profile.pause,
     }
-  return reread.new(function()
+  return reload.new(function()
     return load(profile, name, settings)
   end, profile.isEager)
 end

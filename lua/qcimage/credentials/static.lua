@@ -1,7 +1,7 @@
---- explicit.lua - credentials that the program gives: fixed values.
+--- static.lua - credentials that the program gives: fixed values.
 --- Pure. Part of qcimage, see LICENSE.
 
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
@@ -10,7 +10,7 @@ local M = {}
 ---@param names table<string, string>|nil how messages call the fields
 ---@return qcimage.CredentialsSource
 function M.new(given, names)
-  local credentials, err = keys.check(given, names, true)
+  local credentials, err = provider.validate(given, names, true)
   return function()
     return credentials, err
   end

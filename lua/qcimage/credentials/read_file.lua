@@ -1,4 +1,4 @@
---- textfile.lua - reads a small file of keys whole, and says why when it cannot. Opens for reading only.
+--- read_file.lua - reads a small file of keys whole, and says why when it cannot. Opens for reading only.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -11,7 +11,7 @@ local M = {}
 local BOM = "\239\187\191"
 
 -- Bytes: the files of credentials have under 1 KB, tccli's settings of all services about 30 KB.
-M.LARGEST = 256 * 1024
+M.MAX_BYTES = 256 * 1024
 
 -- Numbers of errno, the same on Linux, macOS and the BSDs.
 local MISSING, NOT_ALLOWED, PART_IS_FILE, IS_FOLDER = 2, 13, 20, 21
@@ -33,7 +33,7 @@ local OTHERS, GROUP_WRITES = 7, 16
 --- Warns, once for a file, when others may read its keys or change them.
 ---@param path string
 ---@param shown string the path as messages show it
-function M.warn(path, shown)
+function M.warnIfExposed(path, shown)
   local bits = core.permissions(path)
   if bits and (bits % (OTHERS + 1) > 0 or bits % (2 * GROUP_WRITES) >= GROUP_WRITES) then
     warning.once(("%s is open to others than its owner (mode %04o): chmod 600 %s"):format(shown, bits, shown))
@@ -57,12 +57,12 @@ function M.read(path)
     return nil, problemOf(message, code), isMissing(path, code) and "missing" or code == NOT_ALLOWED and "barred" or nil
   end
   local contents
-  contents, message, code = file:read(M.LARGEST + 1)
+  contents, message, code = file:read(M.MAX_BYTES + 1)
   file:close()
   if not contents and message then
     return nil, problemOf(message, code)
-  elseif contents and #contents > M.LARGEST then
-    return nil, ("has more than %d bytes"):format(M.LARGEST)
+  elseif contents and #contents > M.MAX_BYTES then
+    return nil, ("has more than %d bytes"):format(M.MAX_BYTES)
   end
   contents = contents or "" -- read gives nil at the end of a file
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents
@@ -121,7 +121,7 @@ end
 ---@param path string
 ---@param home string|nil
 ---@return string
-function M.shown(path, home)
+function M.displayPath(path, home)
   if home and path:sub(1, #home + 1) == home .. "/" then
     return "~" .. path:sub(#home + 1)
   end

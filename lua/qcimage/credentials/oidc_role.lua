@@ -1,14 +1,14 @@
---- oidc.lua - temporary keys of a pod in TKE, by the token that the cluster puts into a file for it:
+--- oidc_role.lua - temporary keys of a pod in TKE, by the token that the cluster puts into a file for it:
 --- AssumeRoleWithWebIdentity of STS (cloud.tencent.com/document/product/598/96013).
 --- Reads the token's file at each question, since the cluster replaces it: inside nginx, too, where it is the one file
 --- that a worker reads (a few KB in memory, some times a day). Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 local refresh = require "qcimage.credentials.refresh"
 local roles = require "qcimage.api.roles"
 local sts = require "qcimage.credentials.sts"
-local textfile = require "qcimage.credentials.textfile"
+local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
@@ -24,14 +24,14 @@ local VARIABLES = { REGION, PROVIDER, FILE, ROLE }
 local LONGEST_TOKEN = 16 * 1024 -- bytes
 
 local function readToken(path)
-  local contents, problem = textfile.read(path)
+  local contents, problem = readFile.read(path)
   if not contents then
-    return keys.none(("TKE: the file %s (%s) %s"):format(path, FILE, problem), true, FILE)
+    return provider.noCredentials(("TKE: the file %s (%s) %s"):format(path, FILE, problem), true, FILE)
   end
   local token = contents:match "^[ \t\r\n]*([^ \t\r\n]+)[ \t\r\n]*$"
   if not token or #token > LONGEST_TOKEN or token:find "[^\33-\126]" then
     local what = contents == "" and "is empty" or "holds no token"
-    return keys.none(("TKE: the file %s (%s) %s"):format(path, FILE, what), true, FILE)
+    return provider.noCredentials(("TKE: the file %s (%s) %s"):format(path, FILE, what), true, FILE)
   end
   return token
 end
@@ -45,13 +45,13 @@ local function fault(environment)
     end
   end
   if #missing == #VARIABLES then
-    return select(2, keys.none("TKE: no variable of it is set (TKE_ROLE_ARN, ...)"))
+    return select(2, provider.noCredentials("TKE: no variable of it is set (TKE_ROLE_ARN, ...)"))
   elseif #missing > 0 then
     local message = ("TKE: %s not set, though others of its variables are"):format(table.concat(missing, ", "))
-    return select(2, keys.none(message, true, missing[1]))
+    return select(2, provider.noCredentials(message, true, missing[1]))
   end
   local problem = roles.arnProblem(environment[ROLE])
-  return problem and select(2, keys.none(("%s %s"):format(ROLE, problem), true, ROLE))
+  return problem and select(2, provider.noCredentials(("%s %s"):format(ROLE, problem), true, ROLE))
 end
 
 --- A source of what a pod's environment names.
@@ -69,7 +69,7 @@ function M.new(environment)
     if not token then
       return nil, problem
     end
-    return sts.ask(context, "AssumeRoleWithWebIdentity", {
+    return sts.fetch(context, "AssumeRoleWithWebIdentity", {
       providerId = environment[PROVIDER],
       webIdentityToken = token,
       roleArn = environment[ROLE],
@@ -80,7 +80,7 @@ function M.new(environment)
     }, function()
       return { region = environment[REGION], source = M.NAME }
     end)
-  end, { name = "AssumeRoleWithWebIdentity", longest = sts.LONGEST, final = true })
+  end, { name = "AssumeRoleWithWebIdentity", longest = sts.TIMEOUT, final = true })
 end
 
 return M

@@ -1,4 +1,4 @@
---- context.lua - what a client lets its sources of credentials see of the world: clocks, waiting, the metadata service,
+--- provider_context.lua - what a client lets its sources of credentials see of the world: clocks, waiting, the metadata service,
 --- calls of STS. Those are made as any call of the client's is: signed, sent and tried again by the same means, with other
 --- keys and to another host.
 --- Part of qcimage, see LICENSE.

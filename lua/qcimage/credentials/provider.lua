@@ -1,9 +1,9 @@
---- keys.lua - what every source of credentials gives: a SecretId, a SecretKey and maybe a token, checked and taken
+--- provider.lua - what every source of credentials gives: a SecretId, a SecretKey and maybe a token, checked and taken
 --- together; and what it gives when it has none.
 --- Pure. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"
-local expiry = require "qcimage.credentials.expiry"
+local expiration = require "qcimage.credentials.expiration"
 local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
 
@@ -80,7 +80,7 @@ end
 ---@param final boolean|nil whether the source was named
 ---@param field string|nil name of the option or variable at fault
 ---@return nil, qcimage.Error
-function M.none(message, final, field)
+function M.noCredentials(message, final, field)
   local err = errors.notSent("credentials", message, field)
   err.final = final or nil
   return nil, err
@@ -89,7 +89,7 @@ end
 --- Makes the error of a source that could not even ask here: nginx has no sockets or waits in this phase.
 ---@param message string
 ---@return nil, qcimage.Error
-function M.unable(message)
+function M.cannotAsk(message)
   local err = errors.notSent("unsupported", message)
   err.final = true
   return nil, err
@@ -114,7 +114,7 @@ local BESIDE = { "expires", "source", "region", "profile", "role" }
 ---@param beside table|nil what our own source says beside the keys: fields of qcimage.Credentials
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.check(given, names, final, beside)
+function M.validate(given, names, final, beside)
   names = names or {}
   local token = given.token
   if token == "" or type(token) == "userdata" then
@@ -122,7 +122,7 @@ function M.check(given, names, final, beside)
   end
   for _, other in ipairs(OTHER_NAMES) do
     if token == nil and given[other] ~= nil then
-      return M.none(("token is not given, but %s is; name it token"):format(other), final, "token")
+      return M.noCredentials(("token is not given, but %s is; name it token"):format(other), final, "token")
     end
   end
   local values = { secretId = given.secretId, secretKey = given.secretKey, token = token }
@@ -130,7 +130,7 @@ function M.check(given, names, final, beside)
     local problem = (field ~= "token" or token ~= nil) and fault(values[field], field)
     if problem then
       local name = names[field] or field
-      return M.none(("%s %s"):format(name, problem), final, name)
+      return M.noCredentials(("%s %s"):format(name, problem), final, name)
     end
   end
   for _, field in ipairs(beside and BESIDE or {}) do
@@ -153,14 +153,14 @@ local function received(given, said)
   if getmetatable(given) == Credentials then
     return given
   elseif type(given) == "table" then
-    return M.check(given, nil, nil, { source = FUNCTION, expires = expiry.of(given.expires) })
+    return M.validate(given, nil, nil, { source = FUNCTION, expires = expiration.parse(given.expires) })
   elseif given then
     local problem = "the credentials provider gave a %s; a table with secretId, secretKey is due"
-    return M.none(problem:format(type(given))) -- not what: it may be a secret
+    return M.noCredentials(problem:format(type(given))) -- not what: it may be a secret
   elseif errors.is(said) and said.outcome == "notSent" and type(said.message) == "string" then
     return nil, said
   end
-  return M.none("the credentials provider gave none: " .. (said == nil and "no message" or shown(said)))
+  return M.noCredentials("the credentials provider gave none: " .. (said == nil and "no message" or shown(said)))
 end
 
 --- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
@@ -168,12 +168,12 @@ end
 ---@param context qcimage.CredentialsContext
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
-function M.ask(source, context)
+function M.call(source, context)
   local ok, given, err = callback.pcall(function()
     return received(source(context))
   end)
   if not ok then
-    return M.none("the credentials provider threw: " .. shown(given))
+    return M.noCredentials("the credentials provider threw: " .. shown(given))
   end
   return given, err
 end
@@ -183,14 +183,14 @@ local ours = setmetatable({}, { __mode = "k" })
 --- Marks a source as one of ours, which shares its own questions and checks what it gives.
 ---@param source qcimage.CredentialsSource
 ---@return qcimage.CredentialsSource
-function M.own(source)
+function M.markBuiltIn(source)
   ours[source] = true
   return source
 end
 
 ---@param source function
 ---@return boolean
-function M.isOwn(source)
+function M.isBuiltIn(source)
   return ours[source] == true
 end
 
@@ -214,7 +214,7 @@ end
 ---@param one qcimage.Credentials
 ---@param other qcimage.Credentials
 ---@return boolean
-function M.same(one, other)
+function M.equal(one, other)
   return one.secretId == other.secretId and one.secretKey == other.secretKey and one.token == other.token
 end
 

@@ -1,4 +1,4 @@
---- expiry.lua - when temporary keys end, from the two fields that answers have for it.
+--- expiration.lua - when temporary keys end, from the two fields that answers have for it.
 --- Pure. Part of qcimage, see LICENSE.
 
 local httpDate = require "qcimage.util.http_date"
@@ -25,7 +25,7 @@ end
 ---@param expiredTime any Unix seconds, a number or its digits
 ---@param expiration any a time in UTC, as ISO 8601 writes it
 ---@return number|nil Unix seconds; nil: neither says
-function M.of(expiredTime, expiration)
+function M.parse(expiredTime, expiration)
   if type(expiredTime) == "string" and expiredTime:find "^%d+$" and #expiredTime <= 11 then
     expiredTime = tonumber(expiredTime)
   end
@@ -38,7 +38,7 @@ end
 --- An end as messages show it.
 ---@param expires number Unix seconds
 ---@return string
-function M.shown(expires)
+function M.format(expires)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(expires))
 end
 

@@ -1,9 +1,9 @@
---- flight.lua - single-flight: concurrent calls wait for the question in progress and share its answer.
+--- singleflight.lua - single-flight: concurrent calls wait for the question in progress and share its answer.
 --- nginx ends a call that waits when its client goes away. So our own questions are asked in the background where the
 --- context has one (a timer of nginx), apart from any call. Callbacks (functions of the user's) stay in the call.
 --- Waits, and starts background work, by the context alone. Part of qcimage, see LICENSE.
 
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 local limits = require "qcimage.util.limits"
 local callback = require "qcimage.util.callback"
 
@@ -56,7 +56,7 @@ function M.new(ask, rule)
     local ok, answer, err = callback.pcall(ask, context)
     flight.threads[thread] = nil
     if not ok then
-      answer, err = keys.none(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
+      answer, err = provider.noCredentials(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
     end
     if flight.isDone then
       answer = answer or flight.answer
@@ -110,7 +110,7 @@ function M.new(ask, rule)
     while not flight.isDone do
       local now = context.monotonic()
       if now >= deadline then
-        return keys.none(("no time was left to wait for the answer of %s"):format(rule.name), true)
+        return provider.noCredentials(("no time was left to wait for the answer of %s"):format(rule.name), true)
       elseif now >= flight.takeOverAt then
         return takeOver(flight, context, deadline)
       end
@@ -155,14 +155,14 @@ end
 --- A source as its users ask it: a function of the caller's once by all that come while it is asked.
 ---@param source function ours, or the caller's
 ---@return qcimage.CredentialsSource
-function M.shared(source)
-  if keys.isOwn(source) then
+function M.wrap(source)
+  if provider.isBuiltIn(source) then
     return source
   end
   local shared = M.new(function(context)
-    return keys.ask(source, context)
+    return provider.call(source, context)
   end, { name = "the credentials provider", longest = limits.credentialsWait, usesCallback = true })
-  return keys.markCallback(shared)
+  return provider.markCallback(shared)
 end
 
 return M

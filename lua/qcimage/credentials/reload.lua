@@ -1,7 +1,7 @@
---- reread.lua - when a source that stands in a file is read again.
+--- reload.lua - when a source that stands in a file is read again.
 --- Part of qcimage, see LICENSE.
 
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
@@ -21,7 +21,7 @@ function M.new(load, isEager)
       source, isFixed = load()
     end
     local credentials, err = source(context)
-    local isStale = not credentials or context.refused and keys.same(credentials, context.refused)
+    local isStale = not credentials or context.refused and provider.equal(credentials, context.refused)
     if isOld and isFixed and isStale then
       source, isFixed = load()
       credentials, err = source(context)

@@ -1,7 +1,7 @@
---- assumerole.lua - temporary keys of a role that other keys may assume: AssumeRole of STS.
+--- assume_role.lua - temporary keys of a role that other keys may assume: AssumeRole of STS.
 --- Asks once for as long as they live, whoever shares the source. Part of qcimage, see LICENSE.
 
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 local refresh = require "qcimage.credentials.refresh"
 local sts = require "qcimage.credentials.sts"
 local text = require "qcimage.util.text"
@@ -22,17 +22,17 @@ local M = {}
 ---@param source qcimage.CredentialsSource gives the keys that sign the request
 ---@param role qcimage.Role
 ---@return qcimage.CredentialsSource
-function M.over(source, role)
-  local field, fault = sts.fault(role)
+function M.new(source, role)
+  local field, fault = sts.validateRole(role)
   if fault then
     local name = role.names and role.names[field] or field
     return function()
-      return keys.none(("%s %s; it is %s"):format(name, fault, text.quote(role[field])), true, name)
+      return provider.noCredentials(("%s %s; it is %s"):format(name, fault, text.quote(role[field])), true, name)
     end
   end
-  local usesCallback = keys.usesCallback(source)
+  local usesCallback = provider.usesCallback(source)
   local made = refresh.new(function(context)
-    return sts.ask(context, "AssumeRole", {
+    return sts.fetch(context, "AssumeRole", {
       roleArn = role.roleArn,
       roleSessionName = role.roleSessionName or sts.sessionName(context),
       durationSeconds = role.durationSeconds,
@@ -49,8 +49,8 @@ function M.over(source, role)
         role = { arn = role.roleArn, source = role.source },
       }
     end)
-  end, { name = "AssumeRole", longest = sts.LONGEST, final = true, usesCallback = usesCallback })
-  return usesCallback and keys.markCallback(made) or made
+  end, { name = "AssumeRole", longest = sts.TIMEOUT, final = true, usesCallback = usesCallback })
+  return usesCallback and provider.markCallback(made) or made
 end
 
 return M

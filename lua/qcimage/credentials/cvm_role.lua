@@ -1,14 +1,14 @@
---- cvm.lua - temporary keys of the role that a CVM instance has, and its region, from the metadata service.
+--- cvm_role.lua - temporary keys of the role that a CVM instance has, and its region, from the metadata service.
 --- (cloud.tencent.com/document/product/213/4934 and /598/85616.)
 --- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
 --- Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
 local endpoints = require "qcimage.api.endpoints"
-local expiry = require "qcimage.credentials.expiry"
-local flights = require "qcimage.credentials.flight"
+local expiration = require "qcimage.credentials.expiration"
+local singleflight = require "qcimage.credentials.singleflight"
 local json = require "qcimage.util.json"
-local keys = require "qcimage.credentials.keys"
+local provider = require "qcimage.credentials.provider"
 local redact = require "qcimage.util.redact"
 local refresh = require "qcimage.credentials.refresh"
 local text = require "qcimage.util.text"
@@ -16,7 +16,7 @@ local text = require "qcimage.util.text"
 local M = {}
 
 --- The service's name, and its address for where no name server knows it.
-M.BY_NAME, M.BY_ADDRESS = "http://metadata.tencentyun.com", "http://169.254.0.23"
+M.METADATA_HOST_URL, M.METADATA_IP_URL = "http://metadata.tencentyun.com", "http://169.254.0.23"
 
 local ROLES = "/latest/meta-data/cam/security-credentials/"
 local REGION = "/latest/meta-data/placement/region"
@@ -63,12 +63,12 @@ end
 
 -- The text at a path of the service, by its name or its address; or nil and an error.
 local function fetch(context, address, path, deadline, name)
-  local response, problem, detail = get(context, address or M.BY_NAME, path, deadline)
+  local response, problem, detail = get(context, address or M.METADATA_HOST_URL, path, deadline)
   if not response and detail and detail.kind == "unsupported" then
-    return keys.unable(("%s: %s"):format(name, problem))
+    return provider.cannotAsk(("%s: %s"):format(name, problem))
   elseif not response and detail and detail.sent == false and not address and context.monotonic() < deadline then
     local message
-    response, message = get(context, M.BY_ADDRESS, path, deadline)
+    response, message = get(context, M.METADATA_IP_URL, path, deadline)
     problem = not response and ("%s; and at its address: %s"):format(problem, message) or nil
   end
   if response and response.status == 200 then
@@ -77,7 +77,7 @@ local function fetch(context, address, path, deadline, name)
   -- a service that answers is there: no other source may be used for what it cannot say now
   local isThere = response and response.status ~= 404 or not response and detail and detail.isThere
   local said = problem or ("metadata status %d"):format(response.status)
-  local _, err = keys.none(("%s: %s"):format(name, said), isThere)
+  local _, err = provider.noCredentials(("%s: %s"):format(name, said), isThere)
   err.httpStatus = response and response.status
   return nil, err
 end
@@ -101,7 +101,7 @@ end
 local CVM_ROLE, SERVICE = "CVM role", "the metadata service"
 
 local function fail(problem, final)
-  return keys.none(("%s: %s"):format(CVM_ROLE, problem), final)
+  return provider.noCredentials(("%s: %s"):format(CVM_ROLE, problem), final)
 end
 
 -- The role's document, as keys.
@@ -113,7 +113,7 @@ local function read(body, role)
     local said = document.Message and ": " .. text.oneLine(tostring(document.Message)) or ""
     return fail(("the service says %s%s"):format(text.quote(document.Code), said), true)
   end
-  local expires = expiry.of(document.ExpiredTime, document.Expiration)
+  local expires = expiration.parse(document.ExpiredTime, document.Expiration)
   if not expires then
     return fail("the answer does not say when the keys end", true)
   elseif type(document.Token) ~= "string" or document.Token == "" then
@@ -123,7 +123,7 @@ local function read(body, role)
   for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
     names[field] = ("CVM role %s: in the answer, %s"):format(text.quote(role), name)
   end
-  return keys.check({
+  return provider.validate({
     secretId = document.TmpSecretId,
     secretKey = document.TmpSecretKey,
     token = document.Token,
@@ -176,19 +176,19 @@ end
 function M.region(settings)
   local address = settings and settings.address
   local known
-  local ask = flights.new(function(context)
+  local ask = singleflight.new(function(context)
     local deadline = context.monotonic() + math.min(LONGEST, context.secondsLeft)
     local body, err = fetch(context, address, REGION, deadline, SERVICE)
     local region = body and body:match "^%s*([a-z0-9-]+)%s*$"
     if not region then
-      return nil, err or select(2, keys.none(SERVICE .. ": the answer is no region"))
+      return nil, err or select(2, provider.noCredentials(SERVICE .. ": the answer is no region"))
     end
     known = region
     return region
   end, { name = SERVICE, longest = LONGEST })
   return function(context)
     if address == false then
-      return keys.none(("%s %s"):format(SERVICE, SWITCHED_OFF))
+      return provider.noCredentials(("%s %s"):format(SERVICE, SWITCHED_OFF))
     elseif known then
       return known
     end
