@@ -5,14 +5,14 @@
 local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
-local foreign = require "qcimage.transport.foreign"
+local custom = require "qcimage.transport.custom"
 local limits = require "qcimage.util.limits"
 local callback = require "qcimage.util.callback"
 local text = require "qcimage.util.text"
 
 -- In nginx all that a call needs is loaded now, since to read files holds up the worker.
 local cosocket = environments.isNginx and require "qcimage.transport.cosocket"
-local lightthread = environments.isNginx and require "qcimage.transport.lightthread"
+local lightThread = environments.isNginx and require "qcimage.transport.light_thread"
 
 local M = {}
 
@@ -169,8 +169,8 @@ end
 ---@return qcimage.TransportNotes|nil notes of our own over libcurl
 function M.new(options, environment, isCalled)
   if options.transport then
-    local transport = foreign.wrap(options.transport)
-    return lightthread and lightthread.bounded(transport) or transport, nothing
+    local transport = custom.wrap(options.transport)
+    return lightThread and lightThread.bounded(transport) or transport, nothing
   end
   if not cosocket and not isCalled then -- as long as its files can be seen; a failure is told by the call that needs it
     pcall(require, "qcimage.transport.curl")
@@ -193,7 +193,7 @@ end
 
 --- In nginx: runs a function apart from any request. Returns false where it cannot.
 ---@type nil|fun(run: function): boolean
-M.background = lightthread and lightthread.background
+M.background = lightThread and lightThread.background
 
 local function plainSleep(seconds)
   local finish = core.monotonic() + seconds

@@ -132,7 +132,7 @@ describe("a call of nginx that is killed while it waits for keys", function()
   it("in an early refresh does not end those", function()
     start()
     local early, later, asked = server:lua [[
-      local core, lightthread = require "qcimage.core", require "qcimage.transport.lightthread"
+      local core, lightThread = require "qcimage.core", require "qcimage.transport.light_thread"
       local asked = 0
       local source = require("qcimage.credentials.refresh").new(function(context)
         asked = asked + 1
@@ -143,7 +143,7 @@ describe("a call of nginx that is killed while it waits for keys", function()
       local function ask()
         return source({
           now = core.time, monotonic = core.monotonic, canWait = true, secondsLeft = 30, random = math.random,
-          background = lightthread.background,
+          background = lightThread.background,
           sleep = function(seconds) ngx.sleep(seconds) return true end,
         }).secretId
       end

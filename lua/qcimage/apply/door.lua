@@ -5,7 +5,7 @@ local actions = require "qcimage.api.actions"
 local execute = require "qcimage.call.execute"
 local endpoints = require "qcimage.api.endpoints"
 local resolve = require "qcimage.call.resolve"
-local lookup = require "qcimage.call.read_back"
+local imageLookup = require "qcimage.call.images"
 local paginator = require "qcimage.call.paginator"
 local prepare = require "qcimage.call.prepare"
 
@@ -59,7 +59,7 @@ function M.new(client)
       return execute.run(client, modify, wanted, optionsOf(region))
     end,
     describeByIds = function(ids, region)
-      return lookup.describeByIds(ids, lookup.batchSize(version), function(wanted)
+      return imageLookup.describeByIds(ids, imageLookup.batchSize(version), function(wanted)
         return execute.run(client, describe, wanted, optionsOf(region))
       end)
     end,

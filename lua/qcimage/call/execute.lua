@@ -9,7 +9,7 @@ local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local httpDate = require "qcimage.util.http_date"
 local resolve = require "qcimage.call.resolve"
-local lookup = require "qcimage.call.read_back"
+local readBack = require "qcimage.call.read_back"
 local prepare = require "qcimage.call.prepare"
 local callback = require "qcimage.util.callback"
 local parse = require "qcimage.call.parse"
@@ -156,7 +156,7 @@ end
 -- Reads a modification of unknown outcome back. Returns its result where the image has the wanted values, or nil.
 local function verifyLost(call, err)
   local isReached = err.kind ~= "network" or err.outcome ~= "notSent" -- else this would not reach the service either
-  local changes = isReached and lookup.wantedFields(call)
+  local changes = isReached and readBack.wantedFields(call)
   if not changes then
     return nil
   end
@@ -167,7 +167,7 @@ local function verifyLost(call, err)
     return nil
   end
   client.tokens = client.tokens - cost
-  local result, wasAnswered = lookup.readBack(call, changes, M.run)
+  local result, wasAnswered = readBack.readBack(call, changes, M.run)
   if wasAnswered then
     client.tokens = retry.refill(client.tokens, cost)
   end

@@ -8,7 +8,7 @@ local codes = require "qcimage.api.codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
-local lookup = require "qcimage.call.read_back"
+local imageLookup = require "qcimage.call.images"
 local copyParams = require "qcimage.call.copy_params"
 local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
@@ -53,7 +53,7 @@ end
 -- Looks at all images. Returns true, and false where time ran out meanwhile; or nil and an error.
 function Wait:poll()
   local isFirst, isOver = true, false
-  local images, err, refused = lookup.describeByIds(self.ids, self.batchSize, function(params)
+  local images, err, refused = imageLookup.describeByIds(self.ids, self.batchSize, function(params)
     local left = self:left()
     if left <= 0 and not isFirst then
       isOver = true
@@ -264,7 +264,7 @@ function M.wait(client, params, options, run)
     seconds = seconds,
     deadline = core.monotonic() + seconds,
     slept = 0,
-    batchSize = lookup.batchSize(client.version),
+    batchSize = imageLookup.batchSize(client.version),
     sleep = client.sleep,
     onProgress = options.onProgress,
     images = {}, -- by id, as they were seen last

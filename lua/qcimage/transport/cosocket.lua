@@ -5,13 +5,13 @@
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local http1 = require "qcimage.transport.http1"
-local lightthread = require "qcimage.transport.lightthread"
+local lightThread = require "qcimage.transport.light_thread"
 local callback = require "qcimage.util.callback"
 local text = require "qcimage.util.text"
 
 local M = {}
 
-local milliseconds = lightthread.milliseconds
+local milliseconds = lightThread.milliseconds
 
 -- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
 local READ = 64 * 1024
@@ -188,7 +188,7 @@ local function open(sock, origin, connectBy)
   if sock:connect(NOWHERE, origin.port, origin.pool) and (sock:getreusedtimes() or 0) > 0 then
     return true
   end
-  return lightthread.within(connectBy, connect, sock, origin)
+  return lightThread.within(connectBy, connect, sock, origin)
 end
 
 local function send(sock, bytes)
@@ -235,7 +235,7 @@ local function begin(exchange, sock, settings)
     return send(sock, bytes)
   end
   -- with each part that is taken of a long one a socket's time begins anew
-  return lightthread.within(exchange.deadline, send, sock, bytes)
+  return lightThread.within(exchange.deadline, send, sock, bytes)
 end
 
 -- Whether connect failed for the name: nginx's words, and those of gateways that look names up themselves.

@@ -1,4 +1,4 @@
---- A transport of the caller's: covers transport/foreign.lua.
+--- A transport of the caller's: covers transport/custom.lua.
 
 local core = require "qcimage.core"
 local stub = require "spec.support.stub"

@@ -1,4 +1,4 @@
---- foreign.lua - a transport of the caller's in the form that ours have: what it throws, gives too little of or
+--- custom.lua - a transport of the caller's in the form that ours have: what it throws, gives too little of or
 --- spells in another way becomes an answer or a failure.
 --- Part of qcimage, see LICENSE.
 

@@ -1,4 +1,4 @@
---- lightthread.lua - in nginx: runs a function within a time, whatever it waits for; or apart from any request.
+--- light_thread.lua - in nginx: runs a function within a time, whatever it waits for; or apart from any request.
 --- A response ends when all light threads of its request have ended, and nginx ends none with the one that
 --- made it: so those made here watch whom they work for. May use ngx. Part of qcimage, see LICENSE.
 

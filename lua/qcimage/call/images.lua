@@ -1,0 +1,73 @@
+--- images.lua - describes images by their ids. Makes calls by the function it is given. Part of qcimage, see LICENSE.
+
+local actions = require "qcimage.api.actions"
+local codes = require "qcimage.api.codes"
+local limits = require "qcimage.util.limits"
+
+local M = {}
+
+--- Images of one call by ids.
+---@param version "2.0"|"3.0"
+---@return integer
+function M.batchSize(version)
+  return actions[version][actions.describe[version]].params.imageIds.items or limits.pageSize
+end
+
+-- Describes one batch; one by one where the service refuses it since one of the images does not exist. Adds to images, and
+-- to refused ids.
+local function describeBatch(images, refused, ids, describe)
+  local page, err = describe { imageIds = ids, limit = #ids }
+  if page then
+    for _, image in ipairs(page.imageSet) do
+      if type(image) == "table" and image.imageId ~= nil then
+        images[image.imageId] = image
+      end
+    end
+  elseif err.reason ~= "notFound" or codes.isOfRegion(err.code) then
+    return nil, err
+  elseif #ids == 1 then
+    refused[ids[1]] = true
+  else
+    for _, id in ipairs(ids) do
+      local isDone, problem = describeBatch(images, refused, { id }, describe)
+      if not isDone then
+        return nil, problem
+      end
+    end
+  end
+  return true
+end
+
+--- Describes images by their ids, in batches; one by one where the service refuses a batch for an image that does not
+--- exist.
+---@param ids string[] each once
+---@param size integer images of one call
+---@param describe fun(params: table): qcimage.Result|nil, qcimage.Error|nil makes a call of DescribeImages; its
+--- error ends all
+---@param doubtful table<string, boolean>|nil ids that are described alone, since they were refused before
+---@return table<string, qcimage.Image>|nil images by id; those that do not exist are absent
+---@return qcimage.Error|nil err
+---@return table<string, boolean>|nil refused ids for which the service refused the call, and not only gave no image
+function M.describeByIds(ids, size, describe, doubtful)
+  local images, refused, batches, batch = {}, {}, {}, {}
+  for _, id in ipairs(ids) do
+    if doubtful and doubtful[id] then
+      batches[#batches + 1] = { id }
+    else
+      if #batch % size == 0 then
+        batch = {}
+        batches[#batches + 1] = batch
+      end
+      batch[#batch + 1] = id
+    end
+  end
+  for _, each in ipairs(batches) do
+    local isDone, err = describeBatch(images, refused, each, describe)
+    if not isDone then
+      return nil, err
+    end
+  end
+  return images, nil, refused
+end
+
+return M
