@@ -15,7 +15,7 @@ local text = require "qcimage.util.text"
 local M = {}
 
 --- What the service is reached by; client.lua makes it.
----@class qcimage.ApplyDoor
+---@class qcimage.ApplyAdapter
 ---@field apiVersion "2.0"|"3.0"
 ---@field region string|nil the client's
 ---@field endpoint string|nil HOST:PORT, where it is not the public cloud
@@ -334,7 +334,7 @@ end
 --- Plans changes and makes them.
 ---@param changes table|string|nil a list, a text of one, or a plan; nil with resume and undo
 ---@param options table checked
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@return qcimage.ApplyReport|nil
 ---@return qcimage.Error|nil err nothing was sent; it has `faults` where they are the list's
 function M.run(changes, options, door)

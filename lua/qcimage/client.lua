@@ -47,7 +47,7 @@ local function random()
 end
 
 -- Options that go together, and where they lead; a fault of the environment is not raised, but told by each call.
-local function settle(given, environment, level, preset)
+local function resolveOptions(given, environment, level, preset)
   local options = optionsOf.check(optionsOf.client, given, level)
   local conflict = optionsOf.conflict(options)
   if conflict then
@@ -76,12 +76,12 @@ local function addWorld(client, metadata)
   if not client.options.transport then -- one of the caller's carries all
     transport, close = transports.toMetadata()
   end
-  client.world = providerContext.new(client, {
+  client.providerContext = providerContext.new(client, {
     metadata = transport,
     background = transports.background,
     canWait = environments.isNginx or client.options.sleep ~= nil,
     run = execute.run,
-    tokens = retry.BUDGET,
+    retryBudget = retry.BUDGET,
   })
   if not client.target.region.value then
     client.metadataRegion = require("qcimage.credentials.cvm_role").region(metadata)
@@ -98,13 +98,13 @@ end
 ---@return qcimage.Client
 function M.new(given, level, isCalled, preset)
   local environment = environments.snapshot()
-  local options, target, fault = settle(given, environment, (level or 2) + 1, preset) -- no tail call: it counts as a level
+  local options, target, fault = resolveOptions(given, environment, (level or 2) + 1, preset) -- no tail call: it counts as a level
   local metadata = { address = target.metadata }
   local profile, readsLanguage = profileOf(options, environment, target, preset)
   local provider, isFixed, passedOver, base =
     credentials.provider(options, environment, { metadata = metadata, settings = profile })
   local logins = redact.proxyPasswords(options.proxy, environment)
-  local signerOf, closeSigner = signerCache.new()
+  local getSigner, closeSigner = signerCache.new()
   local transport, closeTransport, notes = transports.new(options, environment, isCalled)
   -- secrets stay in the closures: a dump of the client shows none
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
@@ -112,10 +112,10 @@ function M.new(given, level, isCalled, preset)
   local self = {
     version = target.version,
     target = target,
-    fault = fault,
+    configError = fault,
     options = options,
     provider = provider,
-    asksForCredentials = not isFixed,
+    hasDynamicCredentials = not isFixed,
     passedOver = passedOver,
     base = base,
     refusals = refusals.new(),
@@ -124,7 +124,7 @@ function M.new(given, level, isCalled, preset)
     readsLanguage = readsLanguage,
     stsEndpoint = target.sts,
     stsName = target.stsName,
-    signerOf = signerOf,
+    getSigner = getSigner,
     logins = function()
       return logins
     end,
@@ -135,7 +135,7 @@ function M.new(given, level, isCalled, preset)
     sleep = transports.sleep(options.sleep),
     random = random,
     offset = 0, -- of the service's clock, learned from its refusals
-    tokens = retry.BUDGET,
+    retryBudget = retry.BUDGET,
   }
   local closeMetadata = addWorld(self, metadata)
   function self.release()
@@ -225,8 +225,8 @@ function functions.apply(client, level, changes, options)
   local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
   if problem then
     error(problem, level)
-  elseif client.fault then
-    return nil, errors.notSent("parameter", client.fault.message, client.fault.field)
+  elseif client.configError then
+    return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end
   return require("qcimage.apply").run(changes, options, doors.new(client))
 end

@@ -6,14 +6,14 @@ local core = require "qcimage.core"
 local M = {}
 
 -- Identities whose signers are kept. A provider gives one, or some in turn; keys that are gone make room.
-local KEPT = 8
+local MAX_SIGNERS = 8
 
 --- Makes a store. Secrets stay in its closures.
----@return fun(given: table): userdata|nil, string|nil signerOf gives credentials their signer, or nil and a message
+---@return fun(given: table): userdata|nil, string|nil getSigner gives credentials their signer, or nil and a message
 ---@return fun() close
 function M.new()
   local kept, place = {}, 1
-  local function signerOf(given)
+  local function getSigner(given)
     local id, key = given.secretId, given.secretKey
     for i = 1, #kept do
       local one = kept[i]
@@ -24,7 +24,7 @@ function M.new()
     local signer, problem = core.signer(id, key)
     if signer then
       kept[place] = { id = id, key = key, signer = signer } -- the one before may still be at work: it is collected
-      place = place % KEPT + 1
+      place = place % MAX_SIGNERS + 1
     end
     return signer, problem
   end
@@ -34,7 +34,7 @@ function M.new()
     end
     kept, place = {}, 1
   end
-  return signerOf, close
+  return getSigner, close
 end
 
 return M

@@ -28,7 +28,7 @@ describe("a retry", function()
       maxAttempts = 3,
       left = 10,
       repeatable = true,
-      tokens = retry.BUDGET,
+      retryBudget = retry.BUDGET,
       random = 0,
     }
     for name, value in pairs(changes) do
@@ -64,10 +64,10 @@ describe("a retry", function()
   it("is paid from a store of 500: 5, or 10 after a timeout", function()
     local timeout = errors.new { kind = "network", reason = "timeout", outcome = "unknown" }
     assert.equal(500, retry.BUDGET)
-    assert.equal(5, select(2, decided { tokens = 5 }))
-    assert.is_nil((decided { tokens = 4 }))
-    assert.equal(10, select(2, decided { tokens = 10, err = timeout }))
-    assert.is_nil((decided { tokens = 9, err = timeout }))
+    assert.equal(5, select(2, decided { retryBudget = 5 }))
+    assert.is_nil((decided { retryBudget = 4 }))
+    assert.equal(10, select(2, decided { retryBudget = 10, err = timeout }))
+    assert.is_nil((decided { retryBudget = 9, err = timeout }))
     assert.equal(499, retry.refill(498))
     assert.equal(500, retry.refill(500))
     assert.equal(500, retry.refill(495, 10))

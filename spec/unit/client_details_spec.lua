@@ -168,7 +168,7 @@ describe("a read-back", function()
         maxAttempts = 2,
         sleep = function() end,
         onAttempt = function()
-          client.tokens = #requests == 2 and tokens or client.tokens
+          client.retryBudget = #requests == 2 and tokens or client.retryBudget
         end,
       }, { fail = "lost", reason = "closed" })
       local _, _, err = client:modify { imageId = "img-1", imageName = "a" }

@@ -235,7 +235,7 @@ describe("limits", function()
       maxAttempts = 3,
       mostAttempts = 100,
       limiterWait = 60,
-      afterTurn = 1,
+      reservedForAttempt = 1,
       pageSize = 100,
       images = 100000,
       latestTime = 1e11,

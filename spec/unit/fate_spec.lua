@@ -260,20 +260,20 @@ describe("a modify whose answers were all lost", function()
     client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(3, #late)
     client, requests = calling({}, LOST, LOST, LOST, SEEN)
-    client.tokens = 10
+    client.retryBudget = 10
     _, _, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.same({ 3, "unknown" }, { #requests, err.outcome })
   end)
 
   it("gives back what its look took from the store of retries, where that was answered", function()
     local client = calling({ maxAttempts = 1 }, LOST, SEEN)
-    client.tokens = 20
+    client.retryBudget = 20
     assert(client:modify { imageId = "img-1", imageName = "a" })
-    assert.is_true(client.tokens >= 20)
+    assert.is_true(client.retryBudget >= 20)
     client = calling({ maxAttempts = 1 }, LOST)
-    client.tokens = 20
+    client.retryBudget = 20
     client:modify { imageId = "img-1", imageName = "a" }
-    assert.equal(15, client.tokens)
+    assert.equal(15, client.retryBudget)
   end)
 end)
 
@@ -294,12 +294,12 @@ end)
 describe("an empty store of retries", function()
   it("is told", function()
     local client = calling({}, LOST)
-    client.tokens = 0
+    client.retryBudget = 0
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.matches("not tried again, since the client's store of retries is used up", message)
     assert.equal(1, #err.attempts)
     client = calling({ maxAttempts = 1 }, LOST)
-    client.tokens = 0
+    client.retryBudget = 0
     _, message = client:modify { imageId = "img-1", imageName = "a" }
     assert.is_nil(message:find "store")
   end)

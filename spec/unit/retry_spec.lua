@@ -14,9 +14,9 @@ local function state(changes)
     maxAttempts = 3,
     left = 30,
     repeatable = true,
-    tokens = retry.BUDGET,
+    retryBudget = retry.BUDGET,
     random = 0.5,
-    clockCorrected = false,
+    skewCorrected = false,
   }
   for name, value in pairs(changes or {}) do
     all[name] = value
@@ -79,12 +79,12 @@ describe("the retry policy", function()
     assert.is_nil(retry.decide(service("again", "unknown"), once))
     assert.is_number(retry.decide(network("connect", "notSent"), once))
     assert.is_number(retry.decide(service "later", once))
-    assert.equal(0, retry.decide(service "clock", state { repeatable = false, clockCorrected = true }))
+    assert.equal(0, retry.decide(service "clock", state { repeatable = false, skewCorrected = true }))
   end)
 
   it("tries after a refused clock only with another clock", function()
     assert.is_nil(retry.decide(service "clock", state()))
-    assert.equal(0, retry.decide(service "clock", state { clockCorrected = true }))
+    assert.equal(0, retry.decide(service "clock", state { skewCorrected = true }))
   end)
 
   it("does not wait for a connection that had died while idle", function()
@@ -99,7 +99,7 @@ describe("the retry policy", function()
     assert.equal(5, cost)
     _, cost = retry.decide(network "timeout", state())
     assert.equal(10, cost)
-    assert.is_nil(retry.decide(network "closed", state { tokens = 4 }))
+    assert.is_nil(retry.decide(network "closed", state { retryBudget = 4 }))
     assert.equal(5, retry.refill(4))
     assert.equal(9, retry.refill(4, 5))
     assert.equal(retry.BUDGET, retry.refill(retry.BUDGET, 5))
@@ -221,7 +221,7 @@ describe("a call", function()
 
   it("does not triple the load of an outage", function()
     local client, requests = calling({}, LOST)
-    client.tokens = 20
+    client.retryBudget = 20
     for _ = 1, 10 do
       client:modify { imageId = "img-1" }
     end

@@ -304,7 +304,7 @@ describe("the limiter of a client", function()
         return 0.5
       end,
     }, OK)
-    assert(calls.run(client, "ModifyImageAttributes", RENAME, { turnIsExtra = true }))
+    assert(calls.run(client, "ModifyImageAttributes", RENAME, { limiterWaitIsExtra = true }))
     assert.equal(0.225, requests[1].seconds) -- a tenth is kept for reading the image back
   end)
 

@@ -25,7 +25,7 @@ end
 
 --- Makes the door of a client.
 ---@param client qcimage.Client
----@return qcimage.ApplyDoor
+---@return qcimage.ApplyAdapter
 function M.new(client)
   local version = client.version
   local modify, describe = actions.modify[version], actions.describe[version]
@@ -34,7 +34,7 @@ function M.new(client)
   local known = resolve.regionOf(client)
   local endpoint, isPublic = resolve.endpointOf(client)
   local function optionsOf(region)
-    return { region = region, turnIsExtra = true }
+    return { region = region, limiterWaitIsExtra = true }
   end
   return {
     apiVersion = version,

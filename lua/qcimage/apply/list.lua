@@ -102,7 +102,7 @@ end
 
 --- Checks the entries of a list.
 ---@param entries qcimage.ApplyEntry[]
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param settings {empty: "keep"|"clear"|nil, region: string|nil}
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyChange[]
@@ -143,7 +143,7 @@ end
 --- Makes the changes of a selection.
 ---@param selection qcimage.ApplySelection
 ---@param images table[] what was selected, in order
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param date string what %{date} is
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyChange[]

@@ -254,7 +254,7 @@ end
 --- Makes a plan.
 ---@param changes qcimage.ApplyChange[] distinct
 ---@param present table<string, table<string, qcimage.ApplyImage>> images by place and id
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param settings {temporaryNames: boolean|nil}
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyPlan

@@ -172,7 +172,7 @@ end
 
 --- What keeps a client from running a plan.
 ---@param plan qcimage.ApplyPlan
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@return string|nil problem
 function M.misfit(plan, door)
   for _, name in ipairs { "apiVersion", "region", "endpoint" } do

@@ -45,7 +45,7 @@ local function list(door, params, region, take)
 end
 
 --- All images of the account in a region.
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param region string|nil
 ---@return table<string, qcimage.ApplyImage>|nil by id
 ---@return qcimage.Error|nil err
@@ -58,7 +58,7 @@ function M.all(door, region)
 end
 
 --- Images that a selection lets through, oldest first, with all their fields.
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param select table parameters of DescribeImages
 ---@param region string|nil
 ---@return table[]|nil
@@ -85,7 +85,7 @@ function M.selected(door, select, region)
 end
 
 --- Some images as they are at this moment.
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[] each once
 ---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
@@ -99,7 +99,7 @@ function M.look(door, region, ids)
 end
 
 --- Images that are not among the account's own: shared ones, public ones, none; the first of them are looked at.
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[]
 ---@return table<string, qcimage.ApplyImage>|nil

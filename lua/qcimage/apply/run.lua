@@ -347,7 +347,7 @@ function Run:count(step)
 end
 
 --- Runs steps.
----@param door qcimage.ApplyDoor
+---@param door qcimage.ApplyAdapter
 ---@param steps qcimage.ApplyStep[]
 ---@param options table stop, onProgress, dryRun
 ---@param journal qcimage.ApplyJournal|nil

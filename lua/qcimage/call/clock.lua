@@ -107,12 +107,12 @@ function M.correctSkew(call, err, response, elapsed)
   local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
   if math.abs(off) >= 1 then
     err.message = ("%s; the clock that signed is %s"):format(err.message, told(off))
-    call.clockOff = call.clockOff or off
-  elseif call.clockOff then
-    err.message = ("%s; the clock is %s, which was made up for"):format(err.message, told(call.clockOff))
+    call.clockSkew = call.clockSkew or off
+  elseif call.clockSkew then
+    err.message = ("%s; the clock is %s, which was made up for"):format(err.message, told(call.clockSkew))
   end
-  local isFirst = not call.clockCorrected
-  call.clockCorrected = true
+  local isFirst = not call.skewCorrected
+  call.skewCorrected = true
   if codes.isReplay(err.code) and math.abs(off) < TOLERATED then
     -- The clock is right, or nothing tells: this request may have arrived before, by whatever way.
     err.outcome = "unknown"

@@ -14,7 +14,7 @@ local M = {}
 ---@field values table the parameters as they travel
 ---@field isRaw boolean|nil they were given so, and not checked
 ---@field readBackSeconds number that attempts leave for reading the image back; 0: it is not read back
----@field turnIsExtra boolean|nil the limiter's waits do not use up the timeout
+---@field limiterWaitIsExtra boolean|nil the limiter's waits do not use up the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of what was tried; execute.lua adds them
 ---@field wantedRegion string|nil option of the call
@@ -29,12 +29,12 @@ local M = {}
 ---@field form table<string, string>|nil API 2.0: the parameters as a form has them, but for the public ones
 --- In execute.lua:
 ---@field attempt qcimage.Attempt|nil the last that was begun
----@field mayHaveHappened boolean|nil an attempt's fate is unknown
----@field wasRefused boolean|nil an attempt was sent, and refused
+---@field anyUnknown boolean|nil an attempt's fate is unknown
+---@field anyRejected boolean|nil an attempt was sent, and refused
 ---@field cost number|nil what the last retry took from the client's store
 --- In clock.lua:
----@field clockCorrected boolean|nil a clock was refused before
----@field clockOff number|nil seconds that the clock was found to be ahead of the service's
+---@field skewCorrected boolean|nil a clock was refused before
+---@field clockSkew number|nil seconds that the clock was found to be ahead of the service's
 --- Here:
 ---@field deadline number of core.monotonic
 ---@field hookError string|nil what a hook threw first

@@ -97,7 +97,7 @@ local function try(call, request, now)
 end
 
 -- Tells the caller's hook of an attempt. What it throws is kept, and changes nothing.
-local function tell(call, entry)
+local function notifyHook(call, entry)
   local ok, thrown = callback.pcall(call.client.options.onAttempt, {
     method = call.client.options.method,
     host = call.endpoint.hostHeader,
@@ -126,7 +126,7 @@ local function record(call, elapsed, result, err)
   }
   call.attempts[#call.attempts + 1] = entry
   if call.client.options.onAttempt then
-    tell(call, entry)
+    notifyHook(call, entry)
   end
 end
 
@@ -137,17 +137,17 @@ local function succeed(call, result)
   return result
 end
 
-local FATES = {
+local OUTCOME_TEXT = {
   notSent = "nothing was sent",
   rejected = "nothing was changed",
   unknown = "the change may have been made",
 }
 
 -- The fate of the whole call, of which an error knows the last attempt's.
-local function fate(call, outcome)
-  if call.mayHaveHappened and (outcome == "notSent" or not call.action.reads) then
+local function callOutcome(call, outcome)
+  if call.anyUnknown and (outcome == "notSent" or not call.action.reads) then
     return "unknown"
-  elseif call.wasRefused and outcome == "notSent" then
+  elseif call.anyRejected and outcome == "notSent" then
     return "rejected"
   end
   return outcome
@@ -163,13 +163,13 @@ local function verifyLost(call, err)
   local client = call.client
   local isFree = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock") -- the service answers
   local cost = isFree and 0 or retry.READ_BACK_COST -- requests must not multiply in an outage
-  if client.tokens < cost then
+  if client.retryBudget < cost then
     return nil
   end
-  client.tokens = client.tokens - cost
+  client.retryBudget = client.retryBudget - cost
   local result, wasAnswered = readBack.readBack(call, changes, M.run)
   if wasAnswered then
-    client.tokens = retry.refill(client.tokens, cost)
+    client.retryBudget = retry.refill(client.retryBudget, cost)
   end
   return result
 end
@@ -177,7 +177,7 @@ end
 -- What the caller gets of a call that did not succeed by an answer: the result where the image itself shows the success;
 -- or nil and the error, with the outcome of the whole call, hints, no secrets.
 local function finish(call, err)
-  local outcome = fate(call, err.outcome)
+  local outcome = callOutcome(call, err.outcome)
   local result = outcome == "unknown" and verifyLost(call, err)
   if result then
     return succeed(call, result)
@@ -193,7 +193,7 @@ local function finish(call, err)
   end
   local isCallers = (err.kind == "parameter" or err.kind == "credentials") and #call.attempts == 0
   if not isCallers and not call.action.reads then
-    message = ("%s; %s"):format(message, FATES[err.outcome])
+    message = ("%s; %s"):format(message, OUTCOME_TEXT[err.outcome])
   end
   if #call.attempts > 1 then
     message = ("%s (%d attempts)"):format(message, #call.attempts)
@@ -213,7 +213,7 @@ local function finish(call, err)
 end
 
 -- Seconds to wait before another attempt; or nil, and what to add to the message.
-local function decide(call, err, clockCorrected)
+local function decide(call, err, skewCorrected)
   local client = call.client
   local left = callContext.secondsLeft(call)
   local wait, cost = retry.decide(err, {
@@ -221,14 +221,14 @@ local function decide(call, err, clockCorrected)
     maxAttempts = call.maxAttempts,
     left = left,
     repeatable = call.action.repeatable,
-    tokens = client.tokens,
+    retryBudget = client.retryBudget,
     random = client.random(),
     retryAfter = err.retryAfter,
-    clockCorrected = clockCorrected,
+    skewCorrected = skewCorrected,
     renewed = resolve.refreshCredentials(call, err),
   })
   if wait then
-    client.tokens, call.cost = client.tokens - cost, cost
+    client.retryBudget, call.cost = client.retryBudget - cost, cost
     return wait
   end
   if cost then
@@ -251,12 +251,12 @@ local function retryAfter(call, response, elapsed)
 end
 
 -- What a failed attempt teaches. Returns the seconds to wait before another one; or nil, and what to add to the message.
-local function learn(call, err, response, elapsed)
-  local clockCorrected = err.retry == "clock" and clock.correctSkew(call, err, response, elapsed)
+local function handleFailure(call, err, response, elapsed)
+  local skewCorrected = err.retry == "clock" and clock.correctSkew(call, err, response, elapsed)
   err.retryAfter = retryAfter(call, response, elapsed)
   record(call, elapsed, nil, err)
   rateLimit.reportThrottled(call, err)
-  return decide(call, err, clockCorrected)
+  return decide(call, err, skewCorrected)
 end
 
 -- Makes the attempts of a prepared call.
@@ -272,13 +272,13 @@ local function attempt(call)
     result, err, response = try(call, request, started)
     local elapsed = core.monotonic() - started
     if result then
-      client.tokens = retry.refill(client.tokens, call.cost)
+      client.retryBudget = retry.refill(client.retryBudget, call.cost)
       record(call, elapsed, result)
       return succeed(call, result)
     end
-    local wait, note = learn(call, err, response, elapsed)
-    call.mayHaveHappened = call.mayHaveHappened or err.outcome == "unknown"
-    call.wasRefused = call.wasRefused or err.outcome == "rejected"
+    local wait, note = handleFailure(call, err, response, elapsed)
+    call.anyUnknown = call.anyUnknown or err.outcome == "unknown"
+    call.anyRejected = call.anyRejected or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
       note = not slept and "; not tried again, since " .. redact.said(problem, call.attempt) or nil

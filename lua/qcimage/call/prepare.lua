@@ -69,8 +69,8 @@ function M.call(client, name, params, options)
   local began = core.monotonic()
   if client.closed then
     return nil, errors.notSent("unsupported", name .. ": the client is closed")
-  elseif client.fault then
-    return nil, errors.notSent("parameter", client.fault.message, client.fault.field)
+  elseif client.configError then
+    return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end
   local action, err = actionOf(client.version, name, options.raw)
   if not action then
@@ -100,7 +100,7 @@ function M.call(client, name, params, options)
     timeout = timeout,
     deadline = began + timeout,
     readBackSeconds = readBackSeconds,
-    turnIsExtra = options.turnIsExtra,
+    limiterWaitIsExtra = options.limiterWaitIsExtra,
     maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},
     attempt = nil, -- set soon, as the next: without room for them the table would grow

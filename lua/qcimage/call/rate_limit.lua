@@ -71,7 +71,7 @@ function M.acquire(call)
   if left <= 0 then -- which the attempt tells
     return true
   end
-  local longest = call.turnIsExtra and limits.limiterWait or left - math.min(limits.afterTurn, left / 2)
+  local longest = call.limiterWaitIsExtra and limits.limiterWait or left - math.min(limits.reservedForAttempt, left / 2)
   local wait, err = acquire(call, longest)
   if wait and wait > 0 then
     local slept, problem = client.sleep(wait)
@@ -83,7 +83,7 @@ function M.acquire(call)
       wait, err = nil, errors.notSent("unsupported", message)
     end
   end
-  if call.turnIsExtra then
+  if call.limiterWaitIsExtra then
     callContext.extendDeadline(call, core.monotonic() - began)
   end
   return wait and true, err

@@ -21,7 +21,7 @@ local function contextOf(call)
   if call.skipped then
     context.passed = call.passed
   end
-  return setmetatable(context, call.client.world)
+  return setmetatable(context, call.client.providerContext)
 end
 
 --- Credentials for a call; or nil, an error of the call's, and the source's own.
@@ -31,9 +31,9 @@ end
 ---@return qcimage.Error|nil cause
 function M.credentials(call)
   local client = call.client
-  local given, err = client.provider(client.asksForCredentials and contextOf(call) or nil)
+  local given, err = client.provider(client.hasDynamicCredentials and contextOf(call) or nil)
   if given then
-    if client.asksForCredentials then
+    if client.hasDynamicCredentials then
       client.refusals.answered(given)
     end
     return given
@@ -95,7 +95,7 @@ end
 function M.endpointOf(client)
   local is3 = client.version == "3.0"
   local endpoint = client.target.endpoint or is3 and client.profile and client.profile.get "endpoint" or nil
-  return endpoint, not endpoint and (not is3 or client.profile ~= nil or not client.asksForCredentials)
+  return endpoint, not endpoint and (not is3 or client.profile ~= nil or not client.hasDynamicCredentials)
 end
 
 -- The endpoint that something names, and where it comes from. Nil: nothing does. False and an error: it cannot be used.
@@ -311,7 +311,7 @@ function M.newAttempt(call)
   elseif action.unsigned then
     return { credentials = given, logins = call.client.logins }
   end
-  local signer, fault = call.client.signerOf(given)
+  local signer, fault = call.client.getSigner(given)
   if not signer then
     return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
   end
@@ -332,7 +332,7 @@ end
 ---@param call qcimage.Call
 ---@return table|nil credentials and what else of qcimage.Attempt is there; nil: nothing
 function M.known(call)
-  local given = call.fresh or not call.attempt and not call.client.asksForCredentials and call.client.provider()
+  local given = call.fresh or not call.attempt and not call.client.hasDynamicCredentials and call.client.provider()
   return given and { credentials = given, logins = call.client.logins } or call.attempt
 end
 
@@ -346,7 +346,7 @@ local REPLACES = { renew = true, reread = true }
 ---@return boolean isRenewed the next attempt has others
 function M.refreshCredentials(call, err)
   local client = call.client
-  if not REPLACES[err.retry] or call.action.unsigned or not client.asksForCredentials then
+  if not REPLACES[err.retry] or call.action.unsigned or not client.hasDynamicCredentials then
     return false
   end
   local last = call.attempt.credentials

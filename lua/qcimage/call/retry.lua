@@ -32,10 +32,10 @@ end
 ---@field maxAttempts integer
 ---@field left number seconds left for the whole call
 ---@field repeatable boolean from the action's data
----@field tokens number what is left in the client's store
+---@field retryBudget number what is left in the client's store
 ---@field random number from 0 to below 1
 ---@field retryAfter number|nil seconds that the answer asks to wait
----@field clockCorrected boolean whether the next attempt has another time, and none had before
+---@field skewCorrected boolean whether the next attempt has another time, and none had before
 ---@field renewed boolean|nil whether the next attempt has other credentials, and none had before
 
 --- Decides. The caller takes cost from its store when it goes on.
@@ -52,12 +52,12 @@ function M.decide(err, state)
     return nil
   end
   if what == "clock" then
-    return state.clockCorrected and 0 or nil, state.clockCorrected and 0 or nil
+    return state.skewCorrected and 0 or nil, state.skewCorrected and 0 or nil
   elseif what == "renew" or what == "reread" then
     return state.renewed and 0 or nil, state.renewed and 0 or nil
   end
   local cost = err.reason == "timeout" and TIMEOUT_COST or COST
-  if state.tokens < cost then
+  if state.retryBudget < cost then
     return nil, cost
   end
   local wait = state.retryAfter or 0
@@ -75,11 +75,11 @@ end
 M.READ_BACK_COST = COST
 
 --- What a success gives back: what its last retry took, or a little.
----@param tokens number
+---@param retryBudget number
 ---@param spent number|nil cost of the call's last retry
----@return number tokens
-function M.refill(tokens, spent)
-  return math.min(M.BUDGET, tokens + (spent or REFILL))
+---@return number retryBudget
+function M.refill(retryBudget, spent)
+  return math.min(M.BUDGET, retryBudget + (spent or REFILL))
 end
 
 return M

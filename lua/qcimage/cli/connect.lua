@@ -45,10 +45,10 @@ local LOOK = 15
 local function noteProfile(client, options)
   local environment = environments.snapshot()
   local name = environments.value(environment, "TCCLI_PROFILE")
-  if not name or options.profile or options.secretId or client.fault then
+  if not name or options.profile or options.secretId or client.configError then
     return
   end
-  local context = setmetatable({ secondsLeft = options.timeout or LOOK }, client.world)
+  local context = setmetatable({ secondsLeft = options.timeout or LOOK }, client.providerContext)
   local used = client.base(context)
   if not used then -- which the call tells
     return

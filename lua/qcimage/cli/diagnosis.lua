@@ -246,7 +246,7 @@ function Diagnosis:otherVersion(options, err)
   -- at the same place: what names it may do so for one version alone
   local copy = setmetatable({ apiVersion = other, endpoint = self.target.origin }, { __index = options })
   local client = connect.made(copy)
-  if not client or client.fault then
+  if not client or client.configError then
     return nil
   end
   local works, _, problem = client:describe({ limit = 1 }, { timeout = self:left(), maxAttempts = 1 })
@@ -331,8 +331,8 @@ function Diagnosis:run(options)
     return exits.NOT_SENT
   end
   local client, problem = connect.client(options)
-  if not client or client.fault then
-    problem = problem or client.fault.message
+  if not client or client.configError then
+    problem = problem or client.configError.message
     self:add(FAILED, "settings", problem, cures.settings(problem))
     return client and exits.PARAMETER or exits.USAGE
   end

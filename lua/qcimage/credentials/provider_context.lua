@@ -16,7 +16,7 @@ local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt", "userA
 local SHORTEST = 0.001
 
 -- The `call` of a context.
-local function caller(client, run, tokens)
+local function caller(client, run, retryBudget)
   local options = { method = "POST" }
   for _, name in ipairs(SHARED) do
     options[name] = client.options[name]
@@ -34,14 +34,14 @@ local function caller(client, run, tokens)
         given, fault = found or given, err
         return found, err
       end,
-      asksForCredentials = true,
+      hasDynamicCredentials = true,
       refusals = refused[source or 0],
       serviceRegion = how.region,
       serviceRegionName = how.regionName or "the default",
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
       stsName = how.endpoint and "the role's endpoint",
       options = options,
-      tokens = tokens, -- what the service lacks, STS may have
+      retryBudget = retryBudget, -- what the service lacks, STS may have
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
@@ -51,8 +51,8 @@ end
 
 --- Makes what the contexts of a client's calls have in common, as their metatable; see qcimage.CredentialsContext.
 ---@param client table
----@param parts {metadata: function, background: function|nil, canWait: boolean, run: function, tokens: number} run: that
---- of execute.lua; tokens: the store of retries of a call of STS
+---@param parts {metadata: function, background: function|nil, canWait: boolean, run: function, retryBudget: number} run: that
+--- of execute.lua; retryBudget: the store of retries of a call of STS
 ---@return table
 function M.new(client, parts)
   local world = {
@@ -62,7 +62,7 @@ function M.new(client, parts)
     background = parts.background,
     canWait = parts.canWait,
     metadata = parts.metadata,
-    call = caller(client, parts.run, parts.tokens),
+    call = caller(client, parts.run, parts.retryBudget),
   }
   function world.now()
     local now = client.clock()

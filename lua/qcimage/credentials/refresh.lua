@@ -10,8 +10,8 @@ local M = {}
 
 -- Seconds before the end from which on new keys are asked for (as Tencent's clients do), and from which on calls wait
 -- for them; of keys that live for a short time these parts.
-local ADVISORY, ADVISORY_PART = 300, 1 / 2
-local MANDATORY, MANDATORY_PART = 60, 1 / 10
+local EARLY_REFRESH_SECONDS, EARLY_REFRESH_FRACTION = 300, 1 / 2
+local BLOCKING_REFRESH_SECONDS, BLOCKING_REFRESH_FRACTION = 60, 1 / 10
 
 -- Seconds until another question, after one that brought nothing better than keys with so many seconds left.
 local function pauseFor(left)
@@ -72,8 +72,8 @@ function M.new(fetch, rule)
       end
       local life = fresh.expires - context.now()
       if not kept or fresh.expires > kept.expires or not provider.equal(fresh, kept) then
-        advisory = math.min(ADVISORY, life * ADVISORY_PART)
-        mandatory = math.min(MANDATORY, life * MANDATORY_PART)
+        advisory = math.min(EARLY_REFRESH_SECONDS, life * EARLY_REFRESH_FRACTION)
+        mandatory = math.min(BLOCKING_REFRESH_SECONDS, life * BLOCKING_REFRESH_FRACTION)
       end
       kept = fresh
     end

@@ -63,7 +63,7 @@ return {
   -- state further ahead is no queue.
   limiterWait = 60,
   -- Seconds of a call that a limiter's wait leaves to the attempt at most; half of what is left, if that is less.
-  afterTurn = 1,
+  reservedForAttempt = 1,
 
   -- Images of a page that `each` asks for: the most that DescribeImages gives.
   pageSize = 100,
