@@ -95,7 +95,7 @@ set(two ${main} luajit)
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
 set(once apply_nginx cli_pid1 cmake hostile hostile_nginx hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
   openresty_askers openresty_credentials openresty_errors
-  openresty_load openresty_places openresty_raise openresty_wire outcome resty_http)
+  openresty_load openresty_endpoints openresty_raise openresty_wire outcome resty_http)
 
 # Specs that compile for a minute run only with `ctest -C full`.
 set(compiling cmake install)

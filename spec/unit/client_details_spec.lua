@@ -1,6 +1,6 @@
 --- Details of calls that other specs touch in passing, each just within and just beyond.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local emulators = require "spec.support.emulator"
 local endpoints = require "qcimage.api.endpoints"
 local environment = require "qcimage.util.environment"

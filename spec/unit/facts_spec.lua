@@ -2,7 +2,7 @@
 --- unseen. What client and emulator both have is held against each other by rules_spec.lua.
 
 local actions = require "qcimage.api.actions"
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local emulatorText = require "qcimage.emulator.text"
 local emulators = require "spec.support.emulator"

@@ -1,198 +1,355 @@
---- Options that would have no effect are raised, at the line that gives them: covers options.lua.
+--- What is used wrongly is raised at the line that does so, in whichever function.
 
+local credentials = require "qcimage.credentials"
+local emulators = require "qcimage.emulator"
 local image = require "qcimage"
+local limiter = require "qcimage.limiter"
 local stub = require "spec.support.stub"
 
-local function raised(run)
-  local ok, message = pcall(run)
-  assert.is_false(ok)
-  return message
+local MANY = { imageId = "img-12345678" }
+
+-- Each function is one line, of which the message tells. What it gives is kept: a tail call would hide the line.
+local function raiseHere(cases)
+  for i, case in ipairs(cases) do
+    local words, run = case[1], case[2]
+    local line = debug.getinfo(run, "S").linedefined + 1
+    local ok, message = pcall(run)
+    assert.is_false(ok, words)
+    local place = ("spec/unit/places_spec.lua:%d: "):format(line)
+    assert.equal(place, tostring(message):sub(1, #place), ("case %d, %s: %s"):format(i, words, tostring(message)))
+    assert.truthy(message:find(words, 1, true), message)
+  end
 end
 
-describe("a client's options", function()
-  it("are raised where another leaves them without effect", function()
-    local function transport() end
-    for pattern, options in pairs {
-      ["option secretId has no effect beside the option credentials"] = {
-        secretId = "AKIDxxxxxxxx",
-        credentials = function() end,
-      },
-      ["option token has no effect beside the option credentials"] = {
-        token = "t",
-        credentials = { secretId = "AKIDxxxxxxxx", secretKey = "k" },
-      },
-      ["option proxy has no effect beside the option transport"] = { proxy = "", transport = transport },
-      ["option caFile has no effect"] = { caFile = "/x", transport = transport },
-      ["option verify has no effect"] = { verify = true, transport = transport },
-      ["option connectTimeout has no effect"] = { connectTimeout = 1, transport = transport },
-      ["option maxResponseBytes has no effect"] = { maxResponseBytes = 1, transport = transport },
-      ["option poolSize has no effect"] = { poolSize = 1, transport = transport },
-    } do
-      local message = raised(function()
-        image.new(options)
-      end)
-      assert.matches("misuse_spec%.lua:%d+: " .. pattern, message)
-    end
+describe("a mistake is raised at the line that makes it", function()
+  local client
+
+  before_each(function()
+    client = stub.answering({}, '{"code":0}')
   end)
 
-  it("take no field of credentials that is not known, and show no secret", function()
-    local keys = { secretId = "AKIDxxxxxxxx", secretKey = "thekey" }
-    for name, shown in pairs { sessionToken = " sessionToken ", [1] = " ", a8N2k3M9xkq0 = " " } do
-      keys[name] = "thesecret"
-      local message = raised(function()
-        image.new { credentials = keys }
-      end)
-      keys[name] = nil
-      assert.matches(
-        "option credentials has an unknown field" .. shown .. "%(known: secretId, secretKey, token%)",
-        message
-      )
-      assert.is_nil(message:find "thesecret")
-    end
-    keys.sessionToken = "thesecret"
-    local _, message, err = stub
-      .client({
-        credentials = function()
-          return keys
-        end,
-      })
-      :modify { imageId = "i" }
-    assert.equal("credentials", err.kind)
-    assert.matches("token is not given, but sessionToken is; name it token", message)
-  end)
-end)
-
-describe("a call's options", function()
-  it("are raised in a function where they have no effect", function()
-    local client = stub.answering({}, '{"code":0}')
-    for _, name in ipairs { "modify", "describe", "each" } do
-      assert.matches(
-        "misuse_spec%.lua:%d+: option raw does not go with " .. name .. ": its parameters have names of their own",
-        raised(function()
-          client[name](client, { imageId = "i" }, { raw = true })
-        end)
-      )
-    end
-    for option, value in pairs { readBack = false, timeout = 1, maxAttempts = 1 } do
-      assert.matches(
-        "misuse_spec%.lua:%d+: option " .. option .. " does not go with sign: nothing is sent",
-        raised(function()
-          client:sign("DescribeImages", {}, { [option] = value })
-        end)
-      )
-    end
-    assert(client:sign("DescribeImages", { A = 1 }, { raw = true, region = "bj" }))
-  end)
-end)
-
-describe("the changes of apply", function()
-  it("that are none, and its unknown options, are raised at the caller's line", function()
-    local client = stub.client()
-    for _, run in ipairs {
-      function()
-        client:apply(5)
-      end,
-      function()
-        client:apply({}, { nonsense = 1 })
-      end,
-      function()
-        client:apply({}, { resume = "x" })
-      end,
-    } do
-      local line = debug.getinfo(run, "S").linedefined + 1
-      assert.matches(("misuse_spec%%.lua:%d: "):format(line), raised(run))
-    end
-  end)
-end)
-
-describe("close", function()
-  it("gives true, again and again", function()
-    local client = stub.client()
-    assert.is_true(client:close())
-    assert.is_true(client:close())
-    local before = image.default(stub.client())
-    assert.is_true(image.close())
-    image.default(before or false)
-    assert.is_true(image.close())
-  end)
-end)
-
-describe("raw lists with holes, or with other keys than 1, 2, 3", function()
-  it("are refused by name, at once", function()
-    for _, version in ipairs { "2.0", "3.0" } do
-      local client = stub.client { apiVersion = version }
-      for _, list in ipairs {
-        { "a", nil, "b" },
-        { [2] = "a" },
-        { [0] = "a" },
-        { [-1] = "a" },
-        { [1.5] = "a" },
-        { "a", x = "b" },
-        { "a", n = 1 },
-        { [1e6] = "a" },
-        { [1e9] = "a" },
-        { { 1, nil, 3 } },
-        { [true] = "a" },
-      } do
-        local _, message, err = client:sign("X", { Ids = list, Other = "x" }, { raw = true })
-        assert.same({ "parameter", "Ids" }, { err.kind, err.field })
-        assert.matches("^X: Ids must be a list without a hole, or a table with names alone", message)
-      end
-      assert(client:sign("X", { Ids = { "a", "b" }, Filters = { { Name = "a", Values = { "b" } } } }, { raw = true }))
-    end
-    local _, message = stub.client():describe { imageIds = { "a", nil, "c" } }
-    assert.matches("imageIds must be a list, not a table: it has a hole", message)
-  end)
-end)
-
-describe("a colon in place of a dot", function()
-  it("is named", function()
-    for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "new", "close" } do
-      assert.matches(
-        ("misuse_spec%%.lua:%%d+: call image.%s%%(...%%) with a dot, not with a colon"):format(name),
-        raised(function()
-          image[name](image, { imageId = "i", imageName = "n" })
-        end)
-      )
-    end
-  end)
-end)
-
-describe("a refusal by a rule", function()
-  it("names the option that sends it all the same, which does", function()
+  it("in the functions of a client", function()
     local cases = {
-      { "2.0", "ModifyImageAttributes", { imageId = "i", imageName = "a.b" } },
-      { "2.0", "ModifyImageAttributes", { imageId = "i", imageDescription = "每晚_构建-1" } },
-      { "2.0", "DescribeImages", { limit = 101 } },
-      { "3.0", "ModifyImageAttribute", { imageId = "i", imageName = ("x"):rep(61) } },
-      { "3.0", "CreateImage", { imageName = "a" } },
-      { "3.0", "DescribeImages", { imageIds = { "1", "2", "3", "4", "5", "6" }, imageType = "PRIVATE_IMAGE" } },
-      { "3.0", "SyncImages", { imageIds = { "a", "b" }, destinationRegions = { "bj" } } },
+      {
+        "the action must be text, not a nil",
+        function()
+          local _ = client:call()
+        end,
+      },
+      {
+        "the action must be text, not a table",
+        function()
+          local _ = client:sign {}
+        end,
+      },
+      {
+        "parameters must be a table",
+        function()
+          local _ = client:call("DescribeImages", 5)
+        end,
+      },
+      {
+        "parameters must be a table",
+        function()
+          local _ = client:sign("DescribeImages", "x")
+        end,
+      },
     }
-    for _, case in ipairs(cases) do
-      local ok = case[1] == "2.0" and '{"code":0}' or '{"Response":{"RequestId":"r"}}'
-      local client, requests = stub.answering({ apiVersion = case[1] }, ok)
-      local _, message, err = client:call(case[2], case[3])
-      assert.equal("parameter", err.kind)
-      assert.matches("a client with skipRules = true sends it all the same", message)
-      assert.equal(0, #requests)
-      client, requests = stub.answering({ apiVersion = case[1], skipRules = true }, ok)
-      assert(client:call(case[2], case[3]))
-      assert.equal(1, #requests)
+    for _, name in ipairs { "modify", "describe", "each" } do
+      cases[#cases + 1] = {
+        "parameters must be a table, not a number",
+        function()
+          local _ = client[name](client, 5)
+        end,
+      }
+      cases[#cases + 1] = {
+        "options must be a table, not a string",
+        function()
+          local _ = client[name](client, MANY, "x")
+        end,
+      }
+      cases[#cases + 1] = {
+        "unknown option timeOut",
+        function()
+          local _ = client[name](client, MANY, { timeOut = 1 })
+        end,
+      }
+      cases[#cases + 1] = {
+        "option region must be text",
+        function()
+          local _ = client[name](client, MANY, { region = 5 })
+        end,
+      }
+      cases[#cases + 1] = {
+        "option raw does not go with " .. name,
+        function()
+          local _ = client[name](client, MANY, { raw = true })
+        end,
+      }
     end
-    local _, message = stub.client():modify { imageId = "i", imageDescription = "每晚" }
-    assert.matches("the English page of ModifyImageAttributes", message)
-    assert.is_nil(message:find "1275")
+    for _, name in ipairs { "modify", "describe", "each", "call", "sign", "close" } do
+      cases[#cases + 1] = {
+        ("call client:%s(...) with a colon"):format(name),
+        function()
+          local _ = client[name](MANY)
+        end,
+      }
+    end
+    raiseHere(cases)
   end)
-end)
 
-describe("JSON null in a parameter", function()
-  it("is called by its name", function()
-    local null = require("cjson").null
-    local client = stub.answering({}, '{"code":0}')
-    local _, message = client:modify { imageId = "i", imageName = null }
-    assert.matches("imageName must be text, not JSON null", message)
-    _, message = client:call("X", { A = null }, { raw = true })
-    assert.matches("A cannot be JSON null", message)
+  it("in those of a closed client", function()
+    client:close()
+    local cases = {}
+    for _, name in ipairs { "modify", "describe", "each" } do
+      cases[#cases + 1] = {
+        "the client is closed",
+        function()
+          local _ = client[name](client, MANY)
+        end,
+      }
+    end
+    for _, name in ipairs { "call", "sign" } do
+      cases[#cases + 1] = {
+        "the client is closed",
+        function()
+          local _ = client[name](client, "DescribeImages")
+        end,
+      }
+    end
+    raiseHere(cases)
+  end)
+
+  it("in those of the module", function()
+    local before = image.default(client)
+    finally(function()
+      image.default(before or false)
+    end)
+    local cases = {
+      {
+        "the action must be text",
+        function()
+          local _ = image.call(nil, {})
+        end,
+      },
+      {
+        "the default client must be one that image.new made",
+        function()
+          local _ = image.default { modify = print }
+        end,
+      },
+      {
+        "must be one that image.new made",
+        function()
+          local _ = image.default "client"
+        end,
+      },
+    }
+    for _, name in ipairs { "modify", "describe", "each" } do
+      cases[#cases + 1] = {
+        "parameters must be a table, not a number",
+        function()
+          local _ = image[name](5)
+        end,
+      }
+    end
+    for _, name in ipairs { "new", "modify", "describe", "each", "call", "sign", "close" } do
+      cases[#cases + 1] = {
+        ("call image.%s(...) with a dot, not with a colon"):format(name),
+        function()
+          local _ = image[name](image)
+        end,
+      }
+    end
+    raiseHere(cases)
+  end)
+
+  it("in what makes a client", function()
+    local cases = {}
+    for words, options in pairs {
+      ["options must be a table, not a number"] = 5,
+      ["unknown option Region (region?)"] = { Region = "gz" },
+      ['option apiVersion must be "2.0" or "3.0"'] = { apiVersion = "3" },
+      ["option proxy has no effect beside the option transport"] = { proxy = "", transport = print },
+      ["option endpoint is plain http to another machine"] = { endpoint = "http://198.51.100.1" },
+      ["option stsEndpoint is plain http to another machine"] = { stsEndpoint = "http://198.51.100.1" },
+      ["option method does not go with API 3.0"] = { method = "GET", apiVersion = "3.0" },
+    } do
+      cases[#cases + 1] = {
+        words,
+        function()
+          local _ = image.new(options)
+        end,
+      }
+    end
+    raiseHere(cases)
+  end)
+
+  it("in what makes a source of credentials", function()
+    local cases = {
+      {
+        "the sources must be a list of functions",
+        function()
+          local _ = credentials.chain()
+        end,
+      },
+      {
+        "the sources must be a list of functions",
+        function()
+          local _ = credentials.chain {}
+        end,
+      },
+      {
+        "source 2 of the chain must be a function, not a table",
+        function()
+          local _ = credentials.chain { print, {} }
+        end,
+      },
+      {
+        "option address must be a URL without a path",
+        function()
+          local _ = credentials.cvm { address = "nowhere" }
+        end,
+      },
+      {
+        "option roleArn",
+        function()
+          local _ = credentials.assumeRole { roleArn = "me" }
+        end,
+      },
+      {
+        "option credentials must be function or a table",
+        function()
+          local _ = credentials.assumeRole { credentials = "key" }
+        end,
+      },
+      {
+        "option endpoint",
+        function()
+          local _ = credentials.assumeRole { roleArn = "qcs::cam::uin/1:roleName/a", endpoint = "ftp://x" }
+        end,
+      },
+    }
+    for name, known in pairs { file = "path", tccli = "profile", cvm = "roleName", assumeRole = "roleArn" } do
+      local source = credentials[name]
+      cases[#cases + 1] = {
+        "options must be a table, not a string",
+        function()
+          local _ = source "x"
+        end,
+      }
+      cases[#cases + 1] = {
+        ("unknown option %sx (%s?)"):format(known, known),
+        function()
+          local _ = source { [known .. "x"] = "x" }
+        end,
+      }
+      cases[#cases + 1] = {
+        ("option %s must be string"):format(known),
+        function()
+          local _ = source { [known] = 5 }
+        end,
+      }
+    end
+    raiseHere(cases)
+  end)
+
+  it("in what makes a limiter", function()
+    local cases = {
+      {
+        "option dict must name a lua_shared_dict",
+        function()
+          local _ = limiter.shared { rate = 1 }
+        end,
+      },
+      {
+        "nginx has no dictionary limits",
+        function()
+          local _ = limiter.shared { rate = 1, dict = "limits" }
+        end,
+      },
+      {
+        "option eval must be a function that sends EVAL to Redis",
+        function()
+          local _ = limiter.redis { rate = 1 }
+        end,
+      },
+    }
+    for _, name in ipairs { "memory", "shared", "redis" } do
+      cases[#cases + 1] = {
+        "unknown option rates (rate?)",
+        function()
+          local _ = limiter[name] { rates = 5 }
+        end,
+      }
+      cases[#cases + 1] = {
+        "option rate must be",
+        function()
+          local _ = limiter[name] { rate = 0 }
+        end,
+      }
+    end
+    raiseHere(cases)
+  end)
+
+  it("in the emulator", function()
+    local emulator = emulators.new()
+    local cases = {
+      {
+        "the settings must be an object",
+        function()
+          emulator:set "fast"
+        end,
+      },
+      {
+        "there is no setting rateLimits, did you mean rateLimit?",
+        function()
+          emulator:set { rateLimits = 1 }
+        end,
+      },
+      {
+        "the setting rateLimit must be a number",
+        function()
+          emulator:set { rateLimit = "1" }
+        end,
+      },
+      {
+        "the images must be a list",
+        function()
+          emulator:setImages "none"
+        end,
+      },
+      {
+        "imageId must be img- and 8 letters or digits",
+        function()
+          emulator:setImages { { imageId = "img-1" } }
+        end,
+      },
+      {
+        "kind",
+        function()
+          emulator:fault { kind = "dropSometimes" }
+        end,
+      },
+    }
+    for _, name in ipairs { "new", "transport" } do
+      local make = emulators[name]
+      for words, options in pairs {
+        ["the emulator's options must be a table"] = "x",
+        ["the emulator has no option iamges"] = { iamges = {} },
+        ["the emulator's option images must be a table"] = { images = "x" },
+        ["an image must be a table"] = { images = { 5 } },
+        ["imageSize of an image is out of range"] = { images = { { imageId = "img-12345678", imageSize = 1e99 } } },
+        ["an instance must be a table with instanceId and imageId"] = { instances = { {} } },
+      } do
+        cases[#cases + 1] = {
+          words,
+          function()
+            local _ = make(options)
+          end,
+        }
+      end
+    end
+    raiseHere(cases)
   end)
 end)

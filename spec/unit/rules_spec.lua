@@ -2,7 +2,7 @@
 --- against the other, and the limits of C, of Lua and of the emulator; so that a slip in either shows.
 
 local actions = require "qcimage.api.actions"
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local emulated = {
   ["2.0"] = require "qcimage.emulator.api2.actions",
   ["3.0"] = {},

@@ -2,7 +2,7 @@
 --- which each name is free when its turn comes, and what cannot go is told before anything is sent.
 --- Pure. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local planfile = require "qcimage.apply.planfile"
 
 local M = {}

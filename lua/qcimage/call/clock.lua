@@ -2,7 +2,7 @@
 --- is from the service's, and whether another try can help.
 --- Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local httpDate = require "qcimage.util.http_date"

@@ -4,7 +4,7 @@
 
 local build = require "qcimage.call.build"
 local clock = require "qcimage.call.clock"
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local httpDate = require "qcimage.util.http_date"

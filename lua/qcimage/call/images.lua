@@ -1,7 +1,7 @@
 --- images.lua - describes images by their ids. Makes calls by the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local limits = require "qcimage.util.limits"
 
 local M = {}

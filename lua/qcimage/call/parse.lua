@@ -2,7 +2,7 @@
 --- request's fate. Both envelopes are looked for on both paths.
 --- Pure. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local errors = require "qcimage.util.errors"
 local json = require "qcimage.util.json"
 local redact = require "qcimage.util.redact"

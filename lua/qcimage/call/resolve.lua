@@ -2,7 +2,7 @@
 --- settled once, since region and endpoint may come with credentials, too. Says where each comes from.
 --- Reaches the outside only through what the client holds. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
 local redact = require "qcimage.util.redact"

@@ -17,7 +17,7 @@ local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 -- proxies, which somebody has to mend.
 local PASSING = { dns = true, connect = true, timeout = true, closed = true }
 
--- "later", "again", "clock", "renew", "reread" or nil, as in codes.lua. 408: RFC 9110, 15.5.9.
+-- "later", "again", "clock", "renew", "reread" or nil, as in error_codes.lua. 408: RFC 9110, 15.5.9.
 local function need(err)
   if err.kind == "network" then
     return PASSING[err.reason] and not err.lasting and "again"

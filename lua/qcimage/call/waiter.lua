@@ -4,7 +4,7 @@
 local actions = require "qcimage.api.actions"
 local backoff = require "qcimage.util.backoff"
 local validate = require "qcimage.call.validate"
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"

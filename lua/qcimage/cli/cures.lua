@@ -1,7 +1,7 @@
 --- cures.lua - what to do about what qcimage doctor finds.
 --- Pure. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 
 local M = {
   NO_KEYS = "export TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (made at console.cloud.tencent.com/cam/capi), "

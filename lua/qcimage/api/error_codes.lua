@@ -1,4 +1,4 @@
---- codes.lua - what the service's codes and states mean, as data: a reason (one word), whether the request was
+--- error_codes.lua - what the service's codes and states mean, as data: a reason (one word), whether the request was
 --- refused or its fate is unknown, and which calls are worth another try. Nothing else knows a code.
 --- Pure. A family that no document gives leaves the fate unknown, but for Invalid…, the caller's fault.
 --- Part of qcimage, see LICENSE.

@@ -1,14 +1,14 @@
---- rooms.lua - the rooms that the Lua files lie in, which of the others each may require, and which it does. Run by
---- itself, from the root of the sources, it prints that as text, and fails where a room reaches into one that it may not:
+--- layers.lua - the layers that the Lua files lie in, which of the others each may require, and which it does. Run by
+--- itself, from the root of the sources, it prints that as text, and fails where a layer reaches into one that it may not:
 ---
----     lua5.4 spec/support/rooms.lua
+---     lua5.4 spec/support/layers.lua
 
 local M = {}
 
--- Each room: what it is, the modules that begin it (a module belongs to the longest beginning that fits, and a file
--- to the room of its folder), and the rooms that it may reach beside itself.
-M.ROOMS = {
-  door = {
+-- Each layer: what it is, the modules that begin it (a module belongs to the longest beginning that fits, and a file
+-- to the layer of its folder), and the layers that it may reach beside itself.
+M.LAYERS = {
+  public = {
     "the public functions",
     modules = { "qcimage" },
     reaches = { "client", "shared", "version", "core" },
@@ -70,7 +70,7 @@ M.ROOMS = {
     reaches = { "shared" },
   },
   shared = {
-    "what any room of the client may use, and knows none of them",
+    "what any layer of the client may use, and knows none of them",
     modules = { "qcimage.util" },
     reaches = { "core" },
   },
@@ -96,9 +96,9 @@ M.ROOMS = {
     reaches = { "cli", "emulator" },
   },
   emulator = {
-    "the service's double: shares no rule with the client that it checks, but its digests; stands in for its door",
+    "the service's double: shares no rule with the client that it checks, but its digests; replaces the client behind the public functions",
     modules = { "qcimage.emulator" },
-    reaches = { "door", "version", "core" },
+    reaches = { "public", "version", "core" },
   },
   core = { "signing, in C", modules = { "qcimage.core" }, reaches = {} },
   http = {
@@ -108,13 +108,13 @@ M.ROOMS = {
   },
 }
 
---- The room of a module, nil where it has none.
+--- The layer of a module, nil where it has none.
 ---@param module string as require takes it
 ---@return string|nil
 function M.of(module)
   local best, longest = nil, 0
-  for name, room in pairs(M.ROOMS) do
-    for _, beginning in ipairs(room.modules) do
+  for name, layer in pairs(M.LAYERS) do
+    for _, beginning in ipairs(layer.modules) do
       local fits = module == beginning or beginning ~= "qcimage" and module:sub(1, #beginning + 1) == beginning .. "."
       if fits and #beginning > longest then
         best, longest = name, #beginning
@@ -133,7 +133,7 @@ function M.required(source)
     local code = line:gsub("%-%-.*", "")
     if code:find "%f[%w]require%f[%W]" or code:find "%f[%w]loadNative%f[%W]" then
       for module in code:gmatch '"(qcimage[%w_.]*)"' do
-        modules[module:gsub("%.$", "")] = true -- "qcimage.cli." .. name: the whole room
+        modules[module:gsub("%.$", "")] = true -- "qcimage.cli." .. name: the whole layer
       end
     end
   end
@@ -143,10 +143,10 @@ end
 ---@class spec.Require
 ---@field file string as require takes it
 ---@field module string that it requires
----@field from string|nil rooms
+---@field from string|nil layers
 ---@field to string|nil
 
---- What the Lua files require of each other, across rooms, sorted; and what has no room.
+--- What the Lua files require of each other, across layers, sorted; and what has no layer.
 ---@return spec.Require[]
 function M.requires()
   local list = {}
@@ -171,15 +171,15 @@ function M.requires()
   return list
 end
 
---- What is wrong with a require across rooms, or nil.
+--- What is wrong with a require across layers, or nil.
 ---@param one spec.Require
 ---@return string|nil
 function M.problem(one)
   if not one.from or not one.to then
-    return ("%s belongs to no room of spec/support/rooms.lua"):format(one.from and one.module or one.file)
+    return ("%s belongs to no layer of spec/support/layers.lua"):format(one.from and one.module or one.file)
   end
-  for _, room in ipairs(M.ROOMS[one.from].reaches) do
-    if room == one.to then
+  for _, layer in ipairs(M.LAYERS[one.from].reaches) do
+    if layer == one.to then
       return nil
     end
   end
@@ -188,16 +188,16 @@ function M.problem(one)
     one.module,
     one.from,
     one.to,
-    M.ROOMS[one.from][1]
+    M.LAYERS[one.from][1]
   )
 end
 
---- The graph as text: each room, what it is, and the rooms that it reaches, each with the files there. All files must
---- have a room.
+--- The graph as text: each layer, what it is, and the layers that it reaches, each with the files there. All files must
+--- have a layer.
 ---@return string
 function M.graph()
   local reached, names, lines = {}, {}, {}
-  for name in pairs(M.ROOMS) do
+  for name in pairs(M.LAYERS) do
     names[#names + 1], reached[name] = name, {}
   end
   table.sort(names)
@@ -210,11 +210,11 @@ function M.graph()
     end
   end
   for _, name in ipairs(names) do
-    lines[#lines + 1] = ("%s - %s"):format(name, M.ROOMS[name][1])
-    for _, room in ipairs(names) do
-      local files = reached[name][room]
+    lines[#lines + 1] = ("%s - %s"):format(name, M.LAYERS[name][1])
+    for _, layer in ipairs(names) do
+      local files = reached[name][layer]
       if files then
-        lines[#lines + 1] = ("    %-12s %s"):format(room, table.concat(files, " "))
+        lines[#lines + 1] = ("    %-12s %s"):format(layer, table.concat(files, " "))
       end
     end
   end

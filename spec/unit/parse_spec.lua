@@ -1,4 +1,4 @@
---- What an answer, or none, makes of a call: covers call/parse.lua and api/codes.lua.
+--- What an answer, or none, makes of a call: covers call/parse.lua and api/error_codes.lua.
 
 local stub = require "spec.support.stub"
 

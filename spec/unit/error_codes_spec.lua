@@ -1,6 +1,6 @@
---- What the service's codes mean: covers codes.lua, through the answers of a call.
+--- What the service's codes mean: covers error_codes.lua, through the answers of a call.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local stub = require "spec.support.stub"
 
 local REJECTED, UNKNOWN = "rejected", "unknown"
