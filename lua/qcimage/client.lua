@@ -4,7 +4,7 @@
 
 local actions = require "qcimage.api.actions"
 local execute = require "qcimage.call.execute"
-local clock = require "qcimage.call.clock"
+local callback = require "qcimage.util.callback"
 local providerContext = require "qcimage.credentials.provider_context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
@@ -130,8 +130,8 @@ function M.new(given, level, isCalled, preset)
     end,
     transport = transport,
     transportNotes = notes,
-    clock = clock.clockFunction(options.clock),
-    nonce = clock.nonceFunction(options.nonce),
+    clock = callback.clock(options.clock),
+    nonce = callback.nonce(options.nonce),
     sleep = transports.sleep(options.sleep),
     random = random,
     offset = 0, -- of the service's clock, learned from its refusals

@@ -11,7 +11,6 @@
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
-local static = require "qcimage.credentials.static"
 local singleflight = require "qcimage.credentials.singleflight"
 local provider = require "qcimage.credentials.provider"
 local optionsOf = require "qcimage.options"
@@ -140,7 +139,7 @@ function M.assumeRole(options)
   end
   local source = options.credentials or provider.markBuiltIn((variables.new(environments.snapshot(), true))) -- a role replaces another
   if type(source) == "table" then
-    source = static.new(source)
+    source = provider.static(source)
   else
     source = singleflight.wrap(source)
   end
@@ -205,7 +204,7 @@ function M.provider(options, environment, services)
   if type(source) == "function" then
     source = singleflight.wrap(source)
   elseif source or options.secretId or options.secretKey or options.token then
-    source, isFixed = static.new(source or options), true
+    source, isFixed = provider.static(source or options), true
   else
     source, isFixed = require("qcimage.credentials.chain").default(environment, {
       profile = options.profile,

@@ -2,7 +2,7 @@
 --- could print of them. Runs in plain Lua and in a worker of nginx; used by canary_spec.lua.
 --- Part of qcimage, see LICENSE.
 
-local build = require "qcimage.call.build"
+local sign = require "qcimage.call.sign"
 local identity = require "spec.support.identity"
 local image = require "qcimage"
 local redact = require "qcimage.util.redact"
@@ -59,8 +59,8 @@ end
 function M.run(settings)
   lines, signatures, seen = {}, {}, {}
   local kinds = {}
-  local request = build.request
-  build.request = function(...)
+  local request = sign.request
+  sign.request = function(...)
     local made, message, field, kind = request(...)
     if made then
       signatures[#signatures + 1] = redact.signature(made.headers.Authorization or made.body or made.url)
@@ -238,7 +238,7 @@ function M.run(settings)
   count(result, message, err)
   note((result or err).hookError)
 
-  build.request = request
+  sign.request = request
   return lines, signatures, kinds
 end
 

@@ -1,4 +1,4 @@
---- Calls of API 3.0, from parameters to what is sent: covers call/validate.lua, call/build.lua and api/actions.lua.
+--- Calls of API 3.0, from parameters to what is sent: covers call/validate.lua, call/build.lua, call/sign.lua and api/actions.lua.
 
 local cjson = require "cjson"
 local core = require "qcimage.core"

@@ -1,5 +1,5 @@
 --- What callbacks return and throw, in each position: none of it is raised, none shows a secret, and the outcome is true.
---- Covers protect.lua, redact.lua and the files that call callbacks. The emulator behind the transport knows what became
+--- Covers util/callback.lua, util/redact.lua and the files that call callbacks. The emulator behind the transport knows what became
 --- of each change.
 
 local core = require "qcimage.core"

@@ -5,8 +5,7 @@ local sources = require "qcimage.credentials"
 local cloud = require "spec.support.cloud"
 local cvm = require "qcimage.credentials.cvm_role"
 local environments = require "qcimage.credentials.environment"
-local explicit = require "qcimage.credentials.static"
-local keys = require "qcimage.credentials.provider"
+local provider = require "qcimage.credentials.provider"
 local stub = require "spec.support.stub"
 
 local home, write
@@ -361,7 +360,7 @@ describe("the chain of credentials", function()
       function()
         return nil, "the vault is shut"
       end,
-      explicit.new { secretId = "AKIDx", secretKey = "secret key" },
+      provider.static { secretId = "AKIDx", secretKey = "secret key" },
       cvm.new(),
     }
     local _, err = source(context)
@@ -372,14 +371,14 @@ describe("the chain of credentials", function()
       end,
     }
     local credentials = source(context)
-    assert.equal("qcimage.Credentials (...)", tostring(keys.call(source, context)))
+    assert.equal("qcimage.Credentials (...)", tostring(provider.call(source, context)))
     assert.is_nil(credentials.token)
   end)
 end)
 
 describe("a chain behind the instance's role", function()
   local function both(metadata)
-    local source = sources.chain { cvm.new(), explicit.new { secretId = "AKIDother", secretKey = "secretkey" } }
+    local source = sources.chain { cvm.new(), provider.static { secretId = "AKIDother", secretKey = "secretkey" } }
     local credentials, err = source(cloud.context { metadata = metadata })
     return credentials and credentials.secretId or err.message, err and err.final
   end
@@ -432,6 +431,6 @@ describe("keys in the environment", function()
       assert.equal("thetoken", environments.new(with(PAIR, { [name] = "thetoken" }))(cloud.context()).token)
       assert.is_nil(environments.new(with(PAIR, { [name] = "" }))(cloud.context()).token)
     end
-    assert.equal(stub.SECRET_ID, explicit.new({ secretId = stub.SECRET_ID, secretKey = "k" })().secretId)
+    assert.equal(stub.SECRET_ID, provider.static({ secretId = stub.SECRET_ID, secretKey = "k" })().secretId)
   end)
 end)

@@ -4,7 +4,7 @@ local assumerole = require "qcimage.credentials.assume_role"
 local cloud = require "spec.support.cloud"
 local cvm = require "qcimage.credentials.cvm_role"
 local errors = require "qcimage.util.errors"
-local explicit = require "qcimage.credentials.static"
+local provider = require "qcimage.credentials.provider"
 local expiry = require "qcimage.credentials.expiration"
 local flights = require "qcimage.credentials.singleflight"
 local oidc = require "qcimage.credentials.oidc_role"
@@ -460,7 +460,7 @@ describe("temporary keys", function()
 end)
 
 describe("a role that keys assume", function()
-  local BASE = explicit.new { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
+  local BASE = provider.static { secretId = stub.SECRET_ID, secretKey = stub.SECRET_KEY }
 
   it("is asked for once for all who share the source", function()
     local context = cloud.context { sts = cloud.sts() }

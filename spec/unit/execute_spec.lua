@@ -1,5 +1,5 @@
 --- What a call does when its answers leave something open: tokens that ended, clocks, times to wait, answers that
---- were all lost. Covers execute.lua, clock.lua, httpdate.lua.
+--- were all lost. Covers execute.lua, clock.lua, util/http_date.lua.
 
 local httpdate = require "qcimage.util.http_date"
 local stub = require "spec.support.stub"

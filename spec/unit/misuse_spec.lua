@@ -15,7 +15,7 @@ local function raiseHere(cases)
     local line = debug.getinfo(run, "S").linedefined + 1
     local ok, message = pcall(run)
     assert.is_false(ok, words)
-    local place = ("spec/unit/places_spec.lua:%d: "):format(line)
+    local place = ("spec/unit/misuse_spec.lua:%d: "):format(line)
     assert.equal(place, tostring(message):sub(1, #place), ("case %d, %s: %s"):format(i, words, tostring(message)))
     assert.truthy(message:find(words, 1, true), message)
   end

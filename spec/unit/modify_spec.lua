@@ -1,4 +1,4 @@
---- A call of API 2.0, from parameters to what is sent; and misuse, which is raised: covers call/validate.lua, call/build.lua
+--- A call of API 2.0, from parameters to what is sent; and misuse, which is raised: covers call/validate.lua, call/build.lua, call/sign.lua
 --- and options.lua.
 
 local core = require "qcimage.core"

@@ -31,7 +31,7 @@ describe("a client's options", function()
       local message = raised(function()
         image.new(options)
       end)
-      assert.matches("misuse_spec%.lua:%d+: " .. pattern, message)
+      assert.matches("options_spec%.lua:%d+: " .. pattern, message)
     end
   end)
 
@@ -67,7 +67,7 @@ describe("a call's options", function()
     local client = stub.answering({}, '{"code":0}')
     for _, name in ipairs { "modify", "describe", "each" } do
       assert.matches(
-        "misuse_spec%.lua:%d+: option raw does not go with " .. name .. ": its parameters have names of their own",
+        "options_spec%.lua:%d+: option raw does not go with " .. name .. ": its parameters have names of their own",
         raised(function()
           client[name](client, { imageId = "i" }, { raw = true })
         end)
@@ -75,7 +75,7 @@ describe("a call's options", function()
     end
     for option, value in pairs { readBack = false, timeout = 1, maxAttempts = 1 } do
       assert.matches(
-        "misuse_spec%.lua:%d+: option " .. option .. " does not go with sign: nothing is sent",
+        "options_spec%.lua:%d+: option " .. option .. " does not go with sign: nothing is sent",
         raised(function()
           client:sign("DescribeImages", {}, { [option] = value })
         end)
@@ -100,7 +100,7 @@ describe("the changes of apply", function()
       end,
     } do
       local line = debug.getinfo(run, "S").linedefined + 1
-      assert.matches(("misuse_spec%%.lua:%d: "):format(line), raised(run))
+      assert.matches(("options_spec%%.lua:%d: "):format(line), raised(run))
     end
   end)
 end)
@@ -149,7 +149,7 @@ describe("a colon in place of a dot", function()
   it("is named", function()
     for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "new", "close" } do
       assert.matches(
-        ("misuse_spec%%.lua:%%d+: call image.%s%%(...%%) with a dot, not with a colon"):format(name),
+        ("options_spec%%.lua:%%d+: call image.%s%%(...%%) with a dot, not with a colon"):format(name),
         raised(function()
           image[name](image, { imageId = "i", imageName = "n" })
         end)

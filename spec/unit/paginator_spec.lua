@@ -1,4 +1,4 @@
---- each over a list that moves: covers pages.lua.
+--- each over a list that moves: covers call/paginator.lua.
 
 local cjson = require "cjson"
 local emulator = require "qcimage.emulator"

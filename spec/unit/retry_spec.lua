@@ -1,4 +1,4 @@
---- Attempts and what comes between them: covers call/retry.lua, execute.lua, imagestate.lua and clock.lua.
+--- Attempts and what comes between them: covers call/retry.lua, execute.lua, read_back.lua and clock.lua.
 
 local errors = require "qcimage.util.errors"
 local retry = require "qcimage.call.retry"

@@ -1,5 +1,5 @@
 --- What of an answer reaches the caller: long texts, lists that came as null, numbers beyond 2^53, what a raw call
---- knows of its action. Covers read.lua, json.lua, parameters.lua, late loading of libcurl.
+--- knows of its action. Covers parse.lua, json.lua, copy_params.lua, late loading of libcurl.
 
 local cjson = require "cjson"
 local process = require "spec.support.process"

@@ -1,5 +1,5 @@
---- What the caller's functions throw, and that they may yield, on every Lua: covers protect.lua, and how execute.lua,
---- imagestate.lua and pages.lua use it. The emulator behind the transport knows what became of each change.
+--- What the caller's functions throw, and that they may yield, on every Lua: covers callback.lua, and how execute.lua,
+--- read_back.lua and paginator.lua use it. The emulator behind the transport knows what became of each change.
 
 local emulator = require "qcimage.emulator"
 local protect = require "qcimage.util.callback"

@@ -1,4 +1,4 @@
---- wait: covers waiter.lua, and the images by ids of imagestate.lua.
+--- wait: covers waiter.lua, and the images by ids of images.lua.
 
 local cjson = require "cjson"
 local core = require "qcimage.core"

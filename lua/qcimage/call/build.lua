@@ -1,26 +1,11 @@
---- build.lua - makes the signed request of one attempt.
---- Pure: the time and the nonce are given. Part of qcimage, see LICENSE.
+--- build.lua - the body of a request: the form of API 2.0, the JSON of API 3.0, within their size limits.
+--- Pure. Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
 local json = require "qcimage.util.json"
 local limits = require "qcimage.util.limits"
 
 local M = {}
-
-local FORM = "application/x-www-form-urlencoded"
-local JSON = "application/json; charset=utf-8"
--- Names in the signature's scope, whatever the host is called, and versions.
-local CVM, CVM_VERSION = "cvm", "2017-03-12"
-local VERSIONS = { sts = "2018-08-13" }
-
--- What stands for a signature where none is due, and for what was signed.
-local UNSIGNED, NONE = "SKIP", {}
-
--- Coded answers are refused, so none are asked for.
-local IDENTITY = "identity"
-
-local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
 local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
 
@@ -38,9 +23,9 @@ local PUBLIC = {
 }
 
 -- Nil and the error of a request that cannot be built.
-local function refuse(call, problem, field, kind)
+local function refuse(call, problem, field)
   local message = ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem)
-  return nil, errors.notSent(kind or "parameter", message, field)
+  return nil, errors.notSent("parameter", message, field)
 end
 
 -- A number as a form has it, or nil.
@@ -129,8 +114,11 @@ local function flattened(call)
   return form
 end
 
--- A call's parameters as a form has them, without the public ones; or nil and an error.
-local function formOf(call)
+--- Returns the form of a call of API 2.0: its parameters without the public ones, which `sign` adds. Built once per call.
+---@param call qcimage.Call
+---@return table<string, string>|nil form
+---@return qcimage.Error|nil err
+function M.form(call)
   local form, err = call.form, nil -- of the attempt before
   if not form and isForm(call) then
     form = call.values
@@ -141,7 +129,11 @@ local function formOf(call)
   return form, err
 end
 
-local function tooLong(call, size)
+--- Returns an error when a request is larger than its API version allows, otherwise nil.
+---@param call qcimage.Call
+---@param size integer bytes of the body, or of the query string of a GET
+---@return qcimage.Error|nil err
+function M.checkSize(call, size)
   local method = call.client.options.method
   local most = limits.requestBytes[call.version][method]
   if size <= most then
@@ -152,103 +144,21 @@ local function tooLong(call, size)
   return err
 end
 
--- Each returns the request and what was signed; or nil and an error.
-
-local function build2(call, attempt, withStages)
-  local form, err = formOf(call)
-  if not form then
-    return nil, err
-  end
-  local options, endpoint, path = call.client.options, call.endpoint, endpoints.PATHS["2.0"]
-  local wire, stages = attempt.signer:v2(
-    DIGESTS[options.signatureMethod],
-    options.method,
-    endpoint.hostHeader,
-    path,
-    form,
-    withStages,
-    attempt.time, -- and the other public parameters
-    attempt.nonce,
-    call.action.name,
-    call.region,
-    attempt.credentials.token
-  )
-  if not wire then
-    return refuse(call, stages, nil, "unsupported")
-  end
-  err = tooLong(call, #wire)
-  if err then
-    return nil, err
-  end
-  local isPost = options.method == "POST"
-  local headers = {
-    Host = endpoint.hostHeader,
-    ["Content-Type"] = isPost and FORM or nil,
-    ["Accept-Encoding"] = IDENTITY,
-    ["User-Agent"] = options.userAgent,
-  }
-  if not isPost then
-    return endpoints.request(endpoint, "GET", path .. "?" .. wire, headers), stages
-  end
-  return endpoints.request(endpoint, "POST", path, headers, wire), stages
-end
-
-local function build3(call, attempt, withStages)
-  local options = call.client.options
-  local isExact = not call.isRaw and not options.skipRules -- by the rules of whole numbers
+--- Returns the JSON body of a call of API 3.0.
+---@param call qcimage.Call
+---@return string|nil payload
+---@return qcimage.Error|nil err
+function M.json(call)
+  local isExact = not call.isRaw and not call.client.options.skipRules -- by the rules of whole numbers
   local payload, problem = json.encode(call.values, isExact)
   if not payload then
     return refuse(call, "the parameters cannot be written as JSON: " .. problem)
   end
-  local err = tooLong(call, #payload)
+  local err = M.checkSize(call, #payload)
   if err then
     return nil, err
   end
-  local endpoint, service = call.endpoint, call.action.service
-  local authorization, stages = UNSIGNED, NONE
-  if attempt.signer then
-    authorization, stages =
-      attempt.signer:tc3(attempt.time, service or CVM, endpoint.hostHeader, JSON, payload, withStages)
-  end
-  if not authorization then
-    return refuse(call, stages, nil, "unsupported")
-  end
-  local headers = {
-    Host = endpoint.hostHeader,
-    ["Content-Type"] = JSON,
-    Authorization = authorization,
-    ["X-TC-Action"] = call.action.name,
-    ["X-TC-Version"] = service and VERSIONS[service] or CVM_VERSION,
-    ["X-TC-Timestamp"] = tostring(attempt.time),
-    ["X-TC-Region"] = call.region,
-    ["X-TC-Token"] = attempt.credentials.token,
-    ["X-TC-Language"] = options.language,
-    ["Accept-Encoding"] = IDENTITY,
-    ["User-Agent"] = options.userAgent,
-  }
-  return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages
-end
-
---- Makes a signed request.
----@param call qcimage.Call
----@param attempt qcimage.Attempt with credentials, signer, time and nonce; gets its carrier
----@param withStages boolean|nil also give what was signed
----@return qcimage.Request|nil
----@return qcimage.Error|nil err
-function M.request(call, attempt, withStages)
-  local build = call.version == "3.0" and build3 or build2
-  local request, stages = build(call, attempt, withStages)
-  if not request then
-    return nil, stages
-  end
-  -- kept apart from the request, which a transport may change
-  attempt.carrier = request.headers.Authorization or request.body or request.path
-  if withStages then
-    for name, value in pairs(stages) do
-      request[name] = value
-    end
-  end
-  return request
+  return payload
 end
 
 --- Whether a name can be an action's: it becomes part of a header.

@@ -1,53 +1,16 @@
---- clock.lua - the time and the nonce of an attempt, also those of options; and what a refused clock teaches: how far it
---- is from the service's, and whether another try can help.
+--- clock.lua - the timestamp and nonce of an attempt; corrects clock skew when the service refuses a timestamp.
 --- Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
-local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 local httpDate = require "qcimage.util.http_date"
 local limits = require "qcimage.util.limits"
-local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
 
 local M = {}
 
 -- Seconds that a clock may be off before the service minds (300), less some for the way.
 local TOLERATED = 240
-
---- What a client reads the time by.
----@param given function|nil the option clock
----@return fun(): number|nil, string|nil clock Unix seconds; or nil and what is wrong with what the option gave
-function M.clockFunction(given)
-  if not given then
-    return core.time
-  end
-  return callback.wrap("the option clock", given, function(now, problem)
-    if type(now) == "number" and now >= 0 and now <= limits.latestTime then
-      return now
-    elseif now == nil and problem ~= nil then
-      return nil, callback.errorText(problem)
-    end
-    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(callback.kind(now))
-  end)
-end
-
---- What a client takes its nonces from.
----@param given function|nil the option nonce
----@return fun(): string|nil, string|nil nonce decimal digits; or nil and what is wrong
-function M.nonceFunction(given)
-  if not given then
-    return core.nonce
-  end
-  return callback.wrap("the option nonce", given, function(nonce, problem)
-    nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
-    if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
-      return nonce
-    end
-    return nil,
-      nonce == nil and problem ~= nil and callback.errorText(problem) or "the option nonce must give decimal digits"
-  end)
-end
 
 -- An error of what the caller's clock or nonce gave, which may say a secret.
 local function fault(call, attempt, problem, field)

@@ -49,7 +49,7 @@ local M = {}
 ---@field offset number what was added to it
 ---@field time integer Unix seconds, which are signed
 ---@field nonce string|nil decimal digits, in API 2.0
---- In build.lua:
+--- In sign.lua:
 ---@field carrier string|nil what carries its signature
 
 --- Gives a call more time.

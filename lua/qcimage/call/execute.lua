@@ -1,8 +1,21 @@
---- execute.lua - one call: attempts, each built and signed afresh, until one settles it.
---- Reaches the outside only through what the client holds: limiter, credentials, transport, clock, sleep, nonce.
+--- execute.lua - runs one call: attempts until a success, a permanent error or the deadline.
+---
+---     prepare       action, parameters, timeout -> Call (its fields: context.lua)
+---       copy_params   copies the caller's tables
+---       validate      checks them against the parameter schema
+---     for each attempt:
+---       rate_limit    waits for a slot of the limiter
+---       resolve       credentials, signer, region, endpoint
+---       clock         timestamp and nonce, with the learned clock offset
+---       build         body, size limits
+---       sign          Authorization or Signature, headers
+---       transport     sends the request (client.transport)
+---       parse         response -> result, or error with outcome
+---       retry         stops, or backs off; takes from the retry budget
+---     read_back     outcome unknown: describes the image and compares
+---
 --- Part of qcimage, see LICENSE.
 
-local build = require "qcimage.call.build"
 local clock = require "qcimage.call.clock"
 local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
@@ -18,6 +31,7 @@ local retry = require "qcimage.call.retry"
 local callContext = require "qcimage.call.context"
 local text = require "qcimage.util.text"
 local rateLimit = require "qcimage.call.rate_limit"
+local sign = require "qcimage.call.sign"
 
 local M = {}
 
@@ -48,7 +62,7 @@ function M.buildRequest(call, withStages)
   elseif not isStamped then
     return nil, err
   end
-  return build.request(call, attempt, withStages)
+  return sign.request(call, attempt, withStages)
 end
 
 -- The request of the next attempt when its turn has come; or nil and an error.

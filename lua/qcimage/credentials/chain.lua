@@ -1,6 +1,6 @@
 --- chain.lua - asks sources one after another, and keeps to the first that has keys. The order and its reasons:
 ---
---- 1. What the program gives (static.lua): it knows best. With it no chain is made.
+--- 1. What the program gives (provider.static): it knows best. With it no chain is made.
 --- 2. The profile that an option names, and nothing else: tccli's file, then the section of that name in the SDKs' file.
 --- 3. The environment: it is set for this one program. A profile that TCCLI_PROFILE names does not go before it; the
 ---    variable only chooses tccli's file (as tccli has it).

@@ -139,6 +139,16 @@ function M.validate(given, names, final, beside)
   return setmetatable(values, Credentials)
 end
 
+--- Makes a provider of fixed values, which are copied now.
+---@param given table {secretId, secretKey, token}
+---@return qcimage.CredentialsSource
+function M.static(given)
+  local credentials, err = M.validate(given, nil, true)
+  return function()
+    return credentials, err
+  end
+end
+
 local FUNCTION = "the option credentials"
 
 -- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by

@@ -1,4 +1,4 @@
---- emulator/error_codes.lua - numbers of API 2.0 that the emulator answers with, and what it assumes where
+--- emulator/codes.lua - numbers of API 2.0 that the emulator answers with, and what it assumes where
 --- the documents of either API are silent.
 --- Pure data. Part of qcimage, see LICENSE.
 ---

@@ -2,6 +2,8 @@
 --- Every function of the caller's (transport, credentials, clock, nonce, sleep, onAttempt) is called here.
 --- Part of qcimage, see LICENSE.
 
+local core = require "qcimage.core"
+local limits = require "qcimage.util.limits"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -104,6 +106,39 @@ function M.wrap(name, run, accept)
   return function(...)
     return values(name, M.pcall(exchange, ...))
   end
+end
+
+--- What a client reads the time by.
+---@param given function|nil the option clock
+---@return fun(): number|nil, string|nil clock Unix seconds; or nil and what is wrong with what the option gave
+function M.clock(given)
+  if not given then
+    return core.time
+  end
+  return M.wrap("the option clock", given, function(now, problem)
+    if type(now) == "number" and now >= 0 and now <= limits.latestTime then
+      return now
+    elseif now == nil and problem ~= nil then
+      return nil, M.errorText(problem)
+    end
+    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(M.kind(now))
+  end)
+end
+
+--- What a client takes its nonces from.
+---@param given function|nil the option nonce
+---@return fun(): string|nil, string|nil nonce decimal digits; or nil and what is wrong
+function M.nonce(given)
+  if not given then
+    return core.nonce
+  end
+  return M.wrap("the option nonce", given, function(nonce, problem)
+    nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
+    if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
+      return nonce
+    end
+    return nil, nonce == nil and problem ~= nil and M.errorText(problem) or "the option nonce must give decimal digits"
+  end)
 end
 
 return M
