@@ -58,3 +58,51 @@ describe("the layers", function()
     assert.matches("qcimage.helpers belongs to no layer", problem("qcimage.util.text", "qcimage.helpers"))
   end)
 end)
+
+-- The table of folders, in whichever of the documents for developers it stands.
+local function folderTable()
+  for _, path in ipairs { "CONTRIBUTING.md", "README.md", "docs/contributing.md" } do
+    local file = io.open(path, "rb")
+    local text = file and file:read "*a" or ""
+    if file then
+      file:close()
+    end
+    local rows = text:match "\n| where | what |\n[^\n]*\n(.-)\n\n"
+    if rows then
+      return rows .. "\n"
+    end
+  end
+  error "no document has a table of folders"
+end
+
+describe("the table of folders", function()
+  local listed = {}
+  for first in folderTable():gmatch "|([^|]*)|[^\n]*\n" do
+    for path in first:gmatch "`([^`]+)`" do
+      listed[#listed + 1] = path
+    end
+  end
+
+  it("names nothing that does not exist", function()
+    for _, path in ipairs(listed) do
+      local file = io.open(path .. (path:match "/$" and "." or ""), "rb")
+      assert(file, path .. " does not exist"):close()
+    end
+  end)
+
+  it("names every folder of lua/qcimage and of spec", function()
+    local isListed, missing = {}, {}
+    for _, path in ipairs(listed) do
+      isListed[path] = true
+    end
+    local pipe = assert(io.popen "git ls-files -- lua src spec 2>/dev/null || find lua src spec -type f")
+    for path in pipe:lines() do
+      local folder = path:match "^lua/qcimage/[^/]+/" or path:match "^spec/[^/]+/" or path:match "^src/"
+      if folder and not isListed[folder] then
+        missing[folder] = true
+      end
+    end
+    pipe:close()
+    assert.same({}, missing)
+  end)
+end)
