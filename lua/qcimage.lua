@@ -12,6 +12,7 @@ local version = require "qcimage.util.version"
 version.loadNative "qcimage.core" -- now, so that require tells of an installation that is mixed
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
+local misuse = require "qcimage.util.misuse"
 
 local LATE =
   "qcimage: not all of it can be loaded (after a chroot or a change of package.path? Make the client before): "
@@ -77,10 +78,9 @@ local image = { _VERSION = version.NUMBER }
 ---@return qcimage.Client
 function image.new(options)
   if options == image then
-    error("call image.new(...) with a dot, not with a colon", 2)
+    misuse.raise "call image.new(...) with a dot, not with a colon"
   end
-  local made = (client or load()).new(options, 3)
-  return made
+  return (client or load()).new(options)
 end
 
 local default -- made at first use, or set
@@ -93,7 +93,7 @@ local isSet = false
 function image.default(wanted)
   local before, meta = default, getmetatable(wanted)
   if wanted and (type(meta) ~= "table" or meta.__name ~= "qcimage.Client") then
-    error("the default client must be one that image.new made", 2)
+    misuse.raise "the default client must be one that image.new made"
   end
   if wanted ~= nil then
     default, isSet = wanted or nil, wanted ~= false
@@ -104,12 +104,12 @@ end
 for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "apply", "close" } do
   image[name] = function(first, second, third)
     if first == image then
-      error(("call image.%s(...) with a dot, not with a colon"):format(name), 2)
+      misuse.raise(("call image.%s(...) with a dot, not with a colon"):format(name))
     elseif name == "close" and (isSet or not default) then
       return true -- who set it closes it, and the next call must not go elsewhere
     end
-    default = default or (client or load()).new(nil, 3, true)
-    local result, err = client.functions[name](default, 3, first, second, third)
+    default = default or (client or load()).new(nil, true)
+    local result, err = client.functions[name](default, first, second, third)
     if name == "close" then
       default = nil
     end

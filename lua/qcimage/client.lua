@@ -11,6 +11,7 @@ local credentials = require "qcimage.credentials"
 local doors = require "qcimage.apply.door"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
+local misuse = require "qcimage.util.misuse"
 local optionsOf = require "qcimage.options"
 local paginator = require "qcimage.call.paginator"
 local redact = require "qcimage.util.redact"
@@ -46,18 +47,21 @@ local function random()
   return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
 end
 
--- Options that go together, and where they lead; a fault of the environment is not raised, but told by each call.
-local function resolveOptions(given, environment, level, preset)
-  local options = optionsOf.check(optionsOf.client, given, level)
-  local conflict = optionsOf.conflict(options)
-  if conflict then
-    error(conflict, level)
+-- Validated options, what they resolve to, and what is wrong with the environment, which each call returns; or nil and the
+-- error of an option.
+local function resolveOptions(given, environment, preset)
+  local options, problem, name = optionsOf.validate(optionsOf.client, given)
+  if options then
+    problem, name = optionsOf.conflict(options)
+  end
+  if problem then
+    return nil, errors.notSent("parameter", problem, name)
   end
   local target, err = targets.of(options, environment, preset)
-  if err and not err.field then
-    error(err.message, level)
+  if err and not err.isOfEnvironment then
+    return nil, err
   end
-  optionsOf.complete(options, "qcimage/" .. version.NUMBER)
+  optionsOf.addDefaults(options, "qcimage/" .. version.NUMBER)
   if options.verify == false then
     warning.once "verify = false: the server's certificate is not checked"
   end
@@ -89,16 +93,19 @@ local function addWorld(client, metadata)
   return close
 end
 
---- Makes a client. No network; the environment is read now and not again, files only inside nginx. Options
---- that are wrong are raised; see the README for all of them.
+--- Makes a client. No network; the environment is read now and not again, files only inside nginx. See the README for the
+--- options.
 ---@param given qcimage.Options|nil
----@param level integer where mistakes are raised, as error takes it
----@param isCalled boolean|nil a call follows at once: it may load what it needs itself
 ---@param preset qcimage.Preset|nil of a program that is not the library's user
----@return qcimage.Client
-function M.new(given, level, isCalled, preset)
+---@param isCalled boolean|nil a call follows at once: it may load what it needs itself
+---@return qcimage.Client|nil
+---@return qcimage.Error|nil err an option is invalid; its field names it
+function M.make(given, preset, isCalled)
   local environment = environments.snapshot()
-  local options, target, fault = resolveOptions(given, environment, (level or 2) + 1, preset) -- no tail call: it counts as a level
+  local options, target, configError = resolveOptions(given, environment, preset)
+  if not options then
+    return nil, target
+  end
   local metadata = { address = target.metadata }
   local profile, readsLanguage = profileOf(options, environment, target, preset)
   local provider, isFixed, passedOver, base =
@@ -112,7 +119,7 @@ function M.new(given, level, isCalled, preset)
   local self = {
     version = target.version,
     target = target,
-    configError = fault,
+    configError = configError,
     options = options,
     provider = provider,
     hasDynamicCredentials = not isFixed,
@@ -148,6 +155,18 @@ function M.new(given, level, isCalled, preset)
   return setmetatable(self, Client)
 end
 
+--- Makes a client, and raises a programming error at the line that gave invalid options.
+---@param given qcimage.Options|nil
+---@param isCalled boolean|nil as for `make`
+---@return qcimage.Client
+function M.new(given, isCalled)
+  local client, err = M.make(given, nil, isCalled)
+  if not client then
+    misuse.raise(err.message)
+  end
+  return client
+end
+
 function Client:__tostring()
   local host = self.target.endpoint and self.target.endpoint.hostHeader or "the public cloud"
   return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
@@ -155,76 +174,75 @@ end
 
 local NONE = {} -- nobody writes to options
 
--- Checked options, and parameters, which may be left out where optional is true.
-local function arguments(client, name, params, options, level, optional)
+-- Validated options, and parameters, which may be left out where optional is true.
+local function arguments(client, name, params, options, optional)
   if client.closed then
-    error("the client is closed", level)
+    misuse.raise "the client is closed"
   end
   if params == nil and optional then
     params = {}
   end
   if type(params) ~= "table" then
-    error(("parameters must be a table, not a %s"):format(type(params)), level) -- its value may be a secret
+    misuse.raise(("parameters must be a table, not a %s"):format(type(params))) -- its value may be a secret
   end
   if options == nil then
     return NONE, params
   end
-  local known = name == "wait" and optionsOf.wait or optionsOf.call
-  local checked = optionsOf.check(known, options, level) -- no tail call: it counts as a level
+  local checked = optionsOf.check(name == "wait" and optionsOf.wait or optionsOf.call, options)
   local misplaced = optionsOf.misplaced(name, checked)
   if misplaced then
-    error(misplaced, level)
+    misuse.raise(misplaced)
   end
   return checked, params
 end
 
-local function checkAction(action, level)
+local function checkAction(action)
   if type(action) ~= "string" then
-    error(("the action must be text, not a %s"):format(type(action)), level)
+    misuse.raise(("the action must be text, not a %s"):format(type(action)))
   end
 end
 
--- The calls, as functions of a client and the level at which misuse is raised. They give a result, or nil and an error,
--- which the doors, here and in qcimage.lua, turn into nil, message and error.
+-- The calls, as functions of a client. They return a result, or nil and an error, which the public functions, here and in
+-- qcimage.lua, turn into nil, message and error.
 local functions = {}
 
-function functions.modify(client, level, params, options)
-  options = arguments(client, "modify", params, options, level + 1)
+function functions.modify(client, params, options)
+  options = arguments(client, "modify", params, options)
   return execute.run(client, actions.modify[client.version], params, options)
 end
 
-function functions.describe(client, level, params, options)
-  options, params = arguments(client, "describe", params, options, level + 1, true)
+function functions.describe(client, params, options)
+  options, params = arguments(client, "describe", params, options, true)
   return execute.run(client, actions.describe[client.version], params, options)
 end
 
-function functions.call(client, level, action, params, options)
-  checkAction(action, level + 1)
-  options, params = arguments(client, "call", params, options, level + 1, true)
+function functions.call(client, action, params, options)
+  checkAction(action)
+  options, params = arguments(client, "call", params, options, true)
   return execute.run(client, action, params, options)
 end
 
-function functions.sign(client, level, action, params, options)
-  checkAction(action, level + 1)
-  options, params = arguments(client, "sign", params, options, level + 1, true)
+function functions.sign(client, action, params, options)
+  checkAction(action)
+  options, params = arguments(client, "sign", params, options, true)
   return execute.sign(client, action, params, options)
 end
 
-function functions.each(client, level, params, options)
-  options, params = arguments(client, "each", params, options, level + 1, true)
+function functions.each(client, params, options)
+  options, params = arguments(client, "each", params, options, true)
   return paginator.each(client, params, options, execute.run)
 end
 
-function functions.wait(client, level, params, options)
-  options = arguments(client, "wait", params, options, level + 1)
+function functions.wait(client, params, options)
+  options = arguments(client, "wait", params, options)
   return waiter.wait(client, params, options, execute.run)
 end
 
-function functions.apply(client, level, changes, options)
-  options = optionsOf.check(optionsOf.apply, options, level)
+function functions.apply(client, changes, options)
+  options = optionsOf.check(optionsOf.apply, options)
   local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
   if problem then
-    error(problem, level)
+    misuse.raise(problem)
   elseif client.configError then
     return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end
@@ -254,9 +272,9 @@ end
 for name, call in pairs(functions) do
   Client[name] = function(self, first, second, third)
     if getmetatable(self) ~= Client then
-      error(("call client:%s(...) with a colon"):format(name), 2)
+      misuse.raise(("call client:%s(...) with a colon"):format(name))
     end
-    local result, err = call(self, 3, first, second, third)
+    local result, err = call(self, first, second, third)
     if err then
       return errors.asResults(err)
     end

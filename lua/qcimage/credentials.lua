@@ -13,9 +13,11 @@
 local environments = require "qcimage.util.environment"
 local singleflight = require "qcimage.credentials.singleflight"
 local provider = require "qcimage.credentials.provider"
+local misuse = require "qcimage.util.misuse"
+local optionNames = require "qcimage.util.option_names"
 local optionsOf = require "qcimage.options"
 local targets = require "qcimage.target"
-local text = require "qcimage.util.text"
+local types = require "qcimage.option_types"
 local variables = require "qcimage.credentials.environment"
 
 local M = {}
@@ -28,30 +30,6 @@ local function pause(seconds)
   require("qcimage.core").sleep(seconds)
 end
 
--- Checks the options of a source: names with their types; true: text.
-local function check(given, known, level)
-  given = given or {}
-  if type(given) ~= "table" then
-    error(("options must be a table, not a %s"):format(type(given)), level + 1)
-  end
-  local problem
-  given, problem = optionsOf.own(given, known)
-  if not given then
-    error("options cannot be read: " .. problem, level + 1)
-  end
-  for name, value in pairs(given) do
-    local wanted = known[name]
-    if not wanted then
-      error(text.unknownName("option", name, known), level + 1)
-    elseif not wanted[type(value)] then
-      error(("option %s must be %s"):format(name, table.concat(text.keys(wanted), " or a ")), level + 1)
-    end
-  end
-  return given
-end
-
-local TEXT, NUMBER, SOURCE = { string = true }, { number = true }, { ["function"] = true, table = true }
-
 --- A source of the environment's variables.
 ---@return function
 function M.environment()
@@ -62,7 +40,7 @@ end
 ---@param options {path: string|nil, section: string|nil}|nil ~/.tencentcloud/credentials and "default"
 ---@return function
 function M.file(options)
-  options = check(options, { path = TEXT, section = TEXT }, 2)
+  options = optionsOf.check({ path = types.string, section = types.string }, options)
   local file = require "qcimage.credentials.file"
   local home = environments.value(environments.snapshot(), "HOME")
   return provider.markBuiltIn(file.new {
@@ -78,7 +56,7 @@ end
 ---@param options {profile: string|nil}|nil "default"
 ---@return function
 function M.tccli(options)
-  options = check(options, { profile = TEXT }, 2)
+  options = optionsOf.check({ profile = types.string }, options)
   return provider.markBuiltIn(require("qcimage.credentials.tccli").new {
     home = environments.value(environments.snapshot(), "HOME"),
     profile = options.profile,
@@ -98,15 +76,25 @@ end
 --- or else what QCIMAGE_METADATA says
 ---@return function
 function M.cvm(options)
-  options = check(options, { roleName = TEXT, address = TEXT }, 2)
-  local services, err = targets.services({ metadata = options.address }, environments.snapshot())
+  options = optionsOf.check({ roleName = types.string, address = types.string }, options)
+  local services, err = targets.services({ metadata = options.address }, environments.snapshot(), "address")
   if not services then
-    error((err.message:gsub("^option metadata", "option address")), 2) -- as it is called here
+    misuse.raise(err.message)
   end
   return provider.markBuiltIn(
     require("qcimage.credentials.cvm_role").new { roleName = options.roleName, address = services.metadata }
   )
 end
+
+local ASSUME_ROLE = {
+  credentials = types.provider,
+  roleArn = types.string,
+  roleSessionName = types.string,
+  durationSeconds = types.number,
+  policy = types.string,
+  externalId = types.string,
+  endpoint = types.string,
+}
 
 --- A source of temporary keys for a role that other keys may assume. They are asked for once while they live, by all
 --- clients that share the source.
@@ -115,15 +103,7 @@ end
 --- another STS)
 ---@return function
 function M.assumeRole(options)
-  options = check(options, {
-    credentials = SOURCE,
-    roleArn = TEXT,
-    roleSessionName = TEXT,
-    durationSeconds = NUMBER,
-    policy = TEXT,
-    externalId = TEXT,
-    endpoint = TEXT,
-  }, 2)
+  options = optionsOf.check(ASSUME_ROLE, options)
   local sts = require "qcimage.credentials.sts"
   local role = {}
   for name, value in pairs(options) do
@@ -135,7 +115,7 @@ function M.assumeRole(options)
     role.endpoint, problem = sts.endpoint(role.endpoint)
   end
   if problem then
-    error(("option %s %s"):format(name, problem), 2)
+    misuse.raise(("%s %s"):format(optionNames.shown(name), problem))
   end
   local source = options.credentials or provider.markBuiltIn((variables.new(environments.snapshot(), true))) -- a role replaces another
   if type(source) == "table" then
@@ -151,12 +131,12 @@ end
 ---@return function
 function M.chain(sources)
   if type(sources) ~= "table" or #sources == 0 then
-    error("the sources must be a list of functions", 2)
+    misuse.raise "the sources must be a list of functions"
   end
   local copy, usesCallback = {}, false
   for i, source in ipairs(sources) do
     if type(source) ~= "function" then
-      error(("source %d of the chain must be a function, not a %s"):format(i, type(source)), 2)
+      misuse.raise(("source %d of the chain must be a function, not a %s"):format(i, type(source)))
     end
     copy[i] = singleflight.wrap(source)
     usesCallback = usesCallback or provider.usesCallback(copy[i])

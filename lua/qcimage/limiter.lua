@@ -14,7 +14,9 @@ local core = require "qcimage.core"
 local failover = require "qcimage.limiter.failover"
 local limits = require "qcimage.util.limits"
 local memory = require "qcimage.limiter.memory"
+local misuse = require "qcimage.util.misuse"
 local optionsOf = require "qcimage.options"
+local types = require "qcimage.option_types"
 local redis = require "qcimage.limiter.redis"
 local shared = require "qcimage.limiter.shared"
 
@@ -84,39 +86,19 @@ function Limiter:throttled(action, region, retryAfter, apiVersion)
   self.engine:hold(keyOf(action, region, apiVersion or "3.0"), self.clock() + microseconds(retryAfter or 1))
 end
 
-local function number(least, most)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most,
-      ("must be a number from %g to %.0f"):format(least, most)
-  end
-end
-
-local function count(most)
-  return function(value)
-    return type(value) == "number" and value >= 1 and value <= most and value % 1 == 0,
-      ("must be a whole number from 1 to %.0f"):format(most)
-  end
-end
-
 local function name(value)
   return type(value) == "string" and value:find "^[%w%p ]+$" ~= nil and #value <= 200,
     "must be 1 to 200 printable characters"
 end
 
-local function func(value)
-  return type(value) == "function", "must be a function"
-end
-
 local COMMON = {
-  rate = number(0.001, 100000),
-  burst = count(1000000),
-  clock = func, -- monotonic seconds, in tests
+  rate = types.numberFrom(0.001, 100000),
+  burst = types.count(1000000),
+  clock = types.func, -- monotonic seconds, in tests
 }
 
-local limiter = optionsOf.client.limiter
-
-local OF_SHARED = { dict = name, key = name, onFailure = limiter, processes = count(100000) }
-local OF_REDIS = { eval = func, key = name, onFailure = limiter, processes = count(100000) }
+local OF_SHARED = { dict = name, key = name, onFailure = types.limiter, processes = types.count(100000) }
+local OF_REDIS = { eval = types.func, key = name, onFailure = types.limiter, processes = types.count(100000) }
 
 for option, check in pairs(COMMON) do
   OF_SHARED[option], OF_REDIS[option] = check, check
@@ -157,7 +139,7 @@ end
 ---@param options qcimage.LimiterOptions|nil rate, burst
 ---@return qcimage.Limiter
 function M.memory(options)
-  options = optionsOf.check(COMMON, options, 2)
+  options = optionsOf.check(COMMON, options)
   local clock = clockOf(options)
   return new(memory.new(clock), clock, "memory", options)
 end
@@ -166,15 +148,14 @@ end
 ---@param options qcimage.LimiterOptions
 ---@return qcimage.Limiter
 function M.shared(options)
-  options = optionsOf.check(OF_SHARED, options, 2)
+  options = optionsOf.check(OF_SHARED, options)
   if not options.dict then
-    error("option dict must name a lua_shared_dict", 2)
+    misuse.raise "option dict must name a lua_shared_dict"
   end
   local dict = type(ngx) == "table" and ngx.shared and ngx.shared[options.dict]
   if not dict then
-    error(
-      ("nginx has no dictionary %s: add lua_shared_dict %s 1m; to its http block"):format(options.dict, options.dict),
-      2
+    misuse.raise(
+      ("nginx has no dictionary %s: add lua_shared_dict %s 1m; to its http block"):format(options.dict, options.dict)
     )
   end
   local clock = clockOf(options)
@@ -186,9 +167,9 @@ end
 ---@param options qcimage.LimiterOptions
 ---@return qcimage.Limiter
 function M.redis(options)
-  options = optionsOf.check(OF_REDIS, options, 2)
+  options = optionsOf.check(OF_REDIS, options)
   if not options.eval then
-    error("option eval must be a function that sends EVAL to Redis", 2)
+    misuse.raise "option eval must be a function that sends EVAL to Redis"
   end
   local clock = clockOf(options)
   local engine = redis.new(options.eval, options.key or "qcimage")

@@ -1,12 +1,13 @@
---- options.lua - the options of a client and of a call: known names, types, values. What is wrong with them is a mistake
---- of the program and is raised. Where they lead: target.lua.
+--- options.lua - the options of a client, of a call, of `wait` and of `apply`: names, types, and which exclude each other.
+--- Invalid options are programming errors. What they resolve to: target.lua.
 --- Pure. Part of qcimage, see LICENSE.
 
-local endpoints = require "qcimage.api.endpoints"
 local limits = require "qcimage.util.limits"
+local misuse = require "qcimage.util.misuse"
+local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
-local roles = require "qcimage.api.roles"
 local text = require "qcimage.util.text"
+local types = require "qcimage.option_types"
 
 --- Options of a client; the README tells the defaults.
 ---@class qcimage.Options
@@ -83,168 +84,47 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
-local function oneOf(...)
-  local words = { ... }
-  return function(value)
-    for _, word in ipairs(words) do
-      if value == word then
-        return true
-      end
-    end
-    local shown = {}
-    for i, word in ipairs(words) do
-      shown[i] = ('"%s"'):format(word)
-    end
-    return false, "must be " .. table.concat(shown, " or ")
-  end
-end
-
-local function of(kind)
-  return function(value)
-    return type(value) == kind, ("must be a %s"):format(kind)
-  end
-end
-
-local function plainText(value)
-  if type(value) ~= "string" then
-    return false, "must be text"
-  end
-  return value ~= "" and not value:find(text.CONTROL), "must not be empty or hold control characters"
-end
-
-local function region(value) -- calls check its form, and mend white space around it
-  if type(value) ~= "string" then
-    return false, "must be text"
-  end
-  return plainText((value:gsub("\t", " ")))
-end
-
-local function proxy(value) -- "" is none
-  return type(value) == "string" and not value:find(text.CONTROL), "must be a URL without control characters"
-end
-
-local function profileName(value)
-  if type(value) ~= "string" then
-    return false, "must be text"
-  end
-  return text.isFileName(value), "must be a name: not empty, no path, no control characters"
-end
-
-local function isUrl(value)
-  local parsed, problem = endpoints.parse(type(value) == "string" and value or "")
-  return parsed ~= nil and parsed.version == nil, problem or "must have no path"
-end
-
-local function urlOrFalse(value)
-  if value == false then
-    return true
-  end
-  return isUrl(value)
-end
-
-local function secret(value) -- the credentials' own check says more, without raising
-  return type(value) == "string", "must be text"
-end
-
-local function target(value)
-  if type(value) ~= "string" then
-    return false, "must be text, HOST or HOST:PORT"
-  end
-  local parsed, problem = endpoints.parseTarget(value)
-  return parsed ~= nil, problem
-end
-
-local function roleArn(value)
-  local problem = roles.arnProblem(value)
-  return problem == nil, problem
-end
-
-local function roleSessionName(value)
-  local problem = roles.sessionProblem(value)
-  return problem == nil, problem
-end
-
-local function seconds(value)
-  local most = limits.longestTimeout
-  return type(value) == "number" and value > 0 and value <= most,
-    ("must be a number of seconds above 0, at most %d"):format(most)
-end
-
-local function idleSeconds(value)
-  local most = limits.longestPoolIdle
-  return type(value) == "number" and value > 0 and value < most,
-    ("must be a number of seconds above 0 and below %d"):format(most)
-end
-
-local function count(most)
-  return function(value)
-    return type(value) == "number" and value >= 1 and value <= most and value % 1 == 0,
-      ("must be a whole number from 1 to %.0f"):format(most)
-  end
-end
-
-local CREDENTIALS = { secretId = true, secretKey = true, token = true }
-
-local function provider(value)
-  if type(value) == "table" then
-    for name in pairs(value) do
-      if not CREDENTIALS[name] then -- shown only where it can be no secret in the wrong place
-        local shown = type(name) == "string" and name:find "^[%a_]+$" and #name < 16 and " " .. name or ""
-        return false, ("has an unknown field%s (known: secretId, secretKey, token)"):format(shown)
-      end
-    end
-  end
-  return type(value) == "function" or type(value) == "table",
-    "must be a function or a table with secretId and secretKey"
-end
-
-local function limiter(value)
-  return type(value) == "function" or type(value) == "table" and type(value.acquire) == "function",
-    "must be a limiter: a function, or a table with a function acquire"
-end
-
-local boolean, func = of "boolean", of "function"
-local attempts = count(limits.mostAttempts)
+local attempts = types.count(limits.mostAttempts)
 
 M.client = {
-  secretId = secret,
-  secretKey = secret,
-  token = secret,
-  credentials = provider,
-  profile = profileName,
-  roleArn = roleArn,
-  roleSessionName = roleSessionName,
-  metadata = urlOrFalse,
-  stsEndpoint = isUrl,
-  region = region,
-  apiVersion = oneOf("2.0", "3.0"),
-  endpoint = plainText,
-  connectTo = target,
-  allowPlainHttp = boolean,
-  method = oneOf("POST", "GET"),
-  signatureMethod = oneOf("HmacSHA256", "HmacSHA1"),
-  language = oneOf("zh-CN", "en-US"),
-  timeout = seconds,
-  attemptTimeout = seconds,
-  connectTimeout = seconds,
+  secretId = types.secret,
+  secretKey = types.secret,
+  token = types.secret,
+  credentials = types.credentials,
+  profile = types.profileName,
+  roleArn = types.roleArn,
+  roleSessionName = types.roleSessionName,
+  metadata = types.urlOrFalse,
+  stsEndpoint = types.url,
+  region = types.region,
+  apiVersion = types.oneOf("2.0", "3.0"),
+  endpoint = types.plainText,
+  connectTo = types.connectTo,
+  allowPlainHttp = types.boolean,
+  method = types.oneOf("POST", "GET"),
+  signatureMethod = types.oneOf("HmacSHA256", "HmacSHA1"),
+  language = types.oneOf("zh-CN", "en-US"),
+  timeout = types.seconds,
+  attemptTimeout = types.seconds,
+  connectTimeout = types.seconds,
   maxAttempts = attempts,
-  maxResponseBytes = count(2 ^ 31 - 1),
-  poolIdle = idleSeconds,
-  poolSize = count(limits.mostPoolSize),
-  proxy = proxy,
-  caFile = plainText,
-  verify = boolean,
-  userAgent = plainText,
-  skipRules = boolean,
-  limiter = limiter,
-  onAttempt = func,
-  clock = func,
-  sleep = func,
-  nonce = func,
-  transport = func,
+  maxResponseBytes = types.count(2 ^ 31 - 1),
+  poolIdle = types.idleSeconds,
+  poolSize = types.count(limits.mostPoolSize),
+  proxy = types.proxy,
+  caFile = types.plainText,
+  verify = types.boolean,
+  userAgent = types.plainText,
+  skipRules = types.boolean,
+  limiter = types.limiter,
+  onAttempt = types.func,
+  clock = types.func,
+  sleep = types.func,
+  nonce = types.func,
+  transport = types.func,
 }
 
--- What calls go by where an option of the client does not say it.
+-- Defaults of a client's options.
 local DEFAULTS = {
   method = "POST",
   signatureMethod = "HmacSHA256",
@@ -254,37 +134,37 @@ local DEFAULTS = {
 }
 
 M.call = {
-  region = region,
-  timeout = seconds,
+  region = types.region,
+  timeout = types.seconds,
   maxAttempts = attempts,
-  readBack = boolean,
-  raw = boolean,
+  readBack = types.boolean,
+  raw = types.boolean,
 }
 
 M.wait = {
-  waitTimeout = seconds,
-  onProgress = func,
-  region = region,
-  timeout = seconds,
+  waitTimeout = types.seconds,
+  onProgress = types.func,
+  region = types.region,
+  timeout = types.seconds,
   maxAttempts = attempts,
 }
 
 M.apply = {
-  dryRun = boolean,
-  journal = plainText,
-  resume = plainText,
-  undo = plainText,
-  continue = boolean,
-  temporaryNames = boolean,
-  format = oneOf("csv", "json", "jsonl"),
-  empty = oneOf("keep", "clear"),
-  region = region,
-  onProgress = func,
-  stop = func,
+  dryRun = types.boolean,
+  journal = types.plainText,
+  resume = types.plainText,
+  undo = types.plainText,
+  continue = types.boolean,
+  temporaryNames = types.boolean,
+  format = types.oneOf("csv", "json", "jsonl"),
+  empty = types.oneOf("keep", "clear"),
+  region = types.region,
+  onProgress = types.func,
+  stop = types.func,
 }
 
--- Options of a client that another one leaves without effect.
-local BESIDE = {
+-- Options of a client that exclude others.
+local EXCLUDED = {
   credentials = { "secretId", "secretKey", "token", "profile" },
   transport = {
     "caFile",
@@ -298,13 +178,13 @@ local BESIDE = {
   },
 }
 
-local OWN_NAMES = "its parameters have names of their own; call takes those that travel"
+local PUBLIC_NAMES = "its parameters have public names; use call for wire names"
 
--- Options of a call that have no effect in one of the functions, and why.
+-- Options of a call that a function does not take, and why.
 local WITHOUT_EFFECT = {
-  describe = { raw = OWN_NAMES, readBack = "it changes nothing" },
-  each = { raw = OWN_NAMES, readBack = "it changes nothing" },
-  modify = { raw = OWN_NAMES },
+  describe = { raw = PUBLIC_NAMES, readBack = "it changes nothing" },
+  each = { raw = PUBLIC_NAMES, readBack = "it changes nothing" },
+  modify = { raw = PUBLIC_NAMES },
   sign = {
     maxAttempts = "nothing is sent",
     readBack = "nothing is sent",
@@ -312,10 +192,10 @@ local WITHOUT_EFFECT = {
   },
 }
 
---- Adds the defaults of what calls go by.
----@param options table checked
----@param userAgent string by default
-function M.complete(options, userAgent)
+--- Adds the defaults.
+---@param options table validated
+---@param userAgent string the default
+function M.addDefaults(options, userAgent)
   for name, value in pairs(DEFAULTS) do
     if options[name] == nil then
       options[name] = value
@@ -324,59 +204,66 @@ function M.complete(options, userAgent)
   options.userAgent = options.userAgent or userAgent
 end
 
---- What is wrong with options that do not go together, or nil.
----@param options table checked
----@return string|nil problem
+-- What is wrong with two options, and the name of the first.
+local function exclusive(one, other)
+  return ("%s and %s cannot be combined"):format(optionNames.shown(one), optionNames.shown(other)), one
+end
+
+--- Looks for options of a client that cannot be combined.
+---@param options table validated
+---@return string|nil problem nil: there are none
+---@return string|nil name of the option at fault
 function M.conflict(options)
   if options.roleSessionName ~= nil and options.roleArn == nil then
-    return "option roleSessionName has no effect without the option roleArn"
+    local problem = "%s needs %s"
+    return problem:format(optionNames.shown "roleSessionName", optionNames.shown "roleArn"), "roleSessionName"
   end
-  for name, others in pairs(BESIDE) do
+  for name, others in pairs(EXCLUDED) do
     for _, other in ipairs(others) do
       if options[name] ~= nil and options[other] ~= nil then
-        return ("option %s has no effect beside the option %s"):format(other, name)
+        return exclusive(other, name)
       end
     end
   end
 end
 
--- Values of these that ask for nothing.
-local USUAL = { raw = false, readBack = true }
+-- Values that ask for nothing.
+local NEUTRAL = { raw = false, readBack = true }
 
---- What is wrong with a call's options in one of the functions, or nil.
----@param name string
----@param options table checked
----@return string|nil problem
+--- Looks for an option of a call that a function does not take.
+---@param name string of the function
+---@param options table validated
+---@return string|nil problem nil: there is none
 function M.misplaced(name, options)
   for option, why in pairs(WITHOUT_EFFECT[name] or {}) do
-    if options[option] ~= nil and options[option] ~= USUAL[option] then
-      return ("option %s does not go with %s: %s"):format(option, name, why)
+    if options[option] ~= nil and options[option] ~= NEUTRAL[option] then
+      return ("%s cannot be used with %s: %s"):format(optionNames.shown(option), name, why)
     end
   end
 end
 
--- Options of `apply` that have no effect beside a journal that is there.
-local OF_LISTS = { "journal", "continue", "temporaryNames", "format", "empty", "region" }
+-- Options of `apply` that a run which continues from a journal does not take.
+local OF_CHANGES = { "journal", "continue", "temporaryNames", "format", "empty", "region" }
 
---- What is wrong with the changes of `apply` beside its options, or nil.
+--- Validates the changes of `apply` together with its options.
 ---@param changes any
----@param options table checked
----@return string|nil problem
+---@param options table validated
+---@return string|nil problem nil: they are valid
 function M.misapplied(changes, options)
   local old = options.resume and "resume" or options.undo and "undo"
   if not old then
     return type(changes) ~= "table"
         and type(changes) ~= "string"
-        and ("changes must be a list or a text, not a %s"):format(type(changes))
+        and ("changes must be a list or text, not a %s"):format(type(changes))
       or nil
   elseif options.resume and options.undo then
-    return "option resume has no effect beside the option undo"
+    return (exclusive("resume", "undo"))
   elseif changes ~= nil then
-    return ("the option %s takes no changes: they stand in the journal"):format(old)
+    return ("changes cannot be combined with %s: the journal contains them"):format(optionNames.shown(old))
   end
-  for _, name in ipairs(OF_LISTS) do
+  for _, name in ipairs(OF_CHANGES) do
     if options[name] ~= nil then
-      return ("option %s has no effect beside the option %s"):format(name, old)
+      return (exclusive(name, old))
     end
   end
 end
@@ -386,7 +273,7 @@ local function copied(given, known)
   for name, value in pairs(given) do
     copy[name] = value
   end
-  if getmetatable(given) ~= nil then
+  if getmetatable(given) ~= nil then -- options may come by __index, as parameters may
     for name in pairs(known) do
       if copy[name] == nil then
         copy[name] = given[name]
@@ -396,48 +283,46 @@ local function copied(given, known)
   return copy
 end
 
---- Copies options, those that come by __index among them, as parameters may.
----@param given table
----@param known table<string, any> names
----@return table|nil
----@return string|nil problem what a metamethod threw
-function M.own(given, known)
-  local ok, copy = pcall(copied, given, known)
-  if ok then
-    return copy
-  end
-  return nil, redact.said(copy)
-end
-
---- Checks options and gives a copy. Raises at the level of the public function's caller.
----@param known table<string, function> M.client or M.call
----@param given table|nil
----@param level integer as error takes it, seen from this function's caller
----@return table
-function M.check(known, given, level)
+--- Validates options.
+---@param known table<string, qcimage.OptionType> M.client, M.call, or another table of types
+---@param given any
+---@return table|nil copy
+---@return string|nil problem
+---@return string|nil name of the option at fault
+function M.validate(known, given)
   if given == nil then
     return {}
+  elseif type(given) ~= "table" then
+    return nil, ("options must be a table, not a %s"):format(type(given))
   end
-  if type(given) ~= "table" then
-    error(("options must be a table, not a %s"):format(type(given)), level + 1)
-  end
-  local copy, thrown = M.own(given, known)
-  if not copy then
-    error("options cannot be read: " .. thrown, level + 1)
+  local ok, copy = pcall(copied, given, known) -- a metamethod may throw
+  if not ok then
+    return nil, "options cannot be read: " .. redact.said(copy)
   end
   for name, value in pairs(copy) do
-    local check = known[name]
-    if not check and known == M.call and M.client[name] then
-      local message =
-        "option %s is one of a client, not of a call: make a client for each %s (clients can share credentials)"
-      error(message:format(name, name), level + 1)
-    elseif not check then
-      error(text.unknownName("option", name, known), level + 1)
+    local fits = known[name]
+    if not fits and known == M.call and M.client[name] then
+      local message = "%s belongs to a client, not to a call: make a client for each %s (clients can share credentials)"
+      return nil, message:format(optionNames.shown(name), name), name
+    elseif not fits then
+      return nil, text.unknownName("option", name, known), name
     end
-    local ok, problem = check(value)
-    if not ok then
-      error(("option %s %s"):format(name, problem), level + 1)
+    local isValid, problem = fits(value)
+    if not isValid then
+      return nil, ("%s %s"):format(optionNames.shown(name), problem), name
     end
+  end
+  return copy
+end
+
+--- Validates options, and raises a programming error at the line that gave them.
+---@param known table<string, qcimage.OptionType>
+---@param given any
+---@return table copy
+function M.check(known, given)
+  local copy, problem = M.validate(known, given)
+  if not copy then
+    misuse.raise(problem)
   end
   return copy
 end

@@ -5,6 +5,7 @@
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
+local optionNames = require "qcimage.util.option_names"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -19,24 +20,29 @@ local ONLY = {
 ---@class qcimage.Setting what an option or a variable says
 ---@field value any nil: neither says anything
 ---@field name string|nil in messages
----@field variable string|nil the variable's name; nil: it is an option
+---@field variable string|nil the variable's name
+---@field option string|nil the option's name
 
 -- An option, or else what the environment says.
 local function setting(options, environment, option, variable)
   if options[option] ~= nil then
-    return { value = options[option], name = "option " .. option }
+    return { value = options[option], name = optionNames.shown(option), option = option }
   end
   local value = environments.value(environment, variable)
   return value and { value = value, name = variable, variable = variable } or {}
 end
 
--- Nil and the error of a setting; its field is the variable at fault, nil where an option is.
-local function refuse(problem, variable)
-  return nil, errors.notSent("parameter", problem, variable)
+-- Nil and the error of a setting: of an option, or of a variable of the environment.
+local function refuse(problem, one)
+  local err = errors.notSent("parameter", problem, one.variable or one.option)
+  err.isOfEnvironment = one.variable ~= nil
+  return nil, err
 end
 
---- What follows the name of an endpoint that would send requests unencrypted.
-M.PLAIN = " is plain http to another machine; use https, or set the option allowPlainHttp"
+-- What follows the name of an endpoint that would send requests unencrypted.
+local function plainProblem()
+  return (" is plain http to another machine; use https, or set %s"):format(optionNames.shown "allowPlainHttp")
+end
 
 local function isTooPlain(endpoint, options)
   return endpoints.isExposed(endpoint) and not options.allowPlainHttp
@@ -51,10 +57,12 @@ end
 --- Settles where the services are that give keys.
 ---@param options table checked
 ---@param environment table<string, string>
+---@param metadataOption string|nil the name of the option metadata where it has another one
 ---@return {metadata: string|false|nil, sts: qcimage.Endpoint|nil, stsName: string|nil}|nil metadata: URL; false: that service is not asked
----@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
-function M.services(options, environment)
+---@return qcimage.Error|nil err its field is the variable or option at fault; isOfEnvironment: a variable
+function M.services(options, environment, metadataOption)
   local metadata = setting(options, environment, "metadata", "QCIMAGE_METADATA")
+  metadata.name = metadata.option and optionNames.shown(metadataOption or metadata.option) or metadata.name
   local sts = setting(options, environment, "stsEndpoint", "QCIMAGE_STS_ENDPOINT")
   local address = metadata.value
   if address == "off" then
@@ -62,11 +70,11 @@ function M.services(options, environment)
   end
   local endpoint = sts.value and bare(sts.value)
   if address and not bare(address) then
-    return refuse(metadata.name .. ' must be a URL without a path, or "off"', metadata.variable)
+    return refuse(metadata.name .. ' must be a URL without a path, or "off"', metadata)
   elseif sts.value and not endpoint then
-    return refuse(sts.name .. " must be a URL without a path", sts.variable)
+    return refuse(sts.name .. " must be a URL without a path", sts)
   elseif endpoint and isTooPlain(endpoint, options) then
-    return refuse(sts.name .. M.PLAIN, sts.variable)
+    return refuse(sts.name .. plainProblem(), sts)
   end
   return { metadata = address and address:gsub("/$", "") or address, sts = endpoint, stsName = sts.name }
 end
@@ -75,17 +83,19 @@ end
 local function endpointOf(url, version, options, connectTo)
   local endpoint, problem = endpoints.parse(url.value)
   if not endpoint then
-    return refuse(url.name .. " " .. problem, url.variable)
+    return refuse(url.name .. " " .. problem, url)
   end
   endpoint = endpoints.via(endpoint, connectTo)
   if isTooPlain(endpoint, options) then
-    return refuse(url.name .. M.PLAIN, url.variable)
+    return refuse(url.name .. plainProblem(), url)
   elseif endpoint.version and version.value and endpoint.version ~= version.value then
     problem = "%s has the path of API %s, but %s is %s"
-    return refuse(
+    local _, err = refuse(
       problem:format(url.name, endpoint.version, version.name, version.value),
-      url.variable or version.variable
+      url.variable and url or version.variable and version or url
     )
+    err.pathVersion = endpoint.version
+    return nil, err
   end
   return endpoint
 end
@@ -95,7 +105,7 @@ local function misfit(options, version)
   for _, only in ipairs(ONLY) do
     local name, value, where, why = only[1], only[2], only[3], only[4]
     if version ~= where and options[name] ~= nil and (value == nil or options[name] == value) then
-      return ("option %s does not go with API %s: %s"):format(name, version, why)
+      return ("%s cannot be used with API %s: %s"):format(optionNames.shown(name), version, why), name
     end
   end
 end
@@ -123,15 +133,12 @@ local LIBRARY = { apiVersion = "2.0", versionName = "the default" }
 ---@param environment table<string, string>
 ---@param preset qcimage.Preset|nil
 ---@return qcimage.Target|nil
----@return qcimage.Error|nil err its field is the variable at fault, nil where an option is
+---@return qcimage.Error|nil err its field is the variable or option at fault; isOfEnvironment: a variable
 function M.of(options, environment, preset)
   preset = preset or LIBRARY
   local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
   if version.value and version.value ~= "2.0" and version.value ~= "3.0" then
-    return refuse(
-      ('%s must be "2.0" or "3.0", not %s'):format(version.name, text.quote(version.value)),
-      version.variable
-    )
+    return refuse(('%s must be "2.0" or "3.0", not %s'):format(version.name, text.quote(version.value)), version)
   end
   local connectTo = options.connectTo and endpoints.parseTarget(options.connectTo)
   local url = setting(options, environment, "endpoint", "QCIMAGE_ENDPOINT")
@@ -144,9 +151,9 @@ function M.of(options, environment, preset)
   end
   local ofPath = endpoint and endpoint.version
   local settled = version.value or ofPath or preset.apiVersion
-  local problem = misfit(options, settled)
+  local problem, name = misfit(options, settled)
   if problem then
-    return refuse(problem)
+    return refuse(problem, { option = name })
   end
   local target
   target, err = M.services(options, environment)

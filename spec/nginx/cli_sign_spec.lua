@@ -206,7 +206,7 @@ describe("qcimage sign", function()
     end
     usage("DescribeImages --explain --curl", "--explain does not go with --curl")
     usage("DescribeImages --curl --output json", "--curl gives a command, not JSON")
-    usage("DescribeImages --method GET", "--method does not go with API 3.0: API 3.0 is called by POST")
+    usage("DescribeImages --method GET", "--method cannot be used with API 3.0: API 3.0 is called by POST")
     usage("DescribeImages --method PUT", "--method must be one of POST, GET")
     usage(
       "DescribeImages --api-version 2.0 --curl",

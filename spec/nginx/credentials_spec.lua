@@ -228,7 +228,7 @@ describe("the sources of credentials", function()
         "option roleSessionName must be 2 to 128",
       },
       { credentials.assumeRole, { rolearn = "x" }, "unknown option rolearn (roleArn?)" },
-      { credentials.assumeRole, { roleArn = 1 }, "option roleArn must be string" },
+      { credentials.assumeRole, { roleArn = 1 }, "option roleArn must be a string" },
       {
         credentials.assumeRole,
         { roleArn = cloud.ARN, endpoint = "http://10.0.0.1" },
@@ -247,7 +247,7 @@ describe("the sources of credentials", function()
       assert.matches(case[3], message, 1, true)
     end
     for _, case in ipairs {
-      { { credentials = OWN, profile = "b" }, "option profile has no effect beside the option credentials" },
+      { { credentials = OWN, profile = "b" }, "option profile and option credentials cannot be combined" },
       { { profile = "" }, "option profile must be a name" },
       { { profile = "../b" }, "option profile must be a name" },
       { { metadata = "127.0.0.1" }, "option metadata must be a URL" },

@@ -41,7 +41,7 @@ M.LAYERS = {
   },
   options = {
     "options and where they lead; credentials and limiters take options of their own",
-    modules = { "qcimage.options", "qcimage.target" },
+    modules = { "qcimage.options", "qcimage.option_types", "qcimage.target" },
     reaches = { "api", "shared" },
   },
   call = {

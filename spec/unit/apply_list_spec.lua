@@ -157,7 +157,7 @@ describe("a list of changes", function()
     end, 'option format must be "csv" or "json" or "jsonl"')
     assert.has_error(function()
       client:apply(7)
-    end, "changes must be a list or a text, not a number")
+    end, "changes must be a list or text, not a number")
   end)
 
   it("may go on without the lines at fault", function()

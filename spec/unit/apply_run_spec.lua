@@ -524,9 +524,9 @@ describe("a run of many modifications", function()
 
     it("goes with no list, and with no option of one", function()
       for expected, give in pairs {
-        ["the option resume takes no changes: they stand in the journal"] = { {}, { resume = "x" } },
-        ["option resume has no effect beside the option undo"] = { nil, { resume = "x", undo = "x" } },
-        ["option region has no effect beside the option undo"] = { nil, { region = "gz", undo = "x" } },
+        ["changes cannot be combined with option resume: the journal contains them"] = { {}, { resume = "x" } },
+        ["option resume and option undo cannot be combined"] = { nil, { resume = "x", undo = "x" } },
+        ["option region and option undo cannot be combined"] = { nil, { region = "gz", undo = "x" } },
       } do
         assert.has_error(function()
           client:apply(give[1], give[2])

@@ -81,7 +81,7 @@ describe("a mistake is raised at the line that makes it", function()
         end,
       }
       cases[#cases + 1] = {
-        "option raw does not go with " .. name,
+        "option raw cannot be used with " .. name,
         function()
           local _ = client[name](client, MANY, { raw = true })
         end,
@@ -170,10 +170,10 @@ describe("a mistake is raised at the line that makes it", function()
       ["options must be a table, not a number"] = 5,
       ["unknown option Region (region?)"] = { Region = "gz" },
       ['option apiVersion must be "2.0" or "3.0"'] = { apiVersion = "3" },
-      ["option proxy has no effect beside the option transport"] = { proxy = "", transport = print },
+      ["option proxy and option transport cannot be combined"] = { proxy = "", transport = print },
       ["option endpoint is plain http to another machine"] = { endpoint = "http://198.51.100.1" },
       ["option stsEndpoint is plain http to another machine"] = { stsEndpoint = "http://198.51.100.1" },
-      ["option method does not go with API 3.0"] = { method = "GET", apiVersion = "3.0" },
+      ["option method cannot be used with API 3.0"] = { method = "GET", apiVersion = "3.0" },
     } do
       cases[#cases + 1] = {
         words,
@@ -218,7 +218,7 @@ describe("a mistake is raised at the line that makes it", function()
         end,
       },
       {
-        "option credentials must be function or a table",
+        "option credentials must be a function or a table",
         function()
           local _ = credentials.assumeRole { credentials = "key" }
         end,
@@ -245,7 +245,7 @@ describe("a mistake is raised at the line that makes it", function()
         end,
       }
       cases[#cases + 1] = {
-        ("option %s must be string"):format(known),
+        ("option %s must be a string"):format(known),
         function()
           local _ = source { [known] = 5 }
         end,

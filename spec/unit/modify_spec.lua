@@ -311,8 +311,8 @@ describe("misuse", function()
         "endpoint has the path of API 2.0, but option apiVersion is 3.0",
         { endpoint = "https://x/v2/index.php", apiVersion = "3.0" },
       },
-      { "method does not go with API 3.0", { method = "GET", apiVersion = "3.0" } },
-      { "language does not go with API 2.0", { language = "en-US" } },
+      { "method cannot be used with API 3.0", { method = "GET", apiVersion = "3.0" } },
+      { "language cannot be used with API 2.0", { language = "en-US" } },
     } do
       raises("option " .. case[1]:gsub("%p", "%%%0"), function()
         local _ = image.new(case[2])

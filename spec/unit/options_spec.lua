@@ -13,20 +13,23 @@ describe("a client's options", function()
   it("are raised where another leaves them without effect", function()
     local function transport() end
     for pattern, options in pairs {
-      ["option secretId has no effect beside the option credentials"] = {
+      ["option secretId and option credentials cannot be combined"] = {
         secretId = "AKIDxxxxxxxx",
         credentials = function() end,
       },
-      ["option token has no effect beside the option credentials"] = {
+      ["option token and option credentials cannot be combined"] = {
         token = "t",
         credentials = { secretId = "AKIDxxxxxxxx", secretKey = "k" },
       },
-      ["option proxy has no effect beside the option transport"] = { proxy = "", transport = transport },
-      ["option caFile has no effect"] = { caFile = "/x", transport = transport },
-      ["option verify has no effect"] = { verify = true, transport = transport },
-      ["option connectTimeout has no effect"] = { connectTimeout = 1, transport = transport },
-      ["option maxResponseBytes has no effect"] = { maxResponseBytes = 1, transport = transport },
-      ["option poolSize has no effect"] = { poolSize = 1, transport = transport },
+      ["option proxy and option transport cannot be combined"] = { proxy = "", transport = transport },
+      ["option caFile and option transport cannot be combined"] = { caFile = "/x", transport = transport },
+      ["option verify and option transport cannot be combined"] = { verify = true, transport = transport },
+      ["option connectTimeout and option transport cannot be combined"] = { connectTimeout = 1, transport = transport },
+      ["option maxResponseBytes and option transport cannot be combined"] = {
+        maxResponseBytes = 1,
+        transport = transport,
+      },
+      ["option poolSize and option transport cannot be combined"] = { poolSize = 1, transport = transport },
     } do
       local message = raised(function()
         image.new(options)
@@ -67,7 +70,7 @@ describe("a call's options", function()
     local client = stub.answering({}, '{"code":0}')
     for _, name in ipairs { "modify", "describe", "each" } do
       assert.matches(
-        "options_spec%.lua:%d+: option raw does not go with " .. name .. ": its parameters have names of their own",
+        "options_spec%.lua:%d+: option raw cannot be used with " .. name .. ": its parameters have public names",
         raised(function()
           client[name](client, { imageId = "i" }, { raw = true })
         end)
@@ -75,7 +78,7 @@ describe("a call's options", function()
     end
     for option, value in pairs { readBack = false, timeout = 1, maxAttempts = 1 } do
       assert.matches(
-        "options_spec%.lua:%d+: option " .. option .. " does not go with sign: nothing is sent",
+        "options_spec%.lua:%d+: option " .. option .. " cannot be used with sign: nothing is sent",
         raised(function()
           client:sign("DescribeImages", {}, { [option] = value })
         end)

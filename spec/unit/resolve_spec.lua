@@ -95,9 +95,9 @@ local function make(options, environment, preset)
   rawset(os, "getenv", function(name)
     return variables[name]
   end)
-  local ok, client = pcall(clients.new, all, 1, false, preset)
+  local client, err = clients.make(all, preset)
   rawset(os, "getenv", getenv)
-  assert(ok, client)
+  assert(client, err)
   return client, sent
 end
 
@@ -803,7 +803,7 @@ describe("a region", function()
     local ok, message = pcall(client.describe, client, {}, { endpoint = "https://x.test" })
     assert.is_false(ok)
     assert.matches(
-      "option endpoint is one of a client, not of a call: make a client for each endpoint (clients can share credentials)",
+      "option endpoint belongs to a client, not to a call: make a client for each endpoint (clients can share credentials)",
       message,
       1,
       true

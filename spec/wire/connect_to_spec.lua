@@ -194,7 +194,7 @@ describe("connectTo", function()
   it("goes beside no transport of the caller's, and is a host and maybe a port", function()
     local ok, message = pcall(image.new, { transport = print, connectTo = "127.0.0.1" })
     assert.is_false(ok)
-    assert.matches("option connectTo has no effect beside the option transport", message, 1, true)
+    assert.matches("option connectTo and option transport cannot be combined", message, 1, true)
     for _, value in ipairs {
       "",
       "https://127.0.0.1",
