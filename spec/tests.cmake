@@ -14,7 +14,7 @@ endfunction()
 qcimage_c_test(sign qcimage_sign)
 qcimage_c_test(encode qcimage_sign)
 qcimage_c_test(http qcimage_http ${CMAKE_DL_LIBS})
-qcimage_c_test(http_failure qcimage_http)
+qcimage_c_test(transfer_error qcimage_http)
 qcimage_c_test(http_message qcimage_http)
 
 # Those that embed Lua: one version tells enough, the scripts run under all.

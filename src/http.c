@@ -29,10 +29,10 @@
  * both, as have all after it.
  */
 #include "http.h"
-#include "http_failure.h"
+#include "transfer_error.h"
 #include "http_handle.h"
 #include "http_message.h"
-#include "http_process.h"
+#include "http_global.h"
 #include "limits.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ struct qc_http {
   int sockets_asked, sockets_made, socket_error;
   int requests_begun, was_reused;
   int is_tls; /* 1: https:// */
-  qc_reply reply;
+  qc_response reply;
 };
 
 static size_t on_header(char *line, size_t size, size_t count, void *user)
@@ -78,13 +78,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *user)
   qc_http *http = user;
   if (http->is_tls && http->reply.state == QC_STATUS_LINE)
     qc_handle_note_tls(&http->handle);
-  return qc_reply_line(&http->reply, line, size * count) ? size * count : 0;
+  return qc_response_line(&http->reply, line, size * count) ? size * count : 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 {
   qc_http *http = user;
-  return qc_reply_body(&http->reply, bytes, size * count) ? size * count : 0;
+  return qc_response_body(&http->reply, bytes, size * count) ? size * count
+                                                             : 0;
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -185,7 +186,7 @@ static CURLcode set_certificates(qc_http *http)
     SET(CURLOPT_PROXY_CAINFO, http->ca_file);
   }
   if (http->ca_file != NULL && folder == NULL &&
-      qc_process_trusts_own_folder()) {
+      qc_global_trusts_own_folder()) {
     int len = snprintf(below, sizeof(below), "%s/.", http->ca_file);
     if (len < 0 || (size_t)len >= sizeof(below))
       return CURLE_SSL_CACERT_BADFILE;
@@ -196,7 +197,7 @@ static CURLcode set_certificates(qc_http *http)
     SET(CURLOPT_PROXY_CAPATH, folder);
   }
   http->by_folder = http->verify && http->ca_file == NULL &&
-                    !http->needs_bundle && qc_process_has_ca_folder();
+                    !http->needs_bundle && qc_global_has_ca_folder();
   if (http->by_folder)
     SET(CURLOPT_CAINFO, NULL);
   return code;
@@ -313,7 +314,7 @@ static int may_be_kept(const qc_http *http, const qc_http_request *request)
     return 0;
   if (http->proxy != NULL)
     return strncasecmp(http->proxy, "https:", 6) != 0;
-  return request->direct || !qc_process_has_tls_proxy();
+  return request->direct || !qc_global_has_tls_proxy();
 }
 
 /* Sets all that differs from one request to the next. */
@@ -383,40 +384,40 @@ static int has_proxy(const qc_http *http, const qc_http_request *request)
 {
   if (http->proxy != NULL || request->direct)
     return http->proxy != NULL && http->proxy[0] != '\0';
-  return qc_process_tells_of_proxies() ? (int)number_of(http, USED_PROXY) : -1;
+  return qc_global_tells_of_proxies() ? (int)number_of(http, USED_PROXY) : -1;
 }
 
 /* Tells what went wrong. */
 static void judge(qc_http *http, const qc_http_request *request, CURLcode code,
                   qc_http_result *result)
 {
-  qc_reply *reply = &http->reply;
-  qc_failure failure = {0};
-  failure.code = (int)code;
-  failure.sent = result->sent;
-  failure.has_proxy = has_proxy(http, request);
-  failure.proxy_status = number_of(http, CURLINFO_HTTP_CONNECTCODE);
-  if (failure.has_proxy != 0 && !http->is_tls && reply->status == 407)
-    failure.proxy_status = reply->status;
+  qc_response *reply = &http->reply;
+  qc_transfer_error error = {0};
+  error.code = (int)code;
+  error.sent = result->sent;
+  error.has_proxy = has_proxy(http, request);
+  error.proxy_status = number_of(http, CURLINFO_HTTP_CONNECTCODE);
+  if (error.has_proxy != 0 && !http->is_tls && reply->status == 407)
+    error.proxy_status = reply->status;
 #if LIBCURL_VERSION_NUM >= 0x074900
-  failure.proxy_error = number_of(http, CURLINFO_PROXY_ERROR);
+  error.proxy_error = number_of(http, CURLINFO_PROXY_ERROR);
 #endif
-  failure.has_tried = http->sockets_asked > 0;
+  error.has_tried = http->sockets_asked > 0;
   if (http->sockets_made == 0) /* of several addresses */
-    failure.socket_error = http->socket_error;
-  failure.peer = http->peer;
-  failure.peer_port = http->peer_port;
-  failure.url = request->url;
-  failure.connect_to = request->connect_to;
-  failure.text = http->error;
-  failure.size = sizeof(http->error);
+    error.socket_error = http->socket_error;
+  error.peer = http->peer;
+  error.peer_port = http->peer_port;
+  error.url = request->url;
+  error.connect_to = request->connect_to;
+  error.text = http->error;
+  error.size = sizeof(http->error);
   result->reused = http->was_reused;
   if (reply->fault != NULL) { /* our own reading stopped it */
     result->reason = reply->reason;
     result->message = reply->fault;
   } else {
-    result->reason = qc_failure_reason(&failure);
-    qc_failure_describe(&failure, result->reason);
+    result->reason = qc_transfer_error_reason(&error);
+    qc_transfer_error_describe(&error, result->reason);
     result->message = http->error;
   }
 }
@@ -428,7 +429,7 @@ static CURLcode transfer(qc_http *http, const qc_http_request *request,
   http->error[0] = http->peer[0] = '\0';
   http->sockets_asked = http->sockets_made = http->socket_error = 0;
   http->requests_begun = http->was_reused = 0;
-  qc_reply_start(&http->reply);
+  qc_response_start(&http->reply);
   code = make_ready(http);
   if (code == CURLE_OK)
     code = set_request(http, request);
@@ -458,20 +459,20 @@ static CURLcode with_bundle(qc_http *http, const qc_http_request *request,
 int qc_http_send(qc_http *http, const qc_http_request *request,
                  qc_http_result *result)
 {
-  qc_reply *reply = &http->reply;
-  qc_host_guard guard;
+  qc_response *reply = &http->reply;
+  qc_host_state guard;
   CURLcode code;
   memset(result, 0, sizeof(*result));
-  qc_guard_host(&guard);
+  qc_host_state_save(&guard);
   code = transfer(http, request, result);
   if (code == CURLE_PEER_FAILED_VERIFICATION && http->by_folder &&
       !result->sent)
     code = with_bundle(http, request, result);
-  qc_unguard_host(&guard);
+  qc_host_state_restore(&guard);
   /* libcurl (before 8.6) says so of a line without end, too */
   if (code == CURLE_OUT_OF_MEMORY && result->sent)
-    qc_reply_overflow(reply);
-  if (code != CURLE_OK || !qc_reply_end(reply)) {
+    qc_response_overflow(reply);
+  if (code != CURLE_OK || !qc_response_end(reply)) {
     judge(http, request, code, result);
     http->is_spoiled = 1;
     return 0;
@@ -515,7 +516,7 @@ qc_http *qc_http_new(const qc_http_options *options)
   if (http == NULL)
     return NULL;
   http->lines.max = QC_HTTP_REQUEST_HEAD_MAX;
-  qc_reply_init(&http->reply, options->max_response);
+  qc_response_init(&http->reply, options->max_response);
   http->verify = options->verify;
   http->ca_file = copy(options->ca_file, &ok);
   http->ca_folder = copy(options->ca_folder, &ok);
@@ -538,7 +539,7 @@ void qc_http_free(qc_http *http)
     return;
   qc_handle_end(&http->handle);
   qc_buffer_free(&http->lines);
-  qc_reply_free(&http->reply);
+  qc_response_free(&http->reply);
   free(http->ca_file);
   free(http->ca_folder);
   free(http->proxy);

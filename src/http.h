@@ -62,7 +62,7 @@ qc_http *qc_http_new(const qc_http_options *options);
 
 /* What is wrong with a request, or NULL. *header: which one is at fault, or
    header_count. */
-const char *qc_http_fault(const qc_http_request *request, size_t *header);
+const char *qc_http_validate(const qc_http_request *request, size_t *header);
 
 /* Sends a request without fault and reads the answer. 1: there is one, with
    whatever status; 0: none. */

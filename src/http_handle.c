@@ -10,7 +10,7 @@
  * are shared.
  */
 #include "http_handle.h"
-#include "http_process.h"
+#include "http_global.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int is_ours(const qc_handle *handle)
    a connection of the parent's, or to a file of the host's. */
 static int is_foreign(const qc_handle *handle)
 {
-  return handle->birth != qc_process_forks() ||
+  return handle->birth != qc_global_forks() ||
          (handle->is_kept && !is_ours(handle));
 }
 
@@ -78,12 +78,12 @@ static void end_easy(qc_handle *handle)
 static CURLcode renew(qc_handle *handle)
 {
   CURLcode code = CURLE_OK;
-  if (!qc_process_ready())
+  if (!qc_global_ready())
     return CURLE_FAILED_INIT;
   if (handle->easy == NULL) {
-    handle->birth = qc_process_forks();
-    handle->sees_tls = qc_process_shares_libssl();
-    if (qc_process_keeps_headers())
+    handle->birth = qc_global_forks();
+    handle->sees_tls = qc_global_shares_libssl();
+    if (qc_global_keeps_headers())
       code = make_lasting(handle);
   }
   end_easy(handle);
@@ -185,19 +185,19 @@ int qc_handle_note(qc_handle *handle, int is_tls)
 
 void qc_handle_end(qc_handle *handle)
 {
-  qc_host_guard guard;
+  qc_host_state guard;
   if (handle->easy != NULL && is_foreign(handle)) {
     if (handle->is_kept && is_ours(handle))
       (void)close(handle->fd);
     memset(handle, 0, sizeof(*handle));
     return;
   }
-  qc_guard_host(&guard); /* TLS says goodbye */
+  qc_host_state_save(&guard); /* TLS says goodbye */
   end_easy(handle);
   if (handle->multi != NULL)
     (void)curl_multi_cleanup(handle->multi);
   if (handle->share != NULL)
     (void)curl_share_cleanup(handle->share);
   memset(handle, 0, sizeof(*handle));
-  qc_unguard_host(&guard);
+  qc_host_state_restore(&guard);
 }

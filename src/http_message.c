@@ -172,7 +172,7 @@ static const char *header_fault(const qc_http_request *request, size_t n)
   return NULL;
 }
 
-const char *qc_http_fault(const qc_http_request *request, size_t *header)
+const char *qc_http_validate(const qc_http_request *request, size_t *header)
 {
   const char *url = request->url, *fault = NULL;
   size_t i;
@@ -200,21 +200,21 @@ const char *qc_http_fault(const qc_http_request *request, size_t *header)
 /* The answer */
 
 /* Notes a fault. */
-static int refuse(qc_reply *reply, const char *reason, const char *fault)
+static int refuse(qc_response *reply, const char *reason, const char *fault)
 {
   reply->reason = reason;
   reply->fault = fault;
   return 0;
 }
 
-void qc_reply_init(qc_reply *reply, size_t max_body)
+void qc_response_init(qc_response *reply, size_t max_body)
 {
   memset(reply, 0, sizeof(*reply));
   reply->head.max = QC_HTTP_HEAD_MAX;
   reply->body.max = max_body;
 }
 
-void qc_reply_start(qc_reply *reply)
+void qc_response_start(qc_response *reply)
 {
   reply->state = QC_STATUS_LINE;
   reply->status = 0;
@@ -226,7 +226,7 @@ void qc_reply_start(qc_reply *reply)
 }
 
 /* "HTTP/1.1 200 OK", the words after the number optional. */
-static int take_status(qc_reply *reply, const char *line, size_t len)
+static int take_status(qc_response *reply, const char *line, size_t len)
 {
   if (len < 12 || memcmp(line, "HTTP/1.", 7) != 0 || !is_digit(line[7]) ||
       line[8] != ' ' || !is_digit(line[9]) || !is_digit(line[10]) ||
@@ -261,7 +261,7 @@ static int has_item(const char *list, const char *word)
 
 /* Holds the last field against the rules of framing (RFC 9112, 6.3), of which
    libcurl is less strict. Name and value are where in head. */
-static int take_framing(qc_reply *reply, size_t name, size_t value)
+static int take_framing(qc_response *reply, size_t name, size_t value)
 {
   const char *text = reply->head.data + value;
   size_t len = strlen(text);
@@ -287,7 +287,7 @@ static int take_framing(qc_reply *reply, size_t name, size_t value)
   return 1;
 }
 
-static int take_field(qc_reply *reply, const char *line, size_t len)
+static int take_field(qc_response *reply, const char *line, size_t len)
 {
   const char *colon = memchr(line, ':', len), *value;
   size_t name_len, value_len, start = reply->head.len, i;
@@ -313,7 +313,7 @@ static int take_field(qc_reply *reply, const char *line, size_t len)
   return take_framing(reply, start, start + name_len + 1);
 }
 
-int qc_reply_line(qc_reply *reply, const char *line, size_t len)
+int qc_response_line(qc_response *reply, const char *line, size_t len)
 {
   reply->head_bytes += len;
   reply->head_lines++;
@@ -333,7 +333,7 @@ int qc_reply_line(qc_reply *reply, const char *line, size_t len)
   return 1; /* a trailer is of no use */
 }
 
-int qc_reply_body(qc_reply *reply, const char *bytes, size_t len)
+int qc_response_body(qc_response *reply, const char *bytes, size_t len)
 {
   if (reply->state != QC_HEAD_DONE)
     return refuse(reply, "format", "the answer has no head");
@@ -344,21 +344,21 @@ int qc_reply_body(qc_reply *reply, const char *bytes, size_t len)
   return 1;
 }
 
-int qc_reply_end(qc_reply *reply)
+int qc_response_end(qc_response *reply)
 {
   if (reply->state != QC_HEAD_DONE)
     return refuse(reply, "closed", "the answer ends in its head");
   return 1;
 }
 
-void qc_reply_overflow(qc_reply *reply)
+void qc_response_overflow(qc_response *reply)
 {
   if (reply->state != QC_HEAD_DONE && reply->fault == NULL)
     (void)refuse(reply, "tooLarge",
                  "the answer's head is too large, or memory ran out");
 }
 
-void qc_reply_free(qc_reply *reply)
+void qc_response_free(qc_response *reply)
 {
   qc_buffer_free(&reply->head);
   qc_buffer_free(&reply->body);

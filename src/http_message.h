@@ -30,21 +30,21 @@ typedef struct {
   qc_buffer body;
   const char *fault;  /* why reading stopped, or NULL */
   const char *reason; /* the fault's, as in qc_http_result */
-} qc_reply;
+} qc_response;
 
-void qc_reply_init(qc_reply *reply, size_t max_body);
+void qc_response_init(qc_response *reply, size_t max_body);
 /* Forgets the answer before. */
-void qc_reply_start(qc_reply *reply);
+void qc_response_start(qc_response *reply);
 /* Takes a line of the head or of the trailer, with its line end. 0: a fault,
    which is noted. */
-int qc_reply_line(qc_reply *reply, const char *line, size_t len);
+int qc_response_line(qc_response *reply, const char *line, size_t len);
 /* Takes a piece of the body. 0: a fault, which is noted. */
-int qc_reply_body(qc_reply *reply, const char *bytes, size_t len);
+int qc_response_body(qc_response *reply, const char *bytes, size_t len);
 /* Takes the end. 0: a fault, which is noted. */
-int qc_reply_end(qc_reply *reply);
+int qc_response_end(qc_response *reply);
 /* Notes that a line of the head could not be held. */
-void qc_reply_overflow(qc_reply *reply);
-void qc_reply_free(qc_reply *reply);
+void qc_response_overflow(qc_response *reply);
+void qc_response_free(qc_response *reply);
 
 /* Adds "Name: value" and \0, in the form that libcurl wants. 0: no room. */
 int qc_add_header(qc_buffer *lines, const qc_http_header *header);

@@ -1,8 +1,8 @@
 /*
  * l_core.c - the Lua module qcimage.core: signing, digests, nonces, clocks.
- * Binds sign.c and encode.c, which open no file or socket. What l_process.c,
- * l_journal.c and l_redact.c bind is part of the module, too. Part of qcimage,
- * see LICENSE.
+ * Binds sign.c and encode.c, which open no file or socket. What
+ * l_cli_process.c, l_journal.c and l_redact.c bind is part of the module, too.
+ * Part of qcimage, see LICENSE.
  *
  * Wrong arguments are raised. What libcrypto refuses is returned as nil and a
  * message, as is the use of a closed signer; libcrypto's error queue is left
@@ -10,9 +10,7 @@
  */
 #include "compat.h"
 #include "encode.h"
-#include "l_journal.h"
-#include "l_process.h"
-#include "l_redact.h"
+#include "l_core.h"
 #include "limits.h"
 #include "sign.h"
 
@@ -580,7 +578,7 @@ QC_EXPORT int luaopen_qcimage_core(lua_State *L)
   qc_journal_type(L);
   lua_newtable(L);
   qc_setfuncs(L, functions);
-  qc_setfuncs(L, qc_process_functions);
+  qc_setfuncs(L, qc_cli_process_functions);
   lua_pushliteral(L, QC_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

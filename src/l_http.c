@@ -143,7 +143,7 @@ static void read_request(lua_State *L, qc_http_request *request,
   lua_getfield(L, 2, "headers");
   request->headers = headers;
   request->header_count = collect_headers(L, headers);
-  fault = qc_http_fault(request, &faulty);
+  fault = qc_http_validate(request, &faulty);
   if (fault != NULL && faulty < request->header_count)
     luaL_error(L, "the request's header %s %s", headers[faulty].name, fault);
   if (fault != NULL)

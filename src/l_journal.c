@@ -2,7 +2,7 @@
  * l_journal.c - journals in Lua, see l_journal.h.
  * Part of qcimage, see LICENSE.
  */
-#include "l_journal.h"
+#include "l_core.h"
 #include "compat.h"
 #include "journal.h"
 

@@ -2,7 +2,7 @@
  * l_redact.c - redaction in Lua, see redact.h.
  * Part of qcimage, see LICENSE.
  */
-#include "l_redact.h"
+#include "l_core.h"
 #include "compat.h"
 #include "limits.h"
 #include "redact.h"

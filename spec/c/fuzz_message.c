@@ -17,7 +17,7 @@ static int is_small(const char *name)
 }
 
 /* What may be said of an answer at any time. */
-static void check_reply(const qc_reply *reply, size_t body_max)
+static void check_reply(const qc_response *reply, size_t body_max)
 {
   const char *at = reply->head.data;
   size_t i;
@@ -68,7 +68,7 @@ static void check_request(header_list *list, const char *url)
   size_t faulty, i;
   const char *fault;
   request.header_count = list->count;
-  fault = qc_http_fault(&request, &faulty);
+  fault = qc_http_validate(&request, &faulty);
   MUST(faulty <= list->count && (fault != NULL || faulty == list->count));
   if (fault == NULL) {
     for (i = 0; i < list->count; i++) {
@@ -94,10 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   fuzz_input input = {(const char *)data, size};
   size_t body_max = 1 + 100 * (size_t)fuzz_byte(&input), fed = 0;
   header_list list = {.count = 0};
-  qc_reply reply;
+  qc_response reply;
   int goes_on = 1;
-  qc_reply_init(&reply, body_max);
-  qc_reply_start(&reply);
+  qc_response_init(&reply, body_max);
+  qc_response_start(&reply);
   while (input.left > 0) {
     size_t len, times = 1;
     char *line = fuzz_line(&input, &len);
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
       times = 300;
     for (; goes_on && times > 0; times--) {
       if (len > 0 && line[0] == '=') {
-        goes_on = qc_reply_body(&reply, line + 1, len - 1);
+        goes_on = qc_response_body(&reply, line + 1, len - 1);
         if (goes_on) {
           fed += len - 1;
           MUST(reply.body.len == fed);
@@ -117,20 +117,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                0);
         }
       } else {
-        goes_on = qc_reply_line(&reply, line, len);
+        goes_on = qc_response_line(&reply, line, len);
       }
       check_reply(&reply, body_max);
       MUST(goes_on == (reply.fault == NULL));
     }
     free(line);
   }
-  if (goes_on && qc_reply_end(&reply))
+  if (goes_on && qc_response_end(&reply))
     MUST(reply.state == QC_HEAD_DONE && reply.fault == NULL);
   else
     MUST(reply.fault != NULL);
-  qc_reply_start(&reply); /* the next one is another */
+  qc_response_start(&reply); /* the next one is another */
   MUST(reply.body.len == 0 && reply.header_count == 0 && reply.fault == NULL);
-  qc_reply_free(&reply);
+  qc_response_free(&reply);
   check_request(&list, "https://h.example/");
   return 0;
 }

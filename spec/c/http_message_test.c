@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 
-static int line(qc_reply *reply, const char *text)
+static int line(qc_response *reply, const char *text)
 {
-  return qc_reply_line(reply, text, strlen(text));
+  return qc_response_line(reply, text, strlen(text));
 }
 
-static int refused(const qc_reply *reply, const char *reason)
+static int refused(const qc_response *reply, const char *reason)
 {
   return reply->fault != NULL && reply->reason != NULL &&
          strcmp(reply->reason, reason) == 0;
@@ -42,20 +42,20 @@ static void test_buffer(void)
 
 static void test_head(void)
 {
-  qc_reply reply;
-  qc_reply_init(&reply, 4);
-  qc_reply_start(&reply);
+  qc_response reply;
+  qc_response_init(&reply, 4);
+  qc_response_start(&reply);
   CHECK(line(&reply, "HTTP/1.1 100 Continue\r\n"));
   CHECK(line(&reply, "X-Dropped: 1\r\n"));
   CHECK(line(&reply, "\r\n"));
-  CHECK(!qc_reply_end(&reply) && refused(&reply, "closed"));
-  qc_reply_start(&reply);
+  CHECK(!qc_response_end(&reply) && refused(&reply, "closed"));
+  qc_response_start(&reply);
   CHECK(reply.fault == NULL);
   CHECK(line(&reply, "HTTP/1.0 404\n"));
   CHECK(line(&reply, "X-A:\t b \t\r\n"));
   CHECK(line(&reply, "x-B:\r\n"));
-  CHECK(!qc_reply_body(&reply, "a", 1)); /* the head goes on */
-  qc_reply_start(&reply);
+  CHECK(!qc_response_body(&reply, "a", 1)); /* the head goes on */
+  qc_response_start(&reply);
   CHECK(line(&reply, "HTTP/1.0 404\n"));
   CHECK(line(&reply, "X-A:\t b \t\r\n"));
   CHECK(line(&reply, "x-B:\r\n"));
@@ -63,13 +63,13 @@ static void test_head(void)
   CHECK(reply.status == 404 && reply.header_count == 2);
   CHECK(reply.head.len == 11);
   CHECK(memcmp(reply.head.data, "x-a\0b\0x-b\0", 11) == 0);
-  CHECK(qc_reply_body(&reply, "abc", 3));
-  CHECK(qc_reply_body(&reply, "d", 1));
-  CHECK(qc_reply_end(&reply));
-  CHECK(!qc_reply_body(&reply, "e", 1) && refused(&reply, "tooLarge"));
+  CHECK(qc_response_body(&reply, "abc", 3));
+  CHECK(qc_response_body(&reply, "d", 1));
+  CHECK(qc_response_end(&reply));
+  CHECK(!qc_response_body(&reply, "e", 1) && refused(&reply, "tooLarge"));
   CHECK(reply.body.len == 4 && memcmp(reply.body.data, "abcd", 4) == 0);
   CHECK(line(&reply, "X-Trailer: 1\r\n") && reply.header_count == 2);
-  qc_reply_free(&reply);
+  qc_response_free(&reply);
 }
 
 static void test_malformed(void)
@@ -90,22 +90,23 @@ static void test_malformed(void)
   static const char *const fields[] = {
       "A\r\n",     ":b\r\n",      "A b: c\r\n",  " folded\r\n",
       "A : b\r\n", "A: b\rc\r\n", "A: \x7f\r\n", "\xc3\xa4: b\r\n"};
-  qc_reply reply;
+  qc_response reply;
   size_t i;
-  qc_reply_init(&reply, 4);
+  qc_response_init(&reply, 4);
   for (i = 0; i < sizeof(status_lines) / sizeof(status_lines[0]); i++) {
-    qc_reply_start(&reply);
+    qc_response_start(&reply);
     CHECK(!line(&reply, status_lines[i]) && refused(&reply, "format"));
   }
   for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-    qc_reply_start(&reply);
+    qc_response_start(&reply);
     CHECK(line(&reply, "HTTP/1.1 200 OK\r\n"));
     CHECK(!line(&reply, fields[i]) && refused(&reply, "format"));
   }
-  qc_reply_start(&reply);
+  qc_response_start(&reply);
   CHECK(line(&reply, "HTTP/1.1 200 OK\r\n"));
-  CHECK(!qc_reply_line(&reply, "A: b\0c\r\n", 8) && refused(&reply, "format"));
-  qc_reply_free(&reply);
+  CHECK(!qc_response_line(&reply, "A: b\0c\r\n", 8) &&
+        refused(&reply, "format"));
+  qc_response_free(&reply);
 }
 
 /* The largest head that is taken, and one byte or line more. */
@@ -114,34 +115,34 @@ static void test_limits(void)
   static const char start[] = "HTTP/1.1 200 OK\r\n";
   size_t room = QC_HTTP_HEAD_MAX - strlen(start), i;
   char *longest = malloc(room + 1);
-  qc_reply reply;
-  qc_reply_init(&reply, 4);
+  qc_response reply;
+  qc_response_init(&reply, 4);
   memset(longest, 'x', room + 1);
   longest[1] = ':';
   longest[room - 1] = '\n';
-  qc_reply_start(&reply);
+  qc_response_start(&reply);
   CHECK(line(&reply, start));
-  CHECK(qc_reply_line(&reply, longest, room));
+  CHECK(qc_response_line(&reply, longest, room));
   CHECK(!line(&reply, "\n") && refused(&reply, "tooLarge"));
   longest[room - 1] = 'x';
   longest[room] = '\n';
-  qc_reply_start(&reply);
+  qc_response_start(&reply);
   CHECK(line(&reply, start));
-  CHECK(!qc_reply_line(&reply, longest, room + 1));
+  CHECK(!qc_response_line(&reply, longest, room + 1));
   CHECK(refused(&reply, "tooLarge"));
   free(longest);
 
-  qc_reply_start(&reply);
+  qc_response_start(&reply);
   CHECK(line(&reply, start));
   for (i = 0; i < QC_HTTP_HEAD_LINES - 2; i++)
     CHECK(line(&reply, "A:b\n"));
   CHECK(line(&reply, "\n"));
   CHECK(!line(&reply, "A:b\n") && refused(&reply, "tooLarge"));
 
-  qc_reply_start(&reply);
-  qc_reply_overflow(&reply);
+  qc_response_start(&reply);
+  qc_response_overflow(&reply);
   CHECK(refused(&reply, "tooLarge"));
-  qc_reply_free(&reply);
+  qc_response_free(&reply);
 }
 
 static void test_request(void)
@@ -155,7 +156,7 @@ static void test_request(void)
   qc_buffer lines = {NULL, 0, 0, QC_HTTP_REQUEST_HEAD_MAX};
   static const char written[] = "Host: a.test\0X-Blank;\0X-None;\0X-Tab: a\tb";
   size_t faulty, i;
-  CHECK(qc_http_fault(&request, &faulty) == NULL);
+  CHECK(qc_http_validate(&request, &faulty) == NULL);
   CHECK(qc_has_header(&request, "host") && !qc_has_header(&request, "hos"));
   for (i = 0; i < 4; i++)
     CHECK(qc_add_header(&lines, &headers[i]));
@@ -192,24 +193,24 @@ static void test_lengths(void)
       headers[i].name_len = i + 1;
       headers[i].value_len = huge[n];
     }
-    CHECK(strcmp(qc_http_fault(&request, &faulty),
+    CHECK(strcmp(qc_http_validate(&request, &faulty),
                  "URL and headers are too long") == 0);
     for (i = 0; i < QC_HTTP_REQUEST_HEADERS; i++) {
       headers[i].name_len = huge[n];
       headers[i].value_len = 1;
     }
-    CHECK(strcmp(qc_http_fault(&request, &faulty),
+    CHECK(strcmp(qc_http_validate(&request, &faulty),
                  "URL and headers are too long") == 0);
   }
   request.header_count = 1;
   headers[0].name_len = 1;
   for (i = 0; i < 2; i++) { /* just as long as it may be, and one more */
     headers[0].value_len = QC_HTTP_REQUEST_HEAD_MAX - 64 - 15 - 1 - 3 + i;
-    CHECK((qc_http_fault(&request, &faulty) == NULL) == (i == 0));
+    CHECK((qc_http_validate(&request, &faulty) == NULL) == (i == 0));
   }
   request.header_count = 0;
   request.url_len = (size_t)-1;
-  CHECK(qc_http_fault(&request, &faulty) != NULL);
+  CHECK(qc_http_validate(&request, &faulty) != NULL);
 }
 
 /* A server that ends the connection says so as one word of a list. */
@@ -227,16 +228,16 @@ static void test_last(void)
                {"Connection:\r\n", 0},
                {"Connection: ,\r\n", 0},
                {"X-Connection: close\r\n", 0}};
-  qc_reply reply;
+  qc_response reply;
   size_t i;
-  qc_reply_init(&reply, 100);
+  qc_response_init(&reply, 100);
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    qc_reply_start(&reply);
+    qc_response_start(&reply);
     CHECK(line(&reply, "HTTP/1.1 200 OK\r\n"));
     CHECK(line(&reply, cases[i].line));
     CHECK(line(&reply, "\r\n") && reply.is_last == cases[i].is_last);
   }
-  qc_reply_free(&reply);
+  qc_response_free(&reply);
 }
 
 int main(void)

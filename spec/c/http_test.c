@@ -4,7 +4,7 @@
  * older than that of the build. Part of qcimage, see LICENSE.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */
-#include "../../src/http_process.h"
+#include "../../src/http_global.h"
 #include "check.h"
 #include "http_server.h"
 #include "http_stand_ins.h"
@@ -268,7 +268,7 @@ static void test_folder(void)
     qc_http *http = qc_http_new(given[i]);
     other_tls = i == 1 ? "GnuTLS/3.7.9" : NULL;
     CHECK(get(http, port, "/2", &result));
-    CHECK(by_folder == (i == 0 && qc_process_has_ca_folder()));
+    CHECK(by_folder == (i == 0 && qc_global_has_ca_folder()));
     qc_http_free(http);
   }
   other_tls = NULL;
@@ -403,7 +403,7 @@ int main(void)
   test_folder();
   test_file_alone();
   test_addresses();
-  if (qc_process_has_ca_folder())
+  if (qc_global_has_ca_folder())
     test_bundle();
   if (keeps_connections()) {
     test_tls_kinds();

@@ -1,8 +1,8 @@
 /*
- * http_process.c - libcurl in a process that has others in it, see
- * http_process.h and, for the versions, http.h. Part of qcimage, see LICENSE.
+ * http_global.c - libcurl in a process that has others in it, see
+ * http_global.h and, for the versions, http.h. Part of qcimage, see LICENSE.
  */
-#include "http_process.h"
+#include "http_global.h"
 #include "http.h"
 
 #include <pthread.h>
@@ -44,7 +44,7 @@ static void after_fork_in_child(void)
 /* One curl_global_init, under a lock and never undone, because other code of
    the process may use libcurl too (curl.se/libcurl/c/curl_global_init.html).
    Not by pthread_once: it would keep a failure for want of memory for ever. */
-int qc_process_ready(void)
+int qc_global_ready(void)
 {
   int ready;
   if (pthread_mutex_lock(&global_lock) != 0)
@@ -59,7 +59,7 @@ int qc_process_ready(void)
   return ready;
 }
 
-unsigned long qc_process_forks(void)
+unsigned long qc_global_forks(void)
 {
   return forks;
 }
@@ -70,7 +70,7 @@ static int has_pending_pipe(void)
   return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
 }
 
-void qc_guard_host(qc_host_guard *guard)
+void qc_host_state_save(qc_host_state *guard)
 {
   sigset_t set;
   guard->was_pending = has_pending_pipe();
@@ -80,7 +80,7 @@ void qc_guard_host(qc_host_guard *guard)
   (void)ERR_set_mark(); /* 0: there is no error yet, nor will one stay */
 }
 
-void qc_unguard_host(const qc_host_guard *guard)
+void qc_host_state_restore(const qc_host_state *guard)
 {
   static const struct timespec at_once = {0, 0};
   sigset_t set;
@@ -104,24 +104,24 @@ static unsigned int version_in_use(void)
   return version;
 }
 
-int qc_process_keeps_headers(void)
+int qc_global_keeps_headers(void)
 {
   unsigned int version = version_in_use();
   return version >= 0x075300 && version < 0x080100;
 }
 
-int qc_process_trusts_own_folder(void)
+int qc_global_trusts_own_folder(void)
 {
   unsigned int version = version_in_use();
   return version >= 0x081500 && version < 0x081700;
 }
 
-int qc_process_tells_of_proxies(void)
+int qc_global_tells_of_proxies(void)
 {
   return version_in_use() >= 0x080a00;
 }
 
-int qc_process_shares_libssl(void)
+int qc_global_shares_libssl(void)
 {
   const char *ours = OpenSSL_version(OPENSSL_VERSION), *its;
   int is_same = 0;
@@ -137,7 +137,7 @@ int qc_process_shares_libssl(void)
   return is_same;
 }
 
-int qc_process_has_tls_proxy(void)
+int qc_global_has_tls_proxy(void)
 {
   static const char *const names[] = {"http_proxy", "https_proxy",
                                       "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
@@ -177,7 +177,7 @@ const char *qc_http_ca_file(void)
   return file;
 }
 
-int qc_process_has_ca_folder(void)
+int qc_global_has_ca_folder(void)
 {
   const char *file, *folder;
   own_certificates(&file, &folder);

@@ -1,8 +1,8 @@
 /*
- * process.c - standard streams, signals and the terminal of a command.
+ * cli_process.c - standard streams, signals and the terminal of a command.
  * Part of qcimage, see LICENSE.
  */
-#include "process.h"
+#include "cli_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int qc_hold_streams(void)
+int qc_reserve_stdio(void)
 {
   int descriptor;
   for (descriptor = 0; descriptor <= 2; descriptor++) {
@@ -44,7 +44,7 @@ static int act(int number, void (*action)(int), int flags)
 }
 
 /* Calls only what POSIX allows in a handler. */
-void qc_end_by_signal(int number)
+void qc_reraise_signal(int number)
 {
   sigset_t set;
   int is_set = act(number, SIG_DFL, 0) == 0; /* not of two of glibc's own */
@@ -73,14 +73,14 @@ static int act_on_endings(void (*action)(int), int flags)
   return problem;
 }
 
-int qc_end_on_interrupt(void)
+int qc_default_sigint(void)
 {
   if (getpid() == 1) /* to which the kernel gives no default action */
-    return act_on_endings(qc_end_by_signal, 0);
+    return act_on_endings(qc_reraise_signal, 0);
   return act(SIGINT, SIG_DFL, 0);
 }
 
-int qc_outlive_pipes(void)
+int qc_ignore_sigpipe(void)
 {
   return act(SIGPIPE, SIG_IGN, 0);
 }
@@ -98,18 +98,18 @@ static void note(int number)
   } else {
     ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
     (void)written; /* there is nobody else to tell */
-    qc_end_by_signal(number);
+    qc_reraise_signal(number);
   }
   errno = kept;
 }
 
-int qc_note_signals(void)
+int qc_catch_signals(void)
 {
   noted = 0;
   return act_on_endings(note, SA_RESTART); /* or writes would fail */
 }
 
-int qc_noted_signal(void)
+int qc_caught_signal(void)
 {
   return noted;
 }

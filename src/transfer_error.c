@@ -1,11 +1,11 @@
 /*
- * http_failure.c - what a transfer that failed over libcurl means, see
- * http_failure.h. Part of qcimage, see LICENSE.
+ * transfer_error.c - what a transfer that failed over libcurl means, see
+ * transfer_error.h. Part of qcimage, see LICENSE.
  *
  * It is judged by the numbers that libcurl gives. Its texts change from one
  * version to the next; where one is looked at, the versions stand there.
  */
-#include "http_failure.h"
+#include "transfer_error.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,26 +54,26 @@ static const struct {
     {CURLE_NOT_BUILT_IN, NULL, NULL},
 };
 
-static int mentions(const qc_failure *failure, const char *words)
+static int mentions(const qc_transfer_error *error, const char *words)
 {
-  return strstr(failure->text, words) != NULL;
+  return strstr(error->text, words) != NULL;
 }
 
 /* Whether "Failed to connect to HOST port N" names another than the URL's, or
    than where the request is sent instead: the proxy that the environment
    names. For libcurl before 8.10, whose CURLINFO_USED_PROXY, if it has one, is
    of connections that were made. */
-static int names_another(const qc_failure *failure)
+static int names_another(const qc_transfer_error *error)
 {
   static const char words[] = "Failed to connect to ";
-  const char *named = strstr(failure->text, words);
-  const char *host = strstr(failure->url, "://"), *port;
-  int is_https = strncmp(failure->url, "https", 5) == 0;
+  const char *named = strstr(error->text, words);
+  const char *host = strstr(error->url, "://"), *port;
+  int is_https = strncmp(error->url, "https", 5) == 0;
   size_t host_len;
   if (named == NULL || host == NULL)
     return 0;
   named += sizeof(words) - 1;
-  host = failure->connect_to != NULL ? failure->connect_to + 2 : host + 3;
+  host = error->connect_to != NULL ? error->connect_to + 2 : host + 3;
   if (*host == '[') { /* IPv6 is named without its brackets */
     host_len = strcspn(++host, "]");
     port = host + host_len + 1;
@@ -94,37 +94,37 @@ static int names_another(const qc_failure *failure)
 
 /* Whether the proxy refused, whatever became of the body of its refusal. 407
    is a proxy's own, of a request without a tunnel, too. */
-static int has_refused(const qc_failure *failure)
+static int has_refused(const qc_transfer_error *error)
 {
-  return failure->proxy_status == 407 ||
-         (!failure->sent && failure->proxy_status >= 300);
+  return error->proxy_status == 407 ||
+         (!error->sent && error->proxy_status >= 300);
 }
 
 /* Whether it was a proxy that kept the request from being sent. */
-static int is_proxys(const qc_failure *failure)
+static int is_proxys(const qc_transfer_error *error)
 {
-  if (failure->proxy_error != 0 || failure->proxy_status != 0)
+  if (error->proxy_error != 0 || error->proxy_status != 0)
     return 1;
-  if (failure->code == CURLE_COULDNT_CONNECT && !failure->has_tried)
+  if (error->code == CURLE_COULDNT_CONNECT && !error->has_tried)
     return 1; /* nothing to connect to: its URL is of no use */
-  return failure->has_proxy >= 0 ? failure->has_proxy : names_another(failure);
+  return error->has_proxy >= 0 ? error->has_proxy : names_another(error);
 }
 
-const char *qc_failure_reason(const qc_failure *failure)
+const char *qc_transfer_error_reason(const qc_transfer_error *error)
 {
-  const char *reason = failure->sent ? "format" : NULL;
+  const char *reason = error->sent ? "format" : NULL;
   size_t i;
   for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-    if (reasons[i].code == failure->code)
-      reason = failure->sent ? reasons[i].after : reasons[i].before;
+    if (reasons[i].code == error->code)
+      reason = error->sent ? reasons[i].after : reasons[i].before;
   if (reason == NULL)
     return NULL;
-  if (has_refused(failure))
+  if (has_refused(error))
     return "proxy";
-  if (strcmp(reason, "connect") == 0 && is_proxys(failure))
+  if (strcmp(reason, "connect") == 0 && is_proxys(error))
     return "proxy";
   /* No number tells malformed chunks from a lost connection: 7.54 to 8.23. */
-  if (strcmp(reason, "closed") == 0 && mentions(failure, "chunk"))
+  if (strcmp(reason, "closed") == 0 && mentions(error, "chunk"))
     return "format";
   return reason;
 }
@@ -153,33 +153,32 @@ static void mask_login(char *text, size_t size)
   }
 }
 
-void qc_failure_describe(const qc_failure *failure, const char *reason)
+void qc_transfer_error_describe(const qc_transfer_error *error,
+                                const char *reason)
 {
-  char *text = failure->text;
-  size_t size = failure->size, len;
+  char *text = error->text;
+  size_t size = error->size, len;
   mask_login(text, size);
-  if (failure->code == CURLE_ABORTED_BY_CALLBACK)
+  if (error->code == CURLE_ABORTED_BY_CALLBACK)
     (void)snprintf(text, size,
                    "the kept connection was closed before an answer came");
-  else if (failure->code == CURLE_OUT_OF_MEMORY) /* 8.23: of either */
+  else if (error->code == CURLE_OUT_OF_MEMORY) /* 8.23: of either */
     (void)snprintf(text, size, "out of memory, or of free descriptors");
-  else if (failure->code == CURLE_COULDNT_CONNECT &&
-           failure->socket_error != 0)
+  else if (error->code == CURLE_COULDNT_CONNECT && error->socket_error != 0)
     (void)snprintf(text, size, "no socket could be opened: %s",
-                   strerror(failure->socket_error));
-  else if (failure->code == CURLE_BAD_FUNCTION_ARGUMENT && failure->sent)
+                   strerror(error->socket_error));
+  else if (error->code == CURLE_BAD_FUNCTION_ARGUMENT && error->sent)
     (void)snprintf(text, size, "the response has a malformed header");
-  else if (failure->code == CURLE_OPERATION_TIMEDOUT && has_refused(failure))
+  else if (error->code == CURLE_OPERATION_TIMEDOUT && has_refused(error))
     (void)snprintf(text, size, "status %ld, in a response without end",
-                   failure->proxy_status);
+                   error->proxy_status);
   else if (text[0] == '\0')
     (void)snprintf(text, size, "%s",
-                   curl_easy_strerror((CURLcode)failure->code));
+                   curl_easy_strerror((CURLcode)error->code));
   len = strlen(text);
-  if (reason != NULL && strcmp(reason, "proxy") == 0 &&
-      failure->peer[0] != '\0')
-    (void)snprintf(text + len, size - len, " (proxy %s, port %s)",
-                   failure->peer, failure->peer_port);
+  if (reason != NULL && strcmp(reason, "proxy") == 0 && error->peer[0] != '\0')
+    (void)snprintf(text + len, size - len, " (proxy %s, port %s)", error->peer,
+                   error->peer_port);
   for (; *text != '\0'; text++)
     if ((unsigned char)*text < ' ' || *text == 127)
       *text = ' ';

@@ -1,18 +1,18 @@
 /*
- * http_failure_test.c - tests of src/http_failure.c: each CURLcode that can
- * come, and the texts. Part of qcimage, see LICENSE.
+ * transfer_error_test.c - tests of src/transfer_error.c: each CURLcode that
+ * can come, and the texts. Part of qcimage, see LICENSE.
  */
-#include "../../src/http_failure.h"
+#include "../../src/transfer_error.h"
 #include "check.h"
 
 #define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 
 /* A transfer that failed over a connection without a proxy. */
-static qc_failure failed(int code, int sent)
+static qc_transfer_error failed(int code, int sent)
 {
   static char text[CURL_ERROR_SIZE];
-  qc_failure failure = {0};
+  qc_transfer_error failure = {0};
   failure.code = code;
   failure.sent = sent;
   failure.has_tried = 1;
@@ -24,9 +24,9 @@ static qc_failure failed(int code, int sent)
   return failure;
 }
 
-static int is_reason(const qc_failure *failure, const char *expected)
+static int is_reason(const qc_transfer_error *failure, const char *expected)
 {
-  const char *reason = qc_failure_reason(failure);
+  const char *reason = qc_transfer_error_reason(failure);
   if (expected == NULL || reason == NULL)
     return expected == reason;
   return strcmp(reason, expected) == 0;
@@ -71,7 +71,7 @@ static void test_codes(void)
 {
   size_t i;
   for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-    qc_failure failure = failed(codes[i].code, 0);
+    qc_transfer_error failure = failed(codes[i].code, 0);
     CHECK(is_reason(&failure, codes[i].before));
     failure.has_proxy = 1;
     CHECK(is_reason(&failure, codes[i].over_proxy));
@@ -82,7 +82,7 @@ static void test_codes(void)
 
 static void test_proxies(void)
 {
-  qc_failure failure = failed(CURLE_COULDNT_CONNECT, 0);
+  qc_transfer_error failure = failed(CURLE_COULDNT_CONNECT, 0);
   failure.proxy_status = 407; /* 8.23 */
   CHECK(is_reason(&failure, "proxy"));
   failure.code = CURLE_RECV_ERROR; /* before */
@@ -136,7 +136,7 @@ static void test_names(void)
   };
   size_t i;
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    qc_failure failure = failed(CURLE_COULDNT_CONNECT, 0);
+    qc_transfer_error failure = failed(CURLE_COULDNT_CONNECT, 0);
     failure.has_proxy = -1;
     failure.url = cases[i].url;
     failure.connect_to = cases[i].connect_to;
@@ -164,22 +164,22 @@ static void test_chunks(void)
       "Malformed encoding found in chunked-encoding"};
   size_t i;
   for (i = 0; i < 3; i++) {
-    qc_failure failure = failed(CURLE_RECV_ERROR, 1);
+    qc_transfer_error failure = failed(CURLE_RECV_ERROR, 1);
     strcpy(failure.text, texts[i]);
     CHECK(is_reason(&failure, "format"));
   }
 }
 
-static const char *described(qc_failure *failure, const char *text)
+static const char *described(qc_transfer_error *failure, const char *text)
 {
   (void)snprintf(failure->text, failure->size, "%s", text);
-  qc_failure_describe(failure, qc_failure_reason(failure));
+  qc_transfer_error_describe(failure, qc_transfer_error_reason(failure));
   return failure->text;
 }
 
 static void test_texts(void)
 {
-  qc_failure failure = failed(CURLE_COULDNT_RESOLVE_HOST, 0);
+  qc_transfer_error failure = failed(CURLE_COULDNT_RESOLVE_HOST, 0);
   char long_login[2 * CURL_ERROR_SIZE];
   CHECK(strcmp(described(&failure, ""),
                curl_easy_strerror(CURLE_COULDNT_RESOLVE_HOST)) == 0);

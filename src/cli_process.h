@@ -1,11 +1,11 @@
 /*
- * process.h - what a command asks of its process: its standard streams, its
- * signals, its terminal. For the command alone: the library leaves the host's
- * signals and descriptors as they are.
- * Knows no Lua. Part of qcimage, see LICENSE.
+ * cli_process.h - what a command asks of its process: its standard streams,
+ * its signals, its terminal. For the command alone: the library leaves the
+ * host's signals and descriptors as they are. Knows no Lua. Part of qcimage,
+ * see LICENSE.
  */
-#ifndef QCIMAGE_PROCESS_H
-#define QCIMAGE_PROCESS_H
+#ifndef QCIMAGE_CLI_PROCESS_H
+#define QCIMAGE_CLI_PROCESS_H
 
 /*
  * Makes sure that the descriptors 0, 1 and 2 are taken, so that no file or
@@ -13,7 +13,7 @@
  * One that was closed fails at reads and writes as before. Returns 0, or an
  * errno.
  */
-int qc_hold_streams(void);
+int qc_reserve_stdio(void);
 
 /*
  * Gives SIGINT its default action: Ctrl-C then ends the process at once, in a
@@ -21,13 +21,13 @@ int qc_hold_streams(void);
  * waits for the next instruction of Lua.) As PID 1, SIGINT, SIGTERM and SIGHUP
  * end it with the exit code 128 + the signal. Returns 0, or an errno.
  */
-int qc_end_on_interrupt(void);
+int qc_default_sigint(void);
 
 /*
  * Ignores SIGPIPE: a write to a closed pipe then fails, and can be told.
  * Returns 0, or an errno.
  */
-int qc_outlive_pipes(void);
+int qc_ignore_sigpipe(void);
 
 /*
  * From now on SIGINT, SIGTERM and SIGHUP are only noted, so that what is under
@@ -35,17 +35,17 @@ int qc_outlive_pipes(void);
  * second one ends the process at once, by its default action, after one line
  * on stderr. Returns 0, or an errno.
  */
-int qc_note_signals(void);
+int qc_catch_signals(void);
 
 /* The signal that was noted; 0: none. */
-int qc_noted_signal(void);
+int qc_caught_signal(void);
 
 /*
  * Ends the process by a signal's default action, as if nothing had held it
  * up; where that does not end it (as PID 1), with the exit code 128 + number.
  * Does not return.
  */
-void qc_end_by_signal(int number);
+void qc_reraise_signal(int number);
 
 /*
  * Runs a command of the shell and waits for its end. SIGINT, SIGTERM and

@@ -1,10 +1,10 @@
 /*
- * http_failure.h - what a transfer that failed over libcurl means: one word
+ * transfer_error.h - what a transfer that failed over libcurl means: one word
  * for the reason, and one line of text. Knows no Lua and sends nothing. Part
  * of qcimage, see LICENSE.
  */
-#ifndef QCIMAGE_HTTP_FAILURE_H
-#define QCIMAGE_HTTP_FAILURE_H
+#ifndef QCIMAGE_TRANSFER_ERROR_H
+#define QCIMAGE_TRANSFER_ERROR_H
 
 #include <stddef.h>
 
@@ -23,14 +23,15 @@ typedef struct {
   const char *connect_to; /* "::HOST:PORT", its own; or NULL */
   char *text;             /* libcurl's own, with a terminator; "": none */
   size_t size;            /* of the memory of text */
-} qc_failure;
+} qc_transfer_error;
 
 /* dns, connect, tls, timeout, closed, proxy, tooLarge, format; NULL: nothing
    of the network, this machine's fault. */
-const char *qc_failure_reason(const qc_failure *failure);
+const char *qc_transfer_error_reason(const qc_transfer_error *error);
 
-/* Makes failure->text one line that holds no password and says what failed.
-   reason: as qc_failure_reason gives it. */
-void qc_failure_describe(const qc_failure *failure, const char *reason);
+/* Makes error->text one line that holds no password and says what failed.
+   reason: as qc_transfer_error_reason gives it. */
+void qc_transfer_error_describe(const qc_transfer_error *error,
+                                const char *reason);
 
 #endif

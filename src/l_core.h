@@ -1,11 +1,19 @@
 /*
- * l_journal.h - binds journal.c; part of the module qcimage.core.
- * Part of qcimage, see LICENSE.
+ * l_core.h - the parts of the module qcimage.core that lie in files of their
+ * own: l_cli_process.c, l_journal.c, l_redact.c. Part of qcimage, see LICENSE.
  */
-#ifndef QCIMAGE_L_JOURNAL_H
-#define QCIMAGE_L_JOURNAL_H
+#ifndef QCIMAGE_L_CORE_H
+#define QCIMAGE_L_CORE_H
 
 #include <lua.h>
+#include <lauxlib.h>
+
+/* What a command asks of its process, by name; the last has none. */
+extern const luaL_Reg qc_cli_process_functions[];
+
+/* core.redact(text, secrets) -> text with "***" in place of each secret of a
+   list, see redact.h */
+int qc_core_redact(lua_State *L);
 
 /* Registers the type of a journal. */
 void qc_journal_type(lua_State *L);

@@ -1,22 +1,22 @@
 /*
- * l_process.c - a command's process in Lua, see process.h.
+ * l_cli_process.c - a command's process in Lua, see cli_process.h.
  * Part of qcimage, see LICENSE.
  */
-#include "l_process.h"
+#include "l_core.h"
 #include "limits.h"
-#include "process.h"
+#include "cli_process.h"
 
 #include <string.h>
 
 /*
- * core.command(): prepares the process of the command; see process.h. For
+ * core.command(): prepares the process of the command; see cli_process.h. For
  * programs of our own alone, since it changes what the whole process has.
  */
 static int core_command(lua_State *L)
 {
-  int problem = qc_hold_streams();
+  int problem = qc_reserve_stdio();
   if (problem == 0)
-    problem = qc_end_on_interrupt();
+    problem = qc_default_sigint();
   if (problem != 0)
     return luaL_error(L, "the process cannot be prepared: %s",
                       strerror(problem));
@@ -26,17 +26,17 @@ static int core_command(lua_State *L)
 /* core.outlivePipes(): writes to closed pipes fail; for the command alone */
 static int core_outlive_pipes(lua_State *L)
 {
-  int problem = qc_outlive_pipes();
+  int problem = qc_ignore_sigpipe();
   if (problem != 0)
     return luaL_error(L, "SIGPIPE cannot be ignored: %s", strerror(problem));
   return 0;
 }
 
 /* core.noteSignals(): SIGINT, SIGTERM and SIGHUP are only noted, see
-   process.h; for the command alone */
+   cli_process.h; for the command alone */
 static int core_note_signals(lua_State *L)
 {
-  int problem = qc_note_signals();
+  int problem = qc_catch_signals();
   if (problem != 0)
     return luaL_error(L, "signals cannot be noted: %s", strerror(problem));
   return 0;
@@ -45,10 +45,10 @@ static int core_note_signals(lua_State *L)
 /* core.notedSignal() -> number of the signal that was noted, or nil */
 static int core_noted_signal(lua_State *L)
 {
-  if (qc_noted_signal() == 0)
+  if (qc_caught_signal() == 0)
     lua_pushnil(L);
   else
-    lua_pushinteger(L, qc_noted_signal());
+    lua_pushinteger(L, qc_caught_signal());
   return 1;
 }
 
@@ -58,12 +58,12 @@ static int core_end_by_signal(lua_State *L)
   lua_Integer number = luaL_checkinteger(L, 1);
   luaL_argcheck(L, number >= 1 && number <= QC_SIGNAL_MAX, 1,
                 "not a signal's number");
-  qc_end_by_signal((int)number);
+  qc_reraise_signal((int)number);
   return 0;
 }
 
-/* core.run(command) -> exit status, or nil and a message; see process.h. For
-   the command alone */
+/* core.run(command) -> exit status, or nil and a message; see cli_process.h.
+   For the command alone */
 static int core_run(lua_State *L)
 {
   int status = 0, problem = qc_run(luaL_checkstring(L, 1), &status);
@@ -92,7 +92,7 @@ static int core_columns(lua_State *L)
   return 1;
 }
 
-const luaL_Reg qc_process_functions[] = {
+const luaL_Reg qc_cli_process_functions[] = {
     {"command", core_command},           {"outlivePipes", core_outlive_pipes},
     {"noteSignals", core_note_signals},  {"notedSignal", core_noted_signal},
     {"endBySignal", core_end_by_signal}, {"run", core_run},
