@@ -4,12 +4,12 @@
 
 local errors = require "qcimage.util.errors"
 local journals = require "qcimage.apply.journal"
-local lists = require "qcimage.apply.list"
-local planfile = require "qcimage.apply.planfile"
+local validateChanges = require "qcimage.apply.validate_changes"
+local planFormat = require "qcimage.apply.plan_format"
 local plans = require "qcimage.apply.plan"
-local present = require "qcimage.apply.present"
-local runs = require "qcimage.apply.run"
-local source = require "qcimage.apply.source"
+local currentImages = require "qcimage.apply.current_images"
+local execute = require "qcimage.apply.execute"
+local parseChanges = require "qcimage.apply.parse_changes"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -92,13 +92,13 @@ end
 -- Entries of a table or a text; or a plan.
 local function read(changes, options, faults)
   if type(changes) == "string" then
-    local entries, found, plan = source.read(changes, options.format)
+    local entries, found, plan = parseChanges.read(changes, options.format)
     for _, fault in ipairs(found) do
       faults[#faults + 1] = fault
     end
     return entries, plan, "line"
   elseif changes.steps then
-    local problem = planfile.problem(changes)
+    local problem = planFormat.problem(changes)
     faults[#faults + 1] = problem and { message = "the plan " .. problem }
     return {}, not problem and changes or nil, "change"
   end
@@ -137,7 +137,7 @@ local function readPresent(changes, selections, door)
       local place = door.place(one.region)
       if not images[place] then
         local err
-        images[place], err = present.all(door, one.region)
+        images[place], err = currentImages.list(door, one.region)
         if not images[place] then
           return nil, err
         end
@@ -158,7 +158,7 @@ local function addOthers(images, changes, door)
     end
   end
   for place, ids in pairs(missing) do
-    local found, err = present.others(door, regions[place].region, ids)
+    local found, err = currentImages.describeMissing(door, regions[place].region, ids)
     if not found then
       return nil, err
     end
@@ -172,11 +172,11 @@ end
 local function expandAll(selections, door, changes, faults)
   local date = os.date("!%Y%m%d", math.floor(door.clock() or os.time()))
   for _, selection in ipairs(selections) do
-    local images, err = present.selected(door, selection.select, selection.region)
+    local images, err = currentImages.selected(door, selection.select, selection.region)
     if not images then
       return nil, err
     end
-    for _, change in ipairs(lists.expand(selection, images, door, date, faults)) do
+    for _, change in ipairs(validateChanges.expand(selection, images, door, date, faults)) do
       changes[#changes + 1] = change
     end
   end
@@ -193,11 +193,11 @@ local function readList(changes, options, door, faults)
   local entries, saved, word = read(changes, options, faults)
   local list = { wanted = {}, selections = {}, word = word, temporaryNames = options.temporaryNames }
   if not saved then
-    list.wanted, list.selections = lists.check(entries, door, options, faults)
-    list.wanted = lists.distinct(list.wanted, faults)
+    list.wanted, list.selections = validateChanges.check(entries, door, options, faults)
+    list.wanted = validateChanges.rejectDuplicates(list.wanted, faults)
     return list
   end
-  local problem = planfile.misfit(saved, door)
+  local problem = planFormat.incompatibility(saved, door)
   if problem then
     return nil, errors.notSent("parameter", "the plan " .. problem)
   end
@@ -226,7 +226,7 @@ local function plan(changes, options, door)
   ok = images
   if ok and list.selections[1] then
     ok, err = expandAll(list.selections, door, list.wanted, faults)
-    list.wanted = lists.distinct(list.wanted, faults)
+    list.wanted = validateChanges.rejectDuplicates(list.wanted, faults)
   end
   if ok and isRefused() then
     return refuse(faults, true, list.word)
@@ -237,7 +237,7 @@ local function plan(changes, options, door)
   if not ok then
     return nil, err
   end
-  local made, unchanged = plans.make(list.wanted, images, door, list, faults)
+  local made, unchanged = plans.new(list.wanted, images, door, list, faults)
   if isRefused() then
     return refuse(faults, false, list.word)
   end
@@ -304,7 +304,7 @@ local function continue(door, options)
   local journal, message = journals.open(options.undo or options.resume)
   local problem
   if journal then
-    problem = planfile.misfit(journal.plan, door)
+    problem = planFormat.incompatibility(journal.plan, door)
     if journal.isUndone and not isUndo then
       problem = "was undone: there is nothing to go on with"
     end
@@ -319,8 +319,8 @@ local function continue(door, options)
     end
     return nil, errors.notSent("parameter", message, "journal")
   end
-  local steps = isUndo and runs.inverse(journal.plan, journal.begun) or journal.plan.steps
-  local results, stopped, hookError, kept = runs.run(door, steps, options, not options.dryRun and journal or nil)
+  local steps = isUndo and execute.rollbackSteps(journal.plan, journal.begun) or journal.plan.steps
+  local results, stopped, hookError, kept = execute.run(door, steps, options, not options.dryRun and journal or nil)
   local made = finish(byLine(results), stopped, hookError, journal)
   if options.dryRun then
     if stopped then
@@ -358,7 +358,7 @@ function M.run(changes, options, door)
       return nil, errors.notSent("parameter", message, "journal")
     end
   end
-  local results, stopped, hookError = runs.run(door, planned.plan.steps, options, journal)
+  local results, stopped, hookError = execute.run(door, planned.plan.steps, options, journal)
   return finish(addRest(results, planned), stopped, hookError, journal)
 end
 

@@ -8,7 +8,7 @@ local callback = require "qcimage.util.callback"
 local providerContext = require "qcimage.credentials.provider_context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
-local doors = require "qcimage.apply.door"
+local adapters = require "qcimage.apply.adapter"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local misuse = require "qcimage.util.misuse"
@@ -246,7 +246,7 @@ function functions.apply(client, changes, options)
   elseif client.configError then
     return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end
-  return require("qcimage.apply").run(changes, options, doors.new(client))
+  return require("qcimage.apply").run(changes, options, adapters.new(client))
 end
 
 function functions.close(client)

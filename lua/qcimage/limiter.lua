@@ -18,7 +18,7 @@ local misuse = require "qcimage.util.misuse"
 local optionsOf = require "qcimage.options"
 local types = require "qcimage.option_types"
 local redis = require "qcimage.limiter.redis"
-local shared = require "qcimage.limiter.shared"
+local sharedDict = require "qcimage.limiter.shared_dict"
 
 local M = {}
 
@@ -159,7 +159,7 @@ function M.shared(options)
     )
   end
   local clock = clockOf(options)
-  local engine = shared.new(dict, options.dict, options.key or "qcimage", clock)
+  local engine = sharedDict.new(dict, options.dict, options.key or "qcimage", clock)
   return new(failover.new(engine, clock, options), clock, "shared " .. options.dict, options)
 end
 

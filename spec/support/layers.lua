@@ -22,7 +22,7 @@ M.LAYERS = {
       "credentials",
       "transport",
       "apply",
-      "apply.door",
+      "apply.adapter",
       "api",
       "shared",
       "version",
@@ -34,9 +34,9 @@ M.LAYERS = {
     modules = { "qcimage.apply" },
     reaches = { "api", "shared", "core" },
   },
-  ["apply.door"] = {
+  ["apply.adapter"] = {
     "the calls of a client as apply makes them, held within the service's rate",
-    modules = { "qcimage.apply.door" },
+    modules = { "qcimage.apply.adapter" },
     reaches = { "call", "limiter", "api" },
   },
   options = {

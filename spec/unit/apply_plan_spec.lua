@@ -169,7 +169,7 @@ describe("a plan", function()
     start(catalogue.images(5))
     local wanted = renames { "plan-1", "plan-2", "plan-3", "plan-4", "plan-5" }
     local plan = assert(client:apply(wanted, { dryRun = true })).plan
-    local written = require("qcimage.apply.planfile").write(plan, "plan")
+    local written = require("qcimage.apply.plan_format").write(plan, "plan")
     assert(client:modify { imageId = id(2), imageName = "by-hand" })
     local report, message, err = client:apply(written)
     assert.is_nil(report)
@@ -187,7 +187,7 @@ describe("a plan", function()
 
   it("is of one region, one cloud and one version, and whole", function()
     start(catalogue.images(2))
-    local planfile = require "qcimage.apply.planfile"
+    local planfile = require "qcimage.apply.plan_format"
     local plan = assert(client:apply(renames { "x", "y" }, { dryRun = true })).plan
     local written = planfile.write(plan, "plan")
     local function refused(text)

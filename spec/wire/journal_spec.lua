@@ -149,7 +149,7 @@ describe("a journal", function()
   it("that a full disk does not take leaves no file behind", function()
     local code = [[
       local journals = require "qcimage.apply.journal"
-      local planfile = require "qcimage.apply.planfile"
+      local planfile = require "qcimage.apply.plan_format"
       local steps = {}
       for i = 1, 2000 do
         steps[i] = { imageId = ("img-%08d"):format(i), set = { imageName = ("n"):rep(16) }, from = {} }

@@ -7,7 +7,7 @@
 
 local core = require "qcimage.core"
 local json = require "qcimage.util.json"
-local planfile = require "qcimage.apply.planfile"
+local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
 
@@ -34,7 +34,7 @@ function M.create(path, plan)
     return cannot(path, reason == "exists" and "is there already; the options resume and undo take it" or problem)
   end
   local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
-  local ok, message = self:append(planfile.write(plan, "journal"))
+  local ok, message = self:append(planFormat.write(plan, "journal"))
   if ok then
     ok, message = self:sync()
   end
@@ -111,10 +111,10 @@ function M.open(path)
   text, problem = contentOf(path)
   if text == "" then
     problem = "is empty: nothing was sent"
-  elseif text and planfile.kindOf(text) ~= "journal" then
-    problem = planfile.kindOf(text) and "is a plan, and no journal" or "is no journal"
+  elseif text and planFormat.kindOf(text) ~= "journal" then
+    problem = planFormat.kindOf(text) and "is a plan, and no journal" or "is no journal"
   elseif text then
-    self.plan, problem, behind = planfile.read(text)
+    self.plan, problem, behind = planFormat.read(text)
     if not self.plan and not behind then -- it is on disk before the first step leaves
       problem = problem .. ": nothing was sent"
     elseif self.plan then

@@ -3,7 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
-local planfile = require "qcimage.apply.planfile"
+local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
 
@@ -13,7 +13,7 @@ end
 
 local function hasOne(image, states)
   for _, state in ipairs(states) do
-    if planfile.matches(image, state) then
+    if planFormat.matches(image, state) then
       return true
     end
   end
@@ -32,9 +32,9 @@ local function obstacle(change, image, where)
     return ("is a %s: it cannot be changed"):format(image.imageType), "permission"
   elseif codes.readiness(image.imageState) ~= "ready" then
     return ("is %s: it cannot be changed now"):format(image.imageState), "imageState"
-  elseif change.states and not planfile.matches(image, change.to) and not hasOne(image, change.states) then
+  elseif change.states and not planFormat.matches(image, change.to) and not hasOne(image, change.states) then
     local expected, found = change.states[1], {}
-    for _, name in ipairs(planfile.FIELDS) do
+    for _, name in ipairs(planFormat.FIELDS) do
       if expected[name] ~= nil and image[name] ~= expected[name] then
         found[#found + 1] = ('%s is "%s", and was "%s" when the plan was made'):format(
           name,
@@ -50,7 +50,7 @@ end
 -- Fields that could not be set back to what they are.
 local function irreversible(change, from, door)
   local names = {}
-  for _, name in ipairs(planfile.FIELDS) do
+  for _, name in ipairs(planFormat.FIELDS) do
     local value = from[name]
     if change.to[name] ~= nil then
       local cannot = value == nil
@@ -259,7 +259,7 @@ end
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyPlan
 ---@return qcimage.ApplyChange[] unchanged those that hold already
-function M.make(changes, present, door, settings, faults)
+function M.new(changes, present, door, settings, faults)
   local wanted, unchanged = sortOut(changes, present, door, faults)
   local steps, circles
   repeat

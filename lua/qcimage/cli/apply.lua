@@ -111,7 +111,7 @@ local function save(path, plan)
   local file, problem = core.journal(beside, true)
   local ok = file
   if file then
-    ok, problem = file:append(require("qcimage.apply.planfile").write(plan, "plan"))
+    ok, problem = file:append(require("qcimage.apply.plan_format").write(plan, "plan"))
     if ok then
       ok, problem = file:sync()
     end

@@ -1,7 +1,7 @@
 --- plan.lua - a plan as people read it: what each image has, and what it shall have.
 --- Pure. Part of qcimage, see LICENSE.
 
-local planfile = require "qcimage.apply.planfile"
+local planFormat = require "qcimage.apply.plan_format"
 local shown = require "qcimage.cli.shown"
 
 local M = {}
@@ -14,7 +14,7 @@ end
 local function rows(plan)
   local list = {}
   for _, step in ipairs(plan.steps) do
-    for _, name in ipairs(planfile.FIELDS) do
+    for _, name in ipairs(planFormat.FIELDS) do
       if step.to[name] ~= nil then
         list[#list + 1] = {
           imageId = step.imageId,

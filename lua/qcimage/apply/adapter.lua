@@ -1,4 +1,4 @@
---- door.lua - what apply reaches the service by: the calls of a client, held within the service's rate.
+--- adapter.lua - what apply reaches the service by: the calls of a client, held within the service's rate.
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"

@@ -1,4 +1,4 @@
---- planfile.lua - a plan as a file of JSON Lines: a head, then its steps in order. A journal begins with the same lines.
+--- plan_format.lua - a plan as a file of JSON Lines: a head, then its steps in order. A journal begins with the same lines.
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -174,7 +174,7 @@ end
 ---@param plan qcimage.ApplyPlan
 ---@param door qcimage.ApplyAdapter
 ---@return string|nil problem
-function M.misfit(plan, door)
+function M.incompatibility(plan, door)
   for _, name in ipairs { "apiVersion", "region", "endpoint" } do
     if plan[name] ~= door[name] then
       local of, here = plan[name] or "another", door[name] or "another"

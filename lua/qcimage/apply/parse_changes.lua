@@ -1,18 +1,18 @@
---- source.lua - reads a list of changes from a text: JSON, JSON Lines or CSV, told by what it holds; or a plan.
+--- parse_changes.lua - reads a list of changes from a text: JSON, JSON Lines or CSV, told by what it holds; or a plan.
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
 local csv = require "qcimage.apply.csv"
 local json = require "qcimage.util.json"
-local jsontext = require "qcimage.apply.jsontext"
-local planfile = require "qcimage.apply.planfile"
+local jsonScan = require "qcimage.apply.json_scan"
+local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
 
 -- Bytes of a line of JSON Lines: ten changes of the longest values.
 local LONGEST_LINE = 64 * 1024
 -- Bytes of the whole.
-M.LONGEST = 64 * 1024 * 1024
+M.MAX_BYTES = 64 * 1024 * 1024
 
 ---@class qcimage.ApplyEntry
 ---@field line integer
@@ -64,7 +64,7 @@ end
 
 -- Adds one object of JSON, or what is wrong with it.
 local function add(entries, faults, line, value, written)
-  local _, repeated = jsontext.look(written)
+  local _, repeated = jsonScan.scan(written)
   if type(value) ~= "table" or written:find "^%s*%[" then
     faults[#faults + 1] = fault(line, "is no JSON object")
   elseif repeated then
@@ -103,7 +103,7 @@ function readers.json(text)
   if list == nil then
     return entries, { fault(nil, ("the list is no JSON: %s"):format(problem or "it is null")) }
   end
-  local starts = jsontext.look(text)
+  local starts = jsonScan.scan(text)
   if not text:find "^%s*%[" then
     add(entries, faults, lineOf(text, text:find "%S"), list, text)
     return entries, faults
@@ -169,19 +169,19 @@ end
 ---@param format "csv"|"json"|"jsonl"|nil by default what the text holds
 ---@return qcimage.ApplyEntry[]
 ---@return qcimage.ApplyFault[] faults
----@return table|nil plan where the text is one, see planfile.lua
+---@return table|nil plan where the text is one, see planFormat.lua
 function M.read(text, format)
-  if #text > M.LONGEST then
-    return {}, { fault(nil, ("the list is longer than %d bytes"):format(M.LONGEST)) }
+  if #text > M.MAX_BYTES then
+    return {}, { fault(nil, ("the list is longer than %d bytes"):format(M.MAX_BYTES)) }
   elseif text:find "^\255\254" or text:find "^\254\255" then
     return {}, { fault(nil, "the list is in UTF-16; save it as UTF-8") }
   end
   text = text:gsub("^\239\187\191", "")
-  local kind = planfile.kindOf(text)
+  local kind = planFormat.kindOf(text)
   if kind == "journal" then
     return {}, { fault(nil, "the list is the journal of a run: resume goes on with it, and undo takes it back") }
   elseif kind then
-    local plan, problem = planfile.read(text)
+    local plan, problem = planFormat.read(text)
     return {}, { problem and fault(nil, "the plan " .. problem) }, plan
   end
   local faults = core.utf8len(text) and {} or badLines(text)

@@ -1,4 +1,4 @@
---- jsontext.lua - what a decoder does not tell of a JSON text: where the items of a list begin, and keys that are given
+--- json_scan.lua - what a decoder does not tell of a JSON text: where the items of a list begin, and keys that are given
 --- twice, of which decoders take the last in silence.
 --- Pure. Part of qcimage, see LICENSE.
 
@@ -27,7 +27,7 @@ end
 ---@param text string valid: a decoder has taken it
 ---@return integer[] starts where each item of the outermost list begins; empty where it is no list
 ---@return string|nil repeated a key that an object has twice
-function M.look(text)
+function M.scan(text)
   local starts, keys, depth, repeated = {}, {}, 0, nil
   local isList = text:find "^%s*%["
   local at = text:find '[{}%[%],":]'

@@ -1,10 +1,10 @@
---- run.lua - makes the steps of a plan, and of one that was begun before, and takes them back: each by what its image is
+--- execute.lua - makes the steps of a plan, and of one that was begun before, and takes them back: each by what its image is
 --- like. What it shall be: done; what it was: sent; anything else: somebody else's doing, left alone and told.
 --- Reaches the service by the door that it is given. Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
-local planfile = require "qcimage.apply.planfile"
-local present = require "qcimage.apply.present"
+local planFormat = require "qcimage.apply.plan_format"
+local currentImages = require "qcimage.apply.current_images"
 local callback = require "qcimage.util.callback"
 local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
@@ -46,7 +46,7 @@ Run.__index = Run
 function Run:isThere(step, image)
   local chain = self.chains[step.key]
   for i = step.turn, #chain do
-    if next(chain[i].to) ~= nil and planfile.matches(image, chain[i].to) then
+    if next(chain[i].to) ~= nil and planFormat.matches(image, chain[i].to) then
       return true
     end
   end
@@ -133,8 +133,8 @@ function Run:send(step)
     if result then
       return result
     elseif err.outcome == "unknown" then
-      local seen = present.look(self.door, step.region, { step.imageId })
-      if seen and seen[step.imageId] and planfile.matches(seen[step.imageId], step.to) then
+      local seen = currentImages.describe(self.door, step.region, { step.imageId })
+      if seen and seen[step.imageId] and planFormat.matches(seen[step.imageId], step.to) then
         return { readBack = true }
       end
     end
@@ -166,14 +166,14 @@ function Run:imageOf(index)
     end
   end
   local waited, tries = 0, 0
-  local images, err = present.look(self.door, step.region, ids)
+  local images, err = currentImages.describe(self.door, step.region, ids)
   while not images and passes(err) and waited < PATIENCE do
     local wait = backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT)
     if not self:wait(wait) then
       break
     end
     waited, tries = waited + wait, tries + 1
-    images, err = present.look(self.door, step.region, ids)
+    images, err = currentImages.describe(self.door, step.region, ids)
   end
   if not images then
     return nil, err
@@ -243,8 +243,8 @@ function Run:judge(index)
     return { status = "skipped", message = lostOf(step) }
   elseif self:isThere(step, image) then
     return { status = "unchanged" }
-  elseif not planfile.matches(image, step.from) then
-    return { status = "conflict", message = M.difference(step, image), reason = "conflict" }
+  elseif not planFormat.matches(image, step.from) then
+    return { status = "conflict", message = M.describeConflict(step, image), reason = "conflict" }
   end
   return nil, not self:isStopped() and image or nil
 end
@@ -290,9 +290,9 @@ end
 ---@param step table from, to
 ---@param image qcimage.ApplyImage
 ---@return string
-function M.difference(step, image)
+function M.describeConflict(step, image)
   local parts = {}
-  for _, name in ipairs(planfile.FIELDS) do
+  for _, name in ipairs(planFormat.FIELDS) do
     local value, from = image[name], step.from[name]
     if step.to[name] ~= nil and value ~= step.to[name] and value ~= from then
       parts[#parts + 1] = ('%s is "%s", neither "%s" nor "%s": somebody else changed it'):format(
@@ -390,7 +390,7 @@ end
 ---@param plan qcimage.ApplyPlan
 ---@param begun table<integer, boolean> numbers of steps
 ---@return qcimage.ApplyStep[]
-function M.inverse(plan, begun)
+function M.rollbackSteps(plan, begun)
   local steps = {}
   for number = #plan.steps, 1, -1 do
     local step = plan.steps[number]

@@ -1,8 +1,8 @@
---- present.lua - how the images are now, as far as a plan needs to know.
+--- current_images.lua - how the images are now, as far as a plan needs to know.
 --- Makes calls by the door that it is given. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"
-local planfile = require "qcimage.apply.planfile"
+local planFormat = require "qcimage.apply.plan_format"
 local callback = require "qcimage.util.callback"
 
 local M = {}
@@ -21,7 +21,7 @@ local MOST_MISSING = 20
 
 local function kept(image)
   local one = { imageState = image.imageState, imageType = image.imageType }
-  for _, name in ipairs(planfile.FIELDS) do
+  for _, name in ipairs(planFormat.FIELDS) do
     one[name] = image[name]
   end
   return one
@@ -49,7 +49,7 @@ end
 ---@param region string|nil
 ---@return table<string, qcimage.ApplyImage>|nil by id
 ---@return qcimage.Error|nil err
-function M.all(door, region)
+function M.list(door, region)
   local images = {}
   local ok, err = list(door, { imageType = "PRIVATE_IMAGE" }, region, function(image)
     images[image.imageId] = kept(image)
@@ -90,7 +90,7 @@ end
 ---@param ids string[] each once
 ---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
 ---@return qcimage.Error|nil err
-function M.look(door, region, ids)
+function M.describe(door, region, ids)
   local images, err = door.describeByIds(ids, region)
   for id, image in pairs(images or {}) do
     images[id] = kept(image)
@@ -104,10 +104,10 @@ end
 ---@param ids string[]
 ---@return table<string, qcimage.ApplyImage>|nil
 ---@return qcimage.Error|nil err
-function M.others(door, region, ids)
+function M.describeMissing(door, region, ids)
   local images = {}
   for i = 1, math.min(#ids, MOST_MISSING) do
-    local one, err = M.look(door, region, { ids[i] })
+    local one, err = M.describe(door, region, { ids[i] })
     if not one then
       return nil, err
     end

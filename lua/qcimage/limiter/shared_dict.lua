@@ -1,4 +1,4 @@
---- limiter/shared.lua - places given out by all workers of an nginx, in a shared dictionary, without a lock.
+--- shared_dict.lua - places given out by all workers of an nginx, in a shared dictionary, without a lock.
 --- Time is cut into slots as long as the interval between two places, so that no two places lie in one. A worker
 --- takes a slot by adding its key, which only one can do; the value is the moment of the place, from which the
 --- place in the next slot follows. Nothing is ever read, changed and written back.

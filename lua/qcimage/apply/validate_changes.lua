@@ -1,8 +1,8 @@
---- list.lua - checks a list of changes as far as that needs no service: fields, rules, ids that occur twice, names that
+--- validate_changes.lua - checks a list of changes as far as that needs no service: fields, rules, ids that occur twice, names that
 --- two images want. Finds all faults, not the first.
 --- Pure. Part of qcimage, see LICENSE.
 
-local planfile = require "qcimage.apply.planfile"
+local planFormat = require "qcimage.apply.plan_format"
 local template = require "qcimage.apply.template"
 local text = require "qcimage.util.text"
 
@@ -23,7 +23,7 @@ local M = {}
 ---@field templates table<string, any>
 
 local KNOWN = { imageId = true, region = true, select = true }
-for _, name in ipairs(planfile.FIELDS) do
+for _, name in ipairs(planFormat.FIELDS) do
   KNOWN[name] = true
 end
 
@@ -74,7 +74,7 @@ end
 -- Checks the fields that are set against the rules, each by itself, so that all faults are told.
 local function checkFields(id, values, door, tell)
   local to = {}
-  for _, name in ipairs(planfile.FIELDS) do
+  for _, name in ipairs(planFormat.FIELDS) do
     local value = values[name]
     if value ~= nil and not (value == "" and door.keeps(name)) then
       local err = door.check { imageId = id, [name] = value }
@@ -152,7 +152,7 @@ function M.expand(selection, images, door, date, faults)
   for number, image in ipairs(images) do
     local tell = reporter(faults, { line = selection.line, values = image })
     local before, values = #faults, {}
-    for _, name in ipairs(planfile.FIELDS) do
+    for _, name in ipairs(planFormat.FIELDS) do
       local value = selection.templates[name]
       if type(value) == "string" then
         local problem
@@ -190,7 +190,7 @@ end
 ---@param changes qcimage.ApplyChange[]
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyChange[] without those at fault
-function M.distinct(changes, faults)
+function M.rejectDuplicates(changes, faults)
   local clashing = {}
   local function find(keyOf, message)
     local first, isTold = {}, {}
