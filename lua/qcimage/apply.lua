@@ -19,9 +19,9 @@ local M = {}
 ---@field apiVersion "2.0"|"3.0"
 ---@field region string|nil the client's
 ---@field endpoint string|nil HOST:PORT, where it is not the public cloud
----@field lookedAt integer images that are looked at together
----@field place fun(region: string|nil): string a region as one spelling
----@field keeps fun(name: string): boolean whether an empty text leaves a field as it is
+---@field describeBatch integer images that are looked at together
+---@field regionKey fun(region: string|nil): string a region as one spelling
+---@field keepsBlank fun(name: string): boolean whether an empty text leaves a field as it is
 ---@field check fun(params: table): qcimage.Error|nil what is wrong with the parameters of a modification
 ---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil
 ---@field describeByIds fun(ids: string[], region: string|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
@@ -114,14 +114,14 @@ local function read(changes, options, faults)
 end
 
 -- The changes that a saved plan makes, with what each image may be like for it to hold.
-local function fromPlan(plan, door)
+local function fromPlan(plan, adapter)
   local byImage, changes = {}, {}
   for _, step in ipairs(plan.steps) do
-    local key = door.place(step.region) .. "\0" .. step.imageId
+    local key = adapter.regionKey(step.region) .. "\0" .. step.imageId
     local change = byImage[key]
     if not change then
       change = { line = step.line, imageId = step.imageId, region = step.region, states = {} }
-      change.place = door.place(step.region)
+      change.regionKey = adapter.regionKey(step.region)
       byImage[key], changes[#changes + 1] = change, change
     end
     change.states[#change.states + 1], change.to = step.from, step.to
@@ -130,15 +130,15 @@ local function fromPlan(plan, door)
 end
 
 -- The images of all regions that changes and selections name.
-local function readPresent(changes, selections, door)
+local function readPresent(changes, selections, adapter)
   local images = {}
   for _, list in ipairs { changes, selections } do
     for _, one in ipairs(list) do
-      local place = door.place(one.region)
-      if not images[place] then
+      local regionKey = adapter.regionKey(one.region)
+      if not images[regionKey] then
         local err
-        images[place], err = currentImages.list(door, one.region)
-        if not images[place] then
+        images[regionKey], err = currentImages.list(adapter, one.region)
+        if not images[regionKey] then
           return nil, err
         end
       end
@@ -148,35 +148,35 @@ local function readPresent(changes, selections, door)
 end
 
 -- Adds what the changes name and the account has not, so that the plan can say why.
-local function addOthers(images, changes, door)
+local function addOthers(images, changes, adapter)
   local missing, regions = {}, {}
   for _, change in ipairs(changes) do
-    if not images[change.place][change.imageId] then
-      missing[change.place] = missing[change.place] or {}
-      table.insert(missing[change.place], change.imageId)
-      regions[change.place] = change
+    if not images[change.regionKey][change.imageId] then
+      missing[change.regionKey] = missing[change.regionKey] or {}
+      table.insert(missing[change.regionKey], change.imageId)
+      regions[change.regionKey] = change
     end
   end
-  for place, ids in pairs(missing) do
-    local found, err = currentImages.describeMissing(door, regions[place].region, ids)
+  for regionKey, ids in pairs(missing) do
+    local found, err = currentImages.describeMissing(adapter, regions[regionKey].region, ids)
     if not found then
       return nil, err
     end
     for id, image in pairs(found) do
-      images[place][id] = image
+      images[regionKey][id] = image
     end
   end
   return true
 end
 
-local function expandAll(selections, door, changes, faults)
-  local date = os.date("!%Y%m%d", math.floor(door.clock() or os.time()))
+local function expandAll(selections, adapter, changes, faults)
+  local date = os.date("!%Y%m%d", math.floor(adapter.clock() or os.time()))
   for _, selection in ipairs(selections) do
-    local images, err = currentImages.selected(door, selection.select, selection.region)
+    local images, err = currentImages.selected(adapter, selection.select, selection.region)
     if not images then
       return nil, err
     end
-    for _, change in ipairs(validateChanges.expand(selection, images, door, date, faults)) do
+    for _, change in ipairs(validateChanges.expand(selection, images, adapter, date, faults)) do
       changes[#changes + 1] = change
     end
   end
@@ -189,19 +189,19 @@ end
 ---@field faults qcimage.ApplyFault[]
 
 -- What a list wants, as far as that needs no service. Returns nil and an error where it cannot go on.
-local function readList(changes, options, door, faults)
+local function readList(changes, options, adapter, faults)
   local entries, saved, word = read(changes, options, faults)
   local list = { wanted = {}, selections = {}, word = word, temporaryNames = options.temporaryNames }
   if not saved then
-    list.wanted, list.selections = validateChanges.check(entries, door, options, faults)
+    list.wanted, list.selections = validateChanges.check(entries, adapter, options, faults)
     list.wanted = validateChanges.rejectDuplicates(list.wanted, faults)
     return list
   end
-  local problem = planFormat.incompatibility(saved, door)
+  local problem = planFormat.incompatibility(saved, adapter)
   if problem then
     return nil, errors.notSent("parameter", "the plan " .. problem)
   end
-  list.wanted = fromPlan(saved, door)
+  list.wanted = fromPlan(saved, adapter)
   for _, step in ipairs(saved.steps) do
     list.temporaryNames = list.temporaryNames or step.isTemporary
   end
@@ -209,9 +209,9 @@ local function readList(changes, options, door, faults)
 end
 
 -- Reads, checks and plans. Returns nil and an error where nothing can go on.
-local function plan(changes, options, door)
+local function plan(changes, options, adapter)
   local faults = {}
-  local list, err = readList(changes, options, door, faults)
+  local list, err = readList(changes, options, adapter, faults)
   if not list then
     return nil, err
   end
@@ -222,22 +222,22 @@ local function plan(changes, options, door)
     return refuse(faults, true, list.word)
   end
   local images, ok
-  images, err = readPresent(list.wanted, list.selections, door)
+  images, err = readPresent(list.wanted, list.selections, adapter)
   ok = images
   if ok and list.selections[1] then
-    ok, err = expandAll(list.selections, door, list.wanted, faults)
+    ok, err = expandAll(list.selections, adapter, list.wanted, faults)
     list.wanted = validateChanges.rejectDuplicates(list.wanted, faults)
   end
   if ok and isRefused() then
     return refuse(faults, true, list.word)
   end
   if ok then
-    ok, err = addOthers(images, list.wanted, door)
+    ok, err = addOthers(images, list.wanted, adapter)
   end
   if not ok then
     return nil, err
   end
-  local made, unchanged = plans.new(list.wanted, images, door, list, faults)
+  local made, unchanged = plans.new(list.wanted, images, adapter, list, faults)
   if isRefused() then
     return refuse(faults, false, list.word)
   end
@@ -287,24 +287,24 @@ local function finish(results, stopped, hookError, journal)
 end
 
 -- What a dry run tells: the steps that would be made, and those images that have none.
-local function preview(made, steps, door)
+local function preview(made, steps, adapter)
   local rest = {}
   for _, one in ipairs(made.results) do
     rest[#rest + 1] = one.status ~= "ok" and one or nil
   end
   made = report(rest)
-  made.plan = { apiVersion = door.apiVersion, region = door.region, endpoint = door.endpoint, steps = steps }
+  made.plan = { apiVersion = adapter.apiVersion, region = adapter.region, endpoint = adapter.endpoint, steps = steps }
   made.changes = #steps
   return made
 end
 
 -- Goes on with a journal, or takes back what it tells of.
-local function continue(door, options)
+local function continue(adapter, options)
   local isUndo = options.undo ~= nil
   local journal, message = journals.open(options.undo or options.resume)
   local problem
   if journal then
-    problem = planFormat.incompatibility(journal.plan, door)
+    problem = planFormat.incompatibility(journal.plan, adapter)
     if journal.isUndone and not isUndo then
       problem = "was undone: there is nothing to go on with"
     end
@@ -320,13 +320,13 @@ local function continue(door, options)
     return nil, errors.notSent("parameter", message, "journal")
   end
   local steps = isUndo and execute.rollbackSteps(journal.plan, journal.begun) or journal.plan.steps
-  local results, stopped, hookError, kept = execute.run(door, steps, options, not options.dryRun and journal or nil)
+  local results, stopped, hookError, kept = execute.run(adapter, steps, options, not options.dryRun and journal or nil)
   local made = finish(byLine(results), stopped, hookError, journal)
   if options.dryRun then
     if stopped then
       return nil, stopped.err or errors.notSent("parameter", stopped.message)
     end
-    return preview(made, kept, door)
+    return preview(made, kept, adapter)
   end
   return made
 end
@@ -334,14 +334,14 @@ end
 --- Plans changes and makes them.
 ---@param changes table|string|nil a list, a text of one, or a plan; nil with resume and undo
 ---@param options table checked
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@return qcimage.ApplyReport|nil
 ---@return qcimage.Error|nil err nothing was sent; it has `faults` where they are the list's
-function M.run(changes, options, door)
+function M.run(changes, options, adapter)
   if options.resume or options.undo then
-    return continue(door, options)
+    return continue(adapter, options)
   end
-  local planned, err = plan(changes, options, door)
+  local planned, err = plan(changes, options, adapter)
   if not planned then
     return nil, err
   end
@@ -358,7 +358,7 @@ function M.run(changes, options, door)
       return nil, errors.notSent("parameter", message, "journal")
     end
   end
-  local results, stopped, hookError = execute.run(door, planned.plan.steps, options, journal)
+  local results, stopped, hookError = execute.run(adapter, planned.plan.steps, options, journal)
   return finish(addRest(results, planned), stopped, hookError, journal)
 end
 

@@ -23,7 +23,7 @@ local function paced(client)
   return setmetatable({ options = setmetatable(options, { __index = client.options }) }, { __index = client })
 end
 
---- Makes the door of a client.
+--- Makes the adapter of a client.
 ---@param client qcimage.Client
 ---@return qcimage.ApplyAdapter
 function M.new(client)
@@ -40,15 +40,15 @@ function M.new(client)
     apiVersion = version,
     region = known,
     endpoint = endpoint and endpoint.hostHeader,
-    lookedAt = actions[version][describe].params.imageIds.items or LOOKED_AT,
-    place = function(region)
+    describeBatch = actions[version][describe].params.imageIds.items or LOOKED_AT,
+    regionKey = function(region)
       region = region or known
       return region and endpoints.regionName(region) or ""
     end,
     regionProblem = function(region)
       return select(2, endpoints.region(region, version, isPublic))
     end,
-    keeps = function(name)
+    keepsBlank = function(name)
       local blank = params[name] and params[name].blank
       return blank == "keep" or blank == "omit"
     end,

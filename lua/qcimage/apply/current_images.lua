@@ -1,5 +1,5 @@
 --- current_images.lua - how the images are now, as far as a plan needs to know.
---- Makes calls by the door that it is given. Part of qcimage, see LICENSE.
+--- Makes calls by the adapter that it is given. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"
 local planFormat = require "qcimage.apply.plan_format"
@@ -27,9 +27,9 @@ local function kept(image)
   return one
 end
 
-local function list(door, params, region, take)
+local function list(adapter, params, region, take)
   local ok, thrown = callback.pcall(function()
-    local step = door.each(params, region)
+    local step = adapter.each(params, region)
     local image = step()
     while image do -- no `for`, from which Lua 5.1 cannot yield
       take(image)
@@ -45,25 +45,25 @@ local function list(door, params, region, take)
 end
 
 --- All images of the account in a region.
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param region string|nil
 ---@return table<string, qcimage.ApplyImage>|nil by id
 ---@return qcimage.Error|nil err
-function M.list(door, region)
+function M.list(adapter, region)
   local images = {}
-  local ok, err = list(door, { imageType = "PRIVATE_IMAGE" }, region, function(image)
+  local ok, err = list(adapter, { imageType = "PRIVATE_IMAGE" }, region, function(image)
     images[image.imageId] = kept(image)
   end)
   return ok and images, err
 end
 
 --- Images that a selection lets through, oldest first, with all their fields.
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param select table parameters of DescribeImages
 ---@param region string|nil
 ---@return table[]|nil
 ---@return qcimage.Error|nil err
-function M.selected(door, select, region)
+function M.selected(adapter, select, region)
   local params = {}
   for name, value in pairs(select) do
     params[name] = value
@@ -72,7 +72,7 @@ function M.selected(door, select, region)
     params.imageType = "PRIVATE_IMAGE"
   end
   local images = {}
-  local ok, err = list(door, params, region, function(image)
+  local ok, err = list(adapter, params, region, function(image)
     images[#images + 1] = image
   end)
   table.sort(images, function(a, b)
@@ -85,13 +85,13 @@ function M.selected(door, select, region)
 end
 
 --- Some images as they are at this moment.
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[] each once
 ---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
 ---@return qcimage.Error|nil err
-function M.describe(door, region, ids)
-  local images, err = door.describeByIds(ids, region)
+function M.describe(adapter, region, ids)
+  local images, err = adapter.describeByIds(ids, region)
   for id, image in pairs(images or {}) do
     images[id] = kept(image)
   end
@@ -99,15 +99,15 @@ function M.describe(door, region, ids)
 end
 
 --- Images that are not among the account's own: shared ones, public ones, none; the first of them are looked at.
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[]
 ---@return table<string, qcimage.ApplyImage>|nil
 ---@return qcimage.Error|nil err
-function M.describeMissing(door, region, ids)
+function M.describeMissing(adapter, region, ids)
   local images = {}
   for i = 1, math.min(#ids, MOST_MISSING) do
-    local one, err = M.describe(door, region, { ids[i] })
+    local one, err = M.describe(adapter, region, { ids[i] })
     if not one then
       return nil, err
     end

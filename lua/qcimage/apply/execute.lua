@@ -1,6 +1,6 @@
 --- execute.lua - makes the steps of a plan, and of one that was begun before, and takes them back: each by what its image is
 --- like. What it shall be: done; what it was: sent; anything else: somebody else's doing, left alone and told.
---- Reaches the service by the door that it is given. Part of qcimage, see LICENSE.
+--- Reaches the service by the adapter that it is given. Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
 local planFormat = require "qcimage.apply.plan_format"
@@ -12,13 +12,13 @@ local text = require "qcimage.util.text"
 local M = {}
 
 -- Seconds that a step waits in all for what may pass: throttles, a service or a network that is out of order.
-local PATIENCE = 60
+local RETRY_SECONDS = 60
 -- Its waits: first, longest; and the longest part of one in which nothing is heard.
 local FIRST_WAIT, LONGEST_WAIT, SLICE = 0.5, 8, 0.2
 -- Seconds that a name may stay taken after the image that had it was renamed.
-local NAME_PATIENCE = 5
+local NAME_RETRY_SECONDS = 5
 -- Changes that fail one after the other for one reason, before any succeeds, after which the rest is not tried.
-local MOST_ALIKE = 10
+local MAX_SAME_FAILURES = 10
 
 ---@class qcimage.ApplyResult what came of one change
 ---@field line integer|nil of the list; of a table, its number
@@ -31,8 +31,8 @@ local MOST_ALIKE = 10
 ---@field from table|nil
 ---@field to table|nil
 
-local function keyOf(door, region, imageId)
-  return door.place(region) .. "\0" .. imageId
+local function keyOf(adapter, region, imageId)
+  return adapter.regionKey(region) .. "\0" .. imageId
 end
 
 local function isDone(result)
@@ -45,7 +45,7 @@ Run.__index = Run
 -- Whether an image has what a step sets, or what one of the image's later steps sets.
 function Run:isThere(step, image)
   local chain = self.chains[step.key]
-  for i = step.turn, #chain do
+  for i = step.sequence, #chain do
     if next(chain[i].to) ~= nil and planFormat.matches(image, chain[i].to) then
       return true
     end
@@ -54,10 +54,10 @@ function Run:isThere(step, image)
 end
 
 -- Steps as they are run, each with its key, its turn among the steps of its image, and the image whose name it takes over.
-local function prepare(steps, door)
+local function prepare(steps, adapter)
   local chains, ready, freed, total = {}, {}, {}, 0
   for i, step in ipairs(steps) do
-    local key = keyOf(door, step.region, step.imageId)
+    local key = keyOf(adapter, step.region, step.imageId)
     local chain = chains[key] or {}
     total = total + (chain[1] and 0 or 1)
     chains[key] = chain
@@ -71,28 +71,28 @@ local function prepare(steps, door)
       isTemporary = step.isTemporary,
       lost = step.lost,
       key = key,
-      turn = #chain + 1,
+      sequence = #chain + 1,
     }
-    one.after = step.to.imageName and freed[keyOf(door, step.region, step.to.imageName)]
+    one.after = step.to.imageName and freed[keyOf(adapter, step.region, step.to.imageName)]
     if step.from.imageName and step.to.imageName then
-      freed[keyOf(door, step.region, step.from.imageName)] = key
+      freed[keyOf(adapter, step.region, step.from.imageName)] = key
     end
-    chain[one.turn], ready[i] = one, one
+    chain[one.sequence], ready[i] = one, one
   end
   return ready, chains, total
 end
 
-local PASSING =
+local TRANSIENT =
   { throttled = true, busy = true, internal = true, dns = true, connect = true, timeout = true, closed = true }
 
-local function passes(err)
-  return PASSING[err.reason] or err.reason == "status" and (err.httpStatus or 0) >= 500
+local function isTransient(err)
+  return TRANSIENT[err.reason] or err.reason == "status" and (err.httpStatus or 0) >= 500
 end
 
 -- Waits, in slices between which it may be stopped. Returns whether it was not.
 function Run:wait(seconds)
   while seconds > 0 and not self:isStopped() do
-    local slept, problem = self.door.sleep(math.min(seconds, SLICE))
+    local slept, problem = self.adapter.sleep(math.min(seconds, SLICE))
     if not slept then
       self.stopped = { message = redact.said(problem) }
       return false
@@ -116,9 +116,9 @@ end
 
 local function longestOf(step, err)
   if err.reason == "nameTaken" then
-    return step.after and NAME_PATIENCE or 0
+    return step.after and NAME_RETRY_SECONDS or 0
   end
-  return (passes(err) or err.outcome == "unknown") and PATIENCE or 0
+  return (isTransient(err) or err.outcome == "unknown") and RETRY_SECONDS or 0
 end
 
 -- Sends a step until it is settled. Returns a result; or nil, an error, and whether the image still is as it was.
@@ -129,19 +129,19 @@ function Run:send(step)
     params[name] = value
   end
   while true do
-    local result, err = self.door.modify(params, step.region)
+    local result, err = self.adapter.modify(params, step.region)
     if result then
       return result
     elseif err.outcome == "unknown" then
-      local seen = currentImages.describe(self.door, step.region, { step.imageId })
+      local seen = currentImages.describe(self.adapter, step.region, { step.imageId })
       if seen and seen[step.imageId] and planFormat.matches(seen[step.imageId], step.to) then
         return { readBack = true }
       end
     end
     local longest = longestOf(step, err)
     local wait = math.max(
-      backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT) * (0.5 + self.door.random() / 2),
-      math.min(err.retryAfter or 0, PATIENCE)
+      backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT) * (0.5 + self.adapter.random() / 2),
+      math.min(err.retryAfter or 0, RETRY_SECONDS)
     )
     if waited + wait > longest or not self:wait(wait) then
       return nil, err
@@ -159,21 +159,21 @@ function Run:imageOf(index)
     return known
   end
   local ids, keys = {}, {}
-  for i = index, math.min(index + self.door.lookedAt - 1, #self.steps) do
+  for i = index, math.min(index + self.adapter.describeBatch - 1, #self.steps) do
     local one = self.steps[i]
     if one.region == step.region and self.known[one.key] == nil and not keys[one.key] then
       ids[#ids + 1], keys[one.key] = one.imageId, true
     end
   end
   local waited, tries = 0, 0
-  local images, err = currentImages.describe(self.door, step.region, ids)
-  while not images and passes(err) and waited < PATIENCE do
+  local images, err = currentImages.describe(self.adapter, step.region, ids)
+  while not images and isTransient(err) and waited < RETRY_SECONDS do
     local wait = backoff.seconds(tries + 1, FIRST_WAIT, LONGEST_WAIT)
     if not self:wait(wait) then
       break
     end
     waited, tries = waited + wait, tries + 1
-    images, err = currentImages.describe(self.door, step.region, ids)
+    images, err = currentImages.describe(self.adapter, step.region, ids)
   end
   if not images then
     return nil, err
@@ -182,7 +182,7 @@ function Run:imageOf(index)
     self.known[key] = false
   end
   for id, image in pairs(images) do
-    self.known[keyOf(self.door, step.region, id)] = image
+    self.known[keyOf(self.adapter, step.region, id)] = image
   end
   return self.known[step.key]
 end
@@ -195,14 +195,16 @@ function Run:learn(err, status)
   end
   if err.kind == "credentials" or err.kind == "unsupported" or err.reason == "signature" then
     self.stopped = { message = err.message, err = err }
-  elseif passes(err) and err.reason ~= "internal" and err.reason ~= "busy" and not self.stopped then
-    self.stopped = { message = ("the service was out of reach for %d s: %s"):format(PATIENCE, err.message), err = err }
+  elseif isTransient(err) and err.reason ~= "internal" and err.reason ~= "busy" and not self.stopped then
+    self.stopped =
+      { message = ("the service was out of reach for %d s: %s"):format(RETRY_SECONDS, err.message), err = err }
   end
   local sameAs = tostring(err.reason or err.code) .. tostring(err.code)
   self.alike = self.sameAs == sameAs and (self.alike or 0) + 1 or 1
   self.sameAs = sameAs
-  if not self.hasSucceeded and self.alike >= MOST_ALIKE then
-    self.stopped = { message = ("the first %d changes failed alike: %s"):format(MOST_ALIKE, err.message), err = err }
+  if not self.hasSucceeded and self.alike >= MAX_SAME_FAILURES then
+    self.stopped =
+      { message = ("the first %d changes failed alike: %s"):format(MAX_SAME_FAILURES, err.message), err = err }
   end
 end
 
@@ -308,7 +310,7 @@ function M.describeConflict(step, image)
 end
 
 -- Puts what came of a step to what is known of its image.
-function Run:settle(step, told)
+function Run:recordResult(step, told)
   local result = self.results[step.key]
   if not result then
     result = { line = step.line, imageId = step.imageId, region = step.region, from = {}, status = told.status }
@@ -347,7 +349,7 @@ function Run:count(step)
 end
 
 --- Runs steps.
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param steps qcimage.ApplyStep[]
 ---@param options table stop, onProgress, dryRun
 ---@param journal qcimage.ApplyJournal|nil
@@ -355,10 +357,10 @@ end
 ---@return {message: string, err: qcimage.Error|nil}|nil stopped why the run ended early
 ---@return string|nil hookError
 ---@return qcimage.ApplyStep[] kept of a dry run: the steps that would be made
-function M.run(door, steps, options, journal)
-  local ready, chains, total = prepare(steps, door)
+function M.run(adapter, steps, options, journal)
+  local ready, chains, total = prepare(steps, adapter)
   local self = setmetatable({
-    door = door,
+    adapter = adapter,
     options = options,
     journal = journal,
     steps = ready,
@@ -374,8 +376,8 @@ function M.run(door, steps, options, journal)
   }, Run)
   for index, step in ipairs(ready) do -- one after the other; whoever makes several at once minds `after`
     local told = not self:isStopped() and self:make(index)
-    self:settle(step, told or { status = "skipped", message = "not sent" })
-    if told and step.turn == #chains[step.key] then
+    self:recordResult(step, told or { status = "skipped", message = "not sent" })
+    if told and step.sequence == #chains[step.key] then
       self.known[step.key] = nil
       self:count(step)
     end

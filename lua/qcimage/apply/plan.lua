@@ -48,14 +48,14 @@ local function obstacle(change, image, where)
 end
 
 -- Fields that could not be set back to what they are.
-local function irreversible(change, from, door)
+local function irreversible(change, from, adapter)
   local names = {}
   for _, name in ipairs(planFormat.FIELDS) do
     local value = from[name]
     if change.to[name] ~= nil then
       local cannot = value == nil
-        or value == "" and door.keeps(name)
-        or door.check { imageId = change.imageId, [name] = value } ~= nil
+        or value == "" and adapter.keepsBlank(name)
+        or adapter.check { imageId = change.imageId, [name] = value } ~= nil
       names[#names + 1] = cannot and name or nil
     end
   end
@@ -63,10 +63,10 @@ local function irreversible(change, from, door)
 end
 
 -- Sorts changes: those that hold already, those at fault, and those to make, with `from` and what is new alone in `to`.
-local function sortOut(changes, present, door, faults)
+local function sortOut(changes, present, adapter, faults)
   local wanted, unchanged = {}, {}
   for _, change in ipairs(changes) do
-    local image = present[change.place][change.imageId]
+    local image = present[change.regionKey][change.imageId]
     local message, reason = obstacle(change, image, change.region and " in " .. change.region or "")
     if message then
       faults[#faults + 1] = faultOf(change, message, reason)
@@ -80,9 +80,10 @@ local function sortOut(changes, present, door, faults)
       if next(to) == nil then
         unchanged[#unchanged + 1] = change
       else
-        local one = { line = change.line, imageId = change.imageId, region = change.region, place = change.place }
+        local one =
+          { line = change.line, imageId = change.imageId, region = change.region, regionKey = change.regionKey }
         one.from, one.to = from, to
-        one.cannotUndo = irreversible(one, from, door)
+        one.cannotUndo = irreversible(one, from, adapter)
         wanted[#wanted + 1] = one
       end
     end
@@ -90,10 +91,10 @@ local function sortOut(changes, present, door, faults)
   return wanted, unchanged
 end
 
--- The images that have each name, by place.
+-- The images that have each name, by region key.
 local function holdersOf(present)
   local holders = {}
-  for place, images in pairs(present) do
+  for regionKey, images in pairs(present) do
     local names = {}
     for id, image in pairs(images) do
       if image.imageName and image.imageName ~= "" and image.imageType ~= "SHARED_IMAGE" then
@@ -101,7 +102,7 @@ local function holdersOf(present)
         table.insert(names[image.imageName], id)
       end
     end
-    holders[place] = names
+    holders[regionKey] = names
   end
   return holders
 end
@@ -113,17 +114,17 @@ local function blockersOf(wanted, present, faults)
   repeat
     local byId, kept = {}, {}
     for _, change in ipairs(wanted) do
-      byId[change.place .. "\0" .. change.imageId] = change
+      byId[change.regionKey .. "\0" .. change.imageId] = change
     end
     for _, change in ipairs(wanted) do
       local name, problem = change.to.imageName, nil
       change.blockers = {}
-      for _, id in ipairs(name and holders[change.place][name] or {}) do
-        local other = byId[change.place .. "\0" .. id]
+      for _, id in ipairs(name and holders[change.regionKey][name] or {}) do
+        local other = byId[change.regionKey .. "\0" .. id]
         if other and other.to.imageName then
           change.blockers[#change.blockers + 1] = other
         else
-          local state = present[change.place][id].imageState
+          local state = present[change.regionKey][id].imageState
           problem = ('the name "%s" is that of %s%s'):format(
             name,
             id,
@@ -176,24 +177,24 @@ end
 local function temporaryName(change, taken)
   local stem = "tmp-" .. change.imageId:gsub("%W", ""):sub(-8)
   local name, number = stem, 0
-  while taken[change.place .. "\0" .. name] do
+  while taken[change.regionKey .. "\0" .. name] do
     number = number + 1
     name = ("%s-%d"):format(stem, number)
   end
-  taken[change.place .. "\0" .. name] = true
+  taken[change.regionKey .. "\0" .. name] = true
   return name
 end
 
 -- Steps in order, or the circles that stand in their way.
 local function order(wanted, present, isCircleAllowed)
   local steps, marks, circles, taken = {}, {}, {}, {}
-  for place, images in pairs(present) do
+  for regionKey, images in pairs(present) do
     for _, image in pairs(images) do
-      taken[place .. "\0" .. tostring(image.imageName)] = true
+      taken[regionKey .. "\0" .. tostring(image.imageName)] = true
     end
   end
   for _, change in ipairs(wanted) do
-    taken[change.place .. "\0" .. tostring(change.to.imageName)] = true
+    taken[change.regionKey .. "\0" .. tostring(change.to.imageName)] = true
   end
   local function add(change, from, to, isTemporary)
     steps[#steps + 1] = {
@@ -253,14 +254,14 @@ end
 
 --- Makes a plan.
 ---@param changes qcimage.ApplyChange[] distinct
----@param present table<string, table<string, qcimage.ApplyImage>> images by place and id
----@param door qcimage.ApplyAdapter
+---@param present table<string, table<string, qcimage.ApplyImage>> images by region key and id
+---@param adapter qcimage.ApplyAdapter
 ---@param settings {temporaryNames: boolean|nil}
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyPlan
 ---@return qcimage.ApplyChange[] unchanged those that hold already
-function M.new(changes, present, door, settings, faults)
-  local wanted, unchanged = sortOut(changes, present, door, faults)
+function M.new(changes, present, adapter, settings, faults)
+  local wanted, unchanged = sortOut(changes, present, adapter, faults)
   local steps, circles
   repeat
     wanted = blockersOf(wanted, present, faults)
@@ -274,9 +275,9 @@ function M.new(changes, present, door, settings, faults)
     end
   until #circles == 0
   return {
-    apiVersion = door.apiVersion,
-    region = door.region,
-    endpoint = door.endpoint,
+    apiVersion = adapter.apiVersion,
+    region = adapter.region,
+    endpoint = adapter.endpoint,
     steps = steps,
   },
     unchanged

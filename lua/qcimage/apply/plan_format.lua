@@ -172,12 +172,12 @@ end
 
 --- What keeps a client from running a plan.
 ---@param plan qcimage.ApplyPlan
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@return string|nil problem
-function M.incompatibility(plan, door)
+function M.incompatibility(plan, adapter)
   for _, name in ipairs { "apiVersion", "region", "endpoint" } do
-    if plan[name] ~= door[name] then
-      local of, here = plan[name] or "another", door[name] or "another"
+    if plan[name] ~= adapter[name] then
+      local of, here = plan[name] or "another", adapter[name] or "another"
       return ("is of %s %s, and the client is of %s"):format(name, of, here)
     end
   end

@@ -12,7 +12,7 @@ local M = {}
 ---@field line integer|nil
 ---@field imageId string
 ---@field region string|nil as it was given
----@field place string the region as one spelling
+---@field regionKey string the region as one spelling
 ---@field to table<string, any> what is to be set
 ---@field states table[]|nil of a saved plan: what the image may be like for it to hold
 
@@ -72,12 +72,12 @@ local function valuesOf(entry, settings, tell)
 end
 
 -- Checks the fields that are set against the rules, each by itself, so that all faults are told.
-local function checkFields(id, values, door, tell)
+local function checkFields(id, values, adapter, tell)
   local to = {}
   for _, name in ipairs(planFormat.FIELDS) do
     local value = values[name]
-    if value ~= nil and not (value == "" and door.keeps(name)) then
-      local err = door.check { imageId = id, [name] = value }
+    if value ~= nil and not (value == "" and adapter.keepsBlank(name)) then
+      local err = adapter.check { imageId = id, [name] = value }
       if err then
         tell(problemOf(err))
       else
@@ -88,12 +88,12 @@ local function checkFields(id, values, door, tell)
   return to
 end
 
-local function checkRegion(region, door, tell)
+local function checkRegion(region, adapter, tell)
   if region ~= nil and (type(region) ~= "string" or region == "") then
     tell(("region must be the name of one, not %s"):format(text.quote(region)))
     return nil
   end
-  local problem = region and door.regionProblem(region)
+  local problem = region and adapter.regionProblem(region)
   if problem then
     tell("region " .. problem)
   end
@@ -102,17 +102,17 @@ end
 
 --- Checks the entries of a list.
 ---@param entries qcimage.ApplyEntry[]
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param settings {empty: "keep"|"clear"|nil, region: string|nil}
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyChange[]
 ---@return qcimage.ApplySelection[]
-function M.check(entries, door, settings, faults)
+function M.check(entries, adapter, settings, faults)
   local changes, selections = {}, {}
   for _, entry in ipairs(entries) do
     local before, tell = #faults, reporter(faults, entry)
     local values = valuesOf(entry, settings, tell)
-    local region = checkRegion(values.region, door, tell) or settings.region
+    local region = checkRegion(values.region, adapter, tell) or settings.region
     if values.select ~= nil then
       if type(values.select) ~= "table" or values.imageId ~= nil then
         tell "select must be a table of what DescribeImages takes, and stands in the place of imageId"
@@ -121,17 +121,17 @@ function M.check(entries, door, settings, faults)
         selections[#selections + 1] = { line = entry.line, select = values.select, region = region, templates = values }
       end
     else
-      local err = door.check { imageId = values.imageId }
+      local err = adapter.check { imageId = values.imageId }
       if err then
         tell(problemOf(err))
       end
-      local to = checkFields("img-00000000", values, door, tell)
+      local to = checkFields("img-00000000", values, adapter, tell)
       if #faults == before then
         changes[#changes + 1] = {
           line = entry.line,
           imageId = values.imageId,
           region = region,
-          place = door.place(region),
+          regionKey = adapter.regionKey(region),
           to = to,
         }
       end
@@ -143,11 +143,11 @@ end
 --- Makes the changes of a selection.
 ---@param selection qcimage.ApplySelection
 ---@param images table[] what was selected, in order
----@param door qcimage.ApplyAdapter
+---@param adapter qcimage.ApplyAdapter
 ---@param date string what %{date} is
 ---@param faults qcimage.ApplyFault[] gets what is found
 ---@return qcimage.ApplyChange[]
-function M.expand(selection, images, door, date, faults)
+function M.expand(selection, images, adapter, date, faults)
   local changes = {}
   for number, image in ipairs(images) do
     local tell = reporter(faults, { line = selection.line, values = image })
@@ -163,13 +163,13 @@ function M.expand(selection, images, door, date, faults)
       end
       values[name] = value
     end
-    local to = checkFields(image.imageId, values, door, tell)
+    local to = checkFields(image.imageId, values, adapter, tell)
     if #faults == before then
       changes[#changes + 1] = {
         line = selection.line,
         imageId = image.imageId,
         region = selection.region,
-        place = door.place(selection.region),
+        regionKey = adapter.regionKey(selection.region),
         to = to,
       }
     end
@@ -209,10 +209,10 @@ function M.rejectDuplicates(changes, faults)
     end
   end
   find(function(change)
-    return change.place .. "\0" .. change.imageId
+    return change.regionKey .. "\0" .. change.imageId
   end, "occurs twice in the list: %s%s")
   find(function(change)
-    return change.to.imageName and change.place .. "\0" .. change.to.imageName
+    return change.to.imageName and change.regionKey .. "\0" .. change.to.imageName
   end, "wants the same name as %s%s")
   local kept = {}
   for _, change in ipairs(changes) do
