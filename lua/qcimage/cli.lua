@@ -4,8 +4,8 @@
 local version = require "qcimage.util.version"
 local core = version.loadNative "qcimage.core"
 
-local exits = require "qcimage.cli.exits"
-local streams = require "qcimage.cli.streams"
+local exits = require "qcimage.cli.exit_codes"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 
@@ -25,7 +25,7 @@ local function run(args)
   if args[1] == "__complete" then
     return complete((table.unpack or unpack)(args))
   end
-  local arguments = require "qcimage.cli.arguments"
+  local arguments = require "qcimage.cli.parser"
   if args[1] == "help" then
     args = { "--help" }
   end
@@ -40,7 +40,7 @@ local function run(args)
   if options.noColor then
     streams.noColour()
   end
-  return require("qcimage.cli." .. options.command).run(options)
+  return arguments.module(options.command).run(options)
 end
 
 --- Runs a command.

@@ -87,7 +87,7 @@ M.LAYERS = {
   },
   ["cli.doctor"] = {
     "the command that finds what is wrong: alone of the commands it watches the transport at work",
-    modules = { "qcimage.cli.doctor", "qcimage.cli.diagnosis" },
+    modules = { "qcimage.cli.doctor", "qcimage.cli.checks" },
     reaches = { "cli", "client", "api", "shared", "core", "transport" },
   },
   ["cli.emulator"] = {

@@ -1,13 +1,13 @@
 --- apply.lua - qcimage apply: many modifications, by a list.
 --- Part of qcimage, see LICENSE.
 
-local connect = require "qcimage.cli.connect"
+local connect = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
-local exits = require "qcimage.cli.exits"
+local exits = require "qcimage.cli.exit_codes"
 local plans = require "qcimage.cli.plan"
 local progress = require "qcimage.cli.progress"
-local result = require "qcimage.cli.result"
-local streams = require "qcimage.cli.streams"
+local result = require "qcimage.cli.output"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

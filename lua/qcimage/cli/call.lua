@@ -2,11 +2,11 @@
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local arguments = require "qcimage.cli.arguments"
-local connect = require "qcimage.cli.connect"
+local arguments = require "qcimage.cli.parser"
+local connect = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
-local result = require "qcimage.cli.result"
-local streams = require "qcimage.cli.streams"
+local result = require "qcimage.cli.output"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local arguments = require "qcimage.cli.arguments"
+local arguments = require "qcimage.cli.parser"
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
 local text = require "qcimage.util.text"
@@ -70,7 +70,7 @@ local function read(words)
     elseif not state.command then
       for _, command in ipairs(arguments.COMMANDS) do
         if command[1] == word then
-          state.command, state.module = word, require("qcimage.cli." .. word)
+          state.command, state.module = word, arguments.module(word)
           list, byName = optionsOf(state.module)
         end
       end
@@ -89,7 +89,7 @@ end
 local function versionOf(state)
   local options = { apiVersion = state.values["--api-version"], endpoint = state.values["--endpoint"] }
   local environment = environments.snapshot()
-  local target = require("qcimage.target").of(options, environment, require("qcimage.cli.connect").PRESET)
+  local target = require("qcimage.target").of(options, environment, require("qcimage.cli.client_options").PRESET)
   return target and target.version or "3.0"
 end
 

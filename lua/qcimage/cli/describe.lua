@@ -1,10 +1,10 @@
 --- describe.lua - qcimage describe: lists images.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.arguments"
-local connect = require "qcimage.cli.connect"
-local result = require "qcimage.cli.result"
-local streams = require "qcimage.cli.streams"
+local arguments = require "qcimage.cli.parser"
+local connect = require "qcimage.cli.client_options"
+local result = require "qcimage.cli.output"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

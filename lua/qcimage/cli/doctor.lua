@@ -1,11 +1,11 @@
 --- doctor.lua - qcimage doctor: says whether calls can work from here, and what to do where not.
 --- Part of qcimage, see LICENSE.
 
-local diagnosis = require "qcimage.cli.diagnosis"
-local exits = require "qcimage.cli.exits"
+local diagnosis = require "qcimage.cli.checks"
+local exits = require "qcimage.cli.exit_codes"
 local format = require "qcimage.cli.format"
-local shown = require "qcimage.cli.shown"
-local streams = require "qcimage.cli.streams"
+local shown = require "qcimage.cli.terminal_text"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

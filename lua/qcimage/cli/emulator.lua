@@ -1,9 +1,9 @@
 --- emulator.lua - qcimage emulator: runs the emulator over HTTP.
 --- Part of qcimage, see LICENSE.
 
-local number = require("qcimage.cli.arguments").number
-local exits = require "qcimage.cli.exits"
-local streams = require "qcimage.cli.streams"
+local number = require("qcimage.cli.parser").number
+local exits = require "qcimage.cli.exit_codes"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

@@ -1,10 +1,10 @@
 --- modify.lua - qcimage modify: changes an image.
 --- Part of qcimage, see LICENSE.
 
-local connect = require "qcimage.cli.connect"
+local connect = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
-local result = require "qcimage.cli.result"
-local streams = require "qcimage.cli.streams"
+local result = require "qcimage.cli.output"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

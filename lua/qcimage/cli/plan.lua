@@ -2,7 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local planFormat = require "qcimage.apply.plan_format"
-local shown = require "qcimage.cli.shown"
+local shown = require "qcimage.cli.terminal_text"
 
 local M = {}
 

@@ -1,12 +1,12 @@
 --- sign.lua - qcimage sign: the signed request of an action, not sent; how it came about; or a curl command that sends it.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.arguments"
-local connect = require "qcimage.cli.connect"
+local arguments = require "qcimage.cli.parser"
+local connect = require "qcimage.cli.client_options"
 local endpoints = require "qcimage.api.endpoints"
-local result = require "qcimage.cli.result"
-local shown = require "qcimage.cli.shown"
-local streams = require "qcimage.cli.streams"
+local result = require "qcimage.cli.output"
+local shown = require "qcimage.cli.terminal_text"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

@@ -1,9 +1,9 @@
---- arguments.lua - reads the command's arguments by lua-argparse: which command, its options, or what is wrong. The
+--- parser.lua - reads the command's arguments by lua-argparse: which command, its options, or what is wrong. The
 --- options of a command that is not asked for are not even defined.
 --- Part of qcimage, see LICENSE.
 
 local argparse = require "argparse"
-local exits = require "qcimage.cli.exits"
+local exits = require "qcimage.cli.exit_codes"
 
 local M = {}
 
@@ -18,6 +18,13 @@ M.COMMANDS = {
   { "emulator", "a strict local double of the image service" },
   { "completion", "a script by which your shell completes this command" },
 }
+
+--- The module of a command.
+---@param name string
+---@return table
+function M.module(name)
+  return require("qcimage.cli." .. (name == "completion" and "completion_script" or name))
+end
 
 ---@class qcimage.cli.Option
 ---@field [1] string "--name"
@@ -273,13 +280,10 @@ local function named(options)
   return copy
 end
 
-local function commandModule(name)
-  return require("qcimage.cli." .. name)
-end
 
 -- Defines one command whole.
 local function addCommand(parser, name, summary, wanted, known)
-  local module = commandModule(name)
+  local module = M.module(name)
   parser:description(summary)
   define(parser, named(module.OPTIONS), known)
   for _, argument in ipairs(module.ARGUMENTS or {}) do
@@ -353,12 +357,12 @@ function M.read(args)
     last = words[command[1]] and (not last or args[1] == command[1]) and command[1] or last
   end
   local wanted = {}
-  local standsAlone = last == args[1] and last and commandModule(last).standsAlone
+  local standsAlone = last == args[1] and last and M.module(last).standsAlone
   local parser, known = M.parser(function(name)
     return words[name] == true
   end, not standsAlone, wanted)
   local found
-  if last and commandModule(last).takesParameters then
+  if last and M.module(last).takesParameters then
     args, found = parameters(joined(args, known), known)
   else
     args = joined(args, known)

@@ -1,10 +1,10 @@
---- streams.lua - the command's two streams: results go to stdout, everything else to stderr. Each is asked by itself
+--- stdio.lua - the command's two streams: results go to stdout, everything else to stderr. Each is asked by itself
 --- whether it is a terminal.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
-local exits = require "qcimage.cli.exits"
-local shown = require "qcimage.cli.shown"
+local exits = require "qcimage.cli.exit_codes"
+local shown = require "qcimage.cli.terminal_text"
 
 local M = {}
 

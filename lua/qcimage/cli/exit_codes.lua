@@ -1,4 +1,4 @@
---- exits.lua - the exit codes of the command, and which of them a failed call has.
+--- exit_codes.lua - the exit codes of the command, and which of them a failed call has.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {

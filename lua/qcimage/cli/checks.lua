@@ -1,16 +1,16 @@
---- diagnosis.lua - what qcimage doctor finds: what a client's calls go by and why, the way there, the clock, and one call
+--- checks.lua - what qcimage doctor finds: what a client's calls go by and why, the way there, the clock, and one call
 --- that changes nothing, made by that same client. What libcurl and the library say is what is told; nothing is resolved
 --- or measured in another way. Part of qcimage, see LICENSE.
 
 local clients = require "qcimage.client"
-local connect = require "qcimage.cli.connect"
+local connect = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
-local cures = require "qcimage.cli.cures"
+local cures = require "qcimage.cli.advice"
 local endpoints = require "qcimage.api.endpoints"
-local exits = require "qcimage.cli.exits"
+local exits = require "qcimage.cli.exit_codes"
 local httpDate = require "qcimage.util.http_date"
 local limits = require "qcimage.util.limits"
-local result = require "qcimage.cli.result"
+local result = require "qcimage.cli.output"
 local text = require "qcimage.util.text"
 local versions = require "qcimage.cli.versions"
 

@@ -1,4 +1,4 @@
---- shown.lua - foreign texts made fit for a terminal: how they are shown, how many columns they take, how they are cut.
+--- terminal_text.lua - foreign texts made fit for a terminal: how they are shown, how many columns they take, how they are cut.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}

@@ -1,4 +1,4 @@
---- cures.lua - what to do about what qcimage doctor finds.
+--- advice.lua - what to do about what qcimage doctor finds.
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"

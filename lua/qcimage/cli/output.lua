@@ -1,10 +1,10 @@
---- result.lua - writes what a call gave, in the form that was asked for.
+--- output.lua - writes what a call gave, in the form that was asked for.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.arguments"
-local exits = require "qcimage.cli.exits"
+local arguments = require "qcimage.cli.parser"
+local exits = require "qcimage.cli.exit_codes"
 local format = require "qcimage.cli.format"
-local streams = require "qcimage.cli.streams"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

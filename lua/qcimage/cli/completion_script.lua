@@ -1,8 +1,8 @@
---- completion.lua - qcimage completion: a script by which a shell completes the command. It asks the command itself, see
+--- completion_script.lua - qcimage completion: a script by which a shell completes the command. It asks the command itself, see
 --- complete.lua: argparse's own scripts know neither the actions and their parameters nor "--output=".
 --- Part of qcimage, see LICENSE.
 
-local streams = require "qcimage.cli.streams"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 

@@ -1,11 +1,11 @@
---- connect.lua - makes the client of a command from its options.
+--- client_options.lua - makes the client of a command from its options.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.arguments"
+local arguments = require "qcimage.cli.parser"
 local environments = require "qcimage.util.environment"
 local provider = require "qcimage.credentials.provider"
-local result = require "qcimage.cli.result"
-local streams = require "qcimage.cli.streams"
+local result = require "qcimage.cli.output"
+local streams = require "qcimage.cli.stdio"
 
 local M = {}
 
@@ -79,7 +79,7 @@ function M.made(options)
   local ok, client = pcall(require("qcimage.client").new, given, 1, false, M.PRESET)
   if not ok then
     local problem = tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")
-    return nil, result.reworded(problem, require("qcimage.cli." .. options.command).OPTIONS)
+    return nil, result.reworded(problem, arguments.module(options.command).OPTIONS)
   end
   return client
 end
@@ -109,7 +109,7 @@ function M.action(options)
     return nil, problem
   end
   local params
-  params, problem = require("qcimage.cli.action").params(
+  params, problem = require("qcimage.cli.action_args").params(
     client.version,
     options.action,
     options.parameters,

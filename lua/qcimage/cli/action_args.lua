@@ -1,4 +1,4 @@
---- action.lua - an action and its parameters as they stand on a command line: --Key VALUE, by the types of the action's
+--- action_args.lua - an action and its parameters as they stand on a command line: --Key VALUE, by the types of the action's
 --- data. A list is made by repeating, or is JSON, as is whatever begins with "[" or "{" where no text is due.
 --- Pure. Part of qcimage, see LICENSE.
 
