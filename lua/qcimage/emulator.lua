@@ -10,12 +10,12 @@
 
 local control = require "qcimage.emulator.control"
 local faults = require "qcimage.emulator.faults"
-local guard = require "qcimage.emulator.guard"
-local identities = require "qcimage.emulator.identities"
-local journal = require "qcimage.emulator.journal"
+local replay_guard = require "qcimage.emulator.replay_guard"
+local accounts = require "qcimage.emulator.accounts"
+local request_log = require "qcimage.emulator.request_log"
 local json = require "qcimage.emulator.json"
 local metadata = require "qcimage.emulator.metadata"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local store = require "qcimage.emulator.store"
 local text = require "qcimage.emulator.text"
@@ -97,10 +97,10 @@ function Emulator:__tostring()
 end
 
 local function start(self)
-  self.guard, self.faults = guard.new(), faults.new()
-  self.journalOf = journal.new { self.secretKey, self.token }
+  self.replayGuard, self.faults = replay_guard.new(), faults.new()
+  self.requestLog = request_log.new { self.secretKey, self.token }
   self.store = store.new(self.starting, self:now())
-  self.identities, self.instanceKeys = identities.new(self.own, self.digests.sha256), nil
+  self.accounts, self.instanceKeys = accounts.new(self.own, self.digests.sha256), nil
 end
 
 -- An emulator; what is wrong with the options is raised at a level.
@@ -231,7 +231,7 @@ end
 
 --- Ends all temporary keys now, though they were told to live longer. New ones are given to whoever asks.
 function Emulator:endKeys()
-  self.identities:endAll(self:now())
+  self.accounts:endAll(self:now())
 end
 
 --- What was asked and done, oldest first: time, api, action, region, secretId, nonce, params, applied
@@ -239,11 +239,11 @@ end
 ---@return table[] entries
 ---@return integer forgotten entries that went to keep the journal bounded
 function Emulator:journal()
-  return self.journalOf:list(), self.journalOf.forgotten
+  return self.requestLog:list(), self.requestLog.forgotten
 end
 
 function Emulator:clearJournal()
-  self.journalOf = journal.new(self.journalOf.secrets)
+  self.requestLog = request_log.new(self.requestLog.secrets)
 end
 
 --- The images as they are now.
@@ -301,11 +301,11 @@ local function serve(self, api, request, entry, response)
     response.headers["content-type"] = "text/html"
     return nil
   elseif kind == "errorBefore" then
-    refusal.raise(api.internal, "internal error")
+    abort.raise(api.internal, "internal error")
   elseif kind == "throttle" then
-    refusal.raise(api.throttled, "too many calls")
-  elseif not self.guard:admit(api.version .. call.actionName, self:now(), self.rateLimit) then
-    refusal.raise(api.throttled, "over %d calls a second", self.rateLimit)
+    abort.raise(api.throttled, "too many calls")
+  elseif not self.replayGuard:admit(api.version .. call.actionName, self:now(), self.rateLimit) then
+    abort.raise(api.throttled, "over %d calls a second", self.rateLimit)
   end
   local current, lag = self.store, self.faults:longestLag()
   current:settle(self:now())
@@ -314,16 +314,16 @@ local function serve(self, api, request, entry, response)
   elseif lag and not call.actionName:find "^Describe" then
     current:remember(self:now(), lag)
   end
-  local ok, answer = refusal.catch(api.perform, self, call)
+  local ok, answer = abort.catch(api.perform, self, call)
   self.store = current
   entry.applied, entry.imageId = call.applied, call.imageId
   if kind == "dropAfter" then
     response.drop = true
     return nil
   elseif kind == "errorAfter" then
-    refusal.raise(api.internal, "internal error")
+    abort.raise(api.internal, "internal error")
   elseif not ok then
-    refusal.raise(answer.code, "%s", answer.message)
+    abort.raise(answer.code, "%s", answer.message)
   end
   return answer
 end
@@ -354,7 +354,7 @@ function Emulator:handle(request)
     return response
   end
   local entry = { time = self:now(), api = api.version, applied = false }
-  local ok, answer = refusal.catch(serve, self, api, request, entry, response)
+  local ok, answer = abort.catch(serve, self, api, request, entry, response)
   if not ok then
     entry.message = answer.message
     answer = api.failure(self, answer.code, answer.message)
@@ -363,7 +363,7 @@ function Emulator:handle(request)
     entry.code, response.body = api.codeOf(answer), api.encode(answer)
   end
   entry.applied = entry.applied or false
-  self.journalOf:add(entry)
+  self.requestLog:add(entry)
   return response
 end
 

@@ -1,4 +1,4 @@
---- The emulator's judgement of a request of API 2.0: covers emulator/api2/api.lua, form.lua, guard.lua and signature/v1.lua.
+--- The emulator's judgement of a request of API 2.0: covers emulator/api2/api.lua, form.lua, replay_guard.lua and signature/v1.lua.
 
 local cjson = require "cjson"
 local stub = require "spec.support.stub"

@@ -23,7 +23,7 @@ local function keysOf(emulator)
   local now, given = emulator:now(), emulator.instanceKeys
   if not given or given.expires - now <= emulator.keySeconds * FRESH then
     local arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(emulator.starting.accountId, emulator.roleName, "instance")
-    given = emulator.identities:give(arn, now, emulator.keySeconds)
+    given = emulator.accounts:give(arn, now, emulator.keySeconds)
     emulator.instanceKeys = given
   end
   return json.encode {
@@ -95,7 +95,7 @@ function M.handle(emulator, request, response)
     end
   end
   entry.code = response.status == 200 and 0 or response.status
-  emulator.journalOf:add(entry)
+  emulator.requestLog:add(entry)
 end
 
 return M

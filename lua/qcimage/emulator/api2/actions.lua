@@ -6,11 +6,11 @@
 
 local codes = require "qcimage.emulator.codes"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local text = require "qcimage.emulator.text"
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 -- Own images of an account in one region at most.
 local QUOTA = 10

@@ -8,10 +8,10 @@
 local actions = require "qcimage.emulator.api2.actions"
 local codes = require "qcimage.emulator.codes"
 local form = require "qcimage.emulator.form"
-local guard = require "qcimage.emulator.guard"
-local identities = require "qcimage.emulator.identities"
+local replay_guard = require "qcimage.emulator.replay_guard"
+local accounts = require "qcimage.emulator.accounts"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local signature = require "qcimage.emulator.signature.v1"
 local text = require "qcimage.emulator.text"
@@ -32,7 +32,7 @@ for _, name in ipairs { "Region", "SignatureMethod", "Token", "Version", "Reques
   PUBLIC[name] = true
 end
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 local FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
@@ -98,7 +98,7 @@ end
 
 -- Checks the signature, the token, the time and the nonce.
 local function authenticate(emulator, request, list, params)
-  local identity = emulator.identities:find(params.SecretId)
+  local identity = emulator.accounts:find(params.SecretId)
   if not identity then
     refuse(codes.secretId, "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
@@ -116,16 +116,16 @@ local function authenticate(emulator, request, list, params)
     refuse(codes.signature, "%s", message)
   end
   local now = emulator:now()
-  local problem = identities.tokenProblem(identity, params.Token, "Token", now)
+  local problem = accounts.tokenProblem(identity, params.Token, "Token", now)
   if problem then
     refuse(codes.token, "%s", problem)
   end
   local timestamp = tonumber(params.Timestamp)
-  if not guard.inTime(timestamp, now) then
+  if not replay_guard.inTime(timestamp, now) then
     local words = "the Timestamp %s is more than %d seconds from the time here, %d"
-    refuse(codes.replay, words, params.Timestamp, guard.WINDOW, math.floor(now))
+    refuse(codes.replay, words, params.Timestamp, replay_guard.WINDOW, math.floor(now))
   end
-  if not emulator.guard:takeNonce(params.SecretId, params.Nonce, timestamp, now) then
+  if not emulator.replayGuard:takeNonce(params.SecretId, params.Nonce, timestamp, now) then
     refuse(codes.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
   end
 end

@@ -1,5 +1,5 @@
 --- emulator/api3/actions.lua - the image actions of API 3.0 that change or list images: their
---- parameters as data, and what they do. Those of import, export and quota are in import.lua.
+--- parameters as data, and what they do. Those of import, export and quota are in other_actions.lua.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213/33269 (ModifyImageAttribute), /33272 (DescribeImages) and
@@ -7,10 +7,10 @@
 
 local codes = require "qcimage.emulator.codes"
 local images = require "qcimage.emulator.api3.images"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
-local refuse = refusal.raise
+local refuse = abort.raise
 local ID, IDS = images.ID, images.IDS
 local NAME, DESCRIPTION, FAMILY = images.NAME, images.DESCRIPTION, images.FAMILY
 
@@ -363,7 +363,7 @@ M.DescribeImageSharePermission = {
   end,
 }
 
-for name, action in pairs(require "qcimage.emulator.api3.import") do
+for name, action in pairs(require "qcimage.emulator.api3.other_actions") do
   M[name] = action
 end
 

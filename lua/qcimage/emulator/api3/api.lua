@@ -14,10 +14,10 @@ local actions = require "qcimage.emulator.api3.actions"
 local auth = require "qcimage.emulator.api3.auth"
 local check = require "qcimage.emulator.api3.check"
 local codes = require "qcimage.emulator.codes"
-local flat = require "qcimage.emulator.api3.flat"
+local unflatten = require "qcimage.emulator.api3.unflatten"
 local form = require "qcimage.emulator.form"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local sts = require "qcimage.emulator.api3.sts"
 local text = require "qcimage.emulator.text"
 
@@ -47,7 +47,7 @@ local PARAMETERS = { "Action", "Version", "Timestamp", "Region" }
 -- Other parameters of signature v1 that are not the action's own.
 local PUBLIC = { "Nonce", "SecretId", "Signature", "SignatureMethod", "Token", "Language", "RequestClient" }
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 local function typeOf(request)
   return text.lower(request.headers["content-type"] or ""):match "^%s*([^;%s]*)"
@@ -204,7 +204,7 @@ function M.receive(emulator, request, entry)
   elseif not emulator.regions[region] then
     refuse("UnsupportedRegion", "there is no region %s", text.show(region))
   end
-  local object = isJson and decoded(request.body or "") or flat.object(action.params, params)
+  local object = isJson and decoded(request.body or "") or unflatten.object(action.params, params)
   entry.params = journalled(action, object)
   return { action = action, actionName = actionName, params = object, region = region, identity = identity }
 end

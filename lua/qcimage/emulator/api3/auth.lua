@@ -5,9 +5,9 @@
 --- Rules: cloud.tencent.com/document/product/1278/46710.
 
 local codes = require "qcimage.emulator.codes"
-local guard = require "qcimage.emulator.guard"
-local identities = require "qcimage.emulator.identities"
-local refusal = require "qcimage.emulator.refusal"
+local replay_guard = require "qcimage.emulator.replay_guard"
+local accounts = require "qcimage.emulator.accounts"
+local abort = require "qcimage.emulator.abort"
 local tc3 = require "qcimage.emulator.signature.tc3"
 local text = require "qcimage.emulator.text"
 local v1 = require "qcimage.emulator.signature.v1"
@@ -16,10 +16,10 @@ local M = {}
 
 local FAILURE = "AuthFailure.SignatureFailure"
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 local function identityOf(emulator, secretId)
-  local identity = emulator.identities:find(secretId)
+  local identity = emulator.accounts:find(secretId)
   if not identity then
     refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
@@ -32,15 +32,15 @@ local function checkTime(emulator, given, name)
     refuse("InvalidParameter", "%s must be a whole number of seconds, in digits", name)
   end
   local now = emulator:now()
-  if not guard.inTime(timestamp, now) then
+  if not replay_guard.inTime(timestamp, now) then
     local words = "%s %s is more than %d seconds from the time here, %d"
-    refuse("AuthFailure.SignatureExpire", words, name, given, guard.WINDOW, math.floor(now))
+    refuse("AuthFailure.SignatureExpire", words, name, given, replay_guard.WINDOW, math.floor(now))
   end
   return timestamp
 end
 
 local function checkToken(emulator, identity, token, name)
-  local problem = identities.tokenProblem(identity, token, name, emulator:now())
+  local problem = accounts.tokenProblem(identity, token, name, emulator:now())
   if problem then
     refuse("AuthFailure.TokenFailure", "%s", problem)
   end
@@ -155,7 +155,7 @@ function M.byParameter(emulator, request, list, params)
     refuse(FAILURE, "%s", message)
   end
   checkToken(emulator, identity, params.Token, "Token")
-  if not emulator.guard:takeNonce(params.SecretId, params.Nonce, timestamp, emulator:now()) then
+  if not emulator.replayGuard:takeNonce(params.SecretId, params.Nonce, timestamp, emulator:now()) then
     refuse(codes.assumed3.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
   end
   return identity

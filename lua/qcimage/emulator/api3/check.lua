@@ -14,10 +14,10 @@
 
 local codes = require "qcimage.emulator.codes"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 local M = {}
 

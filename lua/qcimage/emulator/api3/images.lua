@@ -4,7 +4,7 @@
 
 local codes = require "qcimage.emulator.codes"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -83,7 +83,7 @@ end
 ---@return any result
 function M.needBy(others, result, problem)
   if not result then
-    refusal.raise(others[problem] or PROBLEMS[problem][1], PROBLEMS[problem][2])
+    abort.raise(others[problem] or PROBLEMS[problem][1], PROBLEMS[problem][2])
   end
   return result
 end
@@ -159,7 +159,7 @@ end
 ---@param call table
 function M.endDryRun(call)
   if call.values.DryRun then
-    refusal.raise("DryRunOperation", "the request would have succeeded")
+    abort.raise("DryRunOperation", "the request would have succeeded")
   end
 end
 
@@ -187,7 +187,7 @@ end
 function M.make(emulator, call, fields, state)
   local values, store = call.values, emulator.store
   if store:count(call.region) >= M.QUOTA then
-    refusal.raise("ImageQuotaLimitExceeded", "there are %d images, no more are allowed", M.QUOTA)
+    abort.raise("ImageQuotaLimitExceeded", "there are %d images, no more are allowed", M.QUOTA)
   elseif store:nameTaken(values.ImageName, call.region) then
     M.need(nil, "nameTaken")
   end

@@ -5,10 +5,10 @@
 --- cloud.tencent.com/document/api/1312/48197 (AssumeRole), /73068 (AssumeRoleWithWebIdentity), /61556
 --- (GetCallerIdentity).
 
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
-local refuse = refusal.raise
+local refuse = abort.raise
 
 local M = {}
 
@@ -52,7 +52,7 @@ local function give(emulator, call)
     seconds = emulator.keySeconds
   end
   local arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(emulator.starting.accountId, name, values.RoleSessionName)
-  local given = emulator.identities:give(arn, emulator:now(), seconds)
+  local given = emulator.accounts:give(arn, emulator:now(), seconds)
   return {
     Credentials = { TmpSecretId = given.secretId, TmpSecretKey = given.secretKey, Token = given.token },
     ExpiredTime = given.expires,

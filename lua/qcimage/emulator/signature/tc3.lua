@@ -4,7 +4,7 @@
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v3.
 
-local slips = require "qcimage.emulator.signature.slips"
+local hints = require "qcimage.emulator.signature.hints"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -87,7 +87,7 @@ local function withoutPort(recipe)
   return count > 0
 end
 
-local set = slips.set
+local set = hints.set
 
 local function typed(kind)
   local words = ("the canonical request, content-type: %s was signed, another one was sent"):format(kind)
@@ -95,12 +95,12 @@ local function typed(kind)
 end
 
 -- A field "header NAME" stands in for that header.
-local SLIPS = {
+local HINTS = {
   set("the canonical request: it was signed for GET", "method", "GET"),
   set("the canonical request: it was signed for POST", "method", "POST"),
   set("the canonical request, query: it was signed as empty", "query", ""),
-  slips.replace('the canonical request, query: "%20" was signed where "+" was sent', "query", "%+", "%%20"),
-  slips.replace('the canonical request, query: "+" was signed where "%20" was sent', "query", "%%20", "+"),
+  hints.replace('the canonical request, query: "%20" was signed where "+" was sent', "query", "%+", "%%20"),
+  hints.replace('the canonical request, query: "+" was signed where "%20" was sent', "query", "%%20", "+"),
   set("the canonical request, path: /v2/index.php was signed", "path", "/v2/index.php"),
   set("the canonical request, path: it was signed as empty", "path", ""),
   { "the canonical request, host: it was signed without the port of the Host header", withoutPort },
@@ -122,8 +122,8 @@ local SLIPS = {
     M.UNSIGNED
   ),
   set('the signing key: "TC3" before the secret key is missing', "plainKey", true),
-  slips.replace("the signing key: a line end was behind the secret key", "key", "$", "\n"),
-  slips.replace("the signature: it is written in capitals", "given", ".+", text.lower),
+  hints.replace("the signing key: a line end was behind the secret key", "key", "$", "\n"),
+  hints.replace("the signature: it is written in capitals", "given", ".+", text.lower),
 }
 
 --- Checks a signature, whose headers and scope were found in order before.
@@ -144,10 +144,10 @@ function M.check(recipe, digests)
       return memo[message] or digests.sha256(message)
     end,
   }
-  local why = slips.explain(recipe, function(any)
+  local why = hints.explain(recipe, function(any)
     return M.stages(any, remembering).signature
-  end, SLIPS, {})
-  local shown = slips.changed(recipe, function(copy)
+  end, HINTS, {})
+  local shown = hints.changed(recipe, function(copy)
     copy["header x-tc-token"] = "***"
     return true
   end)

@@ -7,7 +7,7 @@
 --- name that begins with one. In API 3.0 (cloud.tencent.com/document/product/1278/46710) names are signed
 --- as they are: `plainNames`.
 
-local slips = require "qcimage.emulator.signature.slips"
+local hints = require "qcimage.emulator.signature.hints"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -75,9 +75,9 @@ local function decoded(digits)
   return string.char(tonumber(digits, 16))
 end
 
-local set, replace = slips.set, slips.replace
+local set, replace = hints.set, hints.replace
 
-local SLIPS = {
+local HINTS = {
   { "the method word: it was signed for the other method than it was sent with", otherMethod },
   replace("the method word: it was signed in small letters", "method", ".+", text.lower),
   replace("the host: it was signed without the port of the Host header", "host", ":%d+$", ""),
@@ -113,7 +113,7 @@ local function shown(recipe)
     params[i] = hidden and { name = param.name, value = "***" } or param
   end
   return text.show(
-    M.stringToSign(slips.changed(recipe, function(copy)
+    M.stringToSign(hints.changed(recipe, function(copy)
       copy.params = params
       return true
     end)),
@@ -138,9 +138,9 @@ function M.check(recipe, hmac)
     local omitted = {}
     for i, param in ipairs(recipe.params) do
       local words = "the parameters: %s was left out of the signed text"
-      omitted[i] = slips.set(words:format(text.show(param.name)), "without", param.name)
+      omitted[i] = hints.set(words:format(text.show(param.name)), "without", param.name)
     end
-    why = slips.explain(recipe, sign, SLIPS, omitted)
+    why = hints.explain(recipe, sign, HINTS, omitted)
   end
   return false, ("the signature does not match; what differs is %s. The text to sign is %s"):format(why, shown(recipe))
 end

@@ -1,11 +1,11 @@
---- emulator/api3/flat.lua - parameters of a query or a form, Filters.0.Values.0=x, made into the object that
+--- emulator/api3/unflatten.lua - parameters of a query or a form, Filters.0.Values.0=x, made into the object that
 --- JSON would have carried; their types come from the rules of the action.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v1. Lists are numbered from 0 on. What
 --- can't be read as its type stays text, and is refused by check.lua.
 
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -26,7 +26,7 @@ local function treeOf(params)
       last = part
     end
     if type(node) ~= "table" or last == nil or node[last] ~= nil then
-      refusal.raise("InvalidParameter", "the parameter %s can't stand beside the others", text.show(name))
+      abort.raise("InvalidParameter", "the parameter %s can't stand beside the others", text.show(name))
     end
     node[last] = value
   end
@@ -44,7 +44,7 @@ local function listOf(node, name, itemRule)
   for i = 0, count - 1 do
     local item = node[("%d"):format(i)]
     if item == nil then
-      refusal.raise("InvalidParameter", "the items of %s are not numbered from 0 on without gaps", name:sub(1, -2))
+      abort.raise("InvalidParameter", "the items of %s are not numbered from 0 on without gaps", name:sub(1, -2))
     end
     list[i + 1] = typed(itemRule, item, ("%s%d."):format(name, i))
   end

@@ -1,4 +1,4 @@
---- emulator/refusal.lua - a refusal on its way to the answer. The checks raise it, from whatever
+--- emulator/abort.lua - a refusal on its way to the answer. The checks raise it, from whatever
 --- depth, and the one place that writes answers catches it.
 --- Pure. Part of qcimage, see LICENSE.
 

@@ -1,4 +1,4 @@
---- emulator/signature/slips.lua - why a signature does not match: tries the slips that are known from the field
+--- emulator/signature/hints.lua - why a signature does not match: tries the slips that are known from the field
 --- on the request as received, one at a time, then two.
 --- Pure. Part of qcimage, see LICENSE.
 

@@ -1,4 +1,4 @@
---- emulator/identities.lua - the keys that the emulator knows: those it was started with, and temporary ones that it
+--- emulator/accounts.lua - the keys that the emulator knows: those it was started with, and temporary ones that it
 --- has given out.
 --- Pure. Part of qcimage, see LICENSE.
 

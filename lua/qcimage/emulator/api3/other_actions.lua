@@ -1,14 +1,14 @@
---- emulator/api3/import.lua - the image actions of API 3.0 for import, export, quota and families.
+--- emulator/api3/other_actions.lua - the image actions of API 3.0 for import, export, quota and families.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213, image APIs.
 
 local images = require "qcimage.emulator.api3.images"
 local json = require "qcimage.emulator.json"
-local refusal = require "qcimage.emulator.refusal"
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
-local refuse, list, set = refusal.raise, json.list, text.set
+local refuse, list, set = abort.raise, json.list, text.set
 
 local M = {}
 

@@ -1,4 +1,4 @@
---- emulator/guard.lua - what the service remembers of requests: nonces used, calls this second.
+--- emulator/replay_guard.lua - what the service remembers of requests: nonces used, calls this second.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}

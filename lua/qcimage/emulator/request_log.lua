@@ -1,4 +1,4 @@
---- emulator/journal.lua - what was asked and what was done, so that a test can hold its client's
+--- emulator/request_log.lua - what was asked and what was done, so that a test can hold its client's
 --- report against the truth. Bounded, and without key, token or signature.
 --- Pure. Part of qcimage, see LICENSE.
 
