@@ -14,8 +14,7 @@ local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local misuse = require "qcimage.util.misuse"
 
-local LATE =
-  "qcimage: not all of it can be loaded (after a chroot or a change of package.path? Make the client before): "
+local LATE = "qcimage: cannot load all modules (chroot, or package.path changed? create the client earlier): "
 
 -- The rest is loaded with the first client, whole, so that a call never waits for a file: a script that may not
 -- need one starts at once. In nginx it is loaded now, since to read files holds up the worker.

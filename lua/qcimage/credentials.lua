@@ -131,12 +131,12 @@ end
 ---@return function
 function M.chain(sources)
   if type(sources) ~= "table" or #sources == 0 then
-    misuse.raise "the sources must be a list of functions"
+    misuse.raise "the providers must be a list of functions"
   end
   local copy, usesCallback = {}, false
   for i, source in ipairs(sources) do
     if type(source) ~= "function" then
-      misuse.raise(("source %d of the chain must be a function, not a %s"):format(i, type(source)))
+      misuse.raise(("provider %d of the chain must be a function, not a %s"):format(i, type(source)))
     end
     copy[i] = singleflight.wrap(source)
     usesCallback = usesCallback or provider.usesCallback(copy[i])
@@ -152,8 +152,8 @@ local function roleOf(options, environment)
     return {
       roleArn = options.roleArn,
       roleSessionName = options.roleSessionName,
-      source = "option roleArn",
-      names = { roleArn = "option roleArn", roleSessionName = "option roleSessionName" },
+      source = optionNames.shown "roleArn",
+      names = { roleArn = optionNames.shown "roleArn", roleSessionName = optionNames.shown "roleSessionName" },
     }
   elseif not (options.credentials or options.secretId or options.profile) then
     return variables.role(environment)
@@ -166,7 +166,7 @@ local function passedBy(options, environment)
     or options.secretId and "secretId"
     or options.profile and "profile"
   if named and variables.isConfigured(environment) then
-    return { source = variables.NAME, why = ("passed over, since there is option %s"):format(named) }
+    return { source = variables.NAME, why = ("%s takes precedence"):format(optionNames.shown(named)) }
   end
 end
 

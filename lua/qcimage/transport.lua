@@ -7,6 +7,7 @@ local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
 local custom = require "qcimage.transport.custom"
 local limits = require "qcimage.util.limits"
+local optionNames = require "qcimage.util.option_names"
 local callback = require "qcimage.util.callback"
 local text = require "qcimage.util.text"
 
@@ -54,8 +55,8 @@ local function settingsOf(options, environment)
   }
 end
 
-local LATE = "libcurl is not loaded, and could not be (after a chroot or a change of package.path? Make the client"
-  .. ' before, or require "qcimage.transport.curl" before): '
+local LATE = "cannot load libcurl (chroot, or package.path changed? create the client earlier, or require"
+  .. ' "qcimage.transport.curl" earlier): '
 
 -- The transport of plain Lua, what closes it, and what tells the stages of its last request. Connects, and has libcurl
 -- begin, when a call needs it.
@@ -103,7 +104,7 @@ end
 -- libcurl's to say.
 local function proxyOf(option, environment, endpoint)
   if option then
-    return { field = "proxy", value = option ~= "" and masked(option) or nil, source = "option proxy" }
+    return { field = "proxy", value = option ~= "" and masked(option) or nil, source = optionNames.shown "proxy" }
   elseif endpoints.isLoopback((endpoint.connectTo or endpoint).host) then
     return { field = "proxy" } -- of this machine no proxy is asked
   end
@@ -217,7 +218,7 @@ end
 ---@param given function|nil the option sleep
 ---@return fun(seconds: number): boolean|nil, string|nil
 function M.sleep(given)
-  return given and protected("the option sleep", given)
+  return given and protected("option sleep", given)
     or cosocket and protected("nginx's sleep", cosocket.sleep)
     or plainSleep
 end

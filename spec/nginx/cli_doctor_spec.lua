@@ -167,7 +167,7 @@ Calls can work.
     finds("", bare, 4, "FAILED  keys          expired oauth login in ~/.tccli/default.credential", "-> log in again")
     write(".tccli/default.credential", "{}")
     write(".tccli/default.configure", "{")
-    finds("", "HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure is no JSON", "correct the file")
+    finds("", "HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure is not JSON", "correct the file")
     write(".tccli/default.configure", '{"_sys_param": {"region": "ap x"}}')
     finds(
       "",
@@ -293,7 +293,7 @@ Calls can work.
       "",
       endpoint .. "https_proxy=" .. url,
       5,
-      "FAILED  proxy         http://***@HOST (https_proxy): the proxy gave no connection to 192.0.2.1:443: ",
+      "FAILED  proxy         http://***@HOST (https_proxy): the proxy did not connect to 192.0.2.1:443: ",
       cure,
       "signed read   not sent, for what failed above\n"
     )
@@ -388,7 +388,7 @@ Calls can work.
       "QCIMAGE_ENDPOINT=" .. hole.url,
       5,
       "ok      TCP ",
-      "FAILED  signed read   DescribeImages: HOST did not answer in time",
+      "FAILED  signed read   DescribeImages: HOST did not respond in time",
       "-> something drops the packets"
     )
     assert.truthy(out:find("no answer to compare with", 1, true))

@@ -254,7 +254,7 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     )
     usage("describe --profile ''", "--profile must be a name: not empty, no path, no control characters", "describe")
     usage("describe --role-session-name ci", "--role-session-name needs --role-arn", "describe")
-    usage("describe --connect-to https://x", "--connect-to must be HOST or HOST:PORT, and no URL", "describe")
+    usage("describe --connect-to https://x", "--connect-to must be HOST or HOST:PORT, not a URL", "describe")
     usage("call DescribeImages --Filter x", "DescribeImages has no parameter --Filter, did you mean --Filters?", "call")
     usage(
       "call DescribeImages --Filters '{'",

@@ -236,8 +236,8 @@ describe("the sources of credentials", function()
       },
       { credentials.cvm, { name = "x" }, "unknown option name" },
       { credentials.file, "x", "options must be a table, not a string" },
-      { credentials.chain, { 1 }, "source 1 of the chain must be a function, not a number" },
-      { credentials.chain, {}, "the sources must be a list of functions" },
+      { credentials.chain, { 1 }, "provider 1 of the chain must be a function, not a number" },
+      { credentials.chain, {}, "the providers must be a list of functions" },
     } do
       local ok, message = pcall(function()
         case[1](case[2])

@@ -167,7 +167,7 @@ describe("a transport of the caller's in nginx", function()
       local _, message, err = client:modify { imageId = "img-12345678" }
       return message, err, core.monotonic() - start, started
     ]])
-    assert.matches("image.api.qcloud.com did not answer in time", message, 1, true)
+    assert.matches("image.api.qcloud.com did not respond in time", message, 1, true)
     assert.equal("timeout", err.reason)
     assert.equal("unknown", err.outcome)
     assert.is_true(seconds >= 0.45 and seconds < 4, ("it took %.2f s"):format(seconds))

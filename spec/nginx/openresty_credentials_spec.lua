@@ -116,7 +116,7 @@ describe("inside nginx", function()
     write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing"}}')
     local succeeded, message = together(1)
     assert.equal(0, succeeded)
-    assert.matches("ModifyImageAttribute: ~/.tccli/default.configure is no JSON", message, 1, true)
+    assert.matches("ModifyImageAttribute: ~/.tccli/default.configure is not JSON", message, 1, true)
   end)
 
   it("a file that others may read is warned of in its log", function()
@@ -181,7 +181,7 @@ describe("inside nginx", function()
     local succeeded, message = together(2)
     assert.equal(0, succeeded)
     assert.matches(
-      "(keys from ~/.tencentcloud/credentials [default], read when nginx began: reload it after a change)",
+      "(keys from ~/.tencentcloud/credentials [default], read when nginx started: reload nginx after a change)",
       message,
       1,
       true

@@ -261,7 +261,7 @@ describe("a time limit in nginx", function()
 
   it("holds for a name server that is silent", function()
     local message = assertTimeout(false, 0.4, "http://mute.test", { seconds = 0.4 })
-    assert.matches("mute.test:80 did not answer in time: no address (by nginx's resolver)", message, 1, true)
+    assert.matches("mute.test:80 did not respond in time: no address (by nginx's resolver)", message, 1, true)
     assertTimeout(false, 0.4, "https://mute.test", { options = "connectTimeout = 0.4" })
   end)
 

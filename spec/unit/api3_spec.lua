@@ -333,7 +333,7 @@ describe("call", function()
     end
     for _, ids in ipairs { {}, { instanceId = "ins-1", snapshotIds = { "snap-1" } } } do
       local _, message, err = create(ids)
-      assert.matches("^CreateImage: instanceId or snapshotIds is required, and not both", message)
+      assert.matches("^CreateImage: instanceId or snapshotIds is required, but not both", message)
       assert.equal("instanceId", err.field)
     end
     assert.equal(0, #requests)
@@ -350,7 +350,10 @@ describe("call", function()
     local client, requests = answering({}, OK)
     assert(client:describe { filters = filters })
     local _, message = client:describe { filters = filters, imageType = "PRIVATE_IMAGE" }
-    assert.matches("^DescribeImages: filters are 11, with what becomes one; at most 10 may be", message)
+    assert.matches(
+      "^DescribeImages: filters are 11, including parameters sent as filters; at most 10 are allowed",
+      message
+    )
     assert.equal(1, #requests)
   end)
 
@@ -425,9 +428,9 @@ describe("call", function()
     local ring = {}
     ring.A = ring
     for pattern, wrong in pairs {
-      ["nests too deep"] = ring,
+      ["is nested too deeply"] = ring,
       ["F cannot be a function"] = { F = print },
-      ["1 is no name of a parameter"] = { "x" },
+      ["1 is not a valid parameter name"] = { "x" },
     } do
       _, message, err = client:call("X", wrong, { raw = true })
       assert.equal("parameter", err.kind)

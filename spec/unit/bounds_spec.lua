@@ -96,7 +96,7 @@ describe("a clock", function()
     return err and err.outcome or "success", #requests, message
   end
 
-  it("that is less than 240 s off is right, and so the nonce had been seen", function()
+  it("that is less than 240 s off is right, and so the already seen this nonce", function()
     local outcome, requests = refused(239)
     assert.equal("unknown", outcome)
     assert.equal(1, requests)
@@ -261,11 +261,11 @@ describe("a transport's failure", function()
       dns = "find the address of H",
       connect = "cannot connect to H",
       tls = "TLS with H",
-      timeout = "H did not answer in time",
-      closed = "connection to H was closed before a whole answer came",
-      proxy = "the proxy gave no connection to H",
-      tooLarge = "the answer of H is too large",
-      format = "the answer of H is not valid HTTP",
+      timeout = "H did not respond in time",
+      closed = "connection to H was closed before the response was complete",
+      proxy = "the proxy did not connect to H",
+      tooLarge = "the response of H is too large",
+      format = "the response of H is not valid HTTP",
     } do
       assert.matches(pattern, errors.TRANSPORT[reason]:format "H")
     end

@@ -320,15 +320,18 @@ describe("a credentials function", function()
 
   it("that returns its values is told what is due, and no value is shown", function()
     local said = message("AKIDtheSecretId", "theSecretKey", "theToken")
-    assert.matches("gave a string; a table with secretId, secretKey is due", said)
+    assert.matches("returned a string; expected a table with secretId and secretKey", said)
     assert.is_nil(said:find "the[ST]")
     said = message(nil, "theSecretKey", "theToken")
-    assert.matches("gave none: a word, which is not shown, since it may be a secret", said)
+    assert.matches("returned no credentials: a word, not shown because it may be a secret", said)
     said =
       message(nil, "the file /run/keys/main is gone, img-12345678, [requestId 0a1b2c3d-0000-4000-8000-000000000001]")
-    assert.matches("gave none: the file /run/keys/main is gone, img%-12345678, %[requestId 0a1b2c3d%-", said)
+    assert.matches(
+      "returned no credentials: the file /run/keys/main is gone, img%-12345678, %[requestId 0a1b2c3d%-",
+      said
+    )
     said = message(nil, "bad key abcdEFGH1234abcdEFGH1234abcdEFGH in the vault")
-    assert.matches("gave none: bad key %*%*%* in the vault", said)
+    assert.matches("returned no credentials: bad key %*%*%* in the vault", said)
   end)
 end)
 

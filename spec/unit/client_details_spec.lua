@@ -51,7 +51,7 @@ describe("raw parameters of API 2.0", function()
     end
     assert.is_truthy(sign { n = nested(16) })
     local _, message = sign { n = nested(17) }
-    assert.matches("nests too deep", message)
+    assert.matches("is nested too deeply", message)
     assert.matches("&list%.0%.a=1&list%.1%.a=2$", assert(sign { list = { { a = 1 }, { a = 2 } } }).stringToSign)
   end)
 

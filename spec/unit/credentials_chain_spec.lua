@@ -142,30 +142,33 @@ describe("the chain of credentials", function()
       { "TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set", { ID = "AKIDx" } },
       { "TENCENTCLOUD_SECRET_ID is not set", { KEY = "secretkey" } },
       { "TENCENTCLOUD_SECRET_KEY is empty", { ID = "AKIDx", KEY = "" } },
-      { "TENCENTCLOUD_SECRET_KEY has white space", { ID = "AKIDx", KEY = "secretkey\n" } },
-      { "TENCENTCLOUD_SECRET_ID has a character that no key has", { ID = "AKID\194\160x", KEY = "secretkey" } },
+      { "TENCENTCLOUD_SECRET_KEY begins or ends with white space", { ID = "AKIDx", KEY = "secretkey\n" } },
+      {
+        "TENCENTCLOUD_SECRET_ID contains a character that is not allowed in a key",
+        { ID = "AKID\194\160x", KEY = "secretkey" },
+      },
     },
     file = {
-      { "line 2: secret_id has white space", "[default]\nsecret_id = AKID x\nsecret_key = secretkey\n" },
+      { "line 2: secret_id contains white space", "[default]\nsecret_id = AKID x\nsecret_key = secretkey\n" },
       { "line 1: secret_key is not given", "[default]\nsecret_id = AKIDx\n" },
       { "line 3: secret_key is empty", "[default]\nsecret_id = AKIDx\nsecret_key =\n" },
-      { "line 2, where the value of secret_id has half a pair", '[default]\nsecret_id = "AKIDx\nsecret_key = y\n' },
-      { "line 1, outside of any [section]", "secret_id = AKIDx\nsecret_key = secretkey\n" },
-      { "in line 1 and in line 2", "[default]\n[default]\nsecret_id = AKIDx\nsecret_key = secretkey\n" },
-      { "in line 2 and in line 3", "[default]\nsecret_id = AKIDx\nsecret_id = AKIDy\n" },
+      { "line 2: secret_id has unbalanced quotes", '[default]\nsecret_id = "AKIDx\nsecret_key = y\n' },
+      { "line 1: outside of any [section]", "secret_id = AKIDx\nsecret_key = secretkey\n" },
+      { "twice, in lines 1 and 2", "[default]\n[default]\nsecret_id = AKIDx\nsecret_key = secretkey\n" },
+      { "twice, in lines 2 and 3", "[default]\nsecret_id = AKIDx\nsecret_id = AKIDy\n" },
       { "has a NUL byte", "[\0d\0" },
       { "line 1, which begins as the name of a [section]", "[default\nsecret_id = AKIDx\nsecret_key = y\n" },
       { "is a folder", false },
     },
     tccli = {
-      { "is empty, or being written", "" },
-      { "is no JSON, or being written", '{"secretId": "AKIDx", "secretK' },
-      { "holds no object", "null" },
-      { "line 1: secretId has white space", '{"secretId": "AKID x", "secretKey": "secretkey"}' },
+      { "is empty, or is being written", "" },
+      { "is not JSON, or is being written", '{"secretId": "AKIDx", "secretK' },
+      { "contains no JSON object", "null" },
+      { "line 1: secretId contains white space", '{"secretId": "AKID x", "secretKey": "secretkey"}' },
       { "secretKey is not given", '{"secretId": "AKIDx"}' },
       { "secretId is not given", '{"secretKey": "secretkey"}' },
-      { "unknown type of login", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "passkey"}' },
-      { "does not say when it ends", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "sso"}' },
+      { "unknown login type", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "passkey"}' },
+      { "has no expiration time", '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "sso"}' },
       {
         "expired oauth login",
         '{"secretId": "AKIDx", "secretKey": "secretkey", "type": "oauth", "expiresAt": 1690000000}',
@@ -227,16 +230,16 @@ describe("the chain of credentials", function()
         .. "the environment: TENCENTCLOUD_SECRET_ID is not set, TENCENTCLOUD_SECRET_KEY is not set; "
         .. "~/.tencentcloud/credentials [default] has neither secret_id nor secret_key; "
         .. "/etc/tencentcloud/credentials does not exist; "
-        .. "TKE: no variable of it is set (TKE_ROLE_ARN, ...); "
+        .. "TKE: not configured (TKE_ROLE_ARN, ... are not set); "
         .. "~/.tccli/default.credential has neither secretId nor secretKey; "
-        .. "CVM role: the metadata service is switched off (option metadata = false, or QCIMAGE_METADATA=off)",
+        .. "CVM role: the metadata service is disabled (option metadata = false, or QCIMAGE_METADATA=off)",
       message
     )
     assert.equal("AKIDrole", ask({}, nil, role()).secretId)
     _, message = ask({ HOME = "" }, nil, {})
     assert.matches("~/.tencentcloud/credentials: HOME is not set", message, 1, true)
     assert.matches("~/.tccli/default.credential: HOME is not set", message, 1, true)
-    assert.matches("CVM role: no role is bound to this instance", message, 1, true)
+    assert.matches("CVM role: this instance has no role", message, 1, true)
     -- variables that are empty, or only look alike
     write(".tencentcloud/credentials", file "AKIDfile")
     assert.equal("AKIDfile", ask({ TENCENTCLOUD_SECRET_ID = "", TENCENTCLOUD_SECRET_KEY = "" }).secretId)
@@ -294,12 +297,7 @@ describe("the chain of credentials", function()
     PLACES.tccli()
     assert.equal("AKIDtccli", ask(PAIR, { profile = "default" }).secretId)
     assert.equal("AKIDops", ask(with(PAIR, { TCCLI_PROFILE = "default" }), { profile = "ops" }).secretId)
-    assertFinal(
-      'TCCLI_PROFILE "../b" cannot be the name of a file',
-      { TCCLI_PROFILE = "../b", HOME = "/x" },
-      nil,
-      role()
-    )
+    assertFinal('TCCLI_PROFILE "../b" is not a valid file name', { TCCLI_PROFILE = "../b", HOME = "/x" }, nil, role())
     local _, message = ask(PAIR, { profile = "nope" }, role())
     assert.equal(
       "no credentials for the profile nope (option profile): ~/.tccli/nope.credential does not exist; "
@@ -364,7 +362,7 @@ describe("the chain of credentials", function()
       cvm.new(),
     }
     local _, err = source(context)
-    assert.equal("secretKey has white space in it", err.message)
+    assert.equal("secretKey contains white space", err.message)
     source = sources.chain {
       function()
         return { secretId = "AKIDplain", secretKey = "secretkey", token = "" }
@@ -396,9 +394,9 @@ describe("a chain behind the instance's role", function()
       ["metadata status 500"] = { [list] = { status = 500, body = "" } },
       ["metadata status 429"] = { [list] = "image-ops", ["/image-ops"] = { status = 429, body = "" } },
       ["metadata status 403"] = { [list] = { status = 403, body = "" } },
-      ["is no JSON"] = { [list] = "image-ops", ["/image-ops"] = "{" },
+      ["is not JSON"] = { [list] = "image-ops", ["/image-ops"] = "{" },
       ["is empty"] = { [list] = "image-ops", ["/image-ops"] = "" },
-      ['the service says "Failed"'] = { [list] = "image-ops", ["/image-ops"] = '{"Code": "Failed"}' },
+      ['the metadata service returned "Failed"'] = { [list] = "image-ops", ["/image-ops"] = '{"Code": "Failed"}' },
       ["has no Token"] = { [list] = "image-ops", ["/image-ops"] = cloud.document { Token = false } },
       ["TmpSecretKey is empty"] = { [list] = "image-ops", ["/image-ops"] = cloud.document { TmpSecretKey = '""' } },
     } do

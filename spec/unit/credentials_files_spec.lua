@@ -82,12 +82,12 @@ describe("a credentials file", function()
 
   it("that is broken is told by its name, its line and never its values, and is final whoever named it", function()
     for _, case in ipairs {
-      { "x" .. BOM .. "[default]\n" .. KEYS, "has line 2, outside of any [section]" }, -- a mark elsewhere is none
-      { KEYS, "~/credentials has line 1, outside of any [section]" },
-      { "\n# mine\n" .. KEYS .. "[default]\n" .. KEYS, "has line 3, outside of any [section]" },
-      { "AKIDxxxxxxxx\nthekey\n", "has line 1, outside of any [section]" },
-      { "[default\n" .. KEYS, "has line 1, which begins as the name of a [section] and is not one" },
-      { "[other]\nx = 1\n[default] x\n" .. KEYS, "has line 3, which begins as the name of a [section]" },
+      { "x" .. BOM .. "[default]\n" .. KEYS, "has an invalid line 2: outside of any [section]" }, -- a mark elsewhere is none
+      { KEYS, "~/credentials has an invalid line 1: outside of any [section]" },
+      { "\n# mine\n" .. KEYS .. "[default]\n" .. KEYS, "has an invalid line 3: outside of any [section]" },
+      { "AKIDxxxxxxxx\nthekey\n", "has an invalid line 1: outside of any [section]" },
+      { "[default\n" .. KEYS, "has an invalid line 1: an incomplete name of a [section]" },
+      { "[other]\nx = 1\n[default] x\n" .. KEYS, "has an invalid line 3: an incomplete name of a [section]" },
       {
         "[default]\nsecret_id = AKIDxxxxxxxx\nsecret_key =\n",
         "~/credentials [default], line 3: secret_key is empty",
@@ -96,18 +96,21 @@ describe("a credentials file", function()
       { "\n[default]\nsecret_id = AKIDxxxxxxxx\n", "~/credentials [default], line 2: secret_key is not given" },
       { "[default]\nsecret_key = k\n", "~/credentials [default], line 1: secret_id is not given" },
       { "[default]\nrole_arn = " .. cloud.ARN .. "\n", "~/credentials [default], line 1: secret_id is not given" },
-      { "[default]\nsecret_id = AKID xx\nsecret_key = k", "line 2: secret_id has white space in it" },
-      { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "line 2: secret_id has white space at an end" },
-      { "[default]\nsecret_id = AKIDxx\195\169\nsecret_key = k", "secret_id has a character that no key has" },
+      { "[default]\nsecret_id = AKID xx\nsecret_key = k", "line 2: secret_id contains white space" },
+      { '[default]\nsecret_id = " AKIDxx"\nsecret_key = k', "line 2: secret_id begins or ends with white space" },
+      {
+        "[default]\nsecret_id = AKIDxx\195\169\nsecret_key = k",
+        "secret_id contains a character that is not allowed in a key",
+      },
       {
         '[default]\nsecret_id = "AKIDxx\nsecret_key = k',
-        "line 2, where the value of secret_id has half a pair of quotes",
+        "line 2: secret_id has unbalanced quotes",
       },
-      { '[default]\nsecret_id = "AKID"xx\nsecret_key = k', "line 2, where the value of secret_id has half" },
-      { "[default]\n" .. KEYS .. "hello\n", "has line 4, which is neither [section] nor key = value" },
-      { "[default]\n" .. KEYS .. "secret_id = AKIDother\n", "has secret_id of [default] in line 2 and in line 4" },
-      { "[default]\n" .. KEYS .. "\n[default]\n" .. KEYS, "has the section [default] in line 1 and in line 5" },
-      { ("[default]\n" .. KEYS):gsub(".", "%0\0"), "has a NUL byte, so it is no text (UTF-16?)" },
+      { '[default]\nsecret_id = "AKID"xx\nsecret_key = k', "line 2: secret_id has unbalanced quotes" },
+      { "[default]\n" .. KEYS .. "hello\n", "has an invalid line 4: neither [section] nor key = value" },
+      { "[default]\n" .. KEYS .. "secret_id = AKIDother\n", "has secret_id of [default] twice, in lines 2 and 4" },
+      { "[default]\n" .. KEYS .. "\n[default]\n" .. KEYS, "has the section [default] twice, in lines 1 and 5" },
+      { ("[default]\n" .. KEYS):gsub(".", "%0\0"), "contains a NUL byte, so it is not text (UTF-16?)" },
       { "[default]\nsecret_id = " .. ("x"):rep(2000) .. "\nsecret_key = k", "secret_id is too long" },
       { ("#"):rep(10 * 1024 * 1024), "has more than 262144 bytes" },
     } do
@@ -181,10 +184,10 @@ describe("a credentials file", function()
       ]]):format(path, home, more or "nil")
       return process.lua(code, process.run("id -u") == "0\n" and "setpriv --reuid=65534 --clear-groups env" or nil)
     end
-    assert.equal("~/mine/file may not be read by this user\ttrue\n", asNobody(home .. "/mine/file"))
-    assert.equal("~/mine/file may not be read by this user\tnil\n", asNobody(home .. "/mine/file", "true"))
+    assert.equal("~/mine/file cannot be read by this user\ttrue\n", asNobody(home .. "/mine/file"))
+    assert.equal("~/mine/file cannot be read by this user\tnil\n", asNobody(home .. "/mine/file", "true"))
     os.execute(("chmod 000 %s/mine"):format(home))
-    assert.equal("~/mine/file may not be read by this user\tnil\n", asNobody(home .. "/mine/file"))
+    assert.equal("~/mine/file cannot be read by this user\tnil\n", asNobody(home .. "/mine/file"))
     os.execute(("chmod 700 %s/mine"):format(home))
   end)
 
@@ -373,11 +376,11 @@ describe("a profile of tccli's", function()
       return said
     end
     for _, case in ipairs {
-      { "", "~/.tccli/default.configure is empty, or being written" },
-      { '{\n  "_sys_param": {\n    "region": "ap-gu', "~/.tccli/default.configure is no JSON, or being written: " },
+      { "", "~/.tccli/default.configure is empty, or is being written" },
+      { '{\n  "_sys_param": {\n    "region": "ap-gu', "~/.tccli/default.configure is not JSON, or is being written: " },
       { '{\n  "_sys_param": {\n    "region": "ap-gu', "(line 3)" },
-      { "null", "~/.tccli/default.configure holds no object" },
-      { "[]", "~/.tccli/default.configure holds no object" },
+      { "null", "~/.tccli/default.configure contains no JSON object" },
+      { "[]", "~/.tccli/default.configure contains no JSON object" },
       { '{"_sys_param": {"region": 7}}', "~/.tccli/default.configure: region is not text" },
       { '{"_sys_param": {"language": "fr"}}', "language must be zh-CN or en-US", "language" },
       { '{"cvm": {"endpoint": "a b"}}', "~/.tccli/default.configure: cvm.endpoint has no valid host", "endpoint" },
@@ -417,13 +420,10 @@ describe("a profile of tccli's", function()
     assert.equal("EXAMPLEtoken", credentials.token)
     assert.equal("ap-tokyo", credentials.profile.get "region")
     local _, message, err = read('{"type": "cvm-role"}', nil, nil, cloud.context())
-    assert.equal(
-      "~/.tccli/default.credential names the instance's role: CVM role: no role is bound to this instance",
-      message
-    )
+    assert.equal("~/.tccli/default.credential names the instance's role: CVM role: this instance has no role", message)
     assert.is_true(err.final)
     _, message = read('{"type": "cvm-role"}', nil, { metadata = { address = false } })
-    assert.matches("is switched off", message, 1, true)
+    assert.matches("is disabled", message, 1, true)
   end)
 
   it("of a browser's login is used until its end, and then says so", function()
@@ -443,7 +443,7 @@ describe("a profile of tccli's", function()
     local _, said = read(with { type = '"sso"', sso = '{"expiresAt": 1690000000}' })
     assert.equal("expired sso login in ~/.tccli/default.credential, log in again (tccli sso login)", said)
     _, said = read(with { type = '"oauth"' })
-    assert.equal("~/.tccli/default.credential: the oauth login does not say when it ends", said)
+    assert.equal("~/.tccli/default.credential: the oauth login has no expiration time", said)
   end)
 
   it("is warned of when others may read its keys, and not when it has none", function()
@@ -458,9 +458,9 @@ describe("a profile of tccli's", function()
 
   it("of an unknown kind is said, not used", function()
     local _, message, err = read(with { type = '"passkey"' })
-    assert.matches('^~/.tccli/default.credential, line %d: type: unknown type of login "passkey"$', message)
+    assert.matches('^~/.tccli/default.credential, line %d: type: unknown login type "passkey"$', message)
     assert.is_true(err.final)
-    assert.matches("unknown type of login a table", select(2, read(with { type = "{}" })), 1, true)
+    assert.matches("unknown login type a table", select(2, read(with { type = "{}" })), 1, true)
     assert.matches("role-arn is not the ARN of a role", select(2, read(with { ["role-arn"] = "[]" })), 1, true)
     local role = { ["role-arn"] = '"' .. cloud.ARN .. '"', ["role-session-name"] = "12" }
     assert.matches("role-session-name must be 2 to 128", select(2, read(with(role))), 1, true)
@@ -469,21 +469,21 @@ describe("a profile of tccli's", function()
   it("that is broken gives no half key, and is final whoever named it", function()
     local cut = with({}):sub(1, -20)
     for _, case in ipairs {
-      { "", "is empty, or being written" },
-      { " \n", "is empty, or being written" },
-      { cut, "is no JSON, or being written" },
-      { with {} .. '\n"}', "is no JSON, or being written: Expected the end but found" },
+      { "", "is empty, or is being written" },
+      { " \n", "is empty, or is being written" },
+      { cut, "is not JSON, or is being written" },
+      { with {} .. '\n"}', "is not JSON, or is being written: Expected the end but found" },
       { with {} .. '\n"}', "(line 7)" },
-      { "null", "holds no object, so no keys" },
-      { '"text"', "holds no object, so no keys" },
-      { "[]", "holds no object, so no keys" },
+      { "null", "contains no JSON object" },
+      { '"text"', "contains no JSON object" },
+      { "[]", "contains no JSON object" },
       { '{"secretId": "AKIDx"}', "secretKey is not given" },
       { '{\n"secretKey": "k"}', "secretId is not given" },
       { with { secretKey = "12345" }, "secretKey is not text" },
       { with { secretKey = '""' }, "secretKey is empty" },
-      { '{\n"secretId": "AKIDx",\n"secretKey": "a b"}', "default.credential, line 3: secretKey has white space" },
+      { '{\n"secretId": "AKIDx",\n"secretKey": "a b"}', "default.credential, line 3: secretKey contains white space" },
       { '{"role-arn": "' .. cloud.ARN .. '"}', "secretId is not given" },
-      { ("["):rep(100000), "is no JSON" },
+      { ("["):rep(100000), "is not JSON" },
     } do
       local credentials, message, err = read(case[1])
       assert.is_nil(credentials)
@@ -541,7 +541,7 @@ describe("a profile of tccli's", function()
     assertExample((ask(profile { profile = "\231\148\178 b" })))
     for _, name in ipairs { "../default", "a/b", "", ".", "..", "a\nb", "a\\b", ("x"):rep(300) } do
       local _, message, err = ask(profile { profile = name, nameOf = "TCCLI_PROFILE" })
-      assert.matches("^TCCLI_PROFILE .* cannot be the name of a file$", message)
+      assert.matches("^TCCLI_PROFILE .* is not a valid file name$", message)
       assert.is_true(err.final)
     end
     assert.equal("~/.tccli/b.credential does not exist", select(2, ask(profile { profile = "b" })))

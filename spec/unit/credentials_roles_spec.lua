@@ -120,19 +120,19 @@ describe("the CVM role", function()
     for _, case in ipairs {
       {
         '{"Code": "InternalError", "Message": "example failure"}',
-        'the service says "InternalError": example failure',
+        'the metadata service returned "InternalError": example failure',
       },
-      { '{"Code": "Failed\\u0007", "Message": ["a"]}', 'the service says "Failed?"' },
+      { '{"Code": "Failed\\u0007", "Message": ["a"]}', 'the metadata service returned "Failed?"' },
       { cloud.document { TmpSecretKey = false }, "TmpSecretKey is not given" },
       { cloud.document { TmpSecretKey = "null" }, "TmpSecretKey is not given" },
-      { cloud.document { TmpSecretId = '"AK ID"' }, "TmpSecretId has white space in it" },
-      { cloud.document { Token = '""' }, "the answer has no Token" },
-      { cloud.document { Token = "null" }, "the answer has no Token" },
-      { cloud.document { ExpiredTime = false, Expiration = false }, "the answer does not say when the keys end" },
-      { cloud.document { Code = false }, "the service says a nil" },
-      { "", "the answer for the role is empty" },
-      { "null", "the answer for the role is no JSON" },
-      { "<html>", "the answer for the role is no JSON" },
+      { cloud.document { TmpSecretId = '"AK ID"' }, "TmpSecretId contains white space" },
+      { cloud.document { Token = '""' }, "the response has no Token" },
+      { cloud.document { Token = "null" }, "the response has no Token" },
+      { cloud.document { ExpiredTime = false, Expiration = false }, "the response has no expiration time" },
+      { cloud.document { Code = false }, "the metadata service returned a nil" },
+      { "", "the response for the role is empty" },
+      { "null", "the response for the role is not JSON" },
+      { "<html>", "the response for the role is not JSON" },
       { { status = 404, body = "" }, "metadata status 404" },
       { { status = 302, body = "" }, "metadata status 302" },
     } do
@@ -143,14 +143,14 @@ describe("the CVM role", function()
       assert.matches(case[2], message, 1, true)
       assert.equal(2, #context.requests)
     end
-    assert.equal("CVM role: no role is bound to this instance", select(2, ask(cvm.new(), cloud.context())))
+    assert.equal("CVM role: this instance has no role", select(2, ask(cvm.new(), cloud.context())))
   end)
 
   it("whose keys come past their end is asked once more, and then an error", function()
     for _, ends in ipairs { NOW, 1600000000 } do
       local context = cloud.context(role(cloud.document { ExpiredTime = ("%d"):format(ends) }))
       local _, message = ask(cvm.new(), context)
-      assert.matches("the keys that came had ended (" .. expiry.format(ends) .. ")", message, 1, true)
+      assert.matches("the new credentials had already expired (" .. expiry.format(ends) .. ")", message, 1, true)
       assert.equal(4, #context.requests)
     end
     local context = cloud.context(role { cloud.document { ExpiredTime = "1600000000" }, cloud.document() })
@@ -175,12 +175,12 @@ describe("the CVM role", function()
 
   it("off the cloud fails within two seconds, without retries", function()
     for _, answer in ipairs {
-      { fail = "metadata.tencentyun.com:80 did not answer in time", sent = false, takes = 1 },
-      { fail = "metadata.tencentyun.com:80 did not answer in time", takes = 2 },
+      { fail = "metadata.tencentyun.com:80 did not respond in time", sent = false, takes = 1 },
+      { fail = "metadata.tencentyun.com:80 did not respond in time", takes = 2 },
     } do
       local context = cloud.context { metadata = { ["security-credentials/"] = answer } }
       local _, message = ask(cvm.new(), context)
-      assert.matches("did not answer in time", message, 1, true)
+      assert.matches("did not respond in time", message, 1, true)
       assert.is_true(context.time <= NOW + 2)
       assert.is_true(#context.requests <= 2)
     end
@@ -189,7 +189,7 @@ describe("the CVM role", function()
     context.metadata = function(_, seconds)
       assert.is_true(seconds <= 0.5)
       context.time = context.time + seconds
-      return nil, "did not answer in time", { sent = false }
+      return nil, "did not respond in time", { sent = false }
     end
     assert.is_nil((ask(cvm.new(), context)))
   end)
@@ -197,8 +197,8 @@ describe("the CVM role", function()
   it("can be switched off", function()
     local context = cloud.context(role(cloud.document()))
     local _, message = ask(cvm.new { address = false }, context)
-    assert.matches("is switched off", message, 1, true)
-    assert.matches("is switched off", select(2, ask(cvm.region { address = false }, context)), 1, true)
+    assert.matches("is disabled", message, 1, true)
+    assert.matches("is disabled", select(2, ask(cvm.region { address = false }, context)), 1, true)
     assert.equal(0, #context.requests)
   end)
 
@@ -454,7 +454,7 @@ describe("temporary keys", function()
     coroutine.wrap(source)(context)
     context.secondsLeft = 1
     local _, message = ask(source, context)
-    assert.matches("no time was left", message, 1, true)
+    assert.matches("timed out waiting for another call", message, 1, true)
     assert.is_true(context.time < NOW + 2)
   end)
 end)
@@ -528,14 +528,14 @@ describe("a role that keys assume", function()
     local full = { tmpSecretId = "AKIDx", tmpSecretKey = "kx", token = "tx" }
     for _, case in ipairs {
       { nil, "AssumeRole: AuthFailure.SecretIdNotFound: no such id" },
-      { { expiredTime = NOW + 7200 }, "AssumeRole: the answer has no Token" },
-      { { credentials = full }, "AssumeRole: the answer does not say when the keys end" },
+      { { expiredTime = NOW + 7200 }, "AssumeRole: the response has no Token" },
+      { { credentials = full }, "AssumeRole: the response has no expiration time" },
       {
         { credentials = { tmpSecretId = "AKIDx", token = "tx" }, expiredTime = NOW + 7200 },
         "TmpSecretKey is not given",
       },
-      { { credentials = full, expiredTime = NOW - 1 }, "the keys that came had ended" },
-      { { credentials = "none", expiredTime = NOW + 7200 }, "AssumeRole: the answer has no Token" },
+      { { credentials = full, expiredTime = NOW - 1 }, "the new credentials had already expired" },
+      { { credentials = "none", expiredTime = NOW + 7200 }, "AssumeRole: the response has no Token" },
     } do
       local context = cloud.context {
         sts = function()
@@ -565,7 +565,7 @@ describe("a role that keys assume", function()
       end),
       { roleArn = cloud.ARN }
     )
-    assert.equal("the credentials provider gave none: the vault is shut", select(2, ask(source, context)))
+    assert.equal("the credentials provider returned no credentials: the vault is shut", select(2, ask(source, context)))
   end)
 end)
 
@@ -621,7 +621,7 @@ describe("a pod's web identity", function()
   it("that lacks a variable or a token is final; without any variable it is none", function()
     local context = cloud.context { sts = cloud.sts() }
     for _, case in ipairs {
-      { { TKE_REGION = "" }, "TKE: TKE_REGION not set, though others of its variables are" },
+      { { TKE_REGION = "" }, "TKE: TKE_REGION not set, although other TKE variables are" },
       { { TKE_ROLE_ARN = "", TKE_PROVIDER_ID = "" }, "TKE: TKE_PROVIDER_ID, TKE_ROLE_ARN not set" },
       { { TKE_ROLE_ARN = "role" }, "TKE_ROLE_ARN is not the ARN of a role" },
       { { TKE_WEB_IDENTITY_TOKEN_FILE = folder .. "/nowhere" }, "(TKE_WEB_IDENTITY_TOKEN_FILE) does not exist" },
@@ -632,13 +632,13 @@ describe("a pod's web identity", function()
       assert.is_true(err.final)
     end
     for _, contents in ipairs { "", "\n", "a b", "a\0b", ("x"):rep(20000) } do
-      local what = contents == "" and "is empty" or "holds no token"
+      local what = contents == "" and "is empty" or "contains no token"
       write("token", contents)
       assert.matches(what, select(2, ask(oidc.new(environment()), context)), 1, true)
     end
     assert.equal(0, #context.calls)
     local _, message, err = ask(oidc.new {}, context)
-    assert.equal("TKE: no variable of it is set (TKE_ROLE_ARN, ...)", message)
+    assert.equal("TKE: not configured (TKE_ROLE_ARN, ... are not set)", message)
     assert.is_nil(err.final)
   end)
 end)

@@ -41,7 +41,7 @@ describe("a transport of the caller's", function()
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(2, slept)
     assert.equal("format", err.reason)
-    assert.matches("content%-encoding: gzip", message)
+    assert.matches("content%-encoding gzip", message)
   end)
 
   it("teaches the client the service's clock, as ours does", function()
@@ -102,16 +102,16 @@ describe("a transport of the caller's", function()
 
   it("that returns nonsense is told so", function()
     for said, give in pairs {
-      ["gave a number; a table with status"] = function()
+      ["returned a number; expected a table with status"] = function()
         return 1, 200, {}
       end,
-      ["gave a boolean; a table"] = function()
+      ["returned a boolean; expected a table"] = function()
         return true
       end,
-      ["gave no status or no body"] = function()
+      ["returned no status or body"] = function()
         return {}
       end,
-      ["gave no message"] = function() end,
+      ["returned no message"] = function() end,
       ["threw: .*status of a broken answer"] = function()
         return setmetatable({}, {
           __index = function(_, name)

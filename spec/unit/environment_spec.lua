@@ -94,7 +94,7 @@ describe("the environment", function()
     message, err = missing { TENCENTCLOUD_SECRET_ID = "AKIDxxxxxxxx", TENCENTCLOUD_SECRET_KEY = "thesecretkey" }
     assert.equal("parameter", err.kind)
     assert.equal("region", err.field)
-    assert.matches("TENCENTCLOUD_REGION is not set", message, 1, true)
+    assert.matches("no region: set option region or TENCENTCLOUD_REGION (the credentials", message, 1, true)
   end)
 
   it("with a fault is told by the variable's name, and never by its value", function()
@@ -109,12 +109,12 @@ describe("the environment", function()
       assert.is_nil(message:find "Evil")
     end
     for _, case in ipairs {
-      { "TENCENTCLOUD_SECRET_KEY", "thesecretkey\n", "has white space at an end" },
-      { "TENCENTCLOUD_SECRET_KEY", "thesecret key", "has white space in it" },
-      { "TENCENTCLOUD_SECRET_ID", "  AKIDxxxxxxxx", "has white space at an end" },
-      { "TENCENTCLOUD_SECRET_ID", "AKIDxxxxxxxx\r\nX-Evil: 1", "has white space in it" },
-      { "TENCENTCLOUD_SECRET_KEY", "thesecretkéy", "has a character that no key has" },
-      { "TENCENTCLOUD_TOKEN", "thesecret\ttoken", "has white space in it" },
+      { "TENCENTCLOUD_SECRET_KEY", "thesecretkey\n", "begins or ends with white space" },
+      { "TENCENTCLOUD_SECRET_KEY", "thesecret key", "contains white space" },
+      { "TENCENTCLOUD_SECRET_ID", "  AKIDxxxxxxxx", "begins or ends with white space" },
+      { "TENCENTCLOUD_SECRET_ID", "AKIDxxxxxxxx\r\nX-Evil: 1", "contains white space" },
+      { "TENCENTCLOUD_SECRET_KEY", "thesecretkéy", "contains a character that is not allowed in a key" },
+      { "TENCENTCLOUD_TOKEN", "thesecret\ttoken", "contains white space" },
     } do
       faulty("credentials", { [case[1]] = case[2] }, case[1] .. " " .. case[3])
     end
@@ -164,10 +164,10 @@ describe("a credentials provider", function()
 
   it("that gives none is told, without what it said of secrets", function()
     for _, case in ipairs {
-      { { nil, "the vault is shut" }, "gave none: the vault is shut" },
-      { {}, "gave none: no message" },
+      { { nil, "the vault is shut" }, "returned no credentials: the vault is shut" },
+      { {}, "returned no credentials: no message" },
       { { { secretId = "AKIDxxxx" } }, "secretKey is not given" },
-      { { { secretId = "AKIDxxxx", secretKey = "the secretkey" } }, "secretKey has white space in it" },
+      { { { secretId = "AKIDxxxx", secretKey = "the secretkey" } }, "secretKey contains white space" },
     } do
       local client = stub.client {
         credentials = function()

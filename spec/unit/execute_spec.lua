@@ -287,7 +287,7 @@ describe("a Retry-After beyond the time left", function()
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(1, #requests)
     assert.equal(120, err.retryAfter)
-    assert.matches("the service asks to wait 120 s, and %d%.?%d* s are left; nothing was changed", message)
+    assert.matches("the service asks to wait 120 s, but only %d%.?%d* s remain; nothing was changed", message)
   end)
 end)
 
@@ -296,7 +296,7 @@ describe("an empty store of retries", function()
     local client = calling({}, LOST)
     client.retryBudget = 0
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
-    assert.matches("not tried again, since the client's store of retries is used up", message)
+    assert.matches("not retried: the client's retry budget is exhausted", message)
     assert.equal(1, #err.attempts)
     client = calling({ maxAttempts = 1 }, LOST)
     client.retryBudget = 0
@@ -372,7 +372,7 @@ describe("a refused clock", function()
     local _, message, err = client:modify { imageId = "img-1", imageName = "a" }
     assert.equal(2, #requests)
     assert.equal("clock", err.reason)
-    assert.matches("the clock is 900 s ahead of the service's, which was made up for", message)
+    assert.matches("the clock is 900 s ahead of the service %(already corrected for%)", message)
   end)
 
   it("without a Date may be a nonce as well as the clock", function()
@@ -385,8 +385,8 @@ describe("a refused clock", function()
       local _, message, err = client:call("CreateImage", { instanceId = "i", imageName = "a" })
       assert.equal(1, #requests)
       assert.equal("unknown", err.outcome)
-      assert.matches("its nonce had been seen", message)
-      local says = message:find("or the clock is wrong (the answer has no Date)", 1, true) ~= nil
+      assert.matches("the service has already seen this nonce", message)
+      local says = message:find("or the clock is wrong (the response has no Date)", 1, true) ~= nil
       assert.equal(not headers.date, says)
     end
   end)

@@ -188,19 +188,19 @@ describe("a mistake is raised at the line that makes it", function()
   it("in what makes a source of credentials", function()
     local cases = {
       {
-        "the sources must be a list of functions",
+        "the providers must be a list of functions",
         function()
           local _ = credentials.chain()
         end,
       },
       {
-        "the sources must be a list of functions",
+        "the providers must be a list of functions",
         function()
           local _ = credentials.chain {}
         end,
       },
       {
-        "source 2 of the chain must be a function, not a table",
+        "provider 2 of the chain must be a function, not a table",
         function()
           local _ = credentials.chain { print, {} }
         end,

@@ -139,7 +139,7 @@ describe("raw lists with holes, or with other keys than 1, 2, 3", function()
       } do
         local _, message, err = client:sign("X", { Ids = list, Other = "x" }, { raw = true })
         assert.same({ "parameter", "Ids" }, { err.kind, err.field })
-        assert.matches("^X: Ids must be a list without a hole, or a table with names alone", message)
+        assert.matches("^X: Ids must be a list without holes, or a table with names only", message)
       end
       assert(client:sign("X", { Ids = { "a", "b" }, Filters = { { Name = "a", Values = { "b" } } } }, { raw = true }))
     end
@@ -162,7 +162,7 @@ describe("a colon in place of a dot", function()
 end)
 
 describe("a refusal by a rule", function()
-  it("names the option that sends it all the same, which does", function()
+  it("names the option that sends it anyway, which does", function()
     local cases = {
       { "2.0", "ModifyImageAttributes", { imageId = "i", imageName = "a.b" } },
       { "2.0", "ModifyImageAttributes", { imageId = "i", imageDescription = "每晚_构建-1" } },
@@ -177,7 +177,7 @@ describe("a refusal by a rule", function()
       local client, requests = stub.answering({ apiVersion = case[1] }, ok)
       local _, message, err = client:call(case[2], case[3])
       assert.equal("parameter", err.kind)
-      assert.matches("a client with skipRules = true sends it all the same", message)
+      assert.matches("a client with skipRules = true sends it anyway", message)
       assert.equal(0, #requests)
       client, requests = stub.answering({ apiVersion = case[1], skipRules = true }, ok)
       assert(client:call(case[2], case[3]))

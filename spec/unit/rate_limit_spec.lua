@@ -171,7 +171,7 @@ describe("the limiter of a client", function()
       assert.equal("service", err.kind)
       assert.equal("throttled", err.reason)
       assert.equal("notSent", err.outcome)
-      assert.matches("^ModifyImageAttributes: the limiter refused: .+; nothing was sent$", message)
+      assert.matches("^ModifyImageAttributes: rejected by the rate limiter: .+; nothing was sent$", message)
       assert.equal(0, #err.attempts)
       assert.equal(0, #requests)
     end
@@ -199,31 +199,31 @@ describe("the limiter of a client", function()
       error({}, 0)
     end
     for _, case in ipairs {
-      { throw, "^ModifyImageAttributes: the option limiter threw: table" },
-      { { acquire = throw }, "^ModifyImageAttributes: the option limiter threw: table" },
+      { throw, "^ModifyImageAttributes: option limiter threw: table" },
+      { { acquire = throw }, "^ModifyImageAttributes: option limiter threw: table" },
       {
         function()
           return "1"
         end,
-        'gave "1"; seconds are due, or nil and a message',
+        'returned "1"; expected seconds, or nil and a message',
       },
       {
         function()
           return -1
         end,
-        "gave %-1; seconds are due",
+        "returned %-1; expected seconds",
       },
       {
         function()
           return 0 / 0
         end,
-        "gave %-?nan; seconds are due",
+        "returned %-?nan; expected seconds",
       },
       {
         function()
           return false
         end,
-        "gave false; seconds are due",
+        "returned false; expected seconds",
       },
     } do
       local client, _, requests = noting({ limiter = case[1] }, OK)
@@ -287,7 +287,7 @@ describe("the limiter of a client", function()
     }, OK)
     local result, message, err = client:modify(RENAME)
     assert.is_nil(result)
-    assert.matches("no wait for the limiter: the option sleep threw: .*no bed; nothing was sent$", message)
+    assert.matches("cannot wait for the rate limiter: option sleep threw: .*no bed; nothing was sent$", message)
     assert.equal("unsupported", err.kind)
     assert.equal("notSent", err.outcome)
     assert.equal(0, #requests)
@@ -331,7 +331,7 @@ describe("the limiter of a client", function()
       local _, message, err = client:modify(RENAME, { timeout = 2 })
       assert.equal("throttled", err.reason)
       assert.matches(
-        "the limiter refused: no place is free within %S+ s %(the next one in 3 s%); nothing was sent$",
+        "rejected by the rate limiter: no place is free within %S+ s %(the next one in 3 s%); nothing was sent$",
         message
       )
     end

@@ -270,7 +270,7 @@ describe("refused keys", function()
         replace()
         local _, message = modify(one)
         if maxAttempts == 3 then
-          assert.matches("; there are no other credentials: " .. expected, message, 1, true)
+          assert.matches("; no fresh credentials: " .. expected, message, 1, true)
         end
         local sent = #world.sent
         _, message = modify(one)

@@ -42,7 +42,7 @@ describe("a clock", function()
     local _, message, err = client:call("CreateImage", { instanceId = "ins-1", imageName = "a" })
     assert.equal(1, #requests)
     assert.equal("unknown", err.outcome)
-    assert.matches("nonce had been seen", message)
+    assert.matches("already seen this nonce", message)
     client = quick({ maxAttempts = 1 }, replay, '{"code":0,"imageSet":[{"unImgId":"img-1","imageName":"a"}]}')
     assert(client:modify { imageId = "img-1", imageName = "a" })
   end)
@@ -260,7 +260,7 @@ describe("a region with a line break", function()
       "TENCENTCLOUD_SECRET_ID=AKIDxxxx TENCENTCLOUD_SECRET_KEY=key TENCENTCLOUD_REGION='gz\r\nX-Evil: 1'"
     )
     assert.matches(
-      "^nil\tparameter\tTENCENTCLOUD_REGION\tModifyImageAttributes: TENCENTCLOUD_REGION holds control",
+      "^nil\tparameter\tTENCENTCLOUD_REGION\tModifyImageAttributes: TENCENTCLOUD_REGION contains control",
       output
     )
   end)

@@ -374,7 +374,7 @@ local ROWS = {
     },
     { QCIMAGE_STS_ENDPOINT = "https://sts.variable.test" },
     "AssumeRole AKIDfunction ap-guangzhou sts.option.test; DescribeImages AKIDassumed ap-x cvm.tencentcloudapi.com",
-    from = { keys = "the option credentials", stsEndpoint = "option stsEndpoint" },
+    from = { keys = "option credentials", stsEndpoint = "option stsEndpoint" },
   },
   {
     "a role of a profile, in whose stead no other is taken",
@@ -511,7 +511,7 @@ describe("a call", function()
     assert(client:describe {})
     client = make({ region = "ap-x" }, PAIR)
     local _, message, err = client:describe {}
-    assert.matches("DescribeImages: ~/.tccli/default.configure is no JSON", message, 1, true)
+    assert.matches("DescribeImages: ~/.tccli/default.configure is not JSON", message, 1, true)
     assert.same({ "parameter", "notSent" }, { err.kind, err.outcome })
     write(".tccli/default.configure", "{}") -- once mended it is read again
     assert(client:describe {})
@@ -550,7 +550,7 @@ describe("a call", function()
   it("has a profile that exists, where an option names it beside keys", function()
     local client, sent = make({ profile = "typo", secretId = "AKIDx", secretKey = "secretkey", region = "ap-x" }, {})
     local _, message = client:describe {}
-    assert.matches("~/.tccli/typo.configure does not exist, which option profile names", message, 1, true)
+    assert.matches("~/.tccli/typo.configure does not exist (named by option profile)", message, 1, true)
     assert.same({}, sent)
   end)
 
@@ -651,7 +651,7 @@ describe("a region", function()
     { "ap-guangzhou-open-2", false, "its region is ap-guangzhou-open" },
     { "'gz'", false, "with its quotes: leave them out" },
     { "ap guangzhou", false, "is not a region" },
-    { "ap-guangzhou\194\160", false, "a region has letters, digits and - alone" },
+    { "ap-guangzhou\194\160", false, "a region consists of letters, digits and -" },
     { "ap-guangzhou/x", false, "is not a region" },
     { "-ap", false, "is not a region" },
     { " ", false, "is not a region" },
@@ -706,7 +706,7 @@ describe("a region", function()
     for _, name in ipairs { "gz\r", "ap-guangzhou\r\nX-Evil: 1", "\ngz", "g\0z" } do
       local client, sent = make({}, with(PAIR, { TENCENTCLOUD_REGION = name }))
       local _, message, err = client:describe {}
-      assert.equal("DescribeImages: TENCENTCLOUD_REGION holds control characters (a line break?)", message)
+      assert.equal("DescribeImages: TENCENTCLOUD_REGION contains control characters (a line break?)", message)
       assert.equal("TENCENTCLOUD_REGION", err.field)
       assert.same({}, sent)
       assert.has_error(function()

@@ -145,7 +145,7 @@ describe("a credentials function that waits", function()
     })[1]
     assert.is_nil(result[1])
     assert.equal("credentials", result[3].kind)
-    assert.matches("no time was left", result[2], 1, true)
+    assert.matches("timed out waiting for another call", result[2], 1, true)
     assert.is_true(core.monotonic() - start < 2)
   end)
 

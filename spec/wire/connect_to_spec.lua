@@ -173,7 +173,7 @@ describe("connectTo", function()
       }
       local _, message, err = one:describe {}
       assert.equal("proxy", err.reason)
-      assert.matches("the proxy gave no connection to api.test:443 by way of " .. target, message, 1, true)
+      assert.matches("the proxy did not connect to api.test:443 by way of " .. target, message, 1, true)
       assert.matches("^CONNECT " .. target .. " HTTP/1.1\r\n", proxy:requests()[i])
     end
   end)

@@ -302,7 +302,7 @@ describe("a proxy", function()
       for _, name in ipairs { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
         local output = sendWith(name .. "=" .. process.quote(url))
         assert.equal("proxy", output:match "^%a+", output)
-        assert.truthy(output:find(name .. " holds a control character", 1, true), output)
+        assert.truthy(output:find(name .. " contains a control character", 1, true), output)
         assert.is_nil(output:find "cret", output)
       end
       -- and where the environment has changed since

@@ -80,7 +80,7 @@ local function hostAndPort(authority)
   end
   port = port ~= "" and tonumber(port:sub(2), 10) or nil
   if port and (port < 1 or port > 65535) then
-    return nil, "has a port that is not from 1 to 65535"
+    return nil, "has a port outside 1 to 65535"
   end
   return text.lower(host), port
 end
@@ -91,7 +91,7 @@ end
 ---@return string|nil problem
 function M.parseTarget(value)
   if value:find("[/@?#]") then
-    return nil, "must be HOST or HOST:PORT, and no URL"
+    return nil, "must be HOST or HOST:PORT, not a URL"
   end
   local host, port = hostAndPort(value)
   if not host then
@@ -111,7 +111,7 @@ function M.parse(url)
     return nil, "must be a URL such as https://HOST or http://127.0.0.1:PORT, without query"
   end
   if authority:find("@", 1, true) then
-    return nil, "must not hold a user name or password"
+    return nil, "must not contain a user name or password"
   end
   local host, port = hostAndPort(authority)
   if not host then
@@ -122,7 +122,7 @@ function M.parse(url)
   if path == M.PATHS["2.0"] then
     version = "2.0"
   elseif path ~= "" and path ~= "/" then
-    return nil, ("has the path %s; it may be empty, / or %s"):format(text.oneLine(path, 60), M.PATHS["2.0"])
+    return nil, ("has the path %s; allowed are none, / and %s"):format(text.oneLine(path, 60), M.PATHS["2.0"])
   end
   local signed = host:gsub("%.$", "")
   if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
@@ -292,9 +292,9 @@ function M.region(region, version, isPublic)
   long = M.REGIONS[name]
   if not long and (#name > LONGEST_REGION or not name:find "^[a-z][a-z0-9_-]*$") then
     if name:find(text.CONTROL) then
-      return nil, "holds control characters (a line break?)"
+      return nil, "contains control characters (a line break?)"
     end
-    local hint = name:find "[\"']" and "with its quotes: leave them out" or "a region has letters, digits and - alone"
+    local hint = name:find "[\"']" and "with its quotes: leave them out" or "a region consists of letters, digits and -"
     return nil, ("is not a region: %s, %s"):format(text.quote(region), hint)
   end
   local problem = isPublic and not long and publicProblem(name)

@@ -41,7 +41,7 @@ end
 
 -- The message of a check without the action, which is the same for all.
 local function problemOf(err)
-  return (err.message:gsub("^%u%a+: ", ""))
+  return err.problem or err.message
 end
 
 local function reporter(faults, entry)

@@ -24,8 +24,7 @@ local PUBLIC = {
 
 -- Nil and the error of a request that cannot be built.
 local function refuse(call, problem, field)
-  local message = ("%s: %s%s"):format(call.action.name, field and field .. " " or "", problem)
-  return nil, errors.notSent("parameter", message, field)
+  return nil, errors.ofAction(call.action.name, "parameter", field and field .. " " .. problem or problem, field)
 end
 
 -- A number as a form has it, or nil.
@@ -46,10 +45,10 @@ end
 local function flatten(form, size, method, name, value, depth)
   local kind = type(value)
   if type(name) ~= "string" then
-    return tostring(name), "is no name of a parameter"
+    return tostring(name), "is not a valid parameter name"
   elseif kind == "table" then
     if depth == DEEPEST then
-      return name, "nests too deep"
+      return name, "is nested too deeply"
     end
     local isList = value[1] ~= nil
     for key, item in pairs(value) do

@@ -14,8 +14,7 @@ local TOLERATED = 240
 
 -- An error of what the caller's clock or nonce gave, which may say a secret.
 local function fault(call, attempt, problem, field)
-  local said = redact.said(problem, attempt)
-  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, said), field)
+  return nil, errors.ofAction(call.action.name, "parameter", redact.said(problem, attempt), field)
 end
 
 --- Sets the time and, in API 2.0, the nonce of an attempt.
@@ -43,11 +42,13 @@ function M.stamp(call, attempt)
   elseif client.options.nonce then
     return fault(call, attempt, problem, "nonce")
   end
-  return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem)) -- the core's
+  return nil, errors.ofAction(call.action.name, "unsupported", problem) -- the core's
 end
 
+local REPLAYED = "the service has already seen this nonce, so the request may have been received twice"
+
 local function told(seconds)
-  return ("%d s %s the service's"):format(math.abs(seconds), seconds < 0 and "behind" or "ahead of")
+  return ("%d s %s the service"):format(math.abs(seconds), seconds < 0 and "behind" or "ahead of")
 end
 
 -- Seconds from our clock to the service's by an answer's Date; nil without one, or where no time is that late.
@@ -69,21 +70,18 @@ function M.correctSkew(call, err, response, elapsed)
   local offset = offsetBy(call.attempt, response, elapsed)
   local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
   if math.abs(off) >= 1 then
-    err.message = ("%s; the clock that signed is %s"):format(err.message, told(off))
+    err.message = ("%s; the signing clock is %s"):format(err.message, told(off))
     call.clockSkew = call.clockSkew or off
   elseif call.clockSkew then
-    err.message = ("%s; the clock is %s, which was made up for"):format(err.message, told(call.clockSkew))
+    err.message = ("%s; the clock is %s (already corrected for)"):format(err.message, told(call.clockSkew))
   end
   local isFirst = not call.skewCorrected
   call.skewCorrected = true
   if codes.isReplay(err.code) and math.abs(off) < TOLERATED then
     -- The clock is right, or nothing tells: this request may have arrived before, by whatever way.
     err.outcome = "unknown"
-    err.message = err.message
-      .. (
-        offset and "; its nonce had been seen, so it may have arrived twice"
-        or "; its nonce had been seen, so it may have arrived twice, or the clock is wrong (the answer has no Date)"
-      )
+    local doubt = offset and "" or ", or the clock is wrong (the response has no Date)"
+    err.message = ("%s; %s%s"):format(err.message, REPLAYED, doubt)
     return isFirst
   end
   if isFirst and math.abs(off) >= 1 then

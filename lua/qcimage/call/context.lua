@@ -34,7 +34,7 @@ local M = {}
 ---@field cost number|nil what the last retry took from the client's store
 --- In clock.lua:
 ---@field skewCorrected boolean|nil a clock was refused before
----@field clockSkew number|nil seconds that the clock was found to be ahead of the service's
+---@field clockSkew number|nil seconds that the clock was found to be ahead of the service
 --- Here:
 ---@field deadline number of core.monotonic
 ---@field hookError string|nil what a hook threw first

@@ -58,7 +58,7 @@ function M.copy(params, names)
   if ok then
     return own
   end
-  return nil, redact.said(own)
+  return nil, own == TOO_MANY and own or "cannot be read: " .. redact.said(own)
 end
 
 --- Whether a table, and each within it, is a list or has names alone. Another one would travel with nulls, or with numbers

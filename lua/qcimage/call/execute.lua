@@ -39,7 +39,7 @@ local GONE = '; the public cloud closed API 2.0 in 2023: set apiVersion = "3.0" 
   .. "(QCIMAGE_API_VERSION=3.0) there, or endpoint for a private cloud"
 
 local function closed(call)
-  return nil, errors.notSent("unsupported", call.action.name .. ": the client is closed")
+  return nil, errors.ofAction(call.action.name, "unsupported", "the client is closed")
 end
 
 --- Begins an attempt: builds and signs its request, with credentials asked for again, a new time, a new nonce.
@@ -89,7 +89,8 @@ local function transportError(call, message, detail)
     outcome = detail.sent == false and "notSent" or "unknown",
     lasting = detail.lasting,
     reused = detail.reused,
-    message = ("%s: %s"):format(call.action.name, text.oneLine(redact.forAttempt(message, call.attempt), 500)),
+    subject = call.action.name,
+    problem = text.oneLine(redact.forAttempt(message, call.attempt), 500),
   }
 end
 
@@ -98,7 +99,7 @@ local function try(call, request, now)
   local client = call.client
   local left = call.deadline - now
   if left <= 0 then
-    return nil, transportError(call, "no time was left", { sent = false, reason = "timeout" })
+    return nil, transportError(call, "deadline exceeded", { sent = false, reason = "timeout" })
   end
   local seconds, half, most = left - call.readBackSeconds, left / 2, client.options.attemptTimeout
   seconds = seconds > half and seconds or half
@@ -246,11 +247,11 @@ local function decide(call, err, skewCorrected)
     return wait
   end
   if cost then
-    return nil, "; not tried again, since the client's store of retries is used up"
+    return nil, "; not retried: the client's retry budget is exhausted"
   elseif call.renewalProblem then
-    return nil, ("; there are no other credentials: %s"):format(call.renewalProblem)
+    return nil, ("; no fresh credentials: %s"):format(call.renewalProblem)
   elseif err.retryAfter and err.retryAfter >= left then
-    return nil, ("; the service asks to wait %.0f s, and %.3g s are left"):format(err.retryAfter, math.max(0, left))
+    return nil, ("; the service asks to wait %.0f s, but only %.3g s remain"):format(err.retryAfter, math.max(0, left))
   end
 end
 
@@ -295,7 +296,7 @@ local function attempt(call)
     call.anyRejected = call.anyRejected or err.outcome == "rejected"
     if wait then
       local slept, problem = client.sleep(wait)
-      note = not slept and "; not tried again, since " .. redact.said(problem, call.attempt) or nil
+      note = not slept and "; not retried: " .. redact.said(problem, call.attempt) or nil
     end
     if not wait or note then
       err.message = err.message .. (note or "")

@@ -4,6 +4,7 @@
 
 local actions = require "qcimage.api.actions"
 local resolve = require "qcimage.call.resolve"
+local optionNames = require "qcimage.util.option_names"
 local prepare = require "qcimage.call.prepare"
 
 local M = {}
@@ -73,7 +74,7 @@ local function place(call, given, facts)
     facts[#facts + 1] = {
       field = "connectTo",
       value = way.host .. (way.port and (":%d"):format(way.port) or ""),
-      source = "option connectTo",
+      source = optionNames.shown "connectTo",
     }
   end
 end

@@ -17,8 +17,13 @@ local OVERLAP = 5
 local MOST_PER_PAGE, MOST_MORE = 3, 50
 
 local function failure(reason, problem, ...)
-  local message = ("%s: %s"):format(actions.describe["3.0"], problem:format(...))
-  return errors.new { kind = "response", reason = reason, outcome = "unknown", message = message }
+  return errors.new {
+    kind = "response",
+    reason = reason,
+    outcome = "unknown",
+    subject = actions.describe["3.0"],
+    problem = problem:format(...),
+  }
 end
 
 -- The id of an item of a page; an item that is none stands for itself.
@@ -112,7 +117,7 @@ local function readAll(images, page, ask)
     local count = math.min(#images, farthest, known)
     local pages = math.ceil((count + limit) / math.max(1, limit - overlap))
     if requests >= MOST_PER_PAGE * pages + MOST_MORE then
-      return failure("format", "the list of images kept changing while it was read; try again")
+      return failure("format", "the image list kept changing while it was being read; try again")
     end
   end
 end
@@ -131,7 +136,7 @@ function M.each(client, params, options, run)
   -- seen: by id, the last run that had the image; a run begins at the first page
   local images, err, index = { seen = {}, run = 0, from = {} }, nil, 0
   if not page then
-    err = errors.notSent("parameter", ("%s: the table of parameters %s"):format(name, problem))
+    err = errors.ofAction(name, "parameter", "the parameter table " .. problem)
   else
     page.limit = page.limit or limits.pageSize
     page.offset = page.offset or 0

@@ -47,7 +47,8 @@ local function unreadable(call, response, reason, problem)
     outcome = "unknown",
     httpStatus = response.status,
     body = not call.action.givesKeys and redact.forAttempt(response.body, call.attempt) or nil,
-    message = ("%s: %s"):format(call.action.name, problem),
+    subject = call.action.name,
+    problem = problem,
   }
 end
 
@@ -57,7 +58,7 @@ local SHOWN_MESSAGE = 1000 -- bytes; a refusal of rights names the action and th
 
 local function quoted(call, body)
   if call.action.givesKeys then
-    return "not shown, since it may hold keys"
+    return "not shown because it may contain keys"
   end
   return ('"%s"'):format(text.oneLine(redact.forAttempt(body, call.attempt), SHOWN_BODY))
 end
@@ -90,8 +91,8 @@ local function serviceError(call, response, fields)
     httpStatus = response.status,
     body = redact.forAttempt(response.body, call.attempt),
     retry = retry,
-    message = ("%s: %s%s%s"):format(
-      call.action.name,
+    subject = call.action.name,
+    problem = ("%s%s%s"):format(
       text.oneLine(tostring(fields.code), 80),
       fields.codeDesc and (" (%s)"):format(text.oneLine(fields.codeDesc, 80)) or "",
       shown ~= "" and ": " .. shown or ""
@@ -248,7 +249,7 @@ function M.response(call, response)
         call,
         response,
         "format",
-        ("the answer is coded (content-encoding: %s), which was not asked for"):format(
+        ("unexpected content-encoding %s (identity was requested)"):format(
           text.oneLine(redact.forAttempt(coding, call.attempt), 40)
         )
       )
@@ -267,7 +268,7 @@ function M.response(call, response)
   elseif body == "" then
     err = unexpected(call, response, "an empty body")
   else
-    err = unexpected(call, response, problem and "no JSON" or "neither code nor Response")
+    err = unexpected(call, response, problem and "not JSON" or "neither code nor Response")
   end
   if response.status ~= 200 and not (err and err.kind == "service") then
     -- A gateway's page, or an answer that contradicts its own status.

@@ -9,6 +9,7 @@ local errors = require "qcimage.util.errors"
 local resolve = require "qcimage.call.resolve"
 local limits = require "qcimage.util.limits"
 local copyParams = require "qcimage.call.copy_params"
+local optionNames = require "qcimage.util.option_names"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -21,10 +22,11 @@ local function actionOf(version, name, isRaw)
   elseif isRaw and build.isActionName(name) then
     return { name = name, params = {} }
   end
+  local setting = not isRaw and optionNames.setting "raw"
   local message = ("%s in API %s%s"):format(
     text.unknownName("action", name, actions[version]),
     version,
-    isRaw and "" or "; raw = true sends it as it is"
+    setting and ("; %s sends it as it is"):format(setting) or ""
   )
   return nil, errors.notSent("parameter", message, "action")
 end
@@ -38,8 +40,8 @@ local function regular(action, own)
     end
   end
   if faulty then
-    local message = "%s: %s must be a list without a hole, or a table with names alone"
-    return nil, errors.notSent("parameter", message:format(action.name, text.oneLine(faulty, 40)), faulty)
+    local problem = ("%s must be a list without holes, or a table with names only"):format(text.oneLine(faulty, 40))
+    return nil, errors.ofAction(action.name, "parameter", problem, faulty)
   end
   return own
 end
@@ -49,7 +51,7 @@ local function valuesOf(client, action, params, isRaw)
   if isRaw or getmetatable(params) ~= nil then
     local own, problem = copyParams.copy(params, isRaw and {} or action.params)
     if not own then
-      return nil, errors.notSent("parameter", ("%s: the table of parameters %s"):format(action.name, problem))
+      return nil, errors.ofAction(action.name, "parameter", "the parameter table " .. problem)
     elseif isRaw then
       return regular(action, own)
     end
@@ -68,7 +70,7 @@ end
 function M.call(client, name, params, options)
   local began = core.monotonic()
   if client.closed then
-    return nil, errors.notSent("unsupported", name .. ": the client is closed")
+    return nil, errors.ofAction(name, "unsupported", "the client is closed")
   elseif client.configError then
     return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end

@@ -7,6 +7,7 @@ local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
 local resolve = require "qcimage.call.resolve"
 local callback = require "qcimage.util.callback"
+local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
 local callContext = require "qcimage.call.context"
 
@@ -31,7 +32,7 @@ local function acquired(wait, message)
   elseif wait == nil then
     return nil, callback.errorText(message == nil and "no message" or message)
   end
-  return false, ("gave %s; seconds are due, or nil and a message"):format(callback.kind(wait))
+  return false, ("returned %s; expected seconds, or nil and a message"):format(callback.kind(wait))
 end
 
 -- Seconds that the limiter said, or nil and an error.
@@ -43,16 +44,16 @@ local function acquire(call, longest)
   if not ok then
     wait, message = false, "threw: " .. callback.errorText(wait)
   elseif wait and wait > longest then
-    wait, message = nil, ("it asks to wait %.3g s, and %.3g s are left"):format(wait, longest)
+    wait, message = nil, ("needs %.3g s, but only %.3g s remain of the timeout"):format(wait, longest)
   end
   if wait then
     return wait
   end
   message = redact.said(message, resolve.known(call))
   if wait == false then
-    return nil, errors.notSent("parameter", ("%s: the option limiter %s"):format(name, message), "limiter")
+    return nil, errors.ofAction(name, "parameter", ("%s %s"):format(optionNames.shown "limiter", message), "limiter")
   end
-  local err = errors.notSent("service", ("%s: the limiter refused: %s"):format(name, message))
+  local err = errors.ofAction(name, "service", "rejected by the rate limiter: " .. message)
   err.reason = "throttled"
   return nil, err
 end
@@ -76,11 +77,8 @@ function M.acquire(call)
   if wait and wait > 0 then
     local slept, problem = client.sleep(wait)
     if not slept then
-      local message = ("%s: no wait for the limiter: %s"):format(
-        call.action.name,
-        redact.said(problem, resolve.known(call))
-      )
-      wait, err = nil, errors.notSent("unsupported", message)
+      local message = "cannot wait for the rate limiter: " .. redact.said(problem, resolve.known(call))
+      wait, err = nil, errors.ofAction(call.action.name, "unsupported", message)
     end
   end
   if call.limiterWaitIsExtra then

@@ -5,6 +5,7 @@
 local codes = require "qcimage.api.error_codes"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
+local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
 local callContext = require "qcimage.call.context"
 local text = require "qcimage.util.text"
@@ -40,7 +41,7 @@ function M.credentials(call)
   end
   local last = call.attempt
   local said = last and redact.forAttempt(err.message, last) or err.message -- by a function of the caller's
-  return nil, errors.notSent(err.kind, ("%s: %s"):format(call.action.name, said), err.field), err
+  return nil, errors.ofAction(call.action.name, err.kind, said, err.field), err
 end
 
 -- The public cloud's endpoint of an action, by the way that the client goes.
@@ -51,7 +52,7 @@ end
 
 -- Nil and an error of a call.
 local function refuse(call, problem, field)
-  return nil, errors.notSent("parameter", ("%s: %s"):format(call.action.name, problem), field)
+  return nil, errors.ofAction(call.action.name, "parameter", problem, field)
 end
 
 -- Notes, for who wants to know, what was passed over and why.
@@ -66,7 +67,7 @@ end
 local function namedRegion(client, wanted)
   local setting = client.target.region
   if wanted ~= nil then
-    return wanted, "option region", "region"
+    return wanted, optionNames.shown "region", "region"
   elseif setting.value ~= nil and not setting.variable then
     return setting.value, setting.name, "region"
   elseif client.isPinned then
@@ -126,13 +127,12 @@ end
 
 -- Nil and the error of a region that is not one, which names what says it.
 local function refuseRegion(call, source, problem, field)
-  local what = (source == "option region" or field ~= "region") and source or "the region of " .. source
+  local what = (source == optionNames.shown "region" or field ~= "region") and source or "the region of " .. source
   return refuse(call, ("%s %s"):format(what, problem), field)
 end
 
 -- What the error says where no region is found.
-local NOWHERE = "no region: looked at the option region (not given), at the environment"
-  .. " (TENCENTCLOUD_REGION is not set), at the source of the credentials (it names none)%s; %s"
+local NOWHERE = "no region: set %s or TENCENTCLOUD_REGION (the credentials%s name none; %s)"
 
 -- The region of a call, where it comes from, its field in errors; or nil and an error.
 local function findRegion(call, given, profile)
@@ -142,7 +142,7 @@ local function findRegion(call, given, profile)
     return refuse(call, source)
   elseif region then
     if call.skipped and source ~= setting.name then
-      pass(call, "region", setting.name, ("%s goes before it"):format(source))
+      pass(call, "region", setting.name, ("%s takes precedence"):format(source))
     end
     return region, source, field
   elseif given.region then
@@ -165,10 +165,12 @@ local function findRegion(call, given, profile)
   if region then
     return region, "the metadata service", "region"
   elseif err.kind == "unsupported" then
-    return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, err.message))
+    return nil, errors.ofAction(call.action.name, "unsupported", err.message)
   end
-  local looked = profile and (", at %s (it names none)"):format(profile.source) or ""
-  return refuse(call, NOWHERE:format(looked, err.message), "region")
+  local looked = profile and (" and %s"):format(profile.source) or ""
+  local _, mine = refuse(call, NOWHERE:format(optionNames.shown "region", looked, err.message), "region")
+  mine.missing = "region"
+  return nil, mine
 end
 
 -- The region of a call of another service than the client's: any that it has, and never a finance zone's, which the
@@ -313,7 +315,7 @@ function M.newAttempt(call)
   end
   local signer, fault = call.client.getSigner(given)
   if not signer then
-    return nil, errors.notSent("unsupported", ("%s: %s"):format(action.name, fault))
+    return nil, errors.ofAction(action.name, "unsupported", fault)
   end
   -- with room for what the next steps set, or the table would grow twice
   return {
@@ -357,7 +359,7 @@ function M.refreshCredentials(call, err)
   call.renewed = true
   local given, problem = M.credentials(call)
   if not given then
-    call.renewalProblem = problem.message:gsub("^[^:]*: ", "") -- the action's name
+    call.renewalProblem = problem.problem
     return false
   end
   call.fresh = given

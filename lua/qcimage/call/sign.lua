@@ -23,7 +23,7 @@ local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
 
 -- Nil and the error of a request that cannot be signed.
 local function refuse(call, problem)
-  return nil, errors.notSent("unsupported", ("%s: %s"):format(call.action.name, problem))
+  return nil, errors.ofAction(call.action.name, "unsupported", problem)
 end
 
 -- Each returns the request and what was signed; or nil and an error.

@@ -6,6 +6,7 @@ local core = require "qcimage.core"
 local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
 local copyParams = require "qcimage.call.copy_params"
+local optionNames = require "qcimage.util.option_names"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -28,11 +29,9 @@ end
 
 local function against(param, context, problem)
   local source = param.source and (", " .. param.source) or ""
-  return ("%s (API %s%s; a client with skipRules = true sends it all the same)"):format(
-    problem,
-    context.version,
-    source
-  )
+  local setting = optionNames.setting "skipRules"
+  local hint = setting and ("; a client with %s sends it anyway"):format(setting) or ""
+  return ("%s (API %s%s%s)"):format(problem, context.version, source, hint)
 end
 
 function checkers.text(param, value, context)
@@ -128,7 +127,7 @@ local function each(param, value, context, checkItem)
     count = own and length(own)
   end
   if not count then
-    local hint = own and ": it has a hole, or other keys than 1, 2, 3" or ""
+    local hint = own and ": it has a hole, or keys other than 1, 2, 3" or ""
     return nil, problem or ("must be a list, not %s%s"):format(text.quote(value), hint)
   end
   if count == 0 then
@@ -142,7 +141,7 @@ local function each(param, value, context, checkItem)
   for i = 1, count do
     local item, fault = checkItem(own[i])
     if item == nil then
-      return nil, ("[%d] %s"):format(i, fault)
+      return nil, fault, i
     end
     list[i] = item
   end
@@ -159,12 +158,12 @@ end
 
 local fields
 
--- A fault, the name of a value and what is wrong with it, in words; an unknown name stands in its problem already.
+-- A validation error in words: {name, problem, and where the problem is of a part of it, its index}.
 local function named(fault)
-  if fault.problem:find("^unknown ") then
+  if fault.isUnknown then -- the problem contains the name
     return fault.problem
   end
-  return fault.name .. (fault.problem:find("^%[") and "" or " ") .. fault.problem
+  return ("%s%s %s"):format(fault.name, fault.index and ("[%d]"):format(fault.index) or "", fault.problem)
 end
 
 function checkers.objects(param, value, context)
@@ -199,8 +198,8 @@ local function entriesOf(params, version)
 end
 
 -- A fault; beside another one that which is first by name, so that it is always the same that is told.
-local function firstOf(other, name, problem)
-  return other and other.name < name and other or { name = name, problem = problem }
+local function firstOf(other, name, problem, index)
+  return other and other.name < name and other or { name = name, problem = problem, index = index }
 end
 
 -- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault.
@@ -210,12 +209,17 @@ function fields(params, given, context)
   for name, value in pairs(given) do
     local entry = byName[name]
     if not entry then
-      return nil, { name = text.oneLine(tostring(name), 40), problem = text.unknownName("parameter", name, params) }
+      return nil,
+        {
+          name = text.oneLine(tostring(name), 40),
+          problem = text.unknownName("parameter", name, params),
+          isUnknown = true,
+        }
     end
     local param = entry.param
-    local travels, problem = entry.check(param, value, context)
+    local travels, problem, index = entry.check(param, value, context)
     if travels == nil then
-      fault = firstOf(fault, name, problem)
+      fault = firstOf(fault, name, problem, index)
     elseif not (travels == "" and param.blank == "omit") then
       values[entry.wire] = travels
     end
@@ -259,7 +263,10 @@ local function toFilters(params, values, context)
       values.ImageIds = nil
     end
     if #filters > params.filters.items and not context.options.skipRules then
-      local problem = ("are %d, with what becomes one; at most %d may be"):format(#filters, params.filters.items)
+      local problem = ("are %d, including parameters sent as filters; at most %d are allowed"):format(
+        #filters,
+        params.filters.items
+      )
       return nil, { name = "filters", problem = against(params.filters, context, problem) }
     end
     values.Filters = filters
@@ -273,7 +280,7 @@ local function oneOf(action, given, context)
   if (given[first] == nil) ~= (given[second] == nil) then
     return nil
   end
-  return { name = first, problem = against({}, context, ("or %s is required, and not both"):format(second)) }
+  return { name = first, problem = against({}, context, ("or %s is required, but not both"):format(second)) }
 end
 
 --- Checks the parameters of a call. What it returns shares no table with what was given.
@@ -291,7 +298,7 @@ function M.params(action, given, context)
     values, fault = toFilters(action.params, values, context)
   end
   if fault then
-    return nil, errors.notSent("parameter", ("%s: %s"):format(action.name, named(fault)), fault.name)
+    return nil, errors.ofAction(action.name, "parameter", named(fault), fault.name)
   end
   return values
 end

@@ -57,7 +57,7 @@ function Wait:poll()
     local left = self:left()
     if left <= 0 and not isFirst then
       isOver = true
-      return nil, errors.notSent("service", "wait: no time is left")
+      return nil, errors.ofAction("wait", "service", "deadline exceeded")
     end
     isFirst = false
     local page, problem, call = self.describe(params, math.max(left, SHORTEST_CALL))
@@ -79,7 +79,7 @@ function Wait:poll()
   self.refused = refused
   for _, id in ipairs(self.ids) do
     self.wasSeen[id] = self.wasSeen[id] or images[id] ~= nil
-    self.images[id] = images[id] -- nil: it does not exist any more
+    self.images[id] = images[id] -- nil: it no longer exists
     self.absences[id] = not images[id] and (self.absences[id] or 0) + 1 or nil
   end
   return true
@@ -139,7 +139,7 @@ function Wait:fail(reason, ids, what, note)
     local told = image and image.imageState
     local state = image and (told == nil and "has no state" or "is " .. text.oneLine(tostring(told), 40))
       or self.absences[ids[i]] and "was not found"
-      or "was not looked at"
+      or "was not polled"
     parts[i] = ("image %s %s"):format(text.oneLine(ids[i], 40), what or state)
   end
   if #ids > NAMED then
@@ -207,7 +207,7 @@ function Wait:run()
     if lists.failed[1] then
       return self:fail("imageState", lists.failed)
     elseif lists.deleted[1] then
-      return self:fail("notFound", lists.deleted, "does not exist any more")
+      return self:fail("notFound", lists.deleted, "no longer exists")
     elseif isWhole and #lists.ready == #self.ids then
       return self:succeed()
     end
@@ -219,7 +219,7 @@ function Wait:run()
     local slept, problem = self.sleep(pause)
     if not slept then
       local said = redact.said(problem, self.call and self.call.attempt)
-      return self:giveUp(lists, failure, "; polling ended: " .. said)
+      return self:giveUp(lists, failure, "; stopped polling: " .. said)
     end
     self.slept = self.slept + pause
   end
@@ -230,7 +230,7 @@ local function wantedOf(client, params)
   local action = actions.wait[client.version]
   local own, problem = copyParams.copy(params, action.params)
   if not own then
-    return nil, errors.notSent("parameter", "wait: the table of parameters " .. problem)
+    return nil, errors.ofAction("wait", "parameter", "the parameter table " .. problem)
   end
   local values, err = validate.params(action, own, client)
   if not values then

@@ -16,10 +16,10 @@ local M = {
 }
 
 --- Of options and variables that do not go together, or are none.
----@param problem string
+---@param err qcimage.Error
 ---@return string
-function M.settings(problem)
-  local version = problem:match "has the path of API (%d%.%d)"
+function M.settings(err)
+  local version = err.pathVersion
   if version then
     return ("--api-version %s (QCIMAGE_API_VERSION), or an endpoint without the path"):format(version)
   end
@@ -54,8 +54,7 @@ end
 ---@param err qcimage.Error
 ---@return string
 function M.region(err)
-  return err.message:find(": no region: ", 1, true) and M.NO_REGION
-    or "correct what is named: a region is written as ap-guangzhou"
+  return err.missing == "region" and M.NO_REGION or "correct what is named: a region is written as ap-guangzhou"
 end
 
 local CONSOLE = "console.cloud.tencent.com/cam/capi"
@@ -77,9 +76,9 @@ function M.keys(err)
   local cause = err.cause
   if cause and cause.kind == "credentials" then -- the role is not even asked for
     return cause.final and M.keys(cause) or M.NO_KEYS
-  elseif err.message:find "^AssumeRole" and not (cause and cause.kind == "parameter") then
+  elseif err.isOfRole and not (cause and cause.kind == "parameter") then
     return cause and KEY_FAULTS[codes.keyFault(cause.code)] or M.ROLE
-  elseif err.message:find "^expired %a+ login" then
+  elseif err.login then
     return "log in again, as it says"
   end
   return FIELDS[err.field] or "mend what is named, or remove it, and the next place is looked at"

@@ -80,7 +80,7 @@ end
 
 function Diagnosis:region(fact)
   if fact.err then
-    self:add(FAILED, "region", fact.err.message:gsub("^%w+: ", ""), cures.region(fact.err))
+    self:add(FAILED, "region", fact.err.problem or fact.err.message, cures.region(fact.err))
     return
   elseif not fact.value then
     self:add(UNUSED, "region", "not settled, for lack of an endpoint")
@@ -101,7 +101,7 @@ end
 function Diagnosis:endpoint(fact, endpoint)
   self.isPlaced = not fact.err or self.client.target.endpoint ~= nil
   if fact.err then
-    self:add(FAILED, "endpoint", fact.err.message:gsub("^%w+: ", ""), "correct the file that is named, or remove it")
+    self:add(FAILED, "endpoint", fact.err.problem or fact.err.message, "correct the file that is named, or remove it")
   else
     local isGone = endpoint.isDefault and self.client.version == "2.0"
     local source = endpoint.isDefault and "the public cloud" or fact.source
@@ -330,17 +330,17 @@ function Diagnosis:run(options)
     self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", cures.LIBCURL)
     return exits.NOT_SENT
   end
-  local client, problem = connect.client(options)
+  local client, problem, err = connect.client(options)
   if not client or client.configError then
-    problem = problem or client.configError.message
-    self:add(FAILED, "settings", problem, cures.settings(problem))
+    err = err or client.configError
+    self:add(FAILED, "settings", problem or err.message, cures.settings(err))
     return client and exits.PARAMETER or exits.USAGE
   end
   self.client = client
   self:watch()
   local read =
     { verdict = UNUSED, check = "signed read", finding = "not made, for lack of keys, a region or an endpoint" }
-  local err = self:facts()
+  err = self:facts()
   self.exchanges = {} -- of what gives keys
   if not err then
     read, err = self:read(options)

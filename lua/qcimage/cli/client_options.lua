@@ -71,15 +71,15 @@ end
 ---@param options table the command's
 ---@return qcimage.Client|nil
 ---@return string|nil problem
+---@return qcimage.Error|nil err
 function M.made(options)
   local given = {}
   for _, name in ipairs(SAME) do
     given[name] = options[name]
   end
-  local ok, client = pcall(require("qcimage.client").new, given, 1, false, M.PRESET)
-  if not ok then
-    local problem = tostring(client):gsub("^[^ ]*%.lua:%d+: ", "")
-    return nil, result.reworded(problem, arguments.module(options.command).OPTIONS)
+  local client, err = require("qcimage.client").make(given, M.PRESET)
+  if not client then
+    return nil, result.reworded(err.message, arguments.module(options.command).OPTIONS), err
   end
   return client
 end
@@ -88,15 +88,16 @@ end
 ---@param options table the command's
 ---@return qcimage.Client|nil
 ---@return string|nil problem
+---@return qcimage.Error|nil err
 function M.client(options)
   if options.secretKey or options.token then
     streams.note "others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that"
   end
-  local client, problem = M.made(options)
+  local client, problem, err = M.made(options)
   if client then
     noteProfile(client, options)
   end
-  return client, problem
+  return client, problem, err
 end
 
 --- Makes a client, and reads the parameters of the action that a command is given.

@@ -70,7 +70,7 @@ end
 function M.reworded(message, more)
   return (
     message
-      :gsub("; a client with skipRules = true sends it all the same", "")
+      :gsub("; a client with skipRules = true sends it anyway", "")
       :gsub("raw = true sends", "--raw sends")
       :gsub("the option (%l%a+)", "option %1")
       :gsub("option (%l%a+)", optionsOf(more))

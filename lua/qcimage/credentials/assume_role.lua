@@ -31,7 +31,7 @@ function M.new(source, role)
     end
   end
   local usesCallback = provider.usesCallback(source)
-  local made = refresh.new(function(context)
+  local made = sts.marked(refresh.new(function(context)
     return sts.fetch(context, "AssumeRole", {
       roleArn = role.roleArn,
       roleSessionName = role.roleSessionName or sts.sessionName(context),
@@ -49,7 +49,7 @@ function M.new(source, role)
         role = { arn = role.roleArn, source = role.source },
       }
     end)
-  end, { name = "AssumeRole", longest = sts.TIMEOUT, final = true, usesCallback = usesCallback })
+  end, { name = "AssumeRole", longest = sts.TIMEOUT, final = true, usesCallback = usesCallback }))
   return usesCallback and provider.markCallback(made) or made
 end
 

@@ -17,6 +17,7 @@
 
 local variables = require "qcimage.credentials.environment"
 local environments = require "qcimage.util.environment"
+local optionNames = require "qcimage.util.option_names"
 local provider = require "qcimage.credentials.provider"
 local readFile = require "qcimage.credentials.read_file"
 
@@ -125,7 +126,7 @@ end
 ---@return string|nil nameOf nil: it is the default one
 function M.profileOf(option, environment)
   local variable = environments.value(environment, "TCCLI_PROFILE")
-  return option or variable or "default", option and "option profile" or variable and "TCCLI_PROFILE" or nil
+  return option or variable or "default", option and optionNames.shown "profile" or variable and "TCCLI_PROFILE" or nil
 end
 
 local function addTccli(links, environment, settings)
@@ -159,7 +160,7 @@ function M.links(environment, settings)
   if settings.profile then
     addTccli(links, environment, settings)
     addFiles(links, environment, settings)
-    return links, ("no credentials for the profile %s (option profile): "):format(settings.profile)
+    return links, ("no credentials for the profile %s (%s): "):format(settings.profile, optionNames.shown "profile")
   end
   links[1] = {
     name = variables.NAME,

@@ -39,7 +39,7 @@ local function get(context, base, path, deadline)
   for try = 1, MOST_TRIES do
     local left = deadline - context.monotonic()
     if left <= 0 then
-      return nil, ("no answer within %d s"):format(LONGEST)
+      return nil, ("no response within %d s"):format(LONGEST)
     end
     local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
     local response, message, detail = context.metadata(endpoints.request(endpoint, "GET", path, headers), left)
@@ -108,20 +108,20 @@ end
 local function read(body, role)
   local document = json.decode(body)
   if type(document) ~= "table" then
-    return fail(body == "" and "the answer for the role is empty" or "the answer for the role is no JSON", true)
+    return fail(body == "" and "the response for the role is empty" or "the response for the role is not JSON", true)
   elseif document.Code ~= "Success" then
     local said = document.Message and ": " .. text.oneLine(tostring(document.Message)) or ""
-    return fail(("the service says %s%s"):format(text.quote(document.Code), said), true)
+    return fail(("the metadata service returned %s%s"):format(text.quote(document.Code), said), true)
   end
   local expires = expiration.parse(document.ExpiredTime, document.Expiration)
   if not expires then
-    return fail("the answer does not say when the keys end", true)
+    return fail("the response has no expiration time", true)
   elseif type(document.Token) ~= "string" or document.Token == "" then
-    return fail("the answer has no Token", true)
+    return fail("the response has no Token", true)
   end
   local names = {}
   for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
-    names[field] = ("CVM role %s: in the answer, %s"):format(text.quote(role), name)
+    names[field] = ("CVM role %s: in the response, %s"):format(text.quote(role), name)
   end
   return provider.validate({
     secretId = document.TmpSecretId,
@@ -134,7 +134,7 @@ end
 ---@field address string|false|nil URL of the service, without path; nil: the cloud's own; false: it is not asked
 ---@field roleName string|nil the role; by default the one that the instance has
 
-local SWITCHED_OFF = "is switched off (option metadata = false, or QCIMAGE_METADATA=off)"
+local SWITCHED_OFF = "is disabled (option metadata = false, or QCIMAGE_METADATA=off)"
 
 --- A source of the instance's role.
 ---@param settings qcimage.Metadata|nil
@@ -153,13 +153,13 @@ function M.new(settings)
     if not role then
       local list, err = fetch(context, address, ROLES, deadline, CVM_ROLE)
       if not list and err.httpStatus == 404 then
-        return fail "no role is bound to this instance"
+        return fail "this instance has no role"
       elseif not list then
         return nil, err
       end
       role = roleName(list)
       if not role then
-        return fail(list == "" and "the list of roles is empty" or "the list of roles holds no name")
+        return fail(list == "" and "the list of roles is empty" or "the list of roles contains no name")
       end
     end
     local body, err = fetch(context, address, ROLES .. encode(role), deadline, CVM_ROLE)
@@ -181,7 +181,7 @@ function M.region(settings)
     local body, err = fetch(context, address, REGION, deadline, SERVICE)
     local region = body and body:match "^%s*([a-z0-9-]+)%s*$"
     if not region then
-      return nil, err or select(2, provider.noCredentials(SERVICE .. ": the answer is no region"))
+      return nil, err or select(2, provider.noCredentials(SERVICE .. ": the response is not a region"))
     end
     known = region
     return region

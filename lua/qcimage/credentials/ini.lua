@@ -34,17 +34,17 @@ local function takeLine(line, number, section, fields, lines)
   local key, value = line:match "^([^=:]*)[=:](.*)$"
   key = key and lower(trim(key))
   if not key or not key:find "^[A-Za-z0-9_.-]+$" then
-    return ("has line %d, which is neither [section] nor key = value"):format(number)
+    return ("has an invalid line %d: neither [section] nor key = value"):format(number)
   elseif lines[key] then
-    return ("has %s of [%s] in line %d and in line %d"):format(key, section, lines[key], number)
+    return ("has %s of [%s] twice, in lines %d and %d"):format(key, section, lines[key], number)
   end
   fields[key], lines[key] = unquote(trim(value)), number
   if not fields[key] then
-    return ("has line %d, where the value of %s has half a pair of quotes, or text behind it"):format(number, key)
+    return ("has an invalid line %d: %s has unbalanced quotes, or text after them"):format(number, key)
   end
 end
 
-local OUTSIDE = "has line %d, outside of any [section]"
+local OUTSIDE = "has an invalid line %d: outside of any [section]"
 
 --- Reads one section. Faults within other sections do not matter; a line that leaves open which section another belongs
 --- to does.
@@ -58,7 +58,7 @@ function M.section(text, section)
   local fields, lines, current, begun
   local number, outside = 0, nil
   if text:find "%z" then
-    return nil, "has a NUL byte, so it is no text (UTF-16?)"
+    return nil, "contains a NUL byte, so it is not text (UTF-16?)"
   end
   for whole in (text .. "\n"):gmatch "([^\n]*)\n" do
     number = number + 1
@@ -68,12 +68,12 @@ function M.section(text, section)
       current = trim(name)
       if current == section then
         if begun then
-          return nil, ("has the section [%s] in line %d and in line %d"):format(section, begun, number)
+          return nil, ("has the section [%s] twice, in lines %d and %d"):format(section, begun, number)
         end
         fields, lines, begun = {}, { [""] = number }, number
       end
     elseif line:find "^%[" then
-      return nil, ("has line %d, which begins as the name of a [section] and is not one"):format(number)
+      return nil, ("has an invalid line %d: an incomplete name of a [section]"):format(number)
     elseif not current and line ~= "" and not line:find "^[#;]" then
       if line:find "^[%w_.-]+[ \t]*[=:]" then
         return nil, OUTSIDE:format(number)

@@ -30,7 +30,7 @@ local function readToken(path)
   end
   local token = contents:match "^[ \t\r\n]*([^ \t\r\n]+)[ \t\r\n]*$"
   if not token or #token > LONGEST_TOKEN or token:find "[^\33-\126]" then
-    local what = contents == "" and "is empty" or "holds no token"
+    local what = contents == "" and "is empty" or "contains no token"
     return provider.noCredentials(("TKE: the file %s (%s) %s"):format(path, FILE, what), true, FILE)
   end
   return token
@@ -45,9 +45,9 @@ local function fault(environment)
     end
   end
   if #missing == #VARIABLES then
-    return select(2, provider.noCredentials("TKE: no variable of it is set (TKE_ROLE_ARN, ...)"))
+    return select(2, provider.noCredentials("TKE: not configured (TKE_ROLE_ARN, ... are not set)"))
   elseif #missing > 0 then
-    local message = ("TKE: %s not set, though others of its variables are"):format(table.concat(missing, ", "))
+    local message = ("TKE: %s not set, although other TKE variables are"):format(table.concat(missing, ", "))
     return select(2, provider.noCredentials(message, true, missing[1]))
   end
   local problem = roles.arnProblem(environment[ROLE])
@@ -64,7 +64,7 @@ function M.new(environment)
       return nil, err
     end
   end
-  return refresh.new(function(context)
+  return sts.marked(refresh.new(function(context)
     local token, problem = readToken(environment[FILE])
     if not token then
       return nil, problem
@@ -80,7 +80,7 @@ function M.new(environment)
     }, function()
       return { region = environment[REGION], source = M.NAME }
     end)
-  end, { name = "AssumeRoleWithWebIdentity", longest = sts.TIMEOUT, final = true })
+  end, { name = "AssumeRoleWithWebIdentity", longest = sts.TIMEOUT, final = true }))
 end
 
 return M

@@ -73,7 +73,7 @@ function M.new(profile)
 
   local function read()
     if not text.isFileName(profile.name) then
-      return nil, ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.quote(profile.name))
+      return nil, ("%s %s is not a valid file name"):format(profile.nameOf or "profile", text.quote(profile.name))
     elseif not profile.home then
       return {}
     end
@@ -81,7 +81,7 @@ function M.new(profile)
     if why == "missing" and not profile.mustExist then
       return {}
     elseif why == "missing" then
-      return nil, ("%s %s, which %s names"):format(shown, said, profile.nameOf)
+      return nil, ("%s %s (named by %s)"):format(shown, said, profile.nameOf)
     end
     return settings, not settings and ("%s %s"):format(shown, said) or nil
   end

@@ -66,11 +66,11 @@ local function fault(value, field)
   elseif #value > LONGEST[field] then
     return "is too long"
   elseif value:find "^[ \t\r\n]" or value:find "[ \t\r\n]$" then
-    return "has white space at an end (pasted with a line break?)"
+    return "begins or ends with white space (pasted with a line break?)"
   elseif value:find "[ \t\r\n]" then
-    return "has white space in it"
+    return "contains white space"
   elseif value:find "[^\33-\126]" then
-    return "has a character that no key has"
+    return "contains a character that is not allowed in a key"
   end
   return nil
 end
@@ -100,7 +100,7 @@ end
 ---@param isEager boolean|nil
 ---@return string
 function M.sourceOf(name, isEager)
-  return isEager and name .. ", read when nginx began: reload it after a change" or name
+  return isEager and name .. ", read when nginx started: reload nginx after a change" or name
 end
 
 -- What a source can say beside the keys. A function of the caller's says none of them but the end: region and endpoint
@@ -149,13 +149,13 @@ function M.static(given)
   end
 end
 
-local FUNCTION = "the option credentials"
+local FUNCTION = "option credentials"
 
 -- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by
 -- itself is not shown.
 local function shown(value)
   local message = callback.errorText(value)
-  return message:find "%s" and redact.keys(message) or "a word, which is not shown, since it may be a secret"
+  return message:find "%s" and redact.keys(message) or "a word, not shown because it may be a secret"
 end
 
 -- What a source returned, copied.
@@ -165,12 +165,14 @@ local function received(given, said)
   elseif type(given) == "table" then
     return M.validate(given, nil, nil, { source = FUNCTION, expires = expiration.parse(given.expires) })
   elseif given then
-    local problem = "the credentials provider gave a %s; a table with secretId, secretKey is due"
+    local problem = "the credentials provider returned a %s; expected a table with secretId and secretKey"
     return M.noCredentials(problem:format(type(given))) -- not what: it may be a secret
   elseif errors.is(said) and said.outcome == "notSent" and type(said.message) == "string" then
     return nil, said
   end
-  return M.noCredentials("the credentials provider gave none: " .. (said == nil and "no message" or shown(said)))
+  return M.noCredentials(
+    "the credentials provider returned no credentials: " .. (said == nil and "no message" or shown(said))
+  )
 end
 
 --- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.

@@ -18,7 +18,7 @@ local MISSING, NOT_ALLOWED, PART_IS_FILE, IS_FOLDER = 2, 13, 20, 21
 
 local PROBLEMS = {
   [MISSING] = "does not exist",
-  [NOT_ALLOWED] = "may not be read by this user",
+  [NOT_ALLOWED] = "cannot be read by this user",
   [PART_IS_FILE] = "does not exist",
   [IS_FOLDER] = "is a folder",
 }
@@ -83,11 +83,11 @@ local ATTEMPTS, PAUSE = 21, 0.01
 -- What JSON says that is not an object.
 local function jsonProblem(contents, malformed)
   if not contents:find "%S" then
-    return "is empty, or being written"
+    return "is empty, or is being written"
   end
   local position = tonumber(malformed:match "at character (%d+)")
   local line = position and (" (line %d)"):format(M.lineOf(contents, math.min(position, #contents))) or ""
-  return ("is no JSON, or being written: %s%s"):format(text.oneLine(malformed), line)
+  return ("is not JSON, or is being written: %s%s"):format(text.oneLine(malformed), line)
 end
 
 --- Reads a file of tccli: one JSON object. Reads again for a moment while the file is being written.
@@ -110,7 +110,7 @@ function M.readObject(path, pause)
     if type(value) == "table" and contents:find "^%s*{" then
       return value, contents
     elseif contents:find "%S" and not malformed then
-      return nil, "holds no object, so no keys"
+      return nil, "contains no JSON object"
     end
     problem = jsonProblem(contents, malformed)
   end

@@ -32,7 +32,7 @@ local function current(fetch, context, rule)
     end
   end
   return provider.noCredentials(
-    ("%s: the keys that came had ended (%s)"):format(rule.name, expiration.format(fresh.expires)),
+    ("%s: the new credentials had already expired (%s)"):format(rule.name, expiration.format(fresh.expires)),
     rule.final
   )
 end

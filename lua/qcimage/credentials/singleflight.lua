@@ -110,7 +110,7 @@ function M.new(ask, rule)
     while not flight.isDone do
       local now = context.monotonic()
       if now >= deadline then
-        return provider.noCredentials(("no time was left to wait for the answer of %s"):format(rule.name), true)
+        return provider.noCredentials(("timed out waiting for another call's request to %s"):format(rule.name), true)
       elseif now >= flight.takeOverAt then
         return takeOver(flight, context, deadline)
       end

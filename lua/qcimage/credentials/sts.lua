@@ -54,6 +54,19 @@ function M.endpoint(endpoint)
   return url
 end
 
+--- Marks the errors of a provider: they are of a role that could not be assumed.
+---@param assume qcimage.CredentialsSource
+---@return qcimage.CredentialsSource
+function M.marked(assume)
+  return function(context)
+    local credentials, err = assume(context)
+    if err then
+      err.isOfRole = true
+    end
+    return credentials, err
+  end
+end
+
 --- Asks for temporary keys.
 ---@param context qcimage.CredentialsContext
 ---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
@@ -78,13 +91,13 @@ function M.fetch(context, action, params, how, besideOf)
   local given = type(result.credentials) == "table" and result.credentials or {}
   local expires = expiration.parse(result.expiredTime, result.expiration)
   if not expires then
-    return provider.noCredentials(action .. ": the answer does not say when the keys end", true)
+    return provider.noCredentials(action .. ": the response has no expiration time", true)
   elseif type(given.token) ~= "string" or given.token == "" then
-    return provider.noCredentials(action .. ": the answer has no Token", true)
+    return provider.noCredentials(action .. ": the response has no Token", true)
   end
   local names = { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" }
   for field, name in pairs(names) do
-    names[field] = ("%s: in the answer, %s"):format(action, name)
+    names[field] = ("%s: in the response, %s"):format(action, name)
   end
   local beside = besideOf(base)
   beside.expires = expires

@@ -64,7 +64,7 @@ local function keysSource(login, kind, found)
     local inner = type(login[kind]) == "table" and login[kind] or {}
     expires = expiration.parse(login.expiresAt or inner.expiresAt)
     if not expires then
-      return failing(("%s: the %s login does not say when it ends"):format(found.shown, kind), true)
+      return failing(("%s: the %s login has no expiration time"):format(found.shown, kind), true)
     end
   end
   local names = {}
@@ -79,7 +79,9 @@ local function keysSource(login, kind, found)
   local function source(context)
     if expires and expires <= context.now() then
       local message = ("expired %s login in %s, log in again (%s)"):format(kind, found.shown, KINDS[kind])
-      return provider.noCredentials(message, true)
+      local _, mine = provider.noCredentials(message, true)
+      mine.login = kind
+      return nil, mine
     end
     return credentials, err
   end
@@ -113,7 +115,7 @@ local function sourceOf(login, profile, found)
   if kind == "cvm-role" then
     source, isFixed = roleSource(profile, found)
   elseif not KINDS[kind] then
-    return failing(("%s: unknown type of login %s"):format(placeOf(found, "type"), text.quote(kind)), true)
+    return failing(("%s: unknown login type %s"):format(placeOf(found, "type"), text.quote(kind)), true)
   elseif not given(login.secretId) and not given(login.secretKey) and not role then
     return failing(found.shown .. " has neither secretId nor secretKey")
   else
@@ -158,7 +160,7 @@ end
 function M.new(profile)
   local name = profile.profile or "default"
   if not text.isFileName(name) then
-    local what = ("%s %s cannot be the name of a file"):format(profile.nameOf or "profile", text.quote(name))
+    local what = ("%s %s is not a valid file name"):format(profile.nameOf or "profile", text.quote(name))
     return (failing(what, true))
   elseif not profile.home then
     return (failing(("~/.tccli/%s.credential: HOME is not set"):format(name)))

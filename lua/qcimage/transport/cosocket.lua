@@ -212,7 +212,7 @@ local function begin(exchange, sock, settings)
   end
   local times = sock:getreusedtimes()
   if type(times) ~= "number" then
-    return nil, "connect gave no connection"
+    return nil, "connect returned no connection"
   end
   exchange.isKept = times > 0
   if origin.scheme == "https" and not exchange.isKept then
@@ -261,7 +261,7 @@ end
 local function receive(sock, reader, exchange)
   while true do
     if not limit(sock, exchange.deadline) then -- each time, or a byte a second would hold the call
-      return nil, "timeout", reader.started and "only a part of the answer came" or "no answer came"
+      return nil, "timeout", reader.started and "only part of the response arrived" or "no response"
     end
     local bytes, problem = sock:receiveany(READ)
     if bytes then
@@ -349,11 +349,11 @@ end
 -- Why nothing is sent with these settings, or nil.
 local function refusalOf(settings)
   if settings.caFile then
-    return "the option caFile is not for nginx: set the directives lua_ssl_trusted_certificate"
+    return "option caFile cannot be used in nginx: set the directives lua_ssl_trusted_certificate"
       .. " and lua_ssl_verify_depth"
   elseif settings.proxy and settings.proxy ~= "" then
-    return "the option proxy is not for nginx: no directive sends its sockets through a proxy;"
-      .. " set the option transport to one that goes there, such as lua-resty-http"
+    return "option proxy cannot be used in nginx: its sockets cannot go through a proxy;"
+      .. " set option transport to one that can, such as lua-resty-http"
   end
 end
 
@@ -369,7 +369,7 @@ function M.new(settings)
     if refusal then
       return unsupported(refusal)
     elseif secondsLeft <= 0 then
-      return failure(request, "timeout", "no time was left", false)
+      return failure(request, "timeout", "deadline exceeded", false)
     elseif not isSame(origin, request) then
       origin = originOf(request, settings)
     end

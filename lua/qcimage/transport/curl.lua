@@ -5,6 +5,7 @@ local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local http = require("qcimage.util.version").loadNative "qcimage.http"
+local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
 
@@ -34,7 +35,7 @@ local function describe(request, reason, message, trusted)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
   local hint = ""
   if reason == "tls" then
-    hint = (" (certificates from %s; the option caFile names a file of others)"):format(trusted)
+    hint = (" (certificates from %s; %s names another file)"):format(trusted, optionNames.shown "caFile")
   end
   return ("%s: %s%s"):format(what, text.oneLine(message, SHOWN), hint)
 end
@@ -47,7 +48,7 @@ end
 ---@return string|nil folders beside the file, of SSL_CERT_DIR; several with colons between
 function M.certificates(caFile, environment)
   if caFile then
-    return caFile, "option caFile"
+    return caFile, optionNames.shown "caFile"
   end
   local file, folders, name = environments.certificates(environment)
   if file then
@@ -84,7 +85,7 @@ function M.new(settings)
 
   local function transport(request, secondsLeft)
     if secondsLeft <= 0 then
-      return nil, describe(request, "timeout", "no time was left"), { sent = false, reason = "timeout" }
+      return nil, describe(request, "timeout", "deadline exceeded"), { sent = false, reason = "timeout" }
     end
     local target = request.connectTo
     local host = target and target.host or request.host
@@ -92,7 +93,7 @@ function M.new(settings)
       place, isHere = host, endpoints.isLoopback(host)
     end
     if faulty and not isHere then
-      local message = describe(request, "proxy", faulty .. " holds a control character")
+      local message = describe(request, "proxy", faulty .. " contains a control character")
       return nil, message, { sent = false, reason = "proxy" }
     end
     local connectTime = math.min(secondsLeft, settings.connectTimeout)

@@ -50,15 +50,15 @@ function M.wrap(transport)
     if type(response) == "table" then
       response = tidied(response)
       if not response then
-        return nil, "the transport gave no status or no body", { reason = "format" }
+        return nil, "the transport returned no status or body", { reason = "format" }
       end
       return response
     elseif response then
       return nil,
-        ("the transport gave a %s; a table with status, headers and body is due"):format(type(response)),
+        ("the transport returned a %s; expected a table with status, headers and body"):format(type(response)),
         { reason = "format" }
     end
-    return nil, message == nil and "the transport gave no message" or callback.text(message), judged(detail)
+    return nil, message == nil and "the transport returned no message" or callback.text(message), judged(detail)
   end
   return function(request, seconds)
     local ok, response, message, detail = callback.pcall(exchange, request, seconds)

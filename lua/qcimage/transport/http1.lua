@@ -100,9 +100,9 @@ function onLine:status(line)
   local minor, status, rest = line:match "^HTTP/1%.([0-9]) ([0-9][0-9][0-9])(.*)$"
   status = tonumber(status)
   if not status or (rest ~= "" and rest:byte() ~= 32) or not rest:find(WHOLE_VALUE) then
-    return malformed "the answer does not begin as HTTP/1 does"
+    return malformed "the response is not HTTP/1.x"
   elseif status < 100 or status == 101 then -- nobody asked to switch protocols
-    return malformed "the answer has a status that is not due"
+    return malformed "unexpected status"
   end
   self.status = status
   self.isOld = minor == "0"
@@ -115,7 +115,7 @@ end
 local function takeField(line, headers)
   local name, value, behind = line:match(FIELD)
   if behind ~= #line + 1 then
-    return malformed "the answer has a malformed header"
+    return malformed "the response has a malformed header"
   end
   name, value = lower(name), BLANK[value:byte(-1)] and trim(value) or value
   local before = headers[name]
@@ -130,7 +130,7 @@ local function contentLength(headers)
   if not given then
     return false
   elseif #given > DIGITS_MOST or not given:find "^[0-9]+$" then
-    return malformed "the answer has a malformed Content-Length"
+    return malformed "the response has a malformed Content-Length"
   end
   return tonumber(given)
 end
@@ -150,7 +150,7 @@ local function beginBody(self)
   if length == nil then
     return nil, problem, reason
   elseif coding and (length or self.isOld or text.lower(coding) ~= "chunked") then
-    return malformed "the answer has a Transfer-Encoding that cannot be trusted"
+    return malformed "the response has an ambiguous Transfer-Encoding"
   end
   self.mayKeep = not self.isOld and not wantsClose(headers)
   self.body = {}
@@ -164,7 +164,7 @@ local function beginBody(self)
     self.state = "rest"
     return true
   elseif length > self.maxBody then
-    return tooLarge "the answer's body is too large"
+    return tooLarge "the response body is too large"
   elseif length == 0 then
     return complete(self, self.mayKeep)
   end
@@ -186,11 +186,11 @@ end
 function onLine:chunkSize(line)
   local digits, mark = line:match "^([0-9A-Fa-f]+)[ \t]*(.?)"
   if not digits or #digits > DIGITS_MOST or (mark ~= "" and mark ~= ";") then
-    return malformed "the answer has a malformed chunk"
+    return malformed "the response has a malformed chunk"
   end
   local size = tonumber(digits, 16)
   if size > self.maxBody - self.bodyBytes then
-    return tooLarge "the answer's body is too large"
+    return tooLarge "the response body is too large"
   end
   self.left = size
   self.state = size > 0 and "chunk" or "trailer"
@@ -199,7 +199,7 @@ end
 
 function onLine:chunkEnd(line)
   if line ~= "" then
-    return malformed "the answer has a malformed chunk"
+    return malformed "the response has a malformed chunk"
   end
   self.state = "chunkSize"
   return true
@@ -221,7 +221,7 @@ local function takeBody(self, bytes, from)
   end
   self.bodyBytes = self.bodyBytes + (to - from + 1)
   if self.bodyBytes > self.maxBody then
-    return tooLarge "the answer's body is too large"
+    return tooLarge "the response body is too large"
   end
   self.body[#self.body + 1] = bytes:sub(from, to)
   if self.left == 0 then
@@ -245,13 +245,13 @@ local function takeLine(self, bytes, from)
   if STRICT[self.state] then
     self.chunkLineBytes = self.chunkLineBytes + length
     if self.chunkLineBytes > limits.headerBytes + self.bodyBytes then
-      return tooLarge "the answer's chunk lines are too large"
+      return tooLarge "the chunk lines of the response are too large"
     end
   else
     self.headBytes = self.headBytes + length
     self.headLines = self.headLines + (last and 1 or 0)
     if self.headBytes > limits.headerBytes or self.headLines > limits.headerLines then
-      return tooLarge "the answer's head is too large"
+      return tooLarge "the response header is too large"
     end
   end
   local line = bytes:sub(from, last and last - 1)
@@ -265,7 +265,7 @@ local function takeLine(self, bytes, from)
     if line:byte(-1) == 13 then
       line = line:sub(1, -2)
     elseif STRICT[self.state] then
-      return malformed "the answer has a malformed chunk"
+      return malformed "the response has a malformed chunk"
     end
     local ok, problem, reason = onLine[self.state](self, line)
     if not ok then

@@ -91,7 +91,7 @@ function M.bounded(transport)
       return response, message, detail
     end
     local where = errors.TRANSPORT.timeout:format(request.headers.Host)
-    return nil, ("%s: its transport gave nothing (%s)"):format(where, message), { sent = true, reason = "timeout" }
+    return nil, ("%s: the transport returned nothing (%s)"):format(where, message), { sent = true, reason = "timeout" }
   end
 end
 

@@ -115,13 +115,13 @@ function M.clock(given)
   if not given then
     return core.time
   end
-  return M.wrap("the option clock", given, function(now, problem)
+  return M.wrap("option clock", given, function(now, problem)
     if type(now) == "number" and now >= 0 and now <= limits.latestTime then
       return now
     elseif now == nil and problem ~= nil then
       return nil, M.errorText(problem)
     end
-    return nil, ("the option clock gave %s; a Unix time in seconds is wanted"):format(M.kind(now))
+    return nil, ("option clock returned %s; expected a Unix time in seconds"):format(M.kind(now))
   end)
 end
 
@@ -132,12 +132,12 @@ function M.nonce(given)
   if not given then
     return core.nonce
   end
-  return M.wrap("the option nonce", given, function(nonce, problem)
+  return M.wrap("option nonce", given, function(nonce, problem)
     nonce = type(nonce) == "number" and ("%.0f"):format(nonce) or nonce
     if type(nonce) == "string" and nonce:find("^%d+$") and #nonce <= 19 then
       return nonce
     end
-    return nil, nonce == nil and problem ~= nil and M.errorText(problem) or "the option nonce must give decimal digits"
+    return nil, nonce == nil and problem ~= nil and M.errorText(problem) or "option nonce must return decimal digits"
   end)
 end
 

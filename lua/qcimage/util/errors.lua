@@ -12,6 +12,8 @@ local M = {}
 ---@class qcimage.Error
 ---@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"
 ---@field message string one line, without secrets; also what tostring gives
+---@field subject string|nil the action that failed; the message begins with "SUBJECT: PROBLEM"
+---@field problem string|nil the message without the subject and what follows from the whole call
 ---@field outcome "notSent"|"rejected"|"unknown" whether the request may have taken effect
 ---@field reason qcimage.NetworkReason|qcimage.ResponseReason|qcimage.ServiceReason|nil one word
 ---@field code integer|string|nil the service's code: a number in API 2.0, a word in API 3.0
@@ -42,17 +44,18 @@ M.TRANSPORT = {
   dns = "cannot find the address of %s",
   connect = "cannot connect to %s",
   tls = "cannot set up TLS with %s",
-  timeout = "%s did not answer in time",
-  closed = "the connection to %s was closed before a whole answer came",
-  proxy = "the proxy gave no connection to %s",
-  tooLarge = "the answer of %s is too large",
-  format = "the answer of %s is not valid HTTP",
+  timeout = "%s did not respond in time",
+  closed = "the connection to %s was closed before the response was complete",
+  proxy = "the proxy did not connect to %s",
+  tooLarge = "the response of %s is too large",
+  format = "the response of %s is not valid HTTP",
 }
 
---- Makes an error; fields as in qcimage.Error.
+--- Makes an error; fields as in qcimage.Error. The message may be left out where subject and problem are given.
 ---@param fields table
 ---@return qcimage.Error
 function M.new(fields)
+  fields.message = fields.message or ("%s: %s"):format(fields.subject, fields.problem)
   fields.attempts = fields.attempts or {}
   return setmetatable(fields, Error)
 end
@@ -71,13 +74,23 @@ function M.asResults(err)
   return nil, err.message, err
 end
 
---- An error of a call that never got as far as sending.
+--- Makes the error of something that failed before a request was sent.
 ---@param kind string
 ---@param message string
 ---@param field string|nil
 ---@return qcimage.Error
 function M.notSent(kind, message, field)
   return M.new { kind = kind, message = message, field = field, outcome = "notSent" }
+end
+
+--- Makes the error of an action that failed before its request was sent.
+---@param subject string the action
+---@param kind string
+---@param problem string
+---@param field string|nil
+---@return qcimage.Error
+function M.ofAction(subject, kind, problem, field)
+  return M.new { kind = kind, subject = subject, problem = problem, field = field, outcome = "notSent" }
 end
 
 return M
