@@ -9,15 +9,15 @@
 --- `nil, message, err`.
 
 local version = require "qcimage.util.version"
-version.loadNative "qcimage.core" -- now, so that require tells of an installation that is mixed
+version.loadNative "qcimage.core" -- now, so that require reports mixed versions
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local misuse = require "qcimage.util.misuse"
 
 local LATE = "qcimage: cannot load all modules (chroot, or package.path changed? create the client earlier): "
 
--- The rest is loaded with the first client, whole, so that a call never waits for a file: a script that may not
--- need one starts at once. In nginx it is loaded now, since to read files holds up the worker.
+-- The other modules are loaded together with the first client, so that no call reads files; a script without a client
+-- starts at once. In nginx they are loaded now, since reading files blocks the worker.
 local client = environments.isNginx and require "qcimage.client"
 
 local function load()
@@ -39,7 +39,7 @@ end
 ---@class qcimage.DescribeParams
 ---@field imageIds string[]|nil
 ---@field imageType string|nil "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE"; API 2.0 also "MARKET_IMAGE"
----@field imageState string|nil "NORMAL" and the like
+---@field imageState string|nil "NORMAL" for example
 ---@field filters table[]|nil API 3.0: tables of name and values
 ---@field offset integer|nil from 0
 ---@field limit integer|nil images of a page, 1 to 100; the service's own is 20
@@ -56,19 +56,19 @@ end
 ---@field modify fun(params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- One page of DescribeImages; the result has totalCount and imageSet.
 ---@field describe fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
---- All images, each once, and the result of the page that it came from. Raises the error, as a table, at the loop;
---- it never ends early in silence. In Lua 5.1 its transport cannot yield.
+--- Iterates over all images, each once, with the result of its page. Raises an error, as a table, at the loop; it never
+--- ends early without one. In Lua 5.1 its transport cannot yield.
 ---@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
---- Waits until images have a state; a state that ends in FAILED, or an image that was deleted, ends it. The result has
---- the images in the order of their ids.
+--- Waits until images have a state. Ends at a state that ends in FAILED, or when an image was deleted. The result has the
+--- images in the order of their ids.
 ---@field wait fun(params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?
---- Any other image action by the API's name; with the option raw = true, parameters as they travel.
+--- Calls any other image action by the API's name; with raw = true, parameters by their wire names.
 ---@field call fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
---- The signed request of a call, not sent.
+--- Returns the signed request of a call without sending it.
 ---@field sign fun(action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
---- Many modifications, planned and made one by one; without changes where an option names a journal.
+--- Plans and makes many modifications; without changes if an option names a journal.
 ---@field apply fun(changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
---- Closes the default client that was made at first use; may be called again.
+--- Closes the default client that was made at first use. May be called again.
 ---@field close fun(): true
 local image = { _VERSION = version.NUMBER }
 
@@ -85,10 +85,9 @@ end
 local default -- made at first use, or set
 local isSet = false
 
---- Sets the default client, so that a program, or a test of it, chooses what the functions act on.
----@param wanted qcimage.Client|false|nil false: none, the next call makes one from the environment; nil:
---- changes nothing
----@return qcimage.Client|nil before the default client until now; nil when none was made or set
+--- Sets the default client, so that a program, or a test of it, chooses the client of these functions.
+---@param wanted qcimage.Client|false|nil false: none, the next call makes one from the environment; nil: no change
+---@return qcimage.Client|nil before the previous default client; nil: none was made or set
 function image.default(wanted)
   local before, meta = default, getmetatable(wanted)
   if wanted and (type(meta) ~= "table" or meta.__name ~= "qcimage.Client") then
@@ -105,7 +104,7 @@ for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "a
     if first == image then
       misuse.raise(("call image.%s(...) with a dot, not with a colon"):format(name))
     elseif name == "close" and (isSet or not default) then
-      return true -- who set it closes it, and the next call must not go elsewhere
+      return true -- whoever set it closes it, and the next call must not use another client
     end
     default = default or (client or load()).new(nil, true)
     local result, err = client.functions[name](default, first, second, third)

@@ -1,6 +1,6 @@
---- client.lua - a client: options, credentials and connection that calls share, and the calls.
---- What calls share (the signer, the clock's offset, the store of retries) no wait divides: light threads may
---- share a client. Part of qcimage, see LICENSE.
+--- client.lua - a client: the options, credentials and connection that its calls share, and the calls as methods. Shared
+--- state (signer, clock offset, retry budget) is never half-changed during a wait, so light threads may share a client.
+--- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local execute = require "qcimage.call.execute"
@@ -34,7 +34,7 @@ local M = {}
 ---@field wait fun(self, params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field call fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field sign fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Request?, string?, qcimage.Error?
---- Many modifications, planned and made one by one; without changes where an option names a journal.
+--- Plans and makes many modifications; without changes if an option names a journal.
 ---@field apply fun(self, changes?: qcimage.Changes, options?: qcimage.ApplyOptions): qcimage.ApplyReport?, string?, qcimage.Error?
 ---@field close fun(self): true may be called again
 local Client = {}
@@ -68,14 +68,14 @@ local function resolveOptions(given, environment, preset)
   return options, target or { version = "2.0", region = {} }, err
 end
 
--- Settings of a tccli profile, for a client that may need them.
+-- Returns the settings of the tccli profile, for a client that may need them.
 local function profileOf(options, environment, target, preset)
   local readsLanguage = preset and target.version == "3.0" and not options.language
   return credentials.profileSettings(options, environment, preset and preset.readsProfile), readsLanguage
 end
 
--- Adds what sources of credentials may see and ask. Returns what closes it.
-local function addWorld(client, metadata)
+-- Adds the context of the credentials providers. Returns the function that closes its transport.
+local function addProviderContext(client, metadata)
   local transport, close = client.transport, nil
   if not client.options.transport then -- one of the caller's carries all
     transport, close = transports.toMetadata()
@@ -93,13 +93,13 @@ local function addWorld(client, metadata)
   return close
 end
 
---- Makes a client. No network; the environment is read now and not again, files only inside nginx. See the README for the
---- options.
+--- Makes a client. Sends nothing; takes a snapshot of the environment; reads files only inside nginx. For the options see the
+--- README.
 ---@param given qcimage.Options|nil
----@param preset qcimage.Preset|nil of a program that is not the library's user
----@param isCalled boolean|nil a call follows at once: it may load what it needs itself
+---@param preset qcimage.Preset|nil of the command
+---@param isCalled boolean|nil a call follows at once, which may load modules itself
 ---@return qcimage.Client|nil
----@return qcimage.Error|nil err an option is invalid; its field names it
+---@return qcimage.Error|nil err its field names the invalid option
 function M.make(given, preset, isCalled)
   local environment = environments.snapshot()
   local options, target, configError = resolveOptions(given, environment, preset)
@@ -113,9 +113,9 @@ function M.make(given, preset, isCalled)
   local logins = redact.proxyPasswords(options.proxy, environment)
   local getSigner, closeSigner = signerCache.new()
   local transport, closeTransport, notes = transports.new(options, environment, isCalled)
-  -- secrets stay in the closures: a dump of the client shows none
+  -- Secrets stay in closures: a dump of the client does not show them.
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
-  options.proxy = nil -- it may hold a password
+  options.proxy = nil -- it may contain a password
   local self = {
     version = target.version,
     target = target,
@@ -144,7 +144,7 @@ function M.make(given, preset, isCalled)
     offset = 0, -- of the service's clock, learned from its refusals
     retryBudget = retry.BUDGET,
   }
-  local closeMetadata = addWorld(self, metadata)
+  local closeMetadata = addProviderContext(self, metadata)
   function self.release()
     closeSigner()
     closeTransport()
@@ -174,7 +174,7 @@ end
 
 local NONE = {} -- nobody writes to options
 
--- Validated options, and parameters, which may be left out where optional is true.
+-- Returns validated options and parameters; the latter may be absent if optional is true.
 local function arguments(client, name, params, options, optional)
   if client.closed then
     misuse.raise "the client is closed"
@@ -202,8 +202,8 @@ local function checkAction(action)
   end
 end
 
--- The calls, as functions of a client. They return a result, or nil and an error, which the public functions, here and in
--- qcimage.lua, turn into nil, message and error.
+-- The calls, as functions of a client. They return a result, or nil and an error, which the public functions here and in
+-- qcimage.lua turn into nil, message and error.
 local functions = {}
 
 function functions.modify(client, params, options)

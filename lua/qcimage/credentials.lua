@@ -1,13 +1,13 @@
---- credentials.lua - where a call's SecretId, SecretKey and token come from: sources for programs that choose one, and
---- the one that a client's options and environment make.
+--- credentials.lua - the credentials providers, for programs that choose one; and the provider that a client's options and
+--- environment imply.
 ---
 ---     local credentials = require "qcimage.credentials"
 ---     local client = require("qcimage").new {
 ---       credentials = credentials.assumeRole { roleArn = "qcs::cam::uin/100000000001:roleName/image-ops" },
 ---     }
 ---
---- A source is a function that gives {secretId, secretKey, token}, or nil and a message; those made here can be shared by
---- clients, and be put into each other. Options that are wrong are raised.
+--- A provider is a function that returns {secretId, secretKey, token}, or nil and a message. Those made here can be shared
+--- by clients and passed to each other. Invalid options raise an error.
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
@@ -22,21 +22,21 @@ local variables = require "qcimage.credentials.environment"
 
 local M = {}
 
--- Inside nginx files are read when a source is made: to read them in a request would hold up the worker.
+-- Inside nginx files are read when a provider is made: reading them in a request would block the worker.
 local isEager = environments.isNginx
 
--- Between two looks at a file that is being written.
+-- Sleeps between two attempts to read a file that is being written.
 local function pause(seconds)
   require("qcimage.core").sleep(seconds)
 end
 
---- A source of the environment's variables.
+--- Makes a provider of the environment variables.
 ---@return function
 function M.environment()
   return provider.markBuiltIn((variables.new(environments.snapshot())))
 end
 
---- A source of a file such as ~/.tencentcloud/credentials.
+--- Makes a provider of a file such as ~/.tencentcloud/credentials.
 ---@param options {path: string|nil, section: string|nil}|nil ~/.tencentcloud/credentials and "default"
 ---@return function
 function M.file(options)
@@ -52,7 +52,7 @@ function M.file(options)
   })
 end
 
---- A source of a profile of tccli's.
+--- Makes a provider of a tccli profile.
 ---@param options {profile: string|nil}|nil "default"
 ---@return function
 function M.tccli(options)
@@ -65,15 +65,15 @@ function M.tccli(options)
   })
 end
 
---- A source of a TKE pod's web identity, from the variables that the cluster sets.
+--- Makes a provider of a TKE pod's web identity, from the variables that the cluster sets.
 ---@return function
 function M.oidc()
   return provider.markBuiltIn(require("qcimage.credentials.oidc_role").new(environments.snapshot()))
 end
 
---- A source of the role of the CVM instance that this runs on.
----@param options {roleName: string|nil, address: string|nil}|nil the instance's only role; URL of the metadata service,
---- or else what QCIMAGE_METADATA says
+--- Makes a provider of the CVM instance role.
+---@param options {roleName: string|nil, address: string|nil}|nil the instance's only role; URL of the metadata service, by
+--- default from QCIMAGE_METADATA
 ---@return function
 function M.cvm(options)
   options = optionsOf.check({ roleName = types.string, address = types.string }, options)
@@ -96,10 +96,9 @@ local ASSUME_ROLE = {
   endpoint = types.string,
 }
 
---- A source of temporary keys for a role that other keys may assume. They are asked for once while they live, by all
---- clients that share the source.
----@param options table roleArn; credentials (what may assume it: a source, or {secretId, secretKey, token}; the
---- environment's by default); roleSessionName, durationSeconds, policy, externalId as STS has them; endpoint (URL of
+--- Makes a provider of temporary keys of a role (AssumeRole). Clients that share it share the keys until they expire.
+---@param options table roleArn; credentials (of the identity that assumes the role: a provider, or {secretId, secretKey,
+--- token}; by default the environment's); roleSessionName, durationSeconds, policy, externalId as in STS; endpoint (URL of
 --- another STS)
 ---@return function
 function M.assumeRole(options)
@@ -126,7 +125,7 @@ function M.assumeRole(options)
   return provider.markBuiltIn(require("qcimage.credentials.assume_role").new(source, role))
 end
 
---- A source of others: the first that has keys is kept to.
+--- Makes a chain of providers: the first that has credentials wins, and is kept.
 ---@param sources function[]
 ---@return function
 function M.chain(sources)
@@ -145,8 +144,8 @@ function M.chain(sources)
   return usesCallback and provider.markCallback(chain) or chain
 end
 
--- The role that options or environment name, over whatever keys there are; or nil. The environment's goes over no keys
--- that the program itself gave or whose profile it named.
+-- Returns the role named by options or environment; nil: none. The environment's does not apply to keys or a profile named
+-- by the program.
 local function roleOf(options, environment)
   if options.roleArn then
     return {
@@ -160,7 +159,7 @@ local function roleOf(options, environment)
   end
 end
 
--- What goes before keys of the environment, which are then not even looked at.
+-- Returns why keys of the environment are skipped, if they are.
 local function passedBy(options, environment)
   local named = options.credentials and "credentials"
     or options.secretId and "secretId"
@@ -170,14 +169,14 @@ local function passedBy(options, environment)
   end
 end
 
---- A client's source, made of its options and environment.
----@param options table checked
+--- Makes a client's provider from its options and environment.
+---@param options table validated
 ---@param environment table<string, string>
 ---@param services {metadata: qcimage.Metadata|nil, settings: qcimage.ProfileSettings|nil}
 ---@return fun(context: table|nil): qcimage.Credentials|nil, qcimage.Error|nil
----@return boolean|nil isFixed it gives the same at each question, and needs no context
----@return {source: string, why: string}|nil passedOver keys of the environment that count less
----@return fun(context: table): qcimage.Credentials|nil, qcimage.Error|nil base the source without the role over it
+---@return boolean|nil isFixed it always returns the same, and needs no context
+---@return {source: string, why: string}|nil passedOver keys of the environment that are skipped
+---@return fun(context: table): qcimage.Credentials|nil, qcimage.Error|nil base the provider without the role over it
 function M.provider(options, environment, services)
   local source, isFixed = options.credentials, nil
   local role, passedOver = roleOf(options, environment), passedBy(options, environment)
@@ -201,9 +200,9 @@ function M.provider(options, environment, services)
   return source, isFixed, passedOver, source
 end
 
---- Settings of the tccli profile that a client looks at, or nil: keys that a program gives itself have a profile only
---- where it names one, so that a server's program is not moved by a home folder.
----@param options table checked
+--- Returns the settings of the client's tccli profile. Keys given by the program have a profile only if it names one, so
+--- that a server's program does not depend on a home folder.
+---@param options table validated
 ---@param environment table<string, string>
 ---@param isForced boolean|nil whatever the keys are
 ---@return qcimage.ProfileSettings|nil

@@ -9,39 +9,39 @@ local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
 local types = require "qcimage.option_types"
 
---- Options of a client; the README tells the defaults.
+--- Options of a client; for the defaults see the README.
 ---@class qcimage.Options
 ---@field secretId string|nil
 ---@field secretKey string|nil
 ---@field token string|nil of temporary keys
----@field credentials table|function|nil secretId, secretKey and token, or what returns them at each call
----@field profile string|nil a profile of tccli's, or a section of ~/.tencentcloud/credentials
----@field roleArn string|nil a role that the keys assume
+---@field credentials table|function|nil secretId, secretKey and token, or a function that returns them for each attempt
+---@field profile string|nil a profile of tccli, or a section of ~/.tencentcloud/credentials
+---@field roleArn string|nil a role to assume with the keys
 ---@field roleSessionName string|nil
----@field metadata string|false|nil URL of the metadata service; false: it is not asked
+---@field metadata string|false|nil URL of the metadata service; false: it is not used
 ---@field stsEndpoint string|nil URL of another Security Token Service
 ---@field region string|nil
 ---@field apiVersion "2.0"|"3.0"|nil
 ---@field endpoint string|nil URL of another host
----@field connectTo string|nil HOST or HOST:PORT: where the bytes for the endpoint go
+---@field connectTo string|nil HOST or HOST:PORT to connect to instead of the endpoint's
 ---@field allowPlainHttp boolean|nil
----@field method "POST"|"GET"|nil GET: API 2.0 alone
+---@field method "POST"|"GET"|nil GET: API 2.0 only
 ---@field signatureMethod "HmacSHA256"|"HmacSHA1"|nil API 2.0
 ---@field language "zh-CN"|"en-US"|nil API 3.0
----@field timeout number|nil seconds: the whole call
+---@field timeout number|nil seconds of the whole call
 ---@field attemptTimeout number|nil seconds
 ---@field connectTimeout number|nil seconds
 ---@field maxAttempts integer|nil
 ---@field maxResponseBytes integer|nil
 ---@field poolIdle number|nil nginx: seconds
 ---@field poolSize integer|nil nginx: connections
----@field proxy string|nil URL; "" for none
+---@field proxy string|nil URL; "": none
 ---@field caFile string|nil
----@field verify boolean|nil false checks no certificate
+---@field verify boolean|nil false: certificates are not verified
 ---@field userAgent string|nil
----@field skipRules boolean|nil sends what the documented rules refuse
----@field limiter qcimage.Limiter|function|nil asked before each attempt; or its acquire
----@field onAttempt function|nil fun(record), told of each attempt
+---@field skipRules boolean|nil parameters are not validated against the documented rules
+---@field limiter qcimage.Limiter|function|nil rate limiter, or its acquire; asked before each attempt
+---@field onAttempt function|nil fun(record), called after each attempt
 ---@field clock function|nil fun(): Unix time in seconds
 ---@field sleep function|nil fun(seconds)
 ---@field nonce function|nil fun(): decimal digits
@@ -57,12 +57,12 @@ local types = require "qcimage.option_types"
 
 --- Options of `wait`.
 ---@class qcimage.WaitOptions
----@field waitTimeout number|nil seconds: the whole wait, 600 by default
+---@field waitTimeout number|nil seconds of the whole wait, 600 by default
 ---@field onProgress function|nil fun(progress), called after each poll: total, done (images that have the state),
---- elapsed (seconds), imageStates (by id; an image that was not found has none)
+--- elapsed (seconds), imageStates (by id; without images that were not found)
 ---@field region string|nil
----@field timeout number|nil seconds: one call
----@field maxAttempts integer|nil of one call
+---@field timeout number|nil seconds of each call
+---@field maxAttempts integer|nil of each call
 
 --- What `apply` changes: a list of tables, or a text of one in CSV, JSON or JSON Lines; or a plan, as a dry run's report
 --- has it or as text.
@@ -70,16 +70,16 @@ local types = require "qcimage.option_types"
 
 --- Options of `apply`.
 ---@class qcimage.ApplyOptions
----@field dryRun boolean|nil plans, and changes nothing: the report has `plan`
----@field journal string|nil file that is made, and tells what was intended and done
----@field resume string|nil a journal: goes on with its run
----@field undo string|nil a journal: takes back what its run did
----@field continue boolean|nil changes at fault fail by themselves; without it one of them keeps all from being sent
----@field temporaryNames boolean|nil names that images swap go by a third one
----@field format "csv"|"json"|"jsonl"|nil of a text; by default what it holds
----@field empty "keep"|"clear"|nil what an empty cell of CSV means for a description
----@field region string|nil of changes that name none
----@field onProgress function|nil fun(progress), told after each image: total, done, failed, sent
+---@field dryRun boolean|nil plans without changing anything: the report has `plan`
+---@field journal string|nil new file that records each step before it is sent
+---@field resume string|nil a journal whose run is continued
+---@field undo string|nil a journal whose run is rolled back
+---@field continue boolean|nil invalid changes fail one by one; by default a single one prevents the run
+---@field temporaryNames boolean|nil images that swap names are renamed through a temporary name
+---@field format "csv"|"json"|"jsonl"|nil of text; by default it is detected
+---@field empty "keep"|"clear"|nil meaning of an empty CSV cell for a description
+---@field region string|nil default region of the changes
+---@field onProgress function|nil fun(progress), called after each image: total, done, failed, sent
 ---@field stop function|nil fun(): boolean; true: nothing more is sent
 
 local M = {}
@@ -227,7 +227,7 @@ function M.conflict(options)
   end
 end
 
--- Values that ask for nothing.
+-- Values equal to the default.
 local NEUTRAL = { raw = false, readBack = true }
 
 --- Looks for an option of a call that a function does not take.
@@ -273,7 +273,7 @@ local function copied(given, known)
   for name, value in pairs(given) do
     copy[name] = value
   end
-  if getmetatable(given) ~= nil then -- options may come by __index, as parameters may
+  if getmetatable(given) ~= nil then -- fields may come from __index, as with parameters
     for name in pairs(known) do
       if copy[name] == nil then
         copy[name] = given[name]

@@ -5,14 +5,14 @@ local core = require "qcimage.core"
 
 local M = {}
 
--- Identities whose signers are kept. A provider gives one, or some in turn; keys that are gone make room.
+-- Signers that are kept: a provider returns one identity, or a few in turn; the oldest is replaced.
 local MAX_SIGNERS = 8
 
---- Makes a store. Secrets stay in its closures.
----@return fun(given: table): userdata|nil, string|nil getSigner gives credentials their signer, or nil and a message
+--- Makes a cache. Secrets stay in its closures.
+---@return fun(given: table): userdata|nil, string|nil getSigner returns the signer of credentials, or nil and a message
 ---@return fun() close
 function M.new()
-  local kept, place = {}, 1
+  local kept, oldest = {}, 1
   local function getSigner(given)
     local id, key = given.secretId, given.secretKey
     for i = 1, #kept do
@@ -23,8 +23,8 @@ function M.new()
     end
     local signer, problem = core.signer(id, key)
     if signer then
-      kept[place] = { id = id, key = key, signer = signer } -- the one before may still be at work: it is collected
-      place = place % MAX_SIGNERS + 1
+      kept[oldest] = { id = id, key = key, signer = signer } -- the replaced one may be in use: it is collected later
+      oldest = oldest % MAX_SIGNERS + 1
     end
     return signer, problem
   end
@@ -32,7 +32,7 @@ function M.new()
     for _, one in ipairs(kept) do
       one.signer:close()
     end
-    kept, place = {}, 1
+    kept, oldest = {}, 1
   end
   return getSigner, close
 end

@@ -1,5 +1,5 @@
---- target.lua - where a client's calls go, by its options and the environment: API version, endpoint, region, and the
---- services that give keys. Each with where it comes from. What the environment says wrong is told, not raised.
+--- target.lua - resolves what options and environment say of a client's calls: API version, endpoint, region, and the
+--- services that issue keys, each with its source. Invalid variables are returned as errors, since only options are misuse.
 --- Pure. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
@@ -54,12 +54,12 @@ local function bare(url)
   return endpoint and not endpoint.version and endpoint or nil
 end
 
---- Settles where the services are that give keys.
----@param options table checked
+--- Resolves the services that issue keys.
+---@param options table validated
 ---@param environment table<string, string>
----@param metadataOption string|nil the name of the option metadata where it has another one
----@return {metadata: string|false|nil, sts: qcimage.Endpoint|nil, stsName: string|nil}|nil metadata: URL; false: that service is not asked
----@return qcimage.Error|nil err its field is the variable or option at fault; isOfEnvironment: a variable
+---@param metadataOption string|nil another name of the option metadata
+---@return {metadata: string|false|nil, sts: qcimage.Endpoint|nil, stsName: string|nil}|nil metadata: URL; false: not used
+---@return qcimage.Error|nil err its field names the variable or option; isOfEnvironment: a variable
 function M.services(options, environment, metadataOption)
   local metadata = setting(options, environment, "metadata", "QCIMAGE_METADATA")
   metadata.name = metadata.option and optionNames.shown(metadataOption or metadata.option) or metadata.name
@@ -112,28 +112,28 @@ end
 
 ---@class qcimage.Target
 ---@field version "2.0"|"3.0"
----@field versionName string where it comes from
+---@field versionName string what names it
 ---@field endpoint qcimage.Endpoint|nil nil: neither option nor environment names one
----@field endpointName string|nil where it comes from
+---@field endpointName string|nil what names it
 ---@field region qcimage.Setting as given
 ---@field connectTo {host: string, port: integer|nil}|nil
----@field metadata string|false|nil URL of the metadata service; false: it is not asked
+---@field metadata string|false|nil URL of the metadata service; false: it is not used
 ---@field sts qcimage.Endpoint|nil another STS
----@field stsName string|nil where it comes from
+---@field stsName string|nil what names it
 
----@class qcimage.Preset of the command: what it is by itself
----@field apiVersion "3.0" where nothing else says it
+---@class qcimage.Preset defaults of the command
+---@field apiVersion "3.0" the default
 ---@field versionName string
----@field readsProfile boolean the settings of a tccli profile count, wherever the keys come from; its language, too
+---@field readsProfile boolean settings and language of the tccli profile apply, whatever the source of the keys
 
 local LIBRARY = { apiVersion = "2.0", versionName = "the default" }
 
---- Settles where a client's calls go.
----@param options table checked
+--- Resolves API version, endpoint and region of a client's calls.
+---@param options table validated
 ---@param environment table<string, string>
 ---@param preset qcimage.Preset|nil
 ---@return qcimage.Target|nil
----@return qcimage.Error|nil err its field is the variable or option at fault; isOfEnvironment: a variable
+---@return qcimage.Error|nil err its field names the variable or option; isOfEnvironment: a variable
 function M.of(options, environment, preset)
   preset = preset or LIBRARY
   local version = setting(options, environment, "apiVersion", "QCIMAGE_API_VERSION")
@@ -150,8 +150,8 @@ function M.of(options, environment, preset)
     end
   end
   local ofPath = endpoint and endpoint.version
-  local settled = version.value or ofPath or preset.apiVersion
-  local problem, name = misfit(options, settled)
+  local resolved = version.value or ofPath or preset.apiVersion
+  local problem, name = misfit(options, resolved)
   if problem then
     return refuse(problem, { option = name })
   end
@@ -160,7 +160,7 @@ function M.of(options, environment, preset)
   if not target then
     return nil, err
   end
-  target.version, target.endpoint, target.endpointName = settled, endpoint, url.name
+  target.version, target.endpoint, target.endpointName = resolved, endpoint, url.name
   target.versionName = version.name or ofPath and "the endpoint's path" or preset.versionName
   target.connectTo = connectTo
   target.region = setting(options, environment, "region", "TENCENTCLOUD_REGION")

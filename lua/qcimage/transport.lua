@@ -1,5 +1,5 @@
---- transport.lua - what carries a client's requests, and how it waits: libcurl in plain Lua, cosockets inside nginx, or
---- what the caller gives. Here alone is decided which, and with what settings; those in transport/ only carry.
+--- transport.lua - chooses the transport of a client (libcurl in plain Lua, cosockets in nginx, or the user's own), its
+--- settings, and how the client sleeps. The modules in transport/ only send requests.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -11,7 +11,7 @@ local optionNames = require "qcimage.util.option_names"
 local callback = require "qcimage.util.callback"
 local text = require "qcimage.util.text"
 
--- In nginx all that a call needs is loaded now, since to read files holds up the worker.
+-- In nginx all that a call needs is loaded now, since reading files blocks the worker.
 local cosocket = environments.isNginx and require "qcimage.transport.cosocket"
 local lightThread = environments.isNginx and require "qcimage.transport.light_thread"
 
@@ -27,20 +27,20 @@ local M = {}
 
 ---@class qcimage.TransportFailure
 ---@field sent boolean false: no byte of the request can have left
----@field kind "unsupported"|nil it cannot be sent here
+---@field kind "unsupported"|nil it cannot be sent in this phase or with these options
 ---@field reason qcimage.NetworkReason|qcimage.ResponseReason|nil
----@field lasting boolean|nil somebody has to mend it
----@field reused boolean|nil a kept connection had died
+---@field lasting boolean|nil permanent: somebody must fix something
+---@field reused boolean|nil a kept connection was closed by the server
 
 ---@class qcimage.TransportSettings
----@field caFile string|nil file with the only certificates to trust
+---@field caFile string|nil file with the only trusted certificates
 ---@field connectTimeout number seconds until a request can leave
 ---@field environment table<string, string> a snapshot
----@field maxResponseBytes integer of an answer's body
+---@field maxResponseBytes integer of a response body
 ---@field poolIdle number nginx: seconds that an idle connection is kept
----@field poolSize integer nginx: idle connections that a worker keeps for an endpoint
----@field proxy string|nil URL; "" for none
----@field verify boolean false: takes any certificate
+---@field poolSize integer nginx: idle connections that a worker keeps per endpoint
+---@field proxy string|nil URL; "": none
+---@field verify boolean false: accepts any certificate
 
 local function settingsOf(options, environment)
   return {
@@ -58,8 +58,8 @@ end
 local LATE = "cannot load libcurl (chroot, or package.path changed? create the client earlier, or require"
   .. ' "qcimage.transport.curl" earlier): '
 
--- The transport of plain Lua, what closes it, and what tells the stages of its last request. Connects, and has libcurl
--- begin, when a call needs it.
+-- Returns the transport of plain Lua, a function that closes it, and one that returns the stages of its last request.
+-- Loads libcurl and connects at the first call.
 local function overCurl(settings)
   local transport, close, stages
   return function(request, seconds)
@@ -100,13 +100,13 @@ local function masked(url)
   return text.oneLine((scheme or "") .. ((rest or url):gsub("^.*@", "***@")))
 end
 
--- The proxy on the way to an endpoint, as far as options and environment tell: whether no_proxy lists the host is
--- libcurl's to say.
+-- Returns the fact of the proxy to an endpoint, as far as options and environment name it; libcurl alone evaluates
+-- no_proxy.
 local function proxyOf(option, environment, endpoint)
   if option then
     return { field = "proxy", value = option ~= "" and masked(option) or nil, source = optionNames.shown "proxy" }
   elseif endpoints.isLoopback((endpoint.connectTo or endpoint).host) then
-    return { field = "proxy" } -- of this machine no proxy is asked
+    return { field = "proxy" } -- libcurl uses no proxy for this machine
   end
   for _, name in ipairs(PROXIES[endpoint.scheme]) do
     local url = environments.value(environment, name)
@@ -146,7 +146,7 @@ local function certificatesOf(option, environment, endpoint)
   return fact
 end
 
----@class qcimage.TransportNotes what is told of a transport to who looks for a fault; not in nginx
+---@class qcimage.TransportNotes diagnostic facts of a transport; not in nginx
 ---@field stages fun(): table see curl.lua
 ---@field facts fun(endpoint: qcimage.Endpoint): qcimage.Fact, qcimage.Fact proxy and caFile, without secrets
 
@@ -162,25 +162,25 @@ local function notesOf(options, environment, stages)
 end
 
 --- Makes a client's transport. Opens nothing.
----@param options qcimage.Options checked
+---@param options qcimage.Options validated
 ---@param environment table<string, string> a snapshot
----@param isCalled boolean|nil a call follows at once: it may load what it needs itself
+---@param isCalled boolean|nil a call follows at once, which may load modules itself
 ---@return qcimage.Transport
 ---@return fun() close may be called again
----@return qcimage.TransportNotes|nil notes of our own over libcurl
+---@return qcimage.TransportNotes|nil notes of the transport over libcurl
 function M.new(options, environment, isCalled)
   if options.transport then
     local transport = custom.wrap(options.transport)
     return lightThread and lightThread.bounded(transport) or transport, nothing
   end
-  if not cosocket and not isCalled then -- as long as its files can be seen; a failure is told by the call that needs it
+  if not cosocket and not isCalled then -- while its files can be found; a failure is reported by the call that needs it
     pcall(require, "qcimage.transport.curl")
   end
   local transport, close, stages = over(settingsOf(options, environment))
   return transport, close, not cosocket and notesOf(options, environment, stages) or nil
 end
 
---- Makes the transport to the metadata service: never through a proxy, and soon at its end.
+--- Makes the transport to the metadata service: without proxy, with short timeouts.
 ---@return qcimage.Transport
 ---@return fun() close may be called again
 function M.toMetadata()
@@ -198,7 +198,7 @@ M.background = lightThread and lightThread.background
 
 local function plainSleep(seconds)
   local finish = core.monotonic() + seconds
-  repeat -- a signal ends a sleep early, so that the host's handler has its turn
+  repeat -- a signal interrupts core.sleep, so that the host's handler runs
     core.sleep(math.max(0, finish - core.monotonic()))
   until core.monotonic() >= finish
   return true
@@ -214,7 +214,7 @@ local function protected(name, sleep)
   end
 end
 
---- What a client waits by: returns true; or nil and why it cannot wait.
+--- Returns a client's sleep: returns true, or nil and why it cannot wait.
 ---@param given function|nil the option sleep
 ---@return fun(seconds: number): boolean|nil, string|nil
 function M.sleep(given)

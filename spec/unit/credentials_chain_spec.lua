@@ -156,7 +156,7 @@ describe("the chain of credentials", function()
       { "line 1: outside of any [section]", "secret_id = AKIDx\nsecret_key = secretkey\n" },
       { "twice, in lines 1 and 2", "[default]\n[default]\nsecret_id = AKIDx\nsecret_key = secretkey\n" },
       { "twice, in lines 2 and 3", "[default]\nsecret_id = AKIDx\nsecret_id = AKIDy\n" },
-      { "has a NUL byte", "[\0d\0" },
+      { "contains a NUL byte", "[\0d\0" },
       { "line 1, which begins as the name of a [section]", "[default\nsecret_id = AKIDx\nsecret_key = y\n" },
       { "is a folder", false },
     },

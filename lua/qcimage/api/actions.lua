@@ -1,33 +1,33 @@
---- actions.lua - the image actions of both API versions as data: parameters with types and rules,
---- whether a call may be repeated, names that differ. Adding an action is adding a table here.
+--- actions.lua - the image actions of both API versions as data: parameter schemas, whether an action is idempotent,
+--- different names. A new action is a new table here.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Fields of an action:
 ---   name        the API's name, set below from its key
 ---   host        API 2.0 only: first label of the host (HOST.api.qcloud.com), "image" by default
 ---   service     API 3.0 only: "sts", or absent for CVM
----   givesKeys   API 3.0 only: true: its answer holds keys, so no error shows it
----   unsigned    name on the wire of the parameter that stands in place of a signature
+---   givesKeys   API 3.0 only: true: its response contains keys, so errors do not show it
+---   unsigned    wire name of the parameter that replaces the signature
 ---   params      parameters by their camelCase name
----   repeatable  true: the same call twice leaves what one leaves; absent means no
+---   repeatable  true: idempotent, so it may be sent twice; by default false
 ---   reads       true: changes nothing
 ---   oneOf       names of two parameters of which exactly one is required
----   answer      API 2.0 only: names and words of the answer that become those of API 3.0
----   lists       lists of the result, each with the lists that its items have: null becomes an empty one
+---   answer      API 2.0 only: names and words of the response, and those of API 3.0 that they become
+---   lists       lists of the result, each with the lists of its items: null becomes an empty list
 ---
 --- Fields of a parameter:
----   type        "text", "integer", "boolean", "flag" (a boolean that travels as text), "texts" (a
+---   type        "text", "integer", "boolean", "flag" (a boolean sent as text), "texts" (a
 ---               list of text), "objects" (a list of tables, their fields under `fields`)
----   wire        name on the wire; by default the name in API 2.0, with a capital in API 3.0
+---   wire        wire name; by default the name in API 2.0, capitalized in API 3.0
 ---   required    true
----   min, max    code points of a text (min is only told: a blank is a matter of `blank`), range of an integer
----   items       the most items of a list
+---   min, max    code points of a text (min only in messages: `blank` decides about an empty text), range of an integer
+---   items       maximum length of a list
 ---   pattern     Lua pattern of the allowed characters; `chars` says it in words
----   blank       an empty text is legal: true: sent; "keep": sent, and leaves what is there; "omit": left out
----   words       allowed texts: a map to what travels
+---   blank       an empty text is legal: true: sent; "keep": sent, and changes nothing; "omit": left out
+---   words       allowed texts, each with its wire value
 ---   default     value when absent
----   filter      API 3.0: the value travels as a filter of this name
----   region      true: a region, which travels as the API version names it
+---   filter      API 3.0: sent as a filter of this name
+---   region      true: a region, sent by its name in the API version
 ---   source      where the rule is documented
 
 local M = {}
@@ -340,7 +340,7 @@ for _, actions in pairs(M) do
   end
 end
 
---- Names of the two calls that have a function of their own.
+--- Names of the two calls with functions of their own.
 M.modify = { ["2.0"] = "ModifyImageAttributes", ["3.0"] = "ModifyImageAttribute" }
 M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
 

@@ -1,5 +1,4 @@
---- endpoints.lua - hosts, paths and regions of both API versions; other endpoints by their URLs, which are taken apart
---- here alone; and requests to them.
+--- endpoints.lua - hosts, paths and regions of both API versions; parses the URLs of other endpoints; makes requests to them.
 --- Pure. Part of qcimage, see LICENSE.
 
 local text = require "qcimage.util.text"
@@ -12,8 +11,8 @@ M.PATHS = { ["2.0"] = "/v2/index.php", ["3.0"] = "/" }
 local DEFAULT_PORTS = { http = 80, https = 443 }
 
 --- Short region codes of API 2.0 and their names in API 3.0
---- (cloud.tencent.com/document/api/213/6976; names of today where that page has none; bjjr, nj, ru and tpe as the API of
---- waf has them in its data type InstanceInfo).
+--- (cloud.tencent.com/document/api/213/6976; current names where that page has none; bjjr, nj, ru and tpe from the data
+--- type InstanceInfo of the API of waf).
 M.REGIONS = {
   bj = "ap-beijing",
   bjjr = "ap-beijing-fsi",
@@ -51,14 +50,13 @@ end
 
 ---@class qcimage.Endpoint
 ---@field scheme "http"|"https"
----@field host string without a final dot, which belongs into no certificate; an IPv6 address in brackets
+---@field host string without a final dot, which no certificate has; an IPv6 address in brackets
 ---@field port integer
----@field origin string a URL without its path: as given, with a final dot of the name, which keeps it from being
---- looked up among search domains
----@field hostHeader string as sent and signed: without a final dot, with the port where it is not the scheme's own
----@field version "2.0"|nil where the path decides it
+---@field origin string URL without its path: as given, with a final dot of the name, which prevents search domains
+---@field hostHeader string as sent and signed: without a final dot, with a port that is not the scheme's default
+---@field version "2.0"|nil if the path implies it
 ---@field isDefault boolean|nil the public cloud's
----@field connectTo {host: string, port: integer}|nil where the bytes go, if not to host and port
+---@field connectTo {host: string, port: integer}|nil where to connect, if not to host and port
 ---@field urls table<string, string> the URLs of the two API versions' requests, by their paths
 
 local function withUrls(endpoint)
@@ -183,7 +181,7 @@ end
 -- The public cloud's, by their hosts.
 local defaults = {}
 
---- The public cloud's endpoint of an action. Finance regions have hosts of their own, which their calls must go to
+--- Returns the public cloud's endpoint of an action. Finance regions have their own hosts
 --- (cloud.tencent.com/document/api/213/15690).
 ---@param version "2.0"|"3.0"
 ---@param action table from actions.lua
@@ -205,7 +203,7 @@ end
 
 ---@class qcimage.Request
 ---@field method "GET"|"POST"
----@field url string where it goes; the next four say the same in parts, so that no transport takes it apart
+---@field url string the URL; also in parts (the next four), so that no transport must parse it
 ---@field scheme "http"|"https"
 ---@field host string to connect to, and in the certificate; an IPv6 address in brackets
 ---@field port integer
@@ -235,7 +233,7 @@ function M.request(endpoint, method, path, headers, body)
     headers = headers,
     body = body,
   }
-  if endpoint.connectTo then -- apart, since nearly none has it: the table would have twice the room
+  if endpoint.connectTo then -- set later: with it in the constructor, the table would be twice as large
     request.connectTo = endpoint.connectTo
   end
   return request
@@ -252,7 +250,7 @@ local function mended(region)
   return first and text.lower(region:match("^.*[^ \t]", first)) or ""
 end
 
---- The long name of a region that people write in different ways, to tell whether two are the same. Checks nothing.
+--- Returns the long name of a region in any spelling, to compare regions. Validates nothing.
 ---@param region string
 ---@return string
 function M.regionName(region)
@@ -277,12 +275,12 @@ local function publicProblem(name)
   end
 end
 
---- A region as an API version names it, checked.
----@param region string as people write it: white space around it and capitals are mended
+--- Validates a region, and returns its name in an API version.
+---@param region string in any spelling: white space around it and capitals are corrected
 ---@param version "2.0"|"3.0"
----@param isPublic boolean|nil for the public cloud, whose regions have names of a known form: a private one has its own
+---@param isPublic boolean|nil of the public cloud, whose names have a known form
 ---@return string|nil
----@return string|nil problem follows the name of the option or variable
+---@return string|nil problem to follow the name of the option or variable
 function M.region(region, version, isPublic)
   local long = M.REGIONS[region]
   if long or names[region] then
@@ -309,8 +307,8 @@ for code, long in pairs(M.REGIONS) do
   short[long] = code
 end
 
---- A region that is the value of a parameter: in API 2.0 those have short codes alone
---- (cloud.tencent.com/document/api/213/6976), whereas its public parameter takes either.
+--- Returns the wire value of a region parameter. In API 2.0 only short codes are valid
+--- (cloud.tencent.com/document/api/213/6976), although the public parameter Region takes both.
 ---@param region string
 ---@param version "2.0"|"3.0"
 ---@return string

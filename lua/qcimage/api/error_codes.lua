@@ -1,6 +1,6 @@
---- error_codes.lua - what the service's codes and states mean, as data: a reason (one word), whether the request was
---- refused or its fate is unknown, and which calls are worth another try. Nothing else knows a code.
---- Pure. A family that no document gives leaves the fate unknown, but for Invalid…, the caller's fault.
+--- error_codes.lua - the service's error codes and image states as data: reason (one word), outcome, and which retries help.
+--- No other file knows a code.
+--- Pure. Undocumented families leave the outcome unknown, except Invalid…, which blames the request.
 --- Part of qcimage, see LICENSE.
 ---
 --- Sources: error codes of API 2.0 (cloud.tencent.com/document/api/213/6982), common codes of
@@ -9,10 +9,9 @@
 
 local M = {}
 
--- {reason, outcome, retry}; a missing reason is false. retry: "later" after a wait, whatever the
--- action; "again" for actions that may be repeated; "clock" once, with another time and nonce; "renew" once, when the
--- source of the credentials gives others; "reread" the same, but where the source keeps what it once got only if that
--- stands in a file.
+-- {reason, outcome, retry}; a missing reason is false. retry: "later": after a backoff, whatever the action; "again": only
+-- idempotent actions; "clock": once, with another timestamp and nonce; "renew": once, if the provider returns other
+-- credentials; "reread": the same, but a provider that caches credentials is asked only if they come from a file.
 local REJECTED = "rejected"
 local UNKNOWN = "unknown"
 local LATER, AGAIN, CLOCK, RENEW, REREAD = "later", "again", "clock", "renew", "reread"
@@ -116,7 +115,7 @@ local FAMILIES = {
   UnsupportedRegion = { false, REJECTED },
 }
 
--- Details, the words behind the first dot, that tell the reason whatever the family; in this order.
+-- Details (the words after the first dot) that determine the reason in any family; in this order.
 local DETAILS = {
   { "RequestLimit", "throttled" },
   { "RateLimit", "throttled" },
@@ -146,18 +145,17 @@ local UNKNOWN_ID = { "signature", REJECTED, RENEW }
 -- Reasons that are about the caller, whatever was not found or too much.
 local OF_CALLER = { permission = true, signature = true }
 
--- A word that is not listed in full: its family decides the outcome; its details the reason, where the family's own does not
--- come first. That of FailedOperation says nothing.
+-- Codes that are not listed: the family decides the outcome; the details the reason, unless the family has one.
 local function byFamily(code)
   local family, detail = code:match("^([^.]*)%.?(.*)$")
   if detail == "SecretIdNotFound" then
     return UNKNOWN_ID
   end
   local entry = FAMILIES[family] or family:find("^Invalid") and INVALID
-  local own = entry and family ~= "FailedOperation" and entry[1]
-  for _, each in ipairs(OF_CALLER[own] and {} or DETAILS) do
+  local ofFamily = entry and family ~= "FailedOperation" and entry[1]
+  for _, each in ipairs(OF_CALLER[ofFamily] and {} or DETAILS) do
     local reason = each[2]
-    if detail:find(each[1]) and not (own and reason == "notFound") then
+    if detail:find(each[1]) and not (ofFamily and reason == "notFound") then
       if reason ~= "throttled" then
         return entry and { reason, entry[2], entry[3] } or nil
       elseif THROTTLING[family] then
@@ -168,11 +166,11 @@ local function byFamily(code)
   return entry
 end
 
---- What a code of the service means.
+--- Interprets an error code of the service.
 ---@param code integer|string number of API 2.0 or word of API 3.0
----@return string|nil reason one word, where the code has one
----@return "rejected"|"unknown" outcome whether the request was refused for sure
----@return "later"|"again"|"clock"|"renew"|"reread"|nil retry what another try needs; nil: none helps
+---@return string|nil reason one word
+---@return "rejected"|"unknown" outcome
+---@return "later"|"again"|"clock"|"renew"|"reread"|nil retry what a retry needs; nil: none helps
 function M.meaning(code)
   local entry
   if type(code) == "number" then
@@ -198,9 +196,9 @@ local KEY_FAULTS = {
   ["UnauthorizedOperation.InvalidToken"] = "token",
 }
 
---- What is wrong with refused credentials, as far as a code tells.
+--- Returns what is wrong with refused credentials.
 ---@param code integer|string
----@return "unknownId"|"invalidId"|"pair"|"token"|nil pair: id and key do not belong together
+---@return "unknownId"|"invalidId"|"pair"|"token"|nil pair: id and key do not match
 function M.keyFault(code)
   return KEY_FAULTS[code] or tostring(code):find "%.SecretIdNotFound$" and "unknownId" or nil
 end
@@ -216,7 +214,7 @@ function M.isGone(code)
     or code == "InvalidAction.NotFound"
 end
 
---- Whether a code may mean that a nonce had been seen, as well as a wrong clock.
+--- Returns whether a code may mean a replayed nonce, as well as a wrong clock.
 ---@param code integer|string
 ---@return boolean
 function M.isReplay(code)
@@ -238,8 +236,8 @@ function M.isDryRun(code)
   return code == "DryRunOperation"
 end
 
---- Whether an image in a state can be changed: "ready", "failed" (it never can) or "passing". States that no
---- document gives may pass; where none is told, the service decides.
+--- Returns whether an image in a state can be modified: "ready", "failed" (never again) or "passing". Undocumented states
+--- count as passing; without a state, the service decides.
 ---@param state any
 ---@return "ready"|"failed"|"passing"
 function M.readiness(state)

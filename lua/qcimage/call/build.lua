@@ -80,7 +80,7 @@ local function flatten(form, size, method, name, value, depth)
   size.bytes, size.count = size.bytes + #name + #value, size.count + 1
 end
 
--- Bytes of values that are below any limit, so that nobody need count them exactly.
+-- Bytes of values that need no exact count: far below every limit.
 local FEW = 16 * 1024
 
 -- Whether a call's values are a form as they are: few checked texts, of which `flatten` has nothing to say.

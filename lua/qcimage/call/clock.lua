@@ -9,10 +9,10 @@ local redact = require "qcimage.util.redact"
 
 local M = {}
 
--- Seconds that a clock may be off before the service minds (300), less some for the way.
+-- Seconds by which the service accepts a wrong timestamp (300), less a margin for the transit.
 local TOLERATED = 240
 
--- An error of what the caller's clock or nonce gave, which may say a secret.
+-- Returns nil and the error of what the option clock or nonce returned, redacted.
 local function fault(call, attempt, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", redact.said(problem, attempt), field)
 end
@@ -47,11 +47,11 @@ end
 
 local REPLAYED = "the service has already seen this nonce, so the request may have been received twice"
 
-local function told(seconds)
+local function aheadOrBehind(seconds)
   return ("%d s %s the service"):format(math.abs(seconds), seconds < 0 and "behind" or "ahead of")
 end
 
--- Seconds from our clock to the service's by an answer's Date; nil without one, or where no time is that late.
+-- Returns the offset in seconds from our clock to the service's, by the Date header; nil without a usable one.
 local function offsetBy(attempt, response, elapsed)
   local date = response and httpDate.parse(response.headers.date, attempt.now)
   if date and date >= 0 and date <= limits.latestTime then
@@ -60,25 +60,25 @@ local function offsetBy(attempt, response, elapsed)
   return nil
 end
 
---- Learns from a refusal: the client's offset, and what the error says of it.
+--- Corrects the clock skew after a refused timestamp: sets the client's offset, and adds what was learned to the error.
 ---@param call qcimage.Call
 ---@param err qcimage.Error outcome and message change
 ---@param response table|nil
 ---@param elapsed number seconds that the attempt took
----@return boolean differs whether the next attempt would have another time or nonce, and none had before
+---@return boolean canRetry whether the next attempt has a new timestamp or nonce, for the first time in this call
 function M.correctSkew(call, err, response, elapsed)
   local offset = offsetBy(call.attempt, response, elapsed)
   local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
   if math.abs(off) >= 1 then
-    err.message = ("%s; the signing clock is %s"):format(err.message, told(off))
+    err.message = ("%s; the signing clock is %s"):format(err.message, aheadOrBehind(off))
     call.clockSkew = call.clockSkew or off
   elseif call.clockSkew then
-    err.message = ("%s; the clock is %s (already corrected for)"):format(err.message, told(call.clockSkew))
+    err.message = ("%s; the clock is %s (already corrected for)"):format(err.message, aheadOrBehind(call.clockSkew))
   end
   local isFirst = not call.skewCorrected
   call.skewCorrected = true
   if codes.isReplay(err.code) and math.abs(off) < TOLERATED then
-    -- The clock is right, or nothing tells: this request may have arrived before, by whatever way.
+    -- The clock is right, or the response has no Date: this request may have been received before (a replay).
     err.outcome = "unknown"
     local doubt = offset and "" or ", or the clock is wrong (the response has no Date)"
     err.message = ("%s; %s%s"):format(err.message, REPLAYED, doubt)

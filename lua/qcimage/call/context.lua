@@ -1,5 +1,4 @@
---- context.lua - what stands for a call while it is under way, and for its attempts: the fields, with the one file that
---- writes each; and what several files add to a call: time, and what a hook threw.
+--- context.lua - the Call and Attempt records: their fields, and the file that sets each; the deadline of a call.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -11,33 +10,33 @@ local M = {}
 ---@field client qcimage.Client
 ---@field version "2.0"|"3.0"
 ---@field action table from actions.lua
----@field values table the parameters as they travel
----@field isRaw boolean|nil they were given so, and not checked
----@field readBackSeconds number that attempts leave for reading the image back; 0: it is not read back
----@field limiterWaitIsExtra boolean|nil the limiter's waits do not use up the timeout
+---@field values table the parameters by their wire names
+---@field isRaw boolean|nil the parameters were given by wire names, and are not validated
+---@field readBackSeconds number seconds that attempts leave for the read-back; 0: no read-back
+---@field limiterWaitIsExtra boolean|nil waits for the rate limiter do not count against the timeout
 ---@field maxAttempts integer
----@field attempts table[] records of what was tried; execute.lua adds them
+---@field attempts table[] records of the attempts; execute.lua adds them
 ---@field wantedRegion string|nil option of the call
----@field endpoint qcimage.Endpoint as far as it is known; resolve.lua settles it
+---@field endpoint qcimage.Endpoint as far as it is known; resolve.lua sets the final one
 --- In resolve.lua:
 ---@field region string|nil as sent
----@field regionSource string|nil where it comes from; region and endpoint are settled
----@field fresh qcimage.Credentials|nil what the next attempt takes
----@field renewed boolean|nil credentials were asked for again after a refused token
----@field renewalProblem string|nil why there were none
+---@field regionSource string|nil what named the region; set once region and endpoint are final
+---@field fresh qcimage.Credentials|nil credentials for the next attempt
+---@field renewed boolean|nil credentials were refreshed after a refusal
+---@field renewalProblem string|nil why the refresh failed
 --- In build.lua:
----@field form table<string, string>|nil API 2.0: the parameters as a form has them, but for the public ones
+---@field form table<string, string>|nil API 2.0: the form without the public parameters
 --- In execute.lua:
----@field attempt qcimage.Attempt|nil the last that was begun
----@field anyUnknown boolean|nil an attempt's fate is unknown
----@field anyRejected boolean|nil an attempt was sent, and refused
----@field cost number|nil what the last retry took from the client's store
+---@field attempt qcimage.Attempt|nil the latest
+---@field anyUnknown boolean|nil the outcome of an attempt is unknown
+---@field anyRejected boolean|nil an attempt was sent and rejected
+---@field cost number|nil what the last retry took from the retry budget
 --- In clock.lua:
----@field skewCorrected boolean|nil a clock was refused before
----@field clockSkew number|nil seconds that the clock was found to be ahead of the service
+---@field skewCorrected boolean|nil a timestamp was refused before
+---@field clockSkew number|nil seconds by which the clock was found to be ahead of the service
 --- Here:
----@field deadline number of core.monotonic
----@field hookError string|nil what a hook threw first
+---@field deadline number monotonic time
+---@field hookError string|nil what a callback threw first
 
 ---@class qcimage.Attempt made afresh for each
 --- Set in resolve.lua:
@@ -52,21 +51,21 @@ local M = {}
 --- In sign.lua:
 ---@field carrier string|nil what carries its signature
 
---- Gives a call more time.
+--- Extends the deadline of a call.
 ---@param call qcimage.Call
 ---@param seconds number
 function M.extendDeadline(call, seconds)
   call.deadline = call.deadline + seconds
 end
 
---- Seconds that a call has left; 0 or less: none.
+--- Returns the seconds until the deadline; 0 or less: it has passed.
 ---@param call qcimage.Call
 ---@return number
 function M.secondsLeft(call)
   return call.deadline - core.monotonic()
 end
 
---- Keeps what a function of the caller's threw that changes nothing: the first is told with the result.
+--- Notes what a callback threw that does not change the call. The first one is returned with the result.
 ---@param call qcimage.Call
 ---@param message string|nil nil: it threw nothing
 function M.noteCallbackError(call, message)

@@ -1,4 +1,4 @@
---- copy_params.lua - a call's parameters as they are when it begins: the caller's tables may change while it waits.
+--- copy_params.lua - copies the parameters of a call, since the caller may change its tables during a wait.
 --- Part of qcimage, see LICENSE.
 
 local json = require "qcimage.util.json"
@@ -6,7 +6,7 @@ local redact = require "qcimage.util.redact"
 
 local M = {}
 
--- What nests deeper is refused when the request is built; a table may hold itself, even twice.
+-- Deeper nesting is refused when the request is built; a table may contain itself, even twice.
 local DEEPEST = 64
 local MOST = 200000
 local TOO_MANY = ("has more than %d values"):format(MOST)
@@ -26,43 +26,43 @@ local function copied(value, depth, count)
   return copy, count
 end
 
--- pairs does not see what comes by __index.
-local function taken(params, names)
-  local own, count = {}, 0
+-- pairs does not list fields that come from __index.
+local function copyTop(params, names)
+  local copy, count = {}, 0
   for key, item in pairs(params) do
     if count >= MOST then
       error(TOO_MANY, 0)
     elseif type(item) == "table" then
       item, count = copied(item, 1, count)
     end
-    own[key], count = item, count + 1
+    copy[key], count = item, count + 1
   end
-  json.copyArrayMark(own, params)
+  json.copyArrayMark(copy, params)
   if getmetatable(params) ~= nil then
     for name in pairs(names) do
-      if own[name] == nil then
-        own[name] = copied(params[name], 1, 0)
+      if copy[name] == nil then
+        copy[name] = copied(params[name], 1, 0)
       end
     end
   end
-  return own
+  return copy
 end
 
---- Copies parameters, all the way down.
+--- Copies parameters deeply.
 ---@param params table
----@param names table<string, any> those that an action knows, which may come by __index, too
----@return table|nil own
----@return string|nil problem what follows the name of the table
+---@param names table<string, any> known parameters, which may come from __index
+---@return table|nil copy
+---@return string|nil problem to follow the name of the table
 function M.copy(params, names)
-  local ok, own = pcall(taken, params, names) -- a metamethod may throw
+  local ok, copy = pcall(copyTop, params, names) -- a metamethod may throw
   if ok then
-    return own
+    return copy
   end
-  return nil, own == TOO_MANY and own or "cannot be read: " .. redact.said(own)
+  return nil, copy == TOO_MANY and copy or "cannot be read: " .. redact.said(copy)
 end
 
---- Whether a table, and each within it, is a list or has names alone. Another one would travel with nulls, or with numbers
---- for names.
+--- Returns whether a table, and each table within it, is either a list or has names only. Mixed tables and lists with holes
+--- would be sent with nulls, or with numbers as names.
 ---@param value any
 ---@param depth integer|nil
 ---@return boolean

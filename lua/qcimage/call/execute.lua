@@ -42,9 +42,9 @@ local function closed(call)
   return nil, errors.ofAction(call.action.name, "unsupported", "the client is closed")
 end
 
---- Begins an attempt: builds and signs its request, with credentials asked for again, a new time, a new nonce.
+--- Begins an attempt: resolves credentials, sets time and nonce, builds and signs the request.
 ---@param call qcimage.Call
----@param withStages boolean|nil also give what was signed
+---@param withStages boolean|nil also return the signing stages
 ---@return qcimage.Request|nil
 ---@return qcimage.Error|nil err
 function M.buildRequest(call, withStages)
@@ -57,7 +57,7 @@ function M.buildRequest(call, withStages)
     call.attempt = attempt
     isStamped, err = clock.stamp(call, attempt)
   end
-  if call.client.closed then -- by what was asked
+  if call.client.closed then -- by a callback
     return closed(call)
   elseif not isStamped then
     return nil, err
@@ -65,14 +65,14 @@ function M.buildRequest(call, withStages)
   return sign.request(call, attempt, withStages)
 end
 
--- The request of the next attempt when its turn has come; or nil and an error.
+-- Waits for a slot of the rate limiter, then begins the next attempt. Returns its request, or nil and an error.
 local function nextRequest(call)
   if call.client.options.limiter then
-    local isTurn, err = resolve.region(call) -- places are a region's
-    if isTurn then
-      isTurn, err = rateLimit.acquire(call)
+    local isAcquired, err = resolve.region(call) -- slots are per region
+    if isAcquired then
+      isAcquired, err = rateLimit.acquire(call)
     end
-    if not isTurn then
+    if not isAcquired then
       return nil, err
     end
   end
@@ -94,7 +94,7 @@ local function transportError(call, message, detail)
   }
 end
 
--- One attempt: returns a result, or nil and an error; and the answer where there was one.
+-- Sends one attempt. Returns the result, or nil and an error; and the response, if there was one.
 local function try(call, request, now)
   local client = call.client
   local left = call.deadline - now
@@ -111,7 +111,7 @@ local function try(call, request, now)
   return result, err, response
 end
 
--- Tells the caller's hook of an attempt. What it throws is kept, and changes nothing.
+-- Notifies onAttempt. What it throws is noted, and does not change the call.
 local function notifyHook(call, entry)
   local ok, thrown = callback.pcall(call.client.options.onAttempt, {
     method = call.client.options.method,
@@ -131,13 +131,13 @@ local function notifyHook(call, entry)
 end
 
 local function record(call, elapsed, result, err)
-  local told = result or err
+  local source = result or err
   local entry = {
     duration = elapsed,
     outcome = result and "success" or err.outcome,
-    code = told.code,
+    code = source.code,
     reason = err and err.reason,
-    requestId = told.requestId,
+    requestId = source.requestId,
   }
   call.attempts[#call.attempts + 1] = entry
   if call.client.options.onAttempt then
@@ -158,7 +158,7 @@ local OUTCOME_TEXT = {
   unknown = "the change may have been made",
 }
 
--- The fate of the whole call, of which an error knows the last attempt's.
+-- Returns the outcome of the whole call; an error has that of the last attempt.
 local function callOutcome(call, outcome)
   if call.anyUnknown and (outcome == "notSent" or not call.action.reads) then
     return "unknown"
@@ -176,7 +176,7 @@ local function verifyLost(call, err)
     return nil
   end
   local client = call.client
-  local isFree = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock") -- the service answers
+  local isFree = err.kind == "service" and (err.outcome == "rejected" or err.retry == "clock") -- the service responds
   local cost = isFree and 0 or retry.READ_BACK_COST -- requests must not multiply in an outage
   if client.retryBudget < cost then
     return nil
@@ -189,8 +189,8 @@ local function verifyLost(call, err)
   return result
 end
 
--- What the caller gets of a call that did not succeed by an answer: the result where the image itself shows the success;
--- or nil and the error, with the outcome of the whole call, hints, no secrets.
+-- Ends a call that failed. Returns the result of the read-back if the image has the wanted values; otherwise nil and the
+-- error with the outcome of the whole call and hints, without secrets.
 local function finish(call, err)
   local outcome = callOutcome(call, err.outcome)
   local result = outcome == "unknown" and verifyLost(call, err)
@@ -255,7 +255,7 @@ local function decide(call, err, skewCorrected)
   end
 end
 
--- Seconds that an answer asks to wait; without a Date the own clock is what there is.
+-- Returns the seconds of Retry-After; without a Date header, by our own clock.
 local function retryAfter(call, response, elapsed)
   local attempt, asked = call.attempt, response and response.headers["retry-after"]
   return asked

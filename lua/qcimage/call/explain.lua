@@ -1,5 +1,5 @@
---- explain.lua - what a client's calls go by, and why: facts with where they come from and what was passed over. They are
---- those of a DescribeImages that is not sent, by the functions that a call runs; sources of credentials may be asked.
+--- explain.lua - explains what a client's calls use and why: each fact with its source, and the sources that were skipped.
+--- Resolves a DescribeImages that is not sent, by the functions of a call; may ask credentials providers.
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
@@ -11,17 +11,17 @@ local M = {}
 
 ---@class qcimage.Fact
 ---@field field "keys"|"role"|"region"|"apiVersion"|"endpoint"|"connectTo"|"stsEndpoint"|"proxy"|"caFile"
----@field value string|nil nil: none, or it could not be found. Never a secret
----@field source string|nil where it comes from; nil: nobody said it
----@field passed {source: string, why: string}[]|nil what was looked at before, or counts less, in order
----@field isOfRole boolean|nil of keys: those of the source assumed a role, whose these are
----@field temporary boolean|nil of keys: they have a token
----@field expires number|nil of keys: Unix seconds
----@field err qcimage.Error|nil why it could not be found
----@field problem string|nil of caFile: why it cannot be read
----@field folders {path: string, problem: string|nil}[]|nil of caFile: those of SSL_CERT_DIR, which are trusted, too
+---@field value string|nil nil: none, or it could not be determined. Never a secret
+---@field source string|nil what named the value; nil: nothing did
+---@field passed {source: string, why: string}[]|nil sources that were tried before, or have lower precedence, in order
+---@field isOfRole boolean|nil keys: temporary keys of a role, which the source's keys assumed
+---@field temporary boolean|nil keys: they have a token
+---@field expires number|nil keys: expiration, in Unix seconds
+---@field err qcimage.Error|nil why the value could not be determined
+---@field problem string|nil caFile: why it cannot be read
+---@field folders {path: string, problem: string|nil}[]|nil caFile: folders of SSL_CERT_DIR, which are trusted, too
 
--- A SecretId as it may be shown.
+-- Returns a SecretId in the form that may be shown.
 local function maskedId(credentials)
   return tostring(credentials):match "%((.*)%)$"
 end
@@ -50,7 +50,7 @@ local function skippedOf(call, field)
   return list
 end
 
-local function place(call, given, facts)
+local function addDestination(call, given, facts)
   local target = call.client.target
   local isPlaced, err = resolve.endpointAndRegion(call, given)
   local isOfRegion = err and err.field ~= nil
@@ -79,7 +79,7 @@ local function place(call, given, facts)
   end
 end
 
--- The STS that a role's keys come from: where a call of it goes.
+-- Returns the fact of the STS endpoint that a role's keys come from.
 local function stsFact(call, given)
   local sts = setmetatable({ action = actions["3.0"].AssumeRole, version = "3.0", skipped = {} }, { __index = call })
   sts.endpoint = resolve.destination(call.client, sts.action)
@@ -94,12 +94,12 @@ local function stsFact(call, given)
   }
 end
 
---- What a client's calls go by.
+--- Explains what a client's calls use.
 ---@param client qcimage.Client
----@param seconds number that it may take
----@return qcimage.Fact[]|nil nil: no call can even be prepared
+---@param seconds number time limit
+---@return qcimage.Fact[]|nil nil: no call can be prepared
 ---@return qcimage.Error|nil err
----@return qcimage.Endpoint|nil endpoint of the facts
+---@return qcimage.Endpoint|nil endpoint of the calls
 function M.facts(client, seconds)
   local call, err = prepare.call(client, actions.describe[client.version], {}, { timeout = seconds })
   if not call then
@@ -112,7 +112,7 @@ function M.facts(client, seconds)
     facts[2] = { field = "role", value = given.role.arn, source = given.role.source }
     facts[3] = stsFact(call, given)
   end
-  place(call, given or {}, facts)
+  addDestination(call, given or {}, facts)
   if client.transportNotes then
     facts[#facts + 1], facts[#facts + 2] = client.transportNotes.facts(call.endpoint)
   end

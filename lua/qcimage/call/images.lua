@@ -1,4 +1,4 @@
---- images.lua - describes images by their ids. Makes calls by the function it is given. Part of qcimage, see LICENSE.
+--- images.lua - describes images by their ids, through the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local codes = require "qcimage.api.error_codes"
@@ -38,16 +38,14 @@ local function describeBatch(images, refused, ids, describe)
   return true
 end
 
---- Describes images by their ids, in batches; one by one where the service refuses a batch for an image that does not
---- exist.
----@param ids string[] each once
----@param size integer images of one call
----@param describe fun(params: table): qcimage.Result|nil, qcimage.Error|nil makes a call of DescribeImages; its
---- error ends all
----@param doubtful table<string, boolean>|nil ids that are described alone, since they were refused before
+--- Describes images by their ids, in batches; if the service refuses a batch because an image does not exist, one by one.
+---@param ids string[] without duplicates
+---@param size integer images per call
+---@param describe fun(params: table): qcimage.Result|nil, qcimage.Error|nil calls DescribeImages; its error ends all
+---@param doubtful table<string, boolean>|nil ids to describe one by one, since they were refused before
 ---@return table<string, qcimage.Image>|nil images by id; those that do not exist are absent
 ---@return qcimage.Error|nil err
----@return table<string, boolean>|nil refused ids for which the service refused the call, and not only gave no image
+---@return table<string, boolean>|nil refused ids whose call was refused, not only answered without an image
 function M.describeByIds(ids, size, describe, doubtful)
   local images, refused, batches, batch = {}, {}, {}, {}
   for _, id in ipairs(ids) do

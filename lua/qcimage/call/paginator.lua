@@ -1,5 +1,5 @@
---- paginator.lua - all images of a list, page by page, each once.
---- Makes calls by the function it is given. Part of qcimage, see LICENSE.
+--- paginator.lua - paginates DescribeImages: all images, each once, through the function it is given.
+--- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local errors = require "qcimage.util.errors"
@@ -9,11 +9,11 @@ local warning = require "qcimage.util.warning"
 
 local M = {}
 
--- Images that a page has in common with the one before, by which it is known to follow that. At most half a page, or the
--- pages would hardly advance.
+-- Images by which a page overlaps the one before, to prove that none is missing between them. At most half a page, or
+-- the pages would hardly advance.
 local OVERLAP = 5
 
--- Requests of one list: so many for each page of those that were read, and so many more.
+-- Limit of the requests for one list: per page of the images read, plus a constant.
 local MOST_PER_PAGE, MOST_MORE = 3, 50
 
 local function failure(reason, problem, ...)
@@ -26,13 +26,13 @@ local function failure(reason, problem, ...)
   }
 end
 
--- The id of an item of a page; an item that is none stands for itself.
+-- Returns the id of an image; malformed items identify themselves.
 local function idOf(image)
   return type(image) == "table" and image.imageId or image
 end
 
--- Whether a page follows those of this run: it begins with images that they had, and no more than a few that came
--- meanwhile stand between these. Otherwise images may have been passed over, or the list has another order.
+-- Returns whether a page continues this run: it begins with images of the run, and at most a few new images are between
+-- these. Otherwise images may be missing, or the order has changed.
 local function follows(images, list, few)
   local others, between = 0, few + 1
   for i, image in ipairs(list) do
@@ -45,7 +45,7 @@ local function follows(images, list, few)
   return between <= few
 end
 
--- Adds a page to the run, and its images that are new to those that are given. Returns how many are new to the run.
+-- Adds a page to the run, and its new images to the result. Returns how many are new to the run.
 local function add(images, result, list)
   local added = 0
   result.imageSet, result.body = nil, nil -- of a long list they would fill the memory
@@ -62,12 +62,12 @@ local function add(images, result, list)
   return added
 end
 
--- Reads a list to its end. Returns an error where some images may be missing.
+-- Reads a list to its end. Returns an error if images may be missing.
 local function readAll(images, page, ask)
   local first, limit, requests, farthest = page.offset, page.limit, 0, 0
   local known -- images of the list at first
   local overlap, half, back -- back: images by which a page moves back that does not follow the one before
-  local common = 0 -- images that a page should have in common with the one before: none with one of a single image
+  local common = 0 -- expected overlap with the previous page; 0 for pages of one image
   while true do
     local result, err = ask(page)
     if not result then
@@ -98,7 +98,7 @@ local function readAll(images, page, ask)
     if #images > limits.images then
       return failure("tooLarge", "more than %d images", limits.images)
     end
-    -- without a count, a page that is not full is the last; one that is, and brings nothing new, may be an old one
+    -- Without a count, a page that is not full is the last one. A full page without a new image may be outdated.
     local isEnd = total and total <= behind or not total and #list < limit
     if isEnd and added == 0 and #list == limit and #images < (total or 0) then
       isNext = false
@@ -113,7 +113,7 @@ local function readAll(images, page, ask)
       back = back * 2
     end
     farthest = isNext and math.max(farthest, behind - first) or farthest
-    -- the least, since what comes again and again may be new, or far behind, or in a list that grows as fast
+    -- The least of three counts, since a hostile or changing list can inflate each of them.
     local count = math.min(#images, farthest, known)
     local pages = math.ceil((count + limit) / math.max(1, limit - overlap))
     if requests >= MOST_PER_PAGE * pages + MOST_MORE then
@@ -122,18 +122,17 @@ local function readAll(images, page, ask)
   end
 end
 
---- An iterator over all images: each once, and the result of the page that it came from, without imageSet and body. The
---- list is read whole at the first step, so that what the loop does to it moves nothing. What came before an error is
---- given, then the error is raised, as a table.
+--- Returns an iterator over all images: each once, with the result of its page (without imageSet and body). The first step
+--- reads the whole list, so that the loop may change it. After the images that were read, an error is raised as a table.
 ---@param client table
 ---@param params table
----@param options table checked
+---@param options table validated
 ---@param run function run of execute.lua
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
   local name = actions.describe[client.version]
   local page, problem = copyParams.copy(params, actions[client.version][name].params)
-  -- seen: by id, the last run that had the image; a run begins at the first page
+  -- seen: the last run that had an image, by id; a run begins at the first page
   local images, err, index = { seen = {}, run = 0, from = {} }, nil, 0
   if not page then
     err = errors.ofAction(name, "parameter", "the parameter table " .. problem)

@@ -1,5 +1,5 @@
---- parse.lua - judges an answer of the service: a result, or an error that says what is known of the
---- request's fate. Both envelopes are looked for on both paths.
+--- parse.lua - parses a response into a result, or an error with the outcome of the request. Accepts both envelopes in both
+--- API versions.
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
@@ -16,11 +16,11 @@ local BOM = "\239\187\191"
 ---@field code integer 0
 ---@field message string
 ---@field codeDesc string|nil
----@field requestId string|nil the trace id
----@field taskId integer|string|nil API 2.0: number of the task that an asynchronous action began
----@field body string the answer as received
+---@field requestId string|nil
+---@field taskId integer|string|nil API 2.0: id of the asynchronous task that was started
+---@field body string the response body as received
 ---@field httpStatus integer
----@field attempts table[] records of what was tried; readBack in the last: the image itself told the success
+---@field attempts table[] records of the attempts; readBack in the last: a read-back proved the success
 ---@field hookError string|nil what onAttempt threw first
 ---@field totalCount integer|nil of DescribeImages
 ---@field imageSet qcimage.Image[]|nil of DescribeImages
@@ -39,7 +39,7 @@ local function stringOr(value, otherwise)
   return type(value) == "string" and value or otherwise
 end
 
--- The fate of a request whose answer cannot be trusted.
+-- Returns the error of a response that cannot be trusted; its outcome is unknown.
 local function unreadable(call, response, reason, problem)
   return errors.new {
     kind = "response",
@@ -73,7 +73,7 @@ local function serviceError(call, response, fields)
     fields[name] = type(value) == "string" and redact.forAttempt(value, call.attempt) or value
   end
   local reason, outcome, retry = codes.meaning(fields.code)
-  -- a gateway that speaks for a service which may have done its work
+  -- A gateway responds for a service that may have done its work.
   if response.status >= 500 or response.status == 408 then
     outcome, retry = "unknown", "again"
   elseif response.status == 429 then
@@ -134,7 +134,7 @@ local function rename(result, lists)
   end
 end
 
--- Lists that came as null are empty ones, by the action's data.
+-- Lists that came as null become empty lists, by the action's schema.
 local function complete(result, lists)
   for name, inner in pairs(lists) do
     local list = result[name]
@@ -236,7 +236,7 @@ local function read2(call, response, answer)
   return finish(call, result, response)
 end
 
---- Reads an answer.
+--- Parses a response.
 ---@param call qcimage.Call
 ---@param response {status: integer, headers: table<string, string>, body: string}
 ---@return qcimage.Result|nil result without attempts
@@ -271,7 +271,7 @@ function M.response(call, response)
     err = unexpected(call, response, problem and "not JSON" or "neither code nor Response")
   end
   if response.status ~= 200 and not (err and err.kind == "service") then
-    -- A gateway's page, or an answer that contradicts its own status.
+    -- A gateway's page, or a response that contradicts its own status.
     local shown = body == "" and "an empty body" or quoted(call, body)
     result, err = nil, unreadable(call, response, "status", ("HTTP status %d, %s"):format(response.status, shown))
     if response.status == 429 then

@@ -1,4 +1,4 @@
---- prepare.lua - makes a call of what the caller gave: the action, checked parameters, the limits. Waits for nothing.
+--- prepare.lua - prepares a call: looks up the action, validates the parameters, sets the deadline. Never waits.
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
@@ -32,9 +32,9 @@ local function actionOf(version, name, isRaw)
 end
 
 -- Raw parameters, or nil and an error where a list among them has a hole.
-local function regular(action, own)
+local function regular(action, copy)
   local faulty
-  for name, value in pairs(own) do
+  for name, value in pairs(copy) do
     if type(name) == "string" and not copyParams.isRegular(value) and not (faulty and faulty < name) then
       faulty = name
     end
@@ -43,19 +43,19 @@ local function regular(action, own)
     local problem = ("%s must be a list without holes, or a table with names only"):format(text.oneLine(faulty, 40))
     return nil, errors.ofAction(action.name, "parameter", problem, faulty)
   end
-  return own
+  return copy
 end
 
--- The parameters as they travel, which are a copy of the caller's; or nil and an error.
+-- Returns the parameters by wire names, copied; or nil and an error.
 local function valuesOf(client, action, params, isRaw)
   if isRaw or getmetatable(params) ~= nil then
-    local own, problem = copyParams.copy(params, isRaw and {} or action.params)
-    if not own then
+    local copy, problem = copyParams.copy(params, isRaw and {} or action.params)
+    if not copy then
       return nil, errors.ofAction(action.name, "parameter", "the parameter table " .. problem)
     elseif isRaw then
-      return regular(action, own)
+      return regular(action, copy)
     end
-    params = own
+    params = copy
   end
   return validate.params(action, params, client)
 end

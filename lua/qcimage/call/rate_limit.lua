@@ -1,4 +1,4 @@
---- rate_limit.lua - an attempt's turn: asks the client's limiter, waits as long as it says, and tells it of throttles.
+--- rate_limit.lua - acquires a slot of the client's rate limiter before each attempt, and reports throttled attempts to it.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -13,7 +13,7 @@ local callContext = require "qcimage.call.context"
 
 local M = {}
 
--- Calls the limiter's function, if it has it. A limiter that is a function is its own acquire.
+-- Calls a method of the limiter, if it has it. A limiter that is a function is its own acquire.
 local function ask(limiter, name, ...)
   if type(limiter) == "function" then
     if name == "acquire" then
@@ -58,18 +58,18 @@ local function acquire(call, longest)
   return nil, err
 end
 
---- Waits until it is the turn of a call's next attempt, by the client's limiter.
+--- Acquires a slot for the next attempt of a call, and waits for it.
 ---@param call qcimage.Call
----@return boolean|nil isTurn nil: no attempt is made
+---@return boolean|nil isAcquired nil: no attempt is made
 ---@return qcimage.Error|nil err
 function M.acquire(call)
   local client = call.client
   if environments.isNginx and core.isyieldable() == false and not client.options.transport then
-    return true -- nothing can be sent from here, which the attempt tells: no place is taken for it
+    return true -- nothing can be sent from this phase, which the attempt reports: no slot is used up
   end
   local began = core.monotonic()
   local left = call.deadline - began
-  if left <= 0 then -- which the attempt tells
+  if left <= 0 then -- which the attempt reports
     return true
   end
   local longest = call.limiterWaitIsExtra and limits.limiterWait or left - math.min(limits.reservedForAttempt, left / 2)
@@ -87,7 +87,7 @@ function M.acquire(call)
   return wait and true, err
 end
 
---- Tells the limiter that an attempt was throttled, if it was. What it throws is kept as a hook's error.
+--- Reports a throttled attempt to the limiter. What the limiter throws is noted as hookError.
 ---@param call qcimage.Call
 ---@param err qcimage.Error of the attempt
 function M.reportThrottled(call, err)

@@ -1,5 +1,5 @@
---- read_back.lua - reads a modification back whose response was lost: describes the image and compares its values.
---- Makes calls by the function it is given. Part of qcimage, see LICENSE.
+--- read_back.lua - after a lost response: describes the modified image, and compares it with the wanted values.
+--- Makes calls through the function it is given. Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local validate = require "qcimage.call.validate"
@@ -8,9 +8,9 @@ local images = require "qcimage.call.images"
 
 local M = {}
 
---- The values that a modification sets, by which it can be read back.
+--- Returns the values that a modification sets.
 ---@param call qcimage.Call
----@return table<string, any>|nil changes nil where there are none, where the call is not to be read back, or in no time
+---@return table<string, any>|nil wanted nil: none, read-back is off, or the deadline has passed
 function M.wantedFields(call)
   if call.readBackSeconds == 0 or callContext.secondsLeft(call) <= 0 then
     return nil
@@ -25,15 +25,15 @@ function M.wantedFields(call)
   return next(changes) ~= nil and changes or nil
 end
 
--- Seconds of a timeout at least, so that it is one that an option may have.
+-- Seconds: the shortest valid timeout.
 local SHORTEST_TIMEOUT = 0.001
 
---- Reads a modification back whose outcome is unknown. The last attempt's record says that the image showed the success.
+--- Reads back a modification of unknown outcome. On success the last attempt's record gets readBack.
 ---@param call qcimage.Call
----@param changes table from changesOf
+---@param changes table from wantedFields
 ---@param run function run of execute.lua
----@return qcimage.Result|nil result of the modification, without attempts; nil: the image does not have the values
----@return boolean wasAnswered whether the service told how the image is
+---@return qcimage.Result|nil result of the modification, without attempts; nil: the image has other values
+---@return boolean wasAnswered whether the service returned the image
 function M.readBack(call, changes, run)
   local id = validate.publicNames(call.action, call.values, call.version).imageId
   local page
@@ -56,7 +56,7 @@ function M.readBack(call, changes, run)
       return nil, true
     end
   end
-  local requestId -- of the change, not of the look
+  local requestId -- of the modification, not of the read-back
   for _, attempt in ipairs(call.attempts) do
     requestId = attempt.requestId or requestId
   end

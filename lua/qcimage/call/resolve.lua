@@ -1,6 +1,6 @@
---- resolve.lua - whose a call is, attempt by attempt: its credentials and their signer; and where it goes, which is
---- settled once, since region and endpoint may come with credentials, too. Says where each comes from.
---- Reaches the outside only through what the client holds. Part of qcimage, see LICENSE.
+--- resolve.lua - resolves, for each attempt, credentials and signer; and once per call, region and endpoint, which may come
+--- with the credentials. Notes the source of each.
+--- Reaches the outside only through the client. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
 local endpoints = require "qcimage.api.endpoints"
@@ -12,7 +12,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- What a source of credentials is told; see credentials/provider.lua.
+-- Returns the context for a credentials provider; see credentials/provider.lua.
 local function contextOf(call)
   local context = { secondsLeft = math.max(0, callContext.secondsLeft(call)) }
   local refused, how = call.client.refusals.current()
@@ -25,7 +25,7 @@ local function contextOf(call)
   return setmetatable(context, call.client.providerContext)
 end
 
---- Credentials for a call; or nil, an error of the call's, and the source's own.
+--- Returns the credentials for a call; or nil, the call's error, and the provider's own error.
 ---@param call qcimage.Call
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil err
@@ -44,7 +44,7 @@ function M.credentials(call)
   return nil, errors.ofAction(call.action.name, err.kind, said, err.field), err
 end
 
--- The public cloud's endpoint of an action, by the way that the client goes.
+-- Returns the public cloud's endpoint of an action, with the client's connectTo.
 local function publicEndpoint(client, action, region)
   local endpoint = endpoints.default(client.version, action, region)
   return action.service and endpoint or endpoints.via(endpoint, client.target.connectTo)
@@ -55,15 +55,15 @@ local function refuse(call, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", problem, field)
 end
 
--- Notes, for who wants to know, what was passed over and why.
+-- Notes a skipped source and the reason, for `explain`.
 local function pass(call, field, source, why)
   if call.skipped and source then
     table.insert(call.skipped, { field = field, source = source, why = why })
   end
 end
 
--- The region that options, a pinned profile or the environment name, as given; where it comes from; its field in errors.
--- Nil: none does. False and the problem: the profile cannot be read.
+-- Returns the region named by the options, a pinned profile or the environment; its source; its field in errors. Nil: none
+-- names one. False and a problem: the profile cannot be read.
 local function namedRegion(client, wanted)
   local setting = client.target.region
   if wanted ~= nil then
@@ -81,7 +81,7 @@ local function namedRegion(client, wanted)
   return setting.value, setting.name, setting.variable
 end
 
---- The region of a client's calls, as far as it is known before credentials are asked for.
+--- Returns the region of a client's calls as far as it is known without credentials.
 ---@param client table
 ---@return string|nil region as sent
 function M.regionOf(client)
@@ -89,17 +89,17 @@ function M.regionOf(client)
   return region and (endpoints.region(region, client.version) or region) or nil
 end
 
---- The endpoint of a client's calls, as far as it is known before credentials are asked for.
+--- Returns the endpoint of a client's calls as far as it is known without credentials.
 ---@param client table
 ---@return qcimage.Endpoint|nil
----@return boolean isPublic it is the public cloud's, since credentials cannot bring another
+---@return boolean isPublic it is the public cloud's: credentials cannot name another
 function M.endpointOf(client)
   local is3 = client.version == "3.0"
   local endpoint = client.target.endpoint or is3 and client.profile and client.profile.get "endpoint" or nil
   return endpoint, not endpoint and (not is3 or client.profile ~= nil or not client.hasDynamicCredentials)
 end
 
--- The endpoint that something names, and where it comes from. Nil: nothing does. False and an error: it cannot be used.
+-- Returns the named endpoint and its source. Nil: none is named. False and an error: it is invalid.
 local function namedEndpoint(call, profile)
   local client, isService = call.client, call.action.service
   local target = client.target
@@ -134,7 +134,7 @@ end
 -- What the error says where no region is found.
 local NOWHERE = "no region: set %s or TENCENTCLOUD_REGION (the credentials%s name none; %s)"
 
--- The region of a call, where it comes from, its field in errors; or nil and an error.
+-- Returns the region of a call, its source and its field in errors; or nil and an error.
 local function findRegion(call, given, profile)
   local client, setting = call.client, call.client.target.region
   local region, source, field = namedRegion(client, call.wantedRegion)
@@ -202,10 +202,10 @@ local function readLanguage(call)
   return true
 end
 
---- Settles where a call goes, once: with what comes with its credentials. Sets endpoint and region, and their sources.
+--- Resolves endpoint and region of a call, once, with the settings that come with its credentials. Sets their sources, too.
 ---@param call qcimage.Call
----@param given qcimage.Credentials|table empty where there are none
----@return boolean|nil isPlaced
+---@param given qcimage.Credentials|table an empty table without credentials
+---@return boolean|nil isResolved
 ---@return qcimage.Error|nil err
 function M.endpointAndRegion(call, given)
   if call.regionSource then
@@ -240,14 +240,14 @@ function M.endpointAndRegion(call, given)
   if not name then
     return refuseRegion(call, source, problem, field)
   end
-  if not endpoint and endpoints.isFinance(name) then -- which has a host of its own
+  if not endpoint and endpoints.isFinance(name) then -- finance zones have their own hosts
     call.endpoint = publicEndpoint(client, action, name)
   end
   call.region, call.regionSource = name, source
   return true
 end
 
---- Where a call would go as far as options and environment name it, for messages before it is settled.
+--- Returns where a call would go by options and environment alone, for messages before it is resolved.
 ---@param client table
 ---@param action table from actions.lua
 ---@return qcimage.Endpoint
@@ -289,7 +289,7 @@ function M.region(call)
   return M.endpointAndRegion(call, given)
 end
 
---- Begins an attempt, with credentials, which may be others than the last one had, and their signer.
+--- Begins an attempt: resolves its credentials, which may differ from the last attempt's, and their signer.
 ---@param call qcimage.Call
 ---@return qcimage.Attempt|nil
 ---@return qcimage.Error|nil err
@@ -298,7 +298,7 @@ function M.newAttempt(call)
   local given, err = call.fresh, nil
   call.fresh = nil
   if action.unsigned then
-    -- the parameter that stands for a key is kept out of messages as a key is
+    -- The parameter that replaces the key is kept out of messages like a key.
     given = { secretKey = call.values[action.unsigned] or "" }
   elseif not given then
     given, err = M.credentials(call)
@@ -330,22 +330,21 @@ function M.newAttempt(call)
   }
 end
 
---- What a call knows of its secrets: its last attempt, or before the first one the credentials that it will take.
+--- Returns what is known of a call's secrets: the last attempt, or before the first one its credentials.
 ---@param call qcimage.Call
----@return table|nil credentials and what else of qcimage.Attempt is there; nil: nothing
+---@return table|nil credentials and other fields of qcimage.Attempt; nil: nothing is known
 function M.known(call)
   local given = call.fresh or not call.attempt and not call.client.hasDynamicCredentials and call.client.provider()
   return given and { credentials = given, logins = call.client.logins } or call.attempt
 end
 
--- How a refused key can be replaced, by the retry that its code asks for: a source is asked for others, or only looks
--- at its file again.
+-- Retries that replace a refused key: the provider is asked for another one, or only reads its file again.
 local REPLACES = { renew = true, reread = true }
 
---- Notes that the service refused the credentials of an attempt, if it did; and asks for others where an attempt is left.
+--- Notes that the service refused the credentials of an attempt, and refreshes them if another attempt is possible.
 ---@param call qcimage.Call
 ---@param err qcimage.Error of the attempt
----@return boolean isRenewed the next attempt has others
+---@return boolean isRenewed the next attempt has other credentials
 function M.refreshCredentials(call, err)
   local client = call.client
   if not REPLACES[err.retry] or call.action.unsigned or not client.hasDynamicCredentials then
@@ -366,8 +365,8 @@ function M.refreshCredentials(call, err)
   return given.secretId ~= last.secretId or given.secretKey ~= last.secretKey or given.token ~= last.token
 end
 
--- Whether a refusal is of the region. One that does not exist was recorded with the bare InvalidParameterValue, which comes
--- for other values, too. What the text says decides nothing but this hint.
+-- Returns whether a refusal is about the region. The service was seen to refuse an unknown region with a bare
+-- InvalidParameterValue. The foreign text decides only this hint.
 local function isOfRegion(err)
   if err.kind ~= "service" then
     return false
@@ -377,14 +376,14 @@ local function isOfRegion(err)
     or err.outcome == "rejected" and (said:find("region", 1, true) or said:find("地域", 1, true)) ~= nil
 end
 
---- What the message of a failure adds: where the image was looked for, which region was refused, whose keys were.
+--- Returns what a message adds: the region an image was looked for in, the refused region, or the source of refused keys.
 ---@param call qcimage.Call
 ---@param err qcimage.Error
 ---@return string|nil
 function M.hint(call, err)
   if isOfRegion(err) then
     return ("in %s, from %s"):format(text.oneLine(call.region, 80), call.regionSource)
-  elseif err.reason == "notFound" then -- most often it is in another region
+  elseif err.reason == "notFound" then -- the image is usually in another region
     return ("in %s"):format(text.oneLine(call.region, 80))
   elseif REPLACES[err.retry] and call.attempt.credentials.source then
     return ("keys from %s"):format(call.attempt.credentials.source)

@@ -1,26 +1,25 @@
---- retry.lua - whether a failed attempt is worth another one, and after what wait.
---- Pure: no clock, no sockets; chance is given. Part of qcimage, see LICENSE.
+--- retry.lua - the retry policy: whether a failed attempt is retried, and after what backoff.
+--- Pure: no clock, no sockets; the random number is given. Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
 
 local M = {}
 
--- Seconds: first wait at most, after a throttle, longest.
+-- Seconds: cap of the first backoff, the same after throttling, cap of all.
 local BASE, THROTTLED_BASE, CAP = 0.25, 1, 8
 
---- A client's store of retries, so that an outage does not multiply the load: each retry takes from
---- it, successes give back. The figures are those of botocore's standard mode.
+--- Tokens of a client's retry budget, which keeps an outage from multiplying the load: a retry takes some, a success refunds
+--- some. The figures are those of botocore's standard mode.
 M.BUDGET = 500
 local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 
--- Failures of the network that may pass by themselves. Not among them: certificates (tls) and
--- proxies, which somebody has to mend.
-local PASSING = { dns = true, connect = true, timeout = true, closed = true }
+-- Transient network errors. Not among them: tls and proxy, which somebody must fix.
+local TRANSIENT = { dns = true, connect = true, timeout = true, closed = true }
 
 -- "later", "again", "clock", "renew", "reread" or nil, as in error_codes.lua. 408: RFC 9110, 15.5.9.
 local function need(err)
   if err.kind == "network" then
-    return PASSING[err.reason] and not err.lasting and "again"
+    return TRANSIENT[err.reason] and not err.lasting and "again"
   elseif err.kind == "response" and err.reason == "status" then
     return err.httpStatus == 429 and "later" or (err.httpStatus >= 500 or err.httpStatus == 408) and "again"
   end
@@ -28,21 +27,21 @@ local function need(err)
 end
 
 ---@class qcimage.RetryState
----@field attempt integer how many attempts were made
+---@field attempt integer number of attempts made
 ---@field maxAttempts integer
----@field left number seconds left for the whole call
----@field repeatable boolean from the action's data
----@field retryBudget number what is left in the client's store
+---@field left number seconds until the deadline
+---@field repeatable boolean the action is idempotent
+---@field retryBudget number tokens left
 ---@field random number from 0 to below 1
----@field retryAfter number|nil seconds that the answer asks to wait
----@field skewCorrected boolean whether the next attempt has another time, and none had before
----@field renewed boolean|nil whether the next attempt has other credentials, and none had before
+---@field retryAfter number|nil seconds that the response asks to wait
+---@field skewCorrected boolean the next attempt has a corrected timestamp, for the first time
+---@field renewed boolean|nil the next attempt has other credentials, for the first time
 
---- Decides. The caller takes cost from its store when it goes on.
----@param err qcimage.Error with retry, reused and lasting as the reader and the transport set them
+--- Decides about a retry. On a retry, the caller takes the cost from its budget.
+---@param err qcimage.Error with retry, reused and lasting, as parser and transport set them
 ---@param state qcimage.RetryState
 ---@return number|nil wait seconds; nil: stop
----@return number|nil cost; where it stops: the cost that the store lacks, if that is why
+---@return number|nil cost tokens; on a stop: what the budget lacks, if that is the reason
 function M.decide(err, state)
   if state.attempt >= state.maxAttempts then
     return nil
@@ -71,10 +70,10 @@ function M.decide(err, state)
   return wait, cost
 end
 
---- What a look at an image costs, after answers were lost.
+--- Tokens that a read-back costs after lost responses.
 M.READ_BACK_COST = COST
 
---- What a success gives back: what its last retry took, or a little.
+--- Returns the budget after a success: refunds what the call's last retry took, or a little.
 ---@param retryBudget number
 ---@param spent number|nil cost of the call's last retry
 ---@return number retryBudget

@@ -13,10 +13,10 @@ local JSON = "application/json; charset=utf-8"
 local CVM, CVM_VERSION = "cvm", "2017-03-12"
 local VERSIONS = { sts = "2018-08-13" }
 
--- What stands for a signature where none is due, and for what was signed.
+-- Replaces the Authorization of unsigned actions, and their signing stages.
 local UNSIGNED, NONE = "SKIP", {}
 
--- Coded answers are refused, so none are asked for.
+-- Encoded responses are refused, so none are asked for.
 local IDENTITY = "identity"
 
 local DIGESTS = { HmacSHA256 = "sha256", HmacSHA1 = "sha1" }
@@ -41,7 +41,7 @@ local function sign2(call, attempt, withStages)
     path,
     form,
     withStages,
-    attempt.time, -- and the other public parameters
+    attempt.time, -- the public parameters begin here
     attempt.nonce,
     call.action.name,
     call.region,
@@ -97,10 +97,10 @@ local function sign3(call, attempt, withStages)
   return endpoints.request(endpoint, "POST", endpoints.PATHS["3.0"], headers, payload), stages
 end
 
---- Makes a signed request.
+--- Signs the request of an attempt.
 ---@param call qcimage.Call
 ---@param attempt qcimage.Attempt with credentials, signer, time and nonce; gets its carrier
----@param withStages boolean|nil also give what was signed
+---@param withStages boolean|nil also return the signing stages
 ---@return qcimage.Request|nil
 ---@return qcimage.Error|nil err
 function M.request(call, attempt, withStages)
@@ -109,7 +109,7 @@ function M.request(call, attempt, withStages)
   if not request then
     return nil, stages
   end
-  -- kept apart from the request, which a transport may change
+  -- A copy, since a transport may change the request.
   attempt.carrier = request.headers.Authorization or request.body or request.path
   if withStages then
     for name, value in pairs(stages) do

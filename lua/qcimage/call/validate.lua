@@ -1,5 +1,4 @@
---- validate.lua - holds a call's parameters against the action's data and gives them the form in which
---- they travel.
+--- validate.lua - validates parameters against an action's schema, and converts them to wire names and values.
 --- Pure: no clock, no environment, no sockets. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -104,7 +103,7 @@ function checkers.flag(_, value)
   return nil, ("must be true or false, not %s"):format(text.quote(value))
 end
 
--- Length of a list, or nil when the table is none.
+-- Returns the length of a list; nil if the table is not a list.
 local function length(list)
   local count = 0
   for _ in pairs(list) do
@@ -121,17 +120,17 @@ end
 local NONE = {}
 
 local function each(param, value, context, checkItem)
-  local own, problem, count
+  local copy, problem, count
   if type(value) == "table" then
-    own, problem = copyParams.copy(value, NONE)
-    count = own and length(own)
+    copy, problem = copyParams.copy(value, NONE)
+    count = copy and length(copy)
   end
   if not count then
-    local hint = own and ": it has a hole, or keys other than 1, 2, 3" or ""
+    local hint = copy and ": it has a hole, or keys other than 1, 2, 3" or ""
     return nil, problem or ("must be a list, not %s%s"):format(text.quote(value), hint)
   end
   if count == 0 then
-    -- An empty list asks for nothing or for everything, depending on who reads it.
+    -- An empty list may mean "nothing" or "everything" to the service.
     return nil, "is an empty list" .. (param.required and "" or "; leave it out instead")
   end
   if param.items and count > param.items and not context.options.skipRules then
@@ -139,7 +138,7 @@ local function each(param, value, context, checkItem)
   end
   local list = {}
   for i = 1, count do
-    local item, fault = checkItem(own[i])
+    local item, fault = checkItem(copy[i])
     if item == nil then
       return nil, fault, i
     end
@@ -176,8 +175,8 @@ function checkers.objects(param, value, context)
   end)
 end
 
--- What the parameters of an action, or of a list's tables, are held against: by name {name, param, check, wire: name on
--- the wire}; and the list of those that may not be absent or have a default. By API version and data, made at first use.
+-- Compiled schemas: parameters by name {name, param, check, wire}, and a list of those that are required or have a default.
+-- Cached by API version and schema.
 local entries = { ["2.0"] = {}, ["3.0"] = {} }
 
 local function entriesOf(params, version)
@@ -197,7 +196,7 @@ local function entriesOf(params, version)
   return made.byName, made.due
 end
 
--- A fault; beside another one that which is first by name, so that it is always the same that is told.
+-- Keeps the validation error that is first by name, so that the reported one does not depend on pairs.
 local function firstOf(other, name, problem, index)
   return other and other.name < name and other or { name = name, problem = problem, index = index }
 end
@@ -242,8 +241,8 @@ end
 
 local FILTER_VALUES = 5 -- tencentcloud.com/document/product/213/33272
 
--- API 3.0 takes ImageIds alone, or filters: what API 2.0 has as parameters of their own becomes
--- filters, and the ids one of them where others are there.
+-- API 3.0 takes either ImageIds or filters. Parameters of their own in API 2.0 become filters; beside other filters, the
+-- ids become one, too.
 local function toFilters(params, values, context)
   local filters = values.Filters or {}
   for name, param in pairs(params) do
@@ -274,7 +273,7 @@ local function toFilters(params, values, context)
   return values
 end
 
--- Whether one of two parameters is given that exclude each other, as a fault.
+-- Returns an error unless exactly one of two parameters is given.
 local function oneOf(action, given, context)
   local first, second = action.oneOf[1], action.oneOf[2]
   if (given[first] == nil) ~= (given[second] == nil) then
@@ -283,12 +282,12 @@ local function oneOf(action, given, context)
   return { name = first, problem = against({}, context, ("or %s is required, but not both"):format(second)) }
 end
 
---- Checks the parameters of a call. What it returns shares no table with what was given.
+--- Validates the parameters of a call. The result shares no table with the given one.
 ---@param action table from actions.lua
----@param given table<string, any> its lists may have metatables, itself has none
+---@param given table<string, any> without metatable; its lists may have one
 ---@param context {version: "2.0"|"3.0", options: {skipRules: boolean|nil}} a client
----@return table|nil values by their names on the wire
----@return qcimage.Error|nil err names the parameter at fault
+---@return table|nil values by wire name
+---@return qcimage.Error|nil err its field names the parameter
 function M.params(action, given, context)
   local values, fault = fields(action.params, given, context)
   if values and action.oneOf and not context.options.skipRules then
@@ -303,17 +302,17 @@ function M.params(action, given, context)
   return values
 end
 
---- Checked values by the names that they were given by.
+--- Converts validated values back to public names.
 ---@param action table from actions.lua
 ---@param values table from `params`
 ---@param version "2.0"|"3.0"
 ---@return table<string, any>
 function M.publicNames(action, values, version)
-  local own = {}
+  local public = {}
   for name, entry in pairs((entriesOf(action.params, version))) do
-    own[name] = values[entry.wire]
+    public[name] = values[entry.wire]
   end
-  return own
+  return public
 end
 
 return M

@@ -1,5 +1,5 @@
---- waiter.lua - polls images by their ids until they have a state.
---- Makes calls by the function it is given. Part of qcimage, see LICENSE.
+--- waiter.lua - polls images by their ids until they have a state, through the function it is given.
+--- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
 local backoff = require "qcimage.util.backoff"
@@ -16,13 +16,13 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- Seconds between two polls: the first, by what each is longer than the last, and the most.
+-- Seconds between polls: the first interval, its growth, and the longest.
 local FIRST_PAUSE, FACTOR, LONGEST_PAUSE = 0.5, 1.5, 10
 
--- Seconds that a call has at least, though the wait's time may be over before.
+-- Seconds that each call may take, even at the end of the wait.
 local SHORTEST_CALL = 0.5
 
--- Polls in a row without an image that was there, after which it counts as deleted: a list may lag.
+-- Consecutive polls that must miss a seen image before it counts as deleted: a list may lag.
 local ABSENCES = 2
 
 -- Images that a message names.
@@ -31,12 +31,12 @@ local NAMED = 3
 local Wait = {}
 Wait.__index = Wait
 
--- Seconds until the deadline. Pauses are counted, too, since a sleep may take no time, as tests have it.
+-- Returns the seconds until the deadline. Pauses count by their length, since in tests a sleep takes no time.
 function Wait:left()
   return math.min(self.deadline - core.monotonic(), self.seconds - self.slept)
 end
 
--- Whether polling again cannot help. What was answered once is allowed, and fails for another reason.
+-- Returns whether polling again is useless. After one success, a refusal has another cause than missing rights.
 local function isPermanent(err, wasAnswered)
   if err.kind == "parameter" or err.kind == "unsupported" then
     return true
@@ -50,7 +50,7 @@ local function isPermanent(err, wasAnswered)
   return err.kind == "credentials"
 end
 
--- Looks at all images. Returns true, and false where time ran out meanwhile; or nil and an error.
+-- Polls all images. Returns true; false when the time ran out; or nil and an error.
 function Wait:poll()
   local isFirst, isOver = true, false
   local images, err, refused = imageLookup.describeByIds(self.ids, self.batchSize, function(params)
@@ -131,13 +131,13 @@ function Wait:report(lists)
   end
 end
 
--- The error of images that do not get the state. what: what is said of each, nil: its own state.
+-- Returns the error of images that did not get the state. what: said of each image, by default its state.
 function Wait:fail(reason, ids, what, note)
   local parts = {}
   for i = 1, math.min(#ids, NAMED) do
     local image = self.images[ids[i]]
-    local told = image and image.imageState
-    local state = image and (told == nil and "has no state" or "is " .. text.oneLine(tostring(told), 40))
+    local found = image and image.imageState
+    local state = image and (found == nil and "has no state" or "is " .. text.oneLine(tostring(found), 40))
       or self.absences[ids[i]] and "was not found"
       or "was not polled"
     parts[i] = ("image %s %s"):format(text.oneLine(ids[i], 40), what or state)
@@ -228,11 +228,11 @@ end
 -- Ids, each once, and the state; or nil and an error.
 local function wantedOf(client, params)
   local action = actions.wait[client.version]
-  local own, problem = copyParams.copy(params, action.params)
-  if not own then
+  local copy, problem = copyParams.copy(params, action.params)
+  if not copy then
     return nil, errors.ofAction("wait", "parameter", "the parameter table " .. problem)
   end
-  local values, err = validate.params(action, own, client)
+  local values, err = validate.params(action, copy, client)
   if not values then
     return nil, err
   end

@@ -1,5 +1,5 @@
---- assume_role.lua - temporary keys of a role that other keys may assume: AssumeRole of STS.
---- Asks once for as long as they live, whoever shares the source. Part of qcimage, see LICENSE.
+--- assume_role.lua - provider of temporary keys of a role: AssumeRole of STS. The keys are shared until they expire.
+--- Part of qcimage, see LICENSE.
 
 local provider = require "qcimage.credentials.provider"
 local refresh = require "qcimage.credentials.refresh"
@@ -11,17 +11,17 @@ local M = {}
 ---@class qcimage.Role
 ---@field roleArn string qcs::cam::uin/UIN:roleName/NAME
 ---@field roleSessionName string|nil 2 to 128 of A-Z a-z 0-9 _ + = , . @ -; by default one is made
----@field durationSeconds integer|nil how long the keys shall live; 7200 by default, at most 43200
----@field policy string|nil JSON: rights that are left to the keys
----@field externalId string|nil what the role's owner demands
+---@field durationSeconds integer|nil lifetime of the keys; 7200 by default, at most 43200
+---@field policy string|nil JSON: restricts the rights of the keys
+---@field externalId string|nil required by the role's owner
 ---@field endpoint string|nil URL of another STS
----@field source string|nil where the role is named, as messages name it
----@field names table<string, string>|nil how messages call the fields
+---@field source string|nil what names the role, for messages
+---@field names table<string, string>|nil names of the fields in messages
 
---- A source that assumes a role. What comes with the keys that assume it (region, profile) goes on with the role's.
----@param source qcimage.CredentialsSource gives the keys that sign the request
+--- Makes a provider that assumes a role. Region and profile of the assuming keys apply to the role's keys, too.
+---@param source qcimage.CredentialsProvider provider of the keys that sign the request
 ---@param role qcimage.Role
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(source, role)
   local field, fault = sts.validateRole(role)
   if fault then

@@ -1,18 +1,18 @@
---- chain.lua - asks sources one after another, and keeps to the first that has keys. The order and its reasons:
+--- chain.lua - a chain of providers: the first that has credentials wins, and is kept. The default order, with its reasons:
 ---
---- 1. What the program gives (provider.static): it knows best. With it no chain is made.
---- 2. The profile that an option names, and nothing else: tccli's file, then the section of that name in the SDKs' file.
---- 3. The environment: it is set for this one program. A profile that TCCLI_PROFILE names does not go before it; the
----    variable only chooses tccli's file (as tccli has it).
---- 4. The SDKs' file, the user's, then the machine's: where their users keep it.
+--- 1. Credentials given by the program (provider.static): without a chain.
+--- 2. The profile named by an option, and nothing else: tccli's file, then the section of that name in the SDKs' file.
+--- 3. The environment: it is set for this program alone. TCCLI_PROFILE does not override it; that variable only chooses
+---    tccli's file (as in tccli).
+--- 4. The SDKs' file: the user's, then the machine's.
 --- 5. TKE's web identity, set for this pod; before the CVM role, which is the node's and has the node's rights. (The
----    SDKs ask in the other order, and a pod then takes its node's role.)
---- 6. tccli's profile, "default" or TCCLI_PROFILE's, behind TKE as in tccli.
---- 7. The CVM role: the only one that has to be asked over a network, which takes up to 2 s where there is none. Not with
+---    SDKs use the other order, which gives a pod its node's role.)
+--- 6. tccli's profile, "default" or TCCLI_PROFILE's, after TKE as in tccli.
+--- 7. The CVM role: the only one that needs a network request, up to 2 s where there is no metadata service. Not with
 ---    TCCLI_PROFILE, which names another identity.
 ---
---- A source is used whole or not at all. What exists and is broken is the error, whoever named it: another source's keys
---- would be another account's. What does not exist is passed over, and its reason kept.
+--- A source that exists but is broken is the error, whoever named it: the keys of another source would be those of another
+--- account. A source that does not exist is skipped, and the reason is kept.
 --- Part of qcimage, see LICENSE.
 
 local variables = require "qcimage.credentials.environment"
@@ -23,17 +23,17 @@ local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
---- Makes a source of others, in their order. Once one has given keys, only that one is asked: a failure of it must not
---- become another identity.
----@param sources qcimage.CredentialsSource[]
----@param prefix string|nil begins the error that lists why none had keys
----@param names string[]|nil of the sources, for who wants to know which were passed over
----@return qcimage.CredentialsSource
+--- Makes a chain. Once a provider has returned credentials, only that one is asked: its failure must not lead to another
+--- identity.
+---@param sources qcimage.CredentialsProvider[]
+---@param prefix string|nil first part of the error that lists the reasons
+---@param names string[]|nil of the providers, for the list of skipped ones
+---@return qcimage.CredentialsProvider
 function M.new(sources, prefix, names)
-  local settled
-  local passed = {} -- before the source that is settled
+  local winner
+  local passed = {} -- reasons of the providers before the one that won
 
-  local function tell(context, reasons)
+  local function report(context, reasons)
     if not context.passed then
       return
     end
@@ -43,41 +43,41 @@ function M.new(sources, prefix, names)
   end
 
   return function(context)
-    if settled then
+    if winner then
       if context.passed then
-        tell(context, passed)
+        report(context, passed)
       end
-      return settled(context)
+      return winner(context)
     end
     local reasons = {}
     for _, source in ipairs(sources) do
       local credentials, err = source(context)
       if credentials then
-        settled, passed = source, reasons
-        tell(context, reasons)
+        winner, passed = source, reasons
+        report(context, reasons)
         return credentials
       elseif err.final then
-        tell(context, reasons)
+        report(context, reasons)
         return nil, err
       end
       reasons[#reasons + 1] = err.message
     end
-    tell(context, reasons)
+    report(context, reasons)
     return provider.noCredentials((prefix or "no credentials: ") .. table.concat(reasons, "; "))
   end
 end
 
 ---@class qcimage.ChainSettings
----@field profile string|nil option of that name
----@field settings qcimage.ProfileSettings|nil of the profile that is looked at
----@field isEager boolean|nil read files now, and not again
----@field withoutRole boolean|nil a role that is named elsewhere replaces those of the sources
+---@field profile string|nil the option profile
+---@field settings qcimage.ProfileSettings|nil of the tccli profile
+---@field isEager boolean|nil read files now, and never again
+---@field withoutRole boolean|nil roles named by the sources are replaced by another one
 ---@field metadata qcimage.Metadata|nil
----@field pause fun(seconds: number)|nil between two looks at a file that is being written
+---@field pause fun(seconds: number)|nil sleeps between attempts to read a file that is being written
 
----@class qcimage.CredentialsLink a place where keys are looked for
+---@class qcimage.CredentialsLink one link of the chain
 ---@field name string
----@field new fun(): qcimage.CredentialsSource, boolean|nil
+---@field new fun(): qcimage.CredentialsProvider, boolean|nil
 
 local FILE = "TENCENTCLOUD_CREDENTIALS_FILE"
 
@@ -119,11 +119,11 @@ local function addFiles(links, environment, settings)
   end
 end
 
---- What names the tccli profile that a client looks at, and its name.
----@param option string|nil option profile
+--- Returns the name of the client's tccli profile, and what names it.
+---@param option string|nil the option profile
 ---@param environment table<string, string>
 ---@return string name
----@return string|nil nameOf nil: it is the default one
+---@return string|nil nameOf nil: it is the default profile
 function M.profileOf(option, environment)
   local variable = environments.value(environment, "TCCLI_PROFILE")
   return option or variable or "default", option and optionNames.shown "profile" or variable and "TCCLI_PROFILE" or nil
@@ -150,11 +150,11 @@ local function addTccli(links, environment, settings)
   return nameOf
 end
 
---- The links for a program that gives no keys itself, in their order.
+--- Returns the links for a program that gives no credentials itself, in order.
 ---@param environment table<string, string> a snapshot
 ---@param settings qcimage.ChainSettings
 ---@return qcimage.CredentialsLink[]
----@return string prefix begins the error that lists why none had keys
+---@return string prefix first part of the error that lists the reasons
 function M.links(environment, settings)
   local links = {}
   if settings.profile then
@@ -168,7 +168,7 @@ function M.links(environment, settings)
       return variables.new(environment, true)
     end,
   }
-  if not variables.isConfigured(environment) then -- else it has keys, or the error; the others are not even loaded
+  if not variables.isConfigured(environment) then -- otherwise it wins, or is the error: the other modules are not even loaded
     addFiles(links, environment, settings)
     links[#links + 1] = {
       name = "TKE",
@@ -188,11 +188,11 @@ function M.links(environment, settings)
   return links, "no credentials: the options secretId, secretKey and credentials are not given; "
 end
 
---- The chain for a program that gives no keys itself.
+--- Makes the default chain.
 ---@param environment table<string, string> a snapshot
 ---@param settings qcimage.ChainSettings
----@return qcimage.CredentialsSource
----@return boolean|nil isFixed it gives the same at each question, and needs no context
+---@return qcimage.CredentialsProvider
+---@return boolean|nil isFixed it always returns the same, and needs no context
 function M.default(environment, settings)
   local links, prefix = M.links(environment, settings)
   if links[1].name == variables.NAME and #links == 1 then

@@ -1,6 +1,6 @@
---- cvm_role.lua - temporary keys of the role that a CVM instance has, and its region, from the metadata service.
---- (cloud.tencent.com/document/product/213/4934 and /598/85616.)
---- Plain HTTP inside the instance's network, as it is offered; sends through the context's `metadata` alone.
+--- cvm_role.lua - provider of the CVM instance role's temporary keys, and the instance's region: the metadata service
+--- (cloud.tencent.com/document/product/213/4934 and /598/85616).
+--- Plain HTTP inside the instance's network, the only way it is offered; sends through the context's `metadata`.
 --- Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
@@ -21,18 +21,18 @@ M.METADATA_HOST_URL, M.METADATA_IP_URL = "http://metadata.tencentyun.com", "http
 local ROLES = "/latest/meta-data/cam/security-credentials/"
 local REGION = "/latest/meta-data/placement/region"
 
--- Seconds for all requests of one question: off the cloud nobody answers, and the caller waits.
+-- Seconds for all requests of one refresh: outside the cloud nothing responds, and the caller waits.
 local LONGEST = 2
 
 -- Seconds: the longest wait before the first retry, and before any.
 local FIRST_WAIT, LONGEST_WAIT = 0.1, 0.4
 
-local MOST_TRIES = 20 -- far more than there is time for, unless a sleep takes none, as tests have it
+local MOST_TRIES = 20 -- far more than time allows, unless sleep returns at once, as in tests
 
 local LONGEST_NAME = 128 -- bytes, of a role
 
--- One request, again while the service is overloaded. Returns the answer; or nil, the problem, and where the transport
--- failed what it knows of that.
+-- Sends one request, with retries while the service is overloaded. Returns the response; or nil, the problem, and the
+-- detail of the transport's failure.
 local function get(context, base, path, deadline)
   local endpoint = endpoints.parse(base)
   local status
@@ -74,7 +74,7 @@ local function fetch(context, address, path, deadline, name)
   if response and response.status == 200 then
     return response.body
   end
-  -- a service that answers is there: no other source may be used for what it cannot say now
+  -- A service that responds exists: no other provider may replace it.
   local isThere = response and response.status ~= 404 or not response and detail and detail.isThere
   local said = problem or ("metadata status %d"):format(response.status)
   local _, err = provider.noCredentials(("%s: %s"):format(name, said), isThere)
@@ -88,7 +88,7 @@ local function encode(name)
   end))
 end
 
--- The first line of an answer, without white space around it, where it can be the name of a role.
+-- Returns the first line of a response as the name of a role; nil if it cannot be one.
 local function roleName(body)
   local name = body:match "^[ \t\r\n]*([^\r\n]*)"
   name = name:match "^.*[^ \t]"
@@ -131,14 +131,14 @@ local function read(body, role)
 end
 
 ---@class qcimage.Metadata
----@field address string|false|nil URL of the service, without path; nil: the cloud's own; false: it is not asked
----@field roleName string|nil the role; by default the one that the instance has
+---@field address string|false|nil URL of the service, without path; nil: the cloud's; false: it is not used
+---@field roleName string|nil by default the instance's role
 
 local SWITCHED_OFF = "is disabled (option metadata = false, or QCIMAGE_METADATA=off)"
 
---- A source of the instance's role.
+--- Makes a provider of the instance role.
 ---@param settings qcimage.Metadata|nil
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(settings)
   settings = settings or {}
   local address = settings.address
@@ -170,7 +170,7 @@ function M.new(settings)
   end, { name = CVM_ROLE, longest = LONGEST, final = true })
 end
 
---- Makes a function that tells the instance's region. It remembers what it learned.
+--- Makes a function that returns the instance's region, which it caches.
 ---@param settings qcimage.Metadata|nil
 ---@return fun(context: qcimage.CredentialsContext): string|nil, qcimage.Error|nil
 function M.region(settings)

@@ -9,7 +9,7 @@ local M = {}
 local ID, KEY = "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"
 local ROLE, SESSION = "TENCENTCLOUD_ROLE_ARN", "TENCENTCLOUD_ROLE_SESSION_NAME"
 
--- Names that others use: tccli; the Node SDK; the Terraform provider.
+-- Names used by tccli, by the Node SDK, and by the Terraform provider.
 local TOKENS = { "TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN" }
 
 local value = environments.value
@@ -60,12 +60,12 @@ local function missing(environment, role)
   end
 end
 
---- A source of the variables. With TENCENTCLOUD_ROLE_ARN (tccli's, as is TENCENTCLOUD_ROLE_SESSION_NAME) the keys
+--- Makes a provider of the variables. With TENCENTCLOUD_ROLE_ARN (as in tccli, like TENCENTCLOUD_ROLE_SESSION_NAME) the keys
 --- assume that role.
 ---@param environment table<string, string>
----@param withoutRole boolean|nil the role is taken into account elsewhere, or replaced
----@return qcimage.CredentialsSource
----@return boolean|nil isFixed it gives the same at each question, and needs no context
+---@param withoutRole boolean|nil the role is applied elsewhere, or replaced
+---@return qcimage.CredentialsProvider
+---@return boolean|nil isFixed it always returns the same, and needs no context
 function M.new(environment, withoutRole)
   local names = { secretId = ID, secretKey = KEY }
   local given = { secretId = environment[ID], secretKey = environment[KEY] }
@@ -89,7 +89,7 @@ function M.new(environment, withoutRole)
   if not credentials or not role then
     return fixed, true
   end
-  return require("qcimage.credentials.assume_role").new(fixed, role) -- loaded for those who need it
+  return require("qcimage.credentials.assume_role").new(fixed, role) -- loaded only when needed
 end
 
 return M

@@ -1,4 +1,4 @@
---- expiration.lua - when temporary keys end, from the two fields that answers have for it.
+--- expiration.lua - expiration of temporary keys, from the two fields of responses.
 --- Pure. Part of qcimage, see LICENSE.
 
 local httpDate = require "qcimage.util.http_date"
@@ -21,10 +21,10 @@ local function parse(value)
   )
 end
 
---- The end of temporary keys. ExpiredTime counts where both are there: it leaves no question of zone.
+--- Parses an expiration. ExpiredTime takes precedence, since it has no time zone.
 ---@param expiredTime any Unix seconds, a number or its digits
----@param expiration any a time in UTC, as ISO 8601 writes it
----@return number|nil Unix seconds; nil: neither says
+---@param expiration any a time in UTC in ISO 8601
+---@return number|nil seconds Unix time; nil: neither is valid
 function M.parse(expiredTime, expiration)
   if type(expiredTime) == "string" and expiredTime:find "^%d+$" and #expiredTime <= 11 then
     expiredTime = tonumber(expiredTime)

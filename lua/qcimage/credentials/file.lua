@@ -1,4 +1,4 @@
---- file.lua - credentials in a file of sections, as Tencent's SDKs read it: ~/.tencentcloud/credentials.
+--- file.lua - provider of a file of sections, as Tencent's SDKs read it: ~/.tencentcloud/credentials.
 ---
 ---     [default]
 ---     secret_id = ...
@@ -14,16 +14,16 @@ local readFile = require "qcimage.credentials.read_file"
 
 local M = {}
 
---- Where the file is looked for, in this order, when it is not named.
+--- The default files, in order.
 M.IN_HOME, M.FOR_ALL = "/.tencentcloud/credentials", "/etc/tencentcloud/credentials"
 
 ---@class qcimage.CredentialsFile
 ---@field path string|nil nil: HOME is not set
----@field home string|nil so that messages can say ~
+---@field home string|nil shown as ~ in messages
 ---@field section string|nil by default "default"
----@field isNamed boolean|nil somebody named the file: it must have the section, and keys in it
+---@field isNamed boolean|nil the file was named: it must have the section, with keys
 ---@field isForAll boolean|nil the machine's file, which may be for other users than this one
----@field isEager boolean|nil read the file now, and not again
+---@field isEager boolean|nil read the file now, and never again
 ---@field withoutRole boolean|nil the role of the section is replaced by another one
 
 local function nonEmpty(value)
@@ -36,7 +36,7 @@ local function failing(message, final)
   end, true
 end
 
--- What the section says, as a source; and whether that holds the keys itself.
+-- Makes the provider of a section. Returns whether the section contains the keys itself.
 local function sourceOf(fields, lines, shown, settings)
   local names = {}
   for field, key in pairs { secretId = "secret_id", secretKey = "secret_key", token = "token" } do
@@ -94,9 +94,9 @@ local function load(settings)
   return sourceOf(fields, lines, ("%s [%s]"):format(shown, section), settings)
 end
 
---- A source of a file's section.
+--- Makes a provider of a section.
 ---@param settings qcimage.CredentialsFile
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(settings)
   if not settings.path then
     return (failing("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed))

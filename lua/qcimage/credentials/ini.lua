@@ -1,22 +1,21 @@
---- ini.lua - one section of a file of sections with keys and values, as ~/.tencentcloud/credentials is.
+--- ini.lua - reads one section of a file of sections with keys and values, such as ~/.tencentcloud/credentials.
 --- Pure. Part of qcimage, see LICENSE.
 ---
---- A reader of our own, since inifile (bartbes', in Debian lua-inifile 1.0) cannot hold what is promised here: it
---- turns a key of digits into a number, passes over indented lines, "\r" and remarks behind a section's name stay in
---- the way, of two keys the last wins without a word, a line before the first section throws, and no fault has a line.
+--- Not inifile (bartbes', Debian's lua-inifile 1.0), since it converts keys of digits to numbers, ignores indented lines,
+--- fails on "\r" and comments after a section's name, takes the last of two equal keys silently, throws on a line before
+--- the first section, and reports no line numbers.
 
 local lower = require("qcimage.util.text").lower
 
 local M = {}
 
--- In a time that grows with the length alone, which "^[ \t]*(.-)[ \t]*$" does not.
+-- In linear time, unlike "^[ \t]*(.-)[ \t]*$".
 local function trim(value)
   local first = value:find "[^ \t]"
   return first and value:match("^.*[^ \t]", first) or ""
 end
 
--- The value without what surrounds it: quotes, or a remark behind white space, which no key has in it. Nil: a quote
--- without its other half.
+-- Removes quotes, or a comment after white space (keys contain none). Nil: unbalanced quotes.
 local function unquote(value)
   local quote = value:match "^[\"']"
   if quote then
@@ -46,14 +45,13 @@ end
 
 local OUTSIDE = "has an invalid line %d: outside of any [section]"
 
---- Reads one section. Faults within other sections do not matter; a line that leaves open which section another belongs
---- to does.
+--- Reads one section. Invalid lines of other sections are ignored, except where they leave open which section follows.
 ---@param text string
 ---@param section string its name, as written
----@return table<string, string>|nil fields values by key, in small letters; nil where there is a fault or no such section
----@return string|nil problem follows the file's name
----@return boolean|nil isMissing the text has no such section, or nothing at all
----@return table<string, integer>|nil lines of the fields, by key; of the section's name, by ""
+---@return table<string, string>|nil fields values by lower-case key; nil: invalid, or no such section
+---@return string|nil problem to follow the file's name
+---@return boolean|nil isMissing the text has no such section, or is empty
+---@return table<string, integer>|nil lines of the fields by key; of the section's name by ""
 function M.section(text, section)
   local fields, lines, current, begun
   local number, outside = 0, nil

@@ -36,7 +36,7 @@ local function readToken(path)
   return token
 end
 
--- What the variables lack, as an error; final when one of them is there.
+-- Returns the error of incomplete variables; it is final if one of them is set.
 local function fault(environment)
   local missing = {}
   for _, name in ipairs(VARIABLES) do
@@ -54,9 +54,9 @@ local function fault(environment)
   return problem and select(2, provider.noCredentials(("%s %s"):format(ROLE, problem), true, ROLE))
 end
 
---- A source of what a pod's environment names.
+--- Makes a provider of the web identity that a pod's environment names.
 ---@param environment table<string, string>
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(environment)
   local err = fault(environment)
   if err then

@@ -1,5 +1,5 @@
---- profile.lua - settings of a tccli profile, ~/.tccli/NAME.configure: region, endpoints, language. Reads the file when
---- the first of them is asked for. Part of qcimage, see LICENSE.
+--- profile.lua - settings of a tccli profile, ~/.tccli/NAME.configure: region, endpoints, language. Reads the file at first
+--- use. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
 local text = require "qcimage.util.text"
@@ -9,10 +9,10 @@ local M = {}
 
 ---@class qcimage.ProfileSettings
 ---@field source string the file, as messages name it
----@field get fun(field: "region"|"endpoint"|"stsEndpoint"|"language"): any, string|nil nil: the profile does not say; with a
---- second value, which names the file: it cannot be read, or what it says is wrong. The endpoints are parsed.
+---@field get fun(field: "region"|"endpoint"|"stsEndpoint"|"language"): any, string|nil nil: not set; with a second value, a
+--- problem that names the file: it cannot be read, or the value is invalid. Endpoints are parsed.
 ---@field load fun() reads the file now
----@field forget fun() the next get reads the file again, but where files are read once
+---@field forget fun() makes the next get read the file again, unless files are read once
 
 local LANGUAGES = { ["zh-CN"] = true, ["en-US"] = true }
 
@@ -69,7 +69,7 @@ local FIELDS = {
 function M.new(profile)
   local path = ("%s/.tccli/%s.configure"):format(profile.home or "~", profile.name)
   local shown = readFile.displayPath(path, profile.home)
-  local known, values, problem -- what the file holds; what was made of it, by field
+  local known, values, problem -- contents of the file; values by field
 
   local function read()
     if not text.isFileName(profile.name) then

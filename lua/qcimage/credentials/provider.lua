@@ -1,5 +1,5 @@
---- provider.lua - what every source of credentials gives: a SecretId, a SecretKey and maybe a token, checked and taken
---- together; and what it gives when it has none.
+--- provider.lua - the contract of credentials providers: valid credentials (SecretId, SecretKey, maybe a token), or an error;
+--- static credentials; calls of providers, built-in or the user's.
 --- Pure. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"
@@ -13,34 +13,33 @@ local M = {}
 ---@field secretId string
 ---@field secretKey string
 ---@field token string|nil of temporary keys
----@field expires number|nil Unix seconds: end of temporary keys
----@field source string|nil where they come from, as messages name it; nil: the caller's options
----@field region string|nil that the source names
----@field profile qcimage.ProfileSettings|nil settings of the tccli profile that they belong to
----@field role {arn: string, source: string}|nil that they are of, by AssumeRole
+---@field expires number|nil expiration of temporary keys, in Unix seconds
+---@field source string|nil what they come from, for messages; nil: the user's options
+---@field region string|nil region named by the source
+---@field profile qcimage.ProfileSettings|nil settings of their tccli profile
+---@field role {arn: string, source: string}|nil the assumed role that they belong to
 
----@class qcimage.CredentialsContext what a client tells a source with each question
----@field now fun(): number Unix seconds, as the service counts them
+---@class qcimage.CredentialsContext what a client passes to a provider
+---@field now fun(): number Unix seconds of the service's clock
 ---@field monotonic fun(): number seconds
----@field sleep fun(seconds: number): boolean|nil, string|nil nil and a message where nothing can wait
+---@field sleep fun(seconds: number): boolean|nil, string|nil nil and a message: nothing can wait here
 ---@field random fun(): number from 0 to below 1
----@field background nil|fun(run: function): boolean runs a function apart from any call; false: it cannot
----@field canWait boolean whether others run while one sleeps: light threads, or a sleep of the caller's that yields
----@field secondsLeft number of the call that asks
+---@field background nil|fun(run: function): boolean runs a function apart from any call; false: not possible
+---@field canWait boolean whether other calls run during a sleep: light threads, or a user's sleep that yields
+---@field secondsLeft number until the deadline of the call
 ---@field refused qcimage.Credentials|nil keys that the service has refused: others are wanted
----@field refusedHow "renew"|"reread"|nil reread: the keys do not fit together, so that a new question helps only where
---- somebody else writes them
----@field passed {source: string, why: string}[]|nil gets the sources that a chain passed over
+---@field refusedHow "renew"|"reread"|nil reread: id and key do not match, so only a source that somebody rewrites can help
+---@field passed {source: string, why: string}[]|nil a chain adds the providers that it skipped
 ---@field metadata fun(request: table, seconds: number): table|nil, string|nil, table|nil a transport, never through a proxy
----@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil, qcimage.Error|nil a
---- call of STS, see sts.lua; with the credentials that signed it last, or their source's own error
+---@field call fun(action: string, params: table, how: table): table|nil, qcimage.Error|nil, qcimage.Credentials|nil, qcimage.Error|nil
+--- calls STS, see sts.lua; also returns the credentials that signed the last attempt, or the error of their provider
 
---- A source of credentials. Without any it gives nil and an error of kind "credentials" (or "unsupported": it cannot be
---- asked here); with its field `final` set, no other source may stand in for it, since somebody named it. The field `cause`
---- says whose fault it is: the error of the source whose keys were to sign a call of STS, or kind and code of that call's.
----@alias qcimage.CredentialsSource fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
+--- A credentials provider. Without credentials it returns nil and an error of kind "credentials" ("unsupported": it cannot be
+--- asked here). An error with `final` is authoritative: no other provider may replace this one, since it was named or exists.
+--- The field `cause`: the error of the provider whose keys should sign a call of STS, or kind and code of that call's error.
+---@alias qcimage.CredentialsProvider fun(context: qcimage.CredentialsContext): qcimage.Credentials|nil, qcimage.Error|nil
 
--- So that no caller prints a secret by accident.
+-- tostring shows no secret.
 local Credentials = {
   __name = "qcimage.Credentials",
   __tostring = function(self)
@@ -52,7 +51,7 @@ local Credentials = {
 -- Bytes: the largest that STS documents (cloud.tencent.com/document/api/1312/48195, "Credentials").
 local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
 
--- As other clouds call the token: without it the service would refuse the key.
+-- Names of the token in other clouds: without the token the service would refuse the key.
 local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
 
 -- Says what is wrong with a secret, never what it is.
@@ -75,9 +74,9 @@ local function fault(value, field)
   return nil
 end
 
---- Makes the error of a source without keys.
+--- Returns nil and the error of a provider without credentials.
 ---@param message string
----@param final boolean|nil whether the source was named
+---@param final boolean|nil no other provider may replace it
 ---@param field string|nil name of the option or variable at fault
 ---@return nil, qcimage.Error
 function M.noCredentials(message, final, field)
@@ -86,7 +85,7 @@ function M.noCredentials(message, final, field)
   return nil, err
 end
 
---- Makes the error of a source that could not even ask here: nginx has no sockets or waits in this phase.
+--- Returns nil and the error of a provider that cannot be asked here: nginx has no sockets or waits in this phase.
 ---@param message string
 ---@return nil, qcimage.Error
 function M.cannotAsk(message)
@@ -95,7 +94,7 @@ function M.cannotAsk(message)
   return nil, err
 end
 
---- What messages name a source whose files are read once, or again.
+--- Returns the name of a source, for messages: files that are read only once say so.
 ---@param name string
 ---@param isEager boolean|nil
 ---@return string
@@ -103,15 +102,15 @@ function M.sourceOf(name, isEager)
   return isEager and name .. ", read when nginx started: reload nginx after a change" or name
 end
 
--- What a source can say beside the keys. A function of the caller's says none of them but the end: region and endpoint
--- are options, which are checked.
+-- What built-in providers may return beside the keys. Of a user's function only the expiration counts: region and endpoint
+-- are options.
 local BESIDE = { "expires", "source", "region", "profile", "role" }
 
---- Checks what a source found. An empty token is no token, and so is a null of JSON's.
+--- Validates credentials. An empty token, or JSON null, counts as absent.
 ---@param given table {secretId, secretKey, token}
----@param names table<string, string>|nil how messages call the fields
----@param final boolean|nil no other source may be used instead
----@param beside table|nil what our own source says beside the keys: fields of qcimage.Credentials
+---@param names table<string, string>|nil names of the fields in messages
+---@param final boolean|nil no other provider may replace this one
+---@param beside table|nil other fields of qcimage.Credentials, from a built-in provider
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.validate(given, names, final, beside)
@@ -139,9 +138,9 @@ function M.validate(given, names, final, beside)
   return setmetatable(values, Credentials)
 end
 
---- Makes a provider of fixed values, which are copied now.
+--- Makes a static provider; the values are copied now.
 ---@param given table {secretId, secretKey, token}
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.static(given)
   local credentials, err = M.validate(given, nil, true)
   return function()
@@ -151,14 +150,13 @@ end
 
 local FUNCTION = "option credentials"
 
--- What a function of the caller's threw, or gave in place of a message: by mistake that may be a key, and a word by
--- itself is not shown.
+-- Shows what a callback threw or returned as a message. It may be a key by mistake, so a single word is not shown.
 local function shown(value)
   local message = callback.errorText(value)
   return message:find "%s" and redact.keys(message) or "a word, not shown because it may be a secret"
 end
 
--- What a source returned, copied.
+-- Validates and copies what a provider returned.
 local function received(given, said)
   if getmetatable(given) == Credentials then
     return given
@@ -166,7 +164,7 @@ local function received(given, said)
     return M.validate(given, nil, nil, { source = FUNCTION, expires = expiration.parse(given.expires) })
   elseif given then
     local problem = "the credentials provider returned a %s; expected a table with secretId and secretKey"
-    return M.noCredentials(problem:format(type(given))) -- not what: it may be a secret
+    return M.noCredentials(problem:format(type(given))) -- without the value, which may be a secret
   elseif errors.is(said) and said.outcome == "notSent" and type(said.message) == "string" then
     return nil, said
   end
@@ -175,8 +173,8 @@ local function received(given, said)
   )
 end
 
---- Asks a source, ours or a function of the caller's, which may give a plain table or nil and a text.
----@param source function it may throw, and yield
+--- Calls a provider, which may return a plain table, or nil and a text.
+---@param source function may throw, and yield
 ---@param context qcimage.CredentialsContext
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
@@ -192,9 +190,9 @@ end
 
 local ours = setmetatable({}, { __mode = "k" })
 
---- Marks a source as one of ours, which shares its own questions and checks what it gives.
----@param source qcimage.CredentialsSource
----@return qcimage.CredentialsSource
+--- Marks a provider as built-in: it coalesces its own requests, and validates what it returns.
+---@param source qcimage.CredentialsProvider
+---@return qcimage.CredentialsProvider
 function M.markBuiltIn(source)
   ours[source] = true
   return source
@@ -208,9 +206,9 @@ end
 
 local callbacks = setmetatable({}, { __mode = "k" })
 
---- Marks a source that calls a function of the user's, itself or through others.
----@param source qcimage.CredentialsSource
----@return qcimage.CredentialsSource
+--- Marks a provider that calls a callback, itself or through others.
+---@param source qcimage.CredentialsProvider
+---@return qcimage.CredentialsProvider
 function M.markCallback(source)
   callbacks[source] = true
   return source
@@ -222,7 +220,7 @@ function M.usesCallback(source)
   return callbacks[source] == true
 end
 
---- Whether two are the same keys.
+--- Returns whether two are the same keys.
 ---@param one qcimage.Credentials
 ---@param other qcimage.Credentials
 ---@return boolean

@@ -1,6 +1,5 @@
---- provider_context.lua - what a client lets its sources of credentials see of the world: clocks, waiting, the metadata service,
---- calls of STS. Those are made as any call of the client's is: signed, sent and tried again by the same means, with other
---- keys and to another host.
+--- provider_context.lua - the context that a client passes to its credentials providers: clocks, sleep, the metadata service,
+--- calls of STS. These run like the client's own calls, with other keys and another host.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -12,7 +11,7 @@ local M = {}
 -- Options of the client's that its calls of STS have, too.
 local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt", "userAgent" }
 
--- A time that an option may be.
+-- Seconds: the shortest valid timeout.
 local SHORTEST = 0.001
 
 -- The `call` of a context.
@@ -21,7 +20,7 @@ local function caller(client, run, retryBudget)
   for _, name in ipairs(SHARED) do
     options[name] = client.options[name]
   end
-  local refused = setmetatable({}, { __mode = "k" }) -- by source
+  local refused = setmetatable({}, { __mode = "k" }) -- by provider
   return function(action, params, how)
     local source, given, fault = how.source, nil, nil
     if source then
@@ -29,7 +28,7 @@ local function caller(client, run, retryBudget)
     end
     local other = setmetatable({
       version = "3.0",
-      provider = source and function(context) -- never the client's own, which may be what asks
+      provider = source and function(context) -- never the client's own provider, which may be the one that calls
         local found, err = source(context)
         given, fault = found or given, err
         return found, err
@@ -41,7 +40,7 @@ local function caller(client, run, retryBudget)
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
       stsName = how.endpoint and "the role's endpoint",
       options = options,
-      retryBudget = retryBudget, -- what the service lacks, STS may have
+      retryBudget = retryBudget, -- STS has a budget of its own
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
@@ -55,7 +54,7 @@ end
 --- of execute.lua; retryBudget: the store of retries of a call of STS
 ---@return table
 function M.new(client, parts)
-  local world = {
+  local context = {
     monotonic = core.monotonic,
     sleep = client.sleep,
     random = client.random,
@@ -64,12 +63,12 @@ function M.new(client, parts)
     metadata = parts.metadata,
     call = caller(client, parts.run, parts.retryBudget),
   }
-  function world.now()
+  function context.now()
     local now = client.clock()
-    return (type(now) == "number" and now or core.time()) + client.offset -- a clock that fails is told by the call
+    return (type(now) == "number" and now or core.time()) + client.offset -- a failing clock is reported by the call
   end
-  world.__index = world
-  return world
+  context.__index = context
+  return context
 end
 
 return M

@@ -27,12 +27,12 @@ local function problemOf(message, code)
   return PROBLEMS[code] or "cannot be read: " .. (tostring(message):gsub("^.*: ", ""))
 end
 
--- Rights that only the owner of keys should have: those of others, and writing for the group.
+-- Permission bits that only the owner of keys should have: others' rights, and the group's right to write.
 local OTHERS, GROUP_WRITES = 7, 16
 
---- Warns, once for a file, when others may read its keys or change them.
+--- Warns, once per file, if others can read or change its keys.
 ---@param path string
----@param shown string the path as messages show it
+---@param shown string the path in messages
 function M.warnIfExposed(path, shown)
   local bits = core.permissions(path)
   if bits and (bits % (OTHERS + 1) > 0 or bits % (2 * GROUP_WRITES) >= GROUP_WRITES) then
@@ -40,17 +40,17 @@ function M.warnIfExposed(path, shown)
   end
 end
 
--- Whether a file that could not be opened does not exist for this user. In a folder that may not be searched nothing
--- does: a daemon runs with HOME=/root.
+-- Returns whether a file does not exist for this user. In a folder that this user may not search, no file does (a daemon
+-- may run with HOME=/root).
 local function isMissing(path, code)
   return code == MISSING or code == PART_IS_FILE or code == NOT_ALLOWED and not core.permissions(path)
 end
 
---- Reads a file. A byte order mark at its beginning is no part of it.
+--- Reads a file, without a byte order mark at its beginning.
 ---@param path string
 ---@return string|nil text
----@return string|nil problem follows the file's name
----@return "missing"|"barred"|nil why missing: the file does not exist; barred: this user may not read it
+---@return string|nil problem to follow the file's name
+---@return "missing"|"barred"|nil why missing: the file does not exist; barred: this user cannot read it
 function M.read(path)
   local file, message, code = io.open(path, "rb")
   if not file then
@@ -64,7 +64,7 @@ function M.read(path)
   elseif contents and #contents > M.MAX_BYTES then
     return nil, ("has more than %d bytes"):format(M.MAX_BYTES)
   end
-  contents = contents or "" -- read gives nil at the end of a file
+  contents = contents or "" -- read returns nil at the end of a file
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents
 end
 
@@ -76,8 +76,8 @@ function M.lineOf(contents, position)
   return select(2, contents:sub(1, position - 1):gsub("\n", "")) + 1
 end
 
--- tccli writes its files in place, without a lock (TencentCloud/tencentcloud-cli#109), so half of one can be seen:
--- attempts, and seconds between two.
+-- tccli rewrites its files without a lock (TencentCloud/tencentcloud-cli#109), so a partial file can be seen: number of
+-- attempts, and seconds between them.
 local ATTEMPTS, PAUSE = 21, 0.01
 
 -- What JSON says that is not an object.

@@ -1,6 +1,6 @@
---- refresh.lua - keeps temporary keys and gets others before they end: one question at a time, the old keys in use
---- while they are valid. Kept keys are replaced as one table, so no triple is ever mixed.
---- Reads clocks through the context alone. Part of qcimage, see LICENSE.
+--- refresh.lua - caches temporary keys and refreshes them before they expire: one request at a time, the old keys in use while
+--- they are valid. Keys are replaced as one table, so no triple is ever mixed.
+--- Reads clocks through the context only. Part of qcimage, see LICENSE.
 
 local expiration = require "qcimage.credentials.expiration"
 local singleflight = require "qcimage.credentials.singleflight"
@@ -8,21 +8,21 @@ local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
--- Seconds before the end from which on new keys are asked for (as Tencent's clients do), and from which on calls wait
--- for them; of keys that live for a short time these parts.
+-- Seconds before the expiration at which a refresh starts (as in Tencent's clients), and at which calls wait for it; of
+-- short-lived keys, these fractions of their lifetime.
 local EARLY_REFRESH_SECONDS, EARLY_REFRESH_FRACTION = 300, 1 / 2
 local BLOCKING_REFRESH_SECONDS, BLOCKING_REFRESH_FRACTION = 60, 1 / 10
 
--- Seconds until another question, after one that brought nothing better than keys with so many seconds left.
+-- Returns the seconds until the next refresh, after one that returned nothing better than keys with so many seconds left.
 local function pauseFor(left)
   return math.min(30, math.max(left / 10, math.min(1, left / 3)))
 end
 
--- Seconds for which keys that came in the place of refused ones are kept though they are refused, too: it is not the
--- keys then, and who gives them must not be asked for each call.
+-- Seconds for which keys that replaced refused ones are kept although they are refused, too: the keys are not the cause
+-- then, and their issuer must not be asked at each call.
 local TRUSTED = 30
 
--- Asks for keys; for those that are past their end, once more.
+-- Fetches keys; once more if they have already expired.
 local function current(fetch, context, rule)
   local fresh, err
   for _ = 1, 2 do
@@ -37,23 +37,23 @@ local function current(fetch, context, rule)
   )
 end
 
----@class qcimage.RefreshRule: qcimage.FlightRule
----@field final boolean|nil no other source may stand in for it
+---@class qcimage.RefreshRule: qcimage.FetchRule
+---@field final boolean|nil no other provider may replace this one
 
---- Makes a source that asks another as seldom as their ends allow.
----@param fetch qcimage.CredentialsSource gives keys with `expires`
+--- Makes a provider that caches the keys of another until they must be refreshed.
+---@param fetch qcimage.CredentialsProvider returns keys with `expires`
 ---@param rule qcimage.RefreshRule
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(fetch, rule)
   local kept, advisory, mandatory
   local pausedUntil = -math.huge
   local trustedUntil = -math.huge
 
-  -- Whether the service refused the kept keys, and others may help.
+  -- Whether the service refused the cached keys, and new ones may help.
   local function areRefused(context)
     return kept
       and context.refused
-      and context.refusedHow ~= "reread" -- others would come of the same question
+      and context.refusedHow ~= "reread" -- the same request would return the same keys
       and context.monotonic() >= trustedUntil
       and provider.equal(kept, context.refused)
   end
@@ -62,7 +62,7 @@ function M.new(fetch, rule)
     return not areRefused(context) and kept or nil
   end
 
-  -- A question sets all its results here, since the call that asked may have been ended.
+  -- The request sets all its results here, since the call that started it may have been killed.
   local ask, isInProgress, start = singleflight.new(function(context)
     local replacesRefused = areRefused(context)
     local fresh, err = current(fetch, context, rule)

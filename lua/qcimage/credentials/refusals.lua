@@ -1,5 +1,5 @@
---- refusals.lua - the credentials that the service refused last, until their source gives others. Kept in closures: a
---- dump of who has them shows no secret. Pure. Part of qcimage, see LICENSE.
+--- refusals.lua - remembers the credentials that the service refused last, until their provider returns others. They stay in
+--- closures: a dump shows no secret. Pure. Part of qcimage, see LICENSE.
 
 local provider = require "qcimage.credentials.provider"
 
@@ -8,7 +8,7 @@ local M = {}
 ---@class qcimage.Refusals
 ---@field note fun(credentials: qcimage.Credentials, how: "renew"|"reread")
 ---@field current fun(): qcimage.Credentials|nil, "renew"|"reread"|nil
----@field answered fun(credentials: qcimage.Credentials) what a source gave: if they are others, none is refused any more
+---@field answered fun(credentials: qcimage.Credentials) a provider returned these: if they differ, none counts as refused
 
 ---@return qcimage.Refusals
 function M.new()

@@ -1,15 +1,15 @@
---- reload.lua - when a source that stands in a file is read again.
+--- reload.lua - decides when a provider that comes from files is loaded again.
 --- Part of qcimage, see LICENSE.
 
 local provider = require "qcimage.credentials.provider"
 
 local M = {}
 
---- Makes a source of one that is loaded from files: at the first question; again when it had no keys, or when the keys
---- that it holds itself were refused (somebody may have replaced them).
----@param load fun(): qcimage.CredentialsSource, boolean the second: it holds the keys itself
----@param isEager boolean|nil load it now, and not again
----@return qcimage.CredentialsSource
+--- Makes a provider that is loaded from files at its first call; and again if it had no keys, or if keys that its file
+--- contains were refused (somebody may have replaced them).
+---@param load fun(): qcimage.CredentialsProvider, boolean the second: the file contains the keys itself
+---@param isEager boolean|nil load it now, and never again
+---@return qcimage.CredentialsProvider
 function M.new(load, isEager)
   if isEager then
     return (load())

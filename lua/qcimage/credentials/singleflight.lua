@@ -1,7 +1,8 @@
---- singleflight.lua - single-flight: concurrent calls wait for the question in progress and share its answer.
---- nginx ends a call that waits when its client goes away. So our own questions are asked in the background where the
---- context has one (a timer of nginx), apart from any call. Callbacks (functions of the user's) stay in the call.
---- Waits, and starts background work, by the context alone. Part of qcimage, see LICENSE.
+--- singleflight.lua - single-flight (request coalescing): concurrent calls wait for the request in progress and share its
+--- result.
+--- nginx kills a waiting call when its client disconnects. So built-in requests run in the background where the context has
+--- one (a timer of nginx); callbacks stay in the call. Waits, and starts background work, through the context only.
+--- Part of qcimage, see LICENSE.
 
 local provider = require "qcimage.credentials.provider"
 local limits = require "qcimage.util.limits"
@@ -9,27 +10,27 @@ local callback = require "qcimage.util.callback"
 
 local M = {}
 
--- Seconds between two looks of a call that waits: the first, and the most. A thousand that wait must not keep a worker of
--- nginx busy.
+-- Seconds between checks of a waiting call: the first interval, and the longest, so that a thousand waiting calls do not
+-- keep a worker of nginx busy.
 local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
--- Seconds until a waiting call asks the question itself, since nginx may have dropped the timer (beyond
--- lua_max_running_timers), or ended the call that asked; the second is doubled each time, up to what a question may take.
--- Outside nginx nothing ends a call, and a question of ours has all its time.
+-- Seconds until a waiting call starts the request itself, since nginx may have dropped the timer (lua_max_running_timers)
+-- or killed the first call; the second figure doubles each time, up to the rule's longest. Outside nginx nothing kills a
+-- call, and a built-in request has all its time.
 local START_TIMEOUT, TAKE_OVER_AFTER = 0.2, 1
 
-local MAIN = {} -- stands for the main thread, which has no coroutine
+local MAIN = {} -- the main thread, which has no coroutine
 
----@class qcimage.FlightRule
----@field name string what messages call the source
----@field longest number seconds that a question may take
----@field usesCallback boolean|nil the question calls a function of the user's, or is signed with its credentials
+---@class qcimage.FetchRule
+---@field name string the provider's name in messages
+---@field longest number seconds that a request may take
+---@field usesCallback boolean|nil the request calls a callback, or is signed with its credentials
 
----@class qcimage.Flight a question in progress
----@field threads table<any, boolean> those that ask it
----@field takeOverAt number monotonic time from which on a waiting call asks it, too
----@field takeOverAfter number seconds from one that asks to the next
----@field isTakenOver boolean|nil a call asks it: the background work must not start any more
+---@class qcimage.Fetch a request in progress
+---@field threads table<any, boolean> those that run it
+---@field takeOverAt number monotonic time at which a waiting call starts it, too
+---@field takeOverAfter number seconds from one start to the next
+---@field isTakenOver boolean|nil a call has started it: the background work must not start any more
 ---@field isDone boolean|nil
 ---@field answer any
 ---@field err qcimage.Error|nil
@@ -39,39 +40,39 @@ local function within(seconds, context)
   return setmetatable({ secondsLeft = seconds }, { __index = context })
 end
 
---- Makes a function that asks.
+--- Coalesces the requests of a function.
 ---@param ask fun(context: qcimage.CredentialsContext): any, qcimage.Error|nil
----@param rule qcimage.FlightRule
+---@param rule qcimage.FetchRule
 ---@return fun(context: qcimage.CredentialsContext): any, qcimage.Error|nil source
 ---@return fun(context: qcimage.CredentialsContext): boolean isInProgress
----@return fun(context: qcimage.CredentialsContext): boolean start asks in the background, and waits for nothing; false:
---- there is no background here
+---@return fun(context: qcimage.CredentialsContext): boolean start starts a request in the background, without waiting;
+--- false: there is no background
 function M.new(ask, rule)
-  local current ---@type qcimage.Flight|nil
+  local current ---@type qcimage.Fetch|nil
 
-  -- Asks, and sets the result of the flight: the first answer counts for all that wait.
-  local function run(flight, context)
+  -- Runs the request, and sets its result: the first result counts for all waiting calls.
+  local function run(fetch, context)
     local thread, began = coroutine.running() or MAIN, context.monotonic()
-    flight.threads[thread] = true
+    fetch.threads[thread] = true
     local ok, answer, err = callback.pcall(ask, context)
-    flight.threads[thread] = nil
+    fetch.threads[thread] = nil
     if not ok then
       answer, err = provider.noCredentials(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
     end
-    if flight.isDone then
-      answer = answer or flight.answer
+    if fetch.isDone then
+      answer = answer or fetch.answer
       return answer, not answer and err or nil
     end
     local seconds = context.secondsLeft
     local hadTime = seconds >= rule.longest or context.monotonic() - began < seconds / 2
     local isBarred = err and err.kind == "unsupported" -- in this phase of nginx
     if answer or hadTime and not isBarred then
-      flight.isDone, flight.answer, flight.err = true, answer, err
-      if current == flight then
+      fetch.isDone, fetch.answer, fetch.err = true, answer, err
+      if current == fetch then
         current = nil
       end
-    else -- it ran out of time, or could not ask: others can
-      flight.takeOverAt = began
+    else -- it ran out of time, or could not ask: other calls can
+      fetch.takeOverAt = began
     end
     return answer, err
   end
@@ -81,61 +82,61 @@ function M.new(ask, rule)
     return { threads = {}, takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
   end
 
-  local function runInBackground(flight, context)
+  local function runInBackground(fetch, context)
     if rule.usesCallback or not context.canWait or not context.background then
       return false
     end
     local isPlanned = context.background(function()
-      if not flight.isTakenOver then
-        flight.takeOverAt = context.monotonic() + rule.longest + TAKE_OVER_AFTER -- nothing ends it before
-        run(flight, within(rule.longest, context))
+      if not fetch.isTakenOver then
+        fetch.takeOverAt = context.monotonic() + rule.longest + TAKE_OVER_AFTER -- nothing ends it before
+        run(fetch, within(rule.longest, context))
       end
     end)
     if isPlanned then
-      flight.takeOverAt = context.monotonic() + START_TIMEOUT
+      fetch.takeOverAt = context.monotonic() + START_TIMEOUT
     end
     return isPlanned
   end
 
-  local function takeOver(flight, context, deadline)
+  local function takeOver(fetch, context, deadline)
     local now = context.monotonic()
-    flight.isTakenOver = true
-    flight.takeOverAfter = math.min(rule.longest, flight.takeOverAfter * 2)
-    flight.takeOverAt = now + flight.takeOverAfter
-    return run(flight, within(deadline - now, context))
+    fetch.isTakenOver = true
+    fetch.takeOverAfter = math.min(rule.longest, fetch.takeOverAfter * 2)
+    fetch.takeOverAt = now + fetch.takeOverAfter
+    return run(fetch, within(deadline - now, context))
   end
 
-  local function await(flight, context)
+  local function await(fetch, context)
     local deadline, pause = context.monotonic() + context.secondsLeft, PAUSE
-    while not flight.isDone do
+    while not fetch.isDone do
       local now = context.monotonic()
       if now >= deadline then
         return provider.noCredentials(("timed out waiting for another call's request to %s"):format(rule.name), true)
-      elseif now >= flight.takeOverAt then
-        return takeOver(flight, context, deadline)
+      elseif now >= fetch.takeOverAt then
+        return takeOver(fetch, context, deadline)
       end
       local _, problem = context.sleep(pause)
-      if problem then -- nothing can wait here, and most often nothing can be asked: that is this call's error alone
+      if problem then -- nothing can wait here, and usually nothing can be sent: that is this call's error only
         return ask(context)
       end
       pause = math.min(LONGEST_PAUSE, pause * 2)
     end
-    return flight.answer, flight.err
+    return fetch.answer, fetch.err
   end
 
   local function source(context)
-    local flight = current
-    if flight and flight.threads[coroutine.running() or MAIN] then
+    local fetch = current
+    if fetch and fetch.threads[coroutine.running() or MAIN] then
       return ask(context) -- a callback that calls by the same client would wait for itself
-    elseif flight and context.canWait then
-      return await(flight, context)
+    elseif fetch and context.canWait then
+      return await(fetch, context)
     end
-    flight = new(context)
-    current = flight
-    if runInBackground(flight, context) then
-      return await(flight, context)
+    fetch = new(context)
+    current = fetch
+    if runInBackground(fetch, context) then
+      return await(fetch, context)
     end
-    return run(flight, context)
+    return run(fetch, context)
   end
 
   local function isInProgress(context)
@@ -143,18 +144,18 @@ function M.new(ask, rule)
   end
 
   local function start(context)
-    local flight = new(context)
-    local isPlanned = runInBackground(flight, context)
-    current = isPlanned and flight or current
+    local fetch = new(context)
+    local isPlanned = runInBackground(fetch, context)
+    current = isPlanned and fetch or current
     return isPlanned
   end
 
   return source, isInProgress, start
 end
 
---- A source as its users ask it: a function of the caller's once by all that come while it is asked.
----@param source function ours, or the caller's
----@return qcimage.CredentialsSource
+--- Wraps a user's provider so that concurrent calls share one invocation. Built-in providers are returned as they are.
+---@param source function
+---@return qcimage.CredentialsProvider
 function M.wrap(source)
   if provider.isBuiltIn(source) then
     return source

@@ -1,4 +1,4 @@
---- sts.lua - what the two sources share that ask the Security Token Service: its rules, its answer.
+--- sts.lua - what the providers that call the Security Token Service share: its rules, its responses.
 --- Sends nothing itself: the context's `call` does, see provider_context.lua.
 --- Part of qcimage, see LICENSE.
 
@@ -9,14 +9,14 @@ local roles = require "qcimage.api.roles"
 
 local M = {}
 
----@class qcimage.StsCall how a call of STS is made
----@field source qcimage.CredentialsSource|nil whose keys sign it; nil: not signed
+---@class qcimage.StsCall how STS is called
+---@field source qcimage.CredentialsProvider|nil provider of the signing keys; nil: not signed
 ---@field endpoint string|nil URL of another STS
 ---@field region string|nil
----@field regionName string|nil what names it
+---@field regionName string|nil what names the region
 ---@field secondsLeft number|nil set below
 
---- Seconds that a call may take, with its retries.
+--- Seconds of a call, with its retries.
 M.TIMEOUT = 10
 
 --- The first that is wrong with a role, if anything is.
@@ -32,15 +32,15 @@ function M.validateRole(role)
   return problem and "roleSessionName", problem
 end
 
---- A session's name where none is given. It tells nothing of the host or its user, whose names the rule may refuse.
+--- Returns a default session name. It contains no host or user name, which may be invalid there.
 ---@param context qcimage.CredentialsContext
 ---@return string
 function M.sessionName(context)
   return ("qcimage-%.0f-%06.0f"):format(context.now(), math.floor(context.random() * 1e6))
 end
 
---- Whether an endpoint can be used: https, or http to this machine.
----@param endpoint string URL, or a host alone as tccli writes it
+--- Validates an endpoint of STS: https, or http to this machine.
+---@param endpoint string URL, or only a host as in tccli's files
 ---@return string|nil url
 ---@return string|nil problem
 function M.endpoint(endpoint)
@@ -55,8 +55,8 @@ function M.endpoint(endpoint)
 end
 
 --- Marks the errors of a provider: they are of a role that could not be assumed.
----@param assume qcimage.CredentialsSource
----@return qcimage.CredentialsSource
+---@param assume qcimage.CredentialsProvider
+---@return qcimage.CredentialsProvider
 function M.marked(assume)
   return function(context)
     local credentials, err = assume(context)
@@ -67,13 +67,13 @@ function M.marked(assume)
   end
 end
 
---- Asks for temporary keys.
+--- Fetches temporary keys.
 ---@param context qcimage.CredentialsContext
 ---@param action string "AssumeRole" or "AssumeRoleWithWebIdentity"
----@param params table<string, any> as actions.lua has them
+---@param params table<string, any> by the names of actions.lua
 ---@param how qcimage.StsCall
----@param besideOf fun(base: qcimage.Credentials|nil): table what goes with the keys, as provider.validate takes it; base: the keys
---- that signed the request
+---@param besideOf fun(base: qcimage.Credentials|nil): table returns the other fields of the credentials, for
+--- provider.validate; base: the signing credentials
 ---@return qcimage.Credentials|nil
 ---@return qcimage.Error|nil
 function M.fetch(context, action, params, how, besideOf)
@@ -85,7 +85,7 @@ function M.fetch(context, action, params, how, besideOf)
       return provider.cannotAsk(err.message)
     end
     local _, mine = provider.noCredentials(err.message, true)
-    mine.cause = fault or { kind = err.kind, code = err.code } -- not its body: an answer of STS holds keys
+    mine.cause = fault or { kind = err.kind, code = err.code } -- not its body: responses of STS contain keys
     return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}

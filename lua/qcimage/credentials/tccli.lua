@@ -1,6 +1,6 @@
---- tccli.lua - credentials as tccli keeps them: ~/.tccli/PROFILE.credential. Of its logins: keys, temporary keys until their
---- end, a role to assume, the instance's role. With them goes PROFILE.configure, see profile.lua.
---- Writes nothing. Part of qcimage, see LICENSE.
+--- tccli.lua - provider of tccli's credentials, ~/.tccli/PROFILE.credential: keys, temporary keys until they expire, a role to
+--- assume, or the instance role. PROFILE.configure belongs to it, see profile.lua.
+--- Never writes. Part of qcimage, see LICENSE.
 
 local assumeRole = require "qcimage.credentials.assume_role"
 local cvm = require "qcimage.credentials.cvm_role"
@@ -16,14 +16,14 @@ local M = {}
 ---@class qcimage.TccliProfile
 ---@field home string|nil nil: HOME is not set
 ---@field profile string|nil by default "default"
----@field nameOf string|nil how messages call what named it
----@field settings qcimage.ProfileSettings|nil of the same profile; by default a reader is made
----@field isEager boolean|nil read the files now, and not again
+---@field nameOf string|nil what names the profile, for messages
+---@field settings qcimage.ProfileSettings|nil of the same profile; by default they are read
+---@field isEager boolean|nil read the files now, and never again
 ---@field withoutRole boolean|nil the role of the file is replaced by another one
 ---@field metadata qcimage.Metadata|nil for the login "cvm-role"
----@field pause fun(seconds: number)|nil between two looks at a file that is being written
+---@field pause fun(seconds: number)|nil sleeps between attempts to read a file that is being written
 
--- Logins whose keys stand in the file, and what renews those that end.
+-- Logins whose keys are in the file, and the command that renews them.
 local KINDS = { default = "", oauth = "tccli auth login", sso = "tccli sso login" }
 
 --- A profile's file of keys, as messages name it.
@@ -44,7 +44,7 @@ local function failing(message, final)
   end, true
 end
 
--- What goes with the keys of a profile.
+-- Returns the other fields of a profile's credentials.
 local function besideOf(found, expires)
   return { expires = expires, profile = found.settings, source = provider.sourceOf(found.shown, found.isEager) }
 end
@@ -56,8 +56,8 @@ local function placeOf(found, field)
   return ("%s%s: %s"):format(found.shown, line, field)
 end
 
--- Keys that stand in the file: permanent ones, or those of a browser's login, which tccli renews and nobody else. The
--- third: what is wrong with them.
+-- Makes the provider of keys in the file: permanent ones, or those of a browser login, which only tccli renews. The third
+-- result: what is wrong with them.
 local function keysSource(login, kind, found)
   local expires
   if kind ~= "default" then
@@ -107,7 +107,7 @@ local function roleSource(profile, found)
   return source, false
 end
 
--- What a profile's login says, as a source; and whether that holds the keys itself.
+-- Makes the provider of a login. Returns whether the file contains the keys itself.
 local function sourceOf(login, profile, found)
   local kind = given(login.type) or "default"
   local role = not profile.withoutRole and given(login["role-arn"])
@@ -154,9 +154,9 @@ local function load(profile, name, settings)
   )
 end
 
---- A source of a profile of tccli's.
+--- Makes a provider of a tccli profile.
 ---@param profile qcimage.TccliProfile
----@return qcimage.CredentialsSource
+---@return qcimage.CredentialsProvider
 function M.new(profile)
   local name = profile.profile or "default"
   if not text.isFileName(name) then

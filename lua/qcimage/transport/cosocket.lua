@@ -1,6 +1,6 @@
---- cosocket.lua - the transport inside nginx: no wait of it holds up the worker.
---- Keeps nothing between calls but connections in nginx's own pool, so that any number of light
---- threads may share it. May use ngx, and no other way to wait. Part of qcimage, see LICENSE.
+--- cosocket.lua - the transport inside nginx, over cosockets: it never blocks the worker.
+--- Keeps no state between calls but connections in nginx's own pool, so that light threads may share it. May use ngx, and no
+--- other way to wait. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
@@ -13,13 +13,13 @@ local M = {}
 
 local milliseconds = lightThread.milliseconds
 
--- Bytes that one read takes at most; nginx gives what its socket buffer holds (4 or 8 KB).
+-- Bytes of one read at most; nginx returns the contents of its socket buffer (4 or 8 KB).
 local READ = 64 * 1024
 
 -- The sizes of nginx's socket buffers (lua_socket_buffer_size) are multiples of this many bytes.
 local BUFFER_UNIT = 1024
 
--- Bytes of a request that the system's buffers take at once, whatever the other side does.
+-- Bytes of a request that the system's buffers accept at once, whatever the peer does.
 local AT_ONCE = 4096
 
 -- What the system says at once where there is no IPv6.
@@ -37,7 +37,7 @@ local NO_RESOLVER = "no resolver defined"
 -- use that replace `connect`.
 local NO_NAME = { "host not found", "3 name error" }
 
--- An address that is none: connect takes a kept connection before it reads the address, or fails at once.
+-- An invalid address: connect takes a kept connection before it parses the address, or fails at once.
 local NOWHERE = "unix:"
 
 local function isName(host)
@@ -52,14 +52,14 @@ end
 -- Where to make a call instead.
 local function elsewhere()
   local name = phase()
-  if name == "exit_worker" then -- which begins no more timers
+  if name == "exit_worker" then -- where timers cannot start any more
     return "make the call before the worker exits"
   end
   return (name == "init" and "from init_worker_by_lua on, " or "")
     .. "make the call in a timer: ngx.timer.at(0, function() ... end)"
 end
 
--- What OpenSSL says of a certificate whose signers are not known, or too far away.
+-- OpenSSL's words for a certificate with unknown signers, or too long a chain.
 local UNTRUSTED = { "issuer", "self.signed", "first certificate", "chain too long", "not trusted" }
 
 local function tlsHint(problem, host)
@@ -91,7 +91,7 @@ local function hint(reason, problem, host)
   return ""
 end
 
--- Whether somebody has to mend a name that was not found; a name server that did not answer is tried again.
+-- Returns whether a failed name lookup is permanent; a name server that did not respond is retried.
 local function isLasting(reason, problem)
   if reason ~= "dns" then
     return nil
@@ -116,8 +116,8 @@ local function unsupported(message)
   return nil, message, { sent = false, kind = "unsupported" }
 end
 
--- A socket, or nil and why there is none here. Tried, since the phases that allow one change from version to version. The
--- phase is looked at before the socket: gateways give one of another kind where nginx has none.
+-- Returns a socket, or nil and why there is none in this phase. Tried, since the allowed phases change with nginx's version.
+-- The phase is checked before the socket: gateways return another kind of socket where nginx has none.
 local function newSocket()
   local ok, sock = pcall(ngx.socket.tcp)
   if not ok or type(sock) ~= "table" then
@@ -132,13 +132,13 @@ local function newSocket()
         "nginx cannot wait here (phase %s): inside a C function such as require, table.sort or"
         .. " string.gsub it would be an attempt to yield across C-call boundary; call outside of it, or %s"
       ):format(phase(), elsewhere())
-  elseif not sock.receiveany then -- a wait for a whole piece could not be held to a time
+  elseif not sock.receiveany then -- waits for whole pieces cannot be limited in time
     return nil, "the sockets of this nginx have no receiveany: its Lua module must be 0.10.14 or later"
   end
   return sock
 end
 
--- Whether a request goes where the last one went: to the same endpoint, over the same host.
+-- Returns whether a request has the same endpoint and connects to the same host as the last one.
 local function isSame(origin, request)
   local target = request.connectTo or request
   return request.host == origin.host
@@ -148,7 +148,7 @@ local function isSame(origin, request)
     and target.port == origin.connectPort
 end
 
--- What requests to one place share.
+-- Returns what all requests to one endpoint share.
 local function originOf(request, settings)
   local target = request.connectTo or request
   return {
@@ -158,7 +158,7 @@ local function originOf(request, settings)
     connectHost = target.host,
     connectPort = target.port,
     isName = isName(target.host),
-    pool = { -- its name has all that tells one connection from another
+    pool = { -- its name distinguishes all kinds of connections
       pool = ("qcimage %s://%s:%d over %s:%d verify=%s size=%d"):format(
         request.scheme,
         request.host,
@@ -183,8 +183,8 @@ local function open(sock, origin, connectBy)
   if not origin.isName then
     return connect(sock, origin)
   end
-  -- The look-up of a name minds no socket's time, so it is done in a light thread, which can be ended; a kept connection
-  -- needs neither.
+  -- A name lookup ignores the socket's timeout, so it runs in a light thread, which can be killed. A kept connection needs
+  -- neither.
   if sock:connect(NOWHERE, origin.port, origin.pool) and (sock:getreusedtimes() or 0) > 0 then
     return true
   end
@@ -234,17 +234,17 @@ local function begin(exchange, sock, settings)
   if #bytes <= AT_ONCE then
     return send(sock, bytes)
   end
-  -- with each part that is taken of a long one a socket's time begins anew
+  -- The socket's timeout starts again with each part of a long request that is accepted.
   return lightThread.within(exchange.deadline, send, sock, bytes)
 end
 
--- Whether connect failed for the name: nginx's words, and those of gateways that look names up themselves.
+-- Returns whether connect failed because of the name: nginx's words, and those of gateways that resolve names themselves.
 local function isOfName(problem)
   local said = text.lower(problem)
   return said:find("resol", 1, true) or said:find("dns ", 1, true)
 end
 
--- Why begin gave none: the reason, and the problem in words.
+-- Returns the reason and the problem of a failed `begin`.
 local function stopped(exchange, problem)
   problem = callback.errorText(problem)
   if exchange.stage == "send" then
@@ -257,18 +257,18 @@ local function stopped(exchange, problem)
   return exchange.stage, problem
 end
 
--- Reads one answer. Returns true, or nil, the reason, the problem.
+-- Reads one response. Returns true, or nil, the reason, the problem.
 local function receive(sock, reader, exchange)
   while true do
-    if not limit(sock, exchange.deadline) then -- each time, or a byte a second would hold the call
+    if not limit(sock, exchange.deadline) then -- each time, or a server that sends a byte a second would hold the call
       return nil, "timeout", reader.started and "only part of the response arrived" or "no response"
     end
     local bytes, problem = sock:receiveany(READ)
     if bytes then
       local done, fault, reason = reader:feed(bytes)
       if done ~= false then
-        -- Where the last piece filled the buffer, OpenSSL may hold more, which nginx does not see when it looks at an
-        -- idle socket: it would be taken for the next response.
+        -- If the last piece filled the buffer, OpenSSL may have more data, which nginx does not notice on an idle socket: it would
+        -- be taken for the next response.
         if exchange.origin.scheme == "https" and #bytes % BUFFER_UNIT == 0 then
           reader.keep = false
         end
@@ -282,8 +282,8 @@ local function receive(sock, reader, exchange)
   end
 end
 
--- The TLS session of a connection that has served, or nil. With TLS 1.3 one that can be resumed comes
--- after the handshake. nginx, asked again, gives it without another one.
+-- Returns the TLS session of a connection after its first response, or nil: in TLS 1.3 the resumable session arrives after
+-- the handshake. A second call of sslhandshake returns it without another handshake.
 local function sessionAfter(sock, request, settings)
   local ok, session = pcall(sock.sslhandshake, sock, nil, request.host, settings.verify)
   return ok and session ~= nil and session or nil -- a null pointer is true, and equals nil
@@ -326,7 +326,7 @@ local function close(sock)
   sock:close()
 end
 
--- Makes an exchange. Returns the answer, or nil and a failure as a transport gives it.
+-- Makes an exchange. Returns the response, or nil and a failure as a transport returns it.
 local function run(exchange, sock, settings)
   local ran, isWhole, reason, problem = callback.pcall(carry, exchange, sock, settings)
   if not (ran and isWhole) then
@@ -341,7 +341,7 @@ local function run(exchange, sock, settings)
     exchange.origin.session = nil
   end
   local _, message, detail = failure(exchange.request, reason, problem, exchange.stage == "send")
-  -- a kept connection that had died
+  -- The server had closed a kept connection.
   detail.reused = ran and exchange.isKept and reason == "closed" and not reader.started or nil
   return nil, message, detail
 end

@@ -23,13 +23,13 @@ local function faultyVariable(environment)
   end
 end
 
--- Where a request goes, as messages show it.
+-- Returns where a request goes, for messages.
 local function whereTo(request)
   local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
   return target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
 end
 
--- What a failure says. trusted: where the certificates come from.
+-- Describes a failure. trusted: where the certificates come from.
 local function describe(request, reason, message, trusted)
   local where = whereTo(request)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
@@ -40,12 +40,12 @@ local function describe(request, reason, message, trusted)
   return ("%s: %s%s"):format(what, text.oneLine(message, SHOWN), hint)
 end
 
---- The certificates that are trusted, and what names them.
+--- Returns the trusted certificates, and what names them.
 ---@param caFile string|nil the option
 ---@param environment table<string, string>
----@return string|nil path of a file; nil: libcurl's own place, which is no file
+---@return string|nil path of a file; nil: libcurl's default, which is not a file
 ---@return string source
----@return string|nil folders beside the file, of SSL_CERT_DIR; several with colons between
+---@return string|nil folders beside the file, from SSL_CERT_DIR, separated by colons
 function M.certificates(caFile, environment)
   if caFile then
     return caFile, optionNames.shown "caFile"
@@ -58,12 +58,12 @@ function M.certificates(caFile, environment)
 end
 
 --- Makes a transport. Opens nothing.
----@param settings qcimage.TransportSettings without caFile the certificates are those that the environment names, or
---- else libcurl's own; without proxy the environment names one, but not for this machine
+---@param settings qcimage.TransportSettings by default the environment's certificates and proxy (never for this machine), or
+--- else libcurl's certificates
 ---@return qcimage.Transport
 ---@return fun() close ends the connection; may be called again
----@return fun(): table stages how far the last request came: resolved, connected, secured, answered in seconds from its
---- start, where it came to that, and the address
+---@return fun(): table stages of the last request: resolved, connected, secured, answered in seconds from its start, as far
+--- as it came, and the address
 function M.new(settings)
   local environment = settings.environment
   local caFile, _, caFolder = M.certificates(settings.caFile, environment)
@@ -81,7 +81,7 @@ function M.new(settings)
     verify = settings.verify,
   }
 
-  local place, isHere -- of the last request
+  local lastHost, isHere -- of the last request
 
   local function transport(request, secondsLeft)
     if secondsLeft <= 0 then
@@ -89,8 +89,8 @@ function M.new(settings)
     end
     local target = request.connectTo
     local host = target and target.host or request.host
-    if host ~= place then
-      place, isHere = host, endpoints.isLoopback(host)
+    if host ~= lastHost then
+      lastHost, isHere = host, endpoints.isLoopback(host)
     end
     if faulty and not isHere then
       local message = describe(request, "proxy", faulty .. " contains a control character")

@@ -1,5 +1,4 @@
---- custom.lua - a transport of the caller's in the form that ours have: what it throws, gives too little of or
---- spells in another way becomes an answer or a failure.
+--- custom.lua - adapts a user's transport: what it throws or returns incompletely becomes a response or a failure.
 --- Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"
@@ -8,7 +7,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- Headers by small names, as text; the first of those that came as a list. Nil without a status or a body.
+-- Returns the response with lower-case header names and text values (the first of a list); nil without status or body.
 local function tidied(response)
   local status, body, given = response.status, response.body, response.headers
   if type(status) ~= "number" or status < 100 or status > 999 or status % 1 ~= 0 or type(body) ~= "string" then
@@ -26,7 +25,7 @@ local function tidied(response)
   return { status = status, headers = headers, body = body }
 end
 
--- What a failure says, without what is not known of it. One without a reason may pass and be tried again.
+-- Returns a failure's valid fields. Without a reason it counts as transient.
 local function judged(detail)
   detail = type(detail) == "table" and detail or {}
   local sent, reason = detail.sent ~= false, detail.reason

@@ -1,5 +1,5 @@
---- http1.lua - HTTP/1.1 for the cosocket transport: writes a request, reads an answer from its
---- bytes as they come, strictly and within limits (RFC 9112).
+--- http1.lua - HTTP/1.1 for the cosocket transport: writes a request, parses a response incrementally, strictly and within
+--- limits (RFC 9112).
 --- Pure: opens nothing, waits for nothing. Part of qcimage, see LICENSE.
 
 local limits = require "qcimage.util.limits"
@@ -7,8 +7,8 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- Patterns are written out, since classes such as %a follow the host's locale. A set is tried from its start: what
--- comes most often stands there.
+-- Character sets are written out, since classes such as %a depend on the host's locale. Frequent characters come first,
+-- since a set is searched from its start.
 local NAME = "[a-zA-Z0-9!#$%%&'*+.^_`|~-]+"
 local VALUE = "[ -~\t\128-\255]*" -- no control characters but the tab
 local WHOLE_NAME, WHOLE_VALUE = "^" .. NAME .. "$", "^" .. VALUE .. "$"
@@ -20,8 +20,7 @@ local isName = text.memoize(function(name)
 end)
 local lower = text.memoize(text.lower)
 
--- Takes blanks off both ends, in a time that grows with the length alone: a pattern such as
--- "^[ \t]*(.-)[ \t]*$" takes the square of it, which a hostile answer can make seconds.
+-- Trims blanks in linear time: "^[ \t]*(.-)[ \t]*$" takes quadratic time, which a hostile response can stretch to seconds.
 local function trim(value)
   local first = value:find "[^ \t]"
   return first and value:match("^.*[^ \t]", first) or ""
@@ -57,8 +56,8 @@ end
 local Reader = {}
 Reader.__index = Reader
 
---- Makes the reader of one answer.
----@param maxBody integer most bytes of its body
+--- Makes the reader of one response.
+---@param maxBody integer bytes of its body at most
 ---@return qcimage.Http1Reader
 function M.reader(maxBody)
   return setmetatable({
@@ -66,7 +65,7 @@ function M.reader(maxBody)
     maxBody = maxBody,
     state = "status",
     pieces = {}, -- of the line
-    headBytes = 0, -- with those of interim answers and trailers
+    headBytes = 0, -- including interim responses and trailers
     headLines = 0,
     bodyBytes = 0,
     chunkLineBytes = 0,
@@ -101,7 +100,7 @@ function onLine:status(line)
   status = tonumber(status)
   if not status or (rest ~= "" and rest:byte() ~= 32) or not rest:find(WHOLE_VALUE) then
     return malformed "the response is not HTTP/1.x"
-  elseif status < 100 or status == 101 then -- nobody asked to switch protocols
+  elseif status < 100 or status == 101 then -- no protocol switch was requested
     return malformed "unexpected status"
   end
   self.status = status
@@ -111,7 +110,7 @@ function onLine:status(line)
   return true
 end
 
--- Takes "Name: value". A line that goes on with a blank (obs-fold) has no name and is refused.
+-- Takes "Name: value". A continuation line (obs-fold) has no name and is refused.
 local function takeField(line, headers)
   local name, value, behind = line:match(FIELD)
   if behind ~= #line + 1 then
@@ -123,8 +122,7 @@ local function takeField(line, headers)
   return true
 end
 
--- The length that Content-Length gives; a list, as repeated ones become, is refused (RFC 9112, 6.3 allows that). False:
--- none.
+-- Returns the Content-Length; false: none. A list, as repeated headers become, is refused (RFC 9112, 6.3 allows that).
 local function contentLength(headers)
   local given = headers["content-length"]
   if not given then
@@ -176,7 +174,7 @@ end
 function onLine:field(line)
   if line ~= "" then
     return takeField(line, self.headers)
-  elseif self.status < 200 then -- an interim answer
+  elseif self.status < 200 then -- an interim response
     self.state = "status"
     return true
   end
@@ -237,8 +235,7 @@ end
 -- States whose lines end with both, whereas in a head a bare line feed is a line's end, too, as RFC 9112 (2.2) allows.
 local STRICT = { chunkSize = true, chunkEnd = true }
 
--- Takes a line, or what has come of it. Chunk lines may have as many bytes as the body, beyond what
--- a head may have.
+-- Takes a line, or part of one. Chunk lines may have as many bytes as the body, in addition to the limit of a header.
 local function takeLine(self, bytes, from)
   local last = bytes:find("\n", from, true)
   local length = (last or #bytes) - from + 1
@@ -275,9 +272,9 @@ local function takeLine(self, bytes, from)
   return from + length
 end
 
---- Takes bytes of the answer.
+--- Feeds bytes of the response to the reader.
 ---@param bytes string
----@return boolean|nil isComplete nil: a fault
+---@return boolean|nil isComplete nil: invalid
 ---@return string|nil problem
 ---@return string|nil reason "format" or "tooLarge"
 function Reader:feed(bytes)
@@ -285,7 +282,7 @@ function Reader:feed(bytes)
   self.started = self.started or bytes ~= ""
   while from <= #bytes do
     if self.state == "done" then
-      self.keep = false -- more than was due: nobody knows what would come next
+      self.keep = false -- unexpected bytes: the connection's state is unknown
       return true
     end
     local take = onLine[self.state] and takeLine or takeBody

@@ -1,13 +1,13 @@
---- light_thread.lua - in nginx: runs a function within a time, whatever it waits for; or apart from any request.
---- A response ends when all light threads of its request have ended, and nginx ends none with the one that
---- made it: so those made here watch whom they work for. May use ngx. Part of qcimage, see LICENSE.
+--- light_thread.lua - in nginx: runs a function with a time limit, or in the background.
+--- A request ends when all its light threads have ended, and nginx kills none when their parent ends: those made here watch
+--- their caller. May use ngx. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
 local errors = require "qcimage.util.errors"
 
 local M = {}
 
--- Seconds between two looks at the caller.
+-- Seconds between checks of the caller.
 local WATCH = 0.1
 
 -- To nginx, a wait of 0 is no wait, or the configured default.
@@ -27,7 +27,7 @@ local function watch(caller, deadline)
   return nil, "timeout"
 end
 
--- Is the parent of what runs, since nginx lets no other end it.
+-- The parent of the worker, since only a parent may kill it.
 local function supervise(caller, deadline, run, ...)
   local worker = ngx.thread.spawn(run, ...)
   if coroutine.status(worker) == "zombie" then -- it did not have to wait
@@ -35,8 +35,8 @@ local function supervise(caller, deadline, run, ...)
   end
   local watcher = ngx.thread.spawn(watch, caller, deadline)
   local function finish(...)
-    -- What waits in a coroutine of its own ("normal") is left to its own time-outs: nginx would resume that one,
-    -- and then the dead light thread.
+    -- A worker in a coroutine of its own ("normal") is left to its own timeouts: nginx would resume that coroutine, and then
+    -- the dead light thread.
     if coroutine.status(worker) ~= "normal" then
       ngx.thread.kill(worker)
     end
@@ -53,31 +53,30 @@ local function outcome(isWhole, ok, ...)
   return nil, tostring(isWhole and (...) or ok)
 end
 
---- Runs a function in a light thread. When the time is over, or the caller was killed, the function is ended where it
---- waits, unless it does so in a coroutine of its own. Raises where nginx has no light threads, before the function was
---- begun.
+--- Runs a function in a light thread. At the deadline, or when the caller was killed, the function is killed where it waits,
+--- unless that is in a coroutine of its own. Raises an error, before the function starts, where nginx has no light threads.
 ---@param deadline number monotonic time
----@param run function no C function
----@param ... any what it is called with
----@return any ... what run returned; or nil and "timeout", or what it raised as text
+---@param run function not a C function
+---@param ... any its arguments
+---@return any ... its results; or nil and "timeout", or the text of what it raised
 function M.within(deadline, run, ...)
   local supervisor = ngx.thread.spawn(supervise, coroutine.running(), deadline, run, ...)
   return outcome(ngx.thread.wait(supervisor))
 end
 
---- Runs a function in a timer, apart from the request that this is called in, whose end does not end it. nginx logs what
---- the function raises.
+--- Runs a function in a timer, in the background of the current request, whose end does not end it. nginx logs what it
+--- raises.
 ---@param run function
----@return boolean isPlanned false where nginx has no timers, or none left
+---@return boolean isPlanned false: nginx has no timers here, or none left
 function M.background(run)
   local ok, planned = pcall(ngx.timer.at, 0, run)
   return ok and planned and true or false
 end
 
---- A transport whose calls end in time, even if it minds none itself. Where nginx has no light threads nothing
---- can wait, and it is called as it is.
----@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil that raises nothing, and
---- gives a third value when it fails
+--- Wraps a transport so that its calls end in time. Where nginx has no light threads, nothing can wait, and it is called
+--- directly.
+---@param transport fun(request: table, seconds: number): table|nil, string|nil, table|nil never raises; returns a third value
+--- on failure
 ---@return fun(request: table, seconds: number): table|nil, string|nil, table|nil
 function M.bounded(transport)
   return function(request, seconds)

@@ -1,5 +1,5 @@
---- callback.lua - calls of functions that are not ours: what they throw becomes a value, and they may yield.
---- Every function of the caller's (transport, credentials, clock, nonce, sleep, onAttempt) is called here.
+--- callback.lua - calls the user's functions (transport, credentials, clock, nonce, sleep, limiter, onAttempt): what they
+--- throw becomes a value, and they may yield.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -8,9 +8,8 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- PUC Lua 5.1 yields across no pcall. There the function runs in a coroutine of its own, whose yields go on
--- to whoever resumes ours. (coroutine.running gives that inner one: an event loop must resume ours, which README
--- tells its users.)
+-- PUC Lua 5.1 cannot yield across pcall. There the function runs in a coroutine of its own, whose yields are passed on.
+-- coroutine.running returns that inner coroutine; an event loop must resume the outer one (see the README).
 local function relay(thread, ok, ...)
   if not ok then
     return false, ...
@@ -33,13 +32,13 @@ local function pcall51(run, ...)
   return relay(thread, coroutine.resume(thread, ...))
 end
 
---- As pcall, but the function may yield, on every Lua.
+--- pcall whose function may yield, on every Lua.
 ---@param run function
 ---@return boolean ok
 ---@return any ... what it returned, or threw
 M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
 
---- Whether what the running coroutine throws goes to a `call` that is no pcall on its stack.
+--- Returns whether `pcall` above, though not Lua's, catches what the running coroutine throws.
 ---@return boolean
 function M.isGuarded()
   local thread = coroutine.running()
@@ -49,14 +48,14 @@ end
 -- Bytes of such a text that a message shows.
 local SHOWN = 500
 
---- A value that was thrown, or given in place of a message, as text. Neither cut nor redacted.
+--- Converts a thrown value, or one returned as a message, to text. Neither cut nor redacted.
 ---@param value any
 ---@return string
 function M.text(value)
   if type(value) == "string" then
     return value
   end
-  local ok, shown = pcall(tostring, value) -- its own __tostring may throw, too
+  local ok, shown = pcall(tostring, value) -- a __tostring may throw, too
   return ok and type(shown) == "string" and shown or "a " .. type(value)
 end
 
@@ -74,7 +73,7 @@ end
 -- Bytes of a text that can be no secret.
 local HARMLESS = 7
 
---- What a message says of a value of the wrong type: never one that may be a secret.
+--- Describes a value of the wrong type, without showing what may be a secret.
 ---@param value any
 ---@return string
 function M.kind(value)
@@ -92,13 +91,12 @@ local function values(name, ok, ...)
   return nil, ("%s threw: %s"):format(name, M.errorText((...)))
 end
 
---- A callback as the client calls it. It throws nothing, and what it returns is checked and copied within the
---- protected call, since a metamethod of that may throw, too.
----@param name string how messages call the callback
----@param run function the caller's
----@param accept fun(...): any, string|nil takes what the callback returned; returns what is used of it, or nil and a
---- message
----@return fun(...): any, string|nil the same, or nil and a message: one line, not redacted
+--- Wraps a callback: it throws nothing, and its results are validated and copied within the protected call, since their
+--- metamethods may throw, too.
+---@param name string the callback's name in messages
+---@param run function the user's
+---@param accept fun(...): any, string|nil takes the results; returns the valid one, or nil and a message
+---@return fun(...): any, string|nil what accept returned, or nil and a message: one line, not redacted
 function M.wrap(name, run, accept)
   local function exchange(...)
     return accept(run(...))
@@ -108,9 +106,9 @@ function M.wrap(name, run, accept)
   end
 end
 
---- What a client reads the time by.
+--- Returns a client's clock.
 ---@param given function|nil the option clock
----@return fun(): number|nil, string|nil clock Unix seconds; or nil and what is wrong with what the option gave
+---@return fun(): number|nil, string|nil clock Unix seconds; or nil and a message
 function M.clock(given)
   if not given then
     return core.time
@@ -125,9 +123,9 @@ function M.clock(given)
   end)
 end
 
---- What a client takes its nonces from.
+--- Returns a client's source of nonces.
 ---@param given function|nil the option nonce
----@return fun(): string|nil, string|nil nonce decimal digits; or nil and what is wrong
+---@return fun(): string|nil, string|nil nonce decimal digits; or nil and a message
 function M.nonce(given)
   if not given then
     return core.nonce

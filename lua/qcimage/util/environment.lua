@@ -1,14 +1,14 @@
---- environment.lua - where a client finds itself: the variables of the environment that it knows, an empty one as good
---- as none; and whether it runs in nginx. No other file of the client asks for these.
+--- environment.lua - the environment variables that a client reads (an empty one counts as unset), and whether it runs in
+--- nginx. The only file of the client that looks at either.
 --- Part of qcimage, see LICENSE.
 
 local M = {}
 
---- Whether this is nginx, whose workers no wait and no read may hold up.
+--- Whether this is nginx, where nothing may block a worker.
 M.isNginx = type(ngx) == "table" and ngx.socket ~= nil
 
---- Those that name a proxy. libcurl reads them itself; they are known so that their passwords can be kept out of
---- messages. HTTP_PROXY is not among them: a CGI program gets it from anyone, and libcurl leaves it alone.
+--- Variables that name a proxy. libcurl reads them itself; they are needed to keep their passwords out of messages.
+--- HTTP_PROXY is not among them: in a CGI program a request header sets it, so libcurl ignores it.
 M.PROXIES = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 
 local NAMES = {
@@ -16,7 +16,7 @@ local NAMES = {
   "QCIMAGE_API_VERSION",
   "QCIMAGE_ENDPOINT",
   "TENCENTCLOUD_REGION",
-  -- the way there: hosts that no proxy is for, which libcurl reads itself; files of certificates
+  -- connection: hosts without proxy, which libcurl reads itself; files of certificates
   "no_proxy",
   "NO_PROXY",
   "CURL_CA_BUNDLE",
@@ -41,7 +41,7 @@ local NAMES = {
   "TKE_WEB_IDENTITY_TOKEN_FILE",
 }
 
---- The variables as they are now. A client keeps them, so that one made in nginx's master works in its workers.
+--- Takes a snapshot of the variables. A client keeps it, so that one made in nginx's master works in its workers.
 ---@return table<string, string> environment
 function M.snapshot()
   local environment = {}

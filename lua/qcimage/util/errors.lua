@@ -16,16 +16,16 @@ local M = {}
 ---@field problem string|nil the message without the subject and what follows from the whole call
 ---@field outcome "notSent"|"rejected"|"unknown" whether the request may have taken effect
 ---@field reason qcimage.NetworkReason|qcimage.ResponseReason|qcimage.ServiceReason|nil one word
----@field code integer|string|nil the service's code: a number in API 2.0, a word in API 3.0
+---@field code integer|string|nil the service's error code: a number in API 2.0, a word in API 3.0
 ---@field codeDesc string|nil
 ---@field serviceMessage string|nil the service's own text, as received
 ---@field requestId string|nil
 ---@field httpStatus integer|nil
 ---@field field string|nil name of the parameter, option or variable at fault
----@field body string|nil the answer, without secrets, where one came
----@field imageIds string[]|nil of `wait`: the images that do not have the state
----@field retryAfter number|nil seconds that the answer asks to wait
----@field attempts table[] records of what was tried
+---@field body string|nil the response body, without secrets
+---@field imageIds string[]|nil of `wait`: images that do not have the state
+---@field retryAfter number|nil seconds that the response asks to wait
+---@field attempts table[] records of the attempts
 ---@field hookError string|nil what onAttempt or onProgress threw first
 local Error = {}
 Error.__index = Error
@@ -60,7 +60,7 @@ function M.new(fields)
   return setmetatable(fields, Error)
 end
 
---- Whether a value is an error of ours, and not a table that looks like one.
+--- Returns whether a value is an error made here, and not a table that looks like one.
 ---@param value any
 ---@return boolean
 function M.is(value)

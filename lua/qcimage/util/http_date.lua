@@ -14,7 +14,7 @@ local SECONDS_PER_YEAR = 31556952 -- on average
 --- A time in UTC as Unix time, by arithmetic: os.time knows only the host's time zone.
 ---@return integer seconds
 function M.toUnix(year, month, day, hour, minute, second)
-  -- Years begin in March here, so that a leap day ends one.
+  -- The year begins in March, so that a leap day is its last.
   if month <= 2 then
     year, month = year - 1, month + 12
   end
@@ -28,7 +28,7 @@ function M.toUnix(year, month, day, hour, minute, second)
   return days * 86400 + hour * 3600 + minute * 60 + second
 end
 
--- The three forms that a recipient must take (RFC 9110, 5.6.7): patterns, and where their parts stand.
+-- The three date formats that a recipient must accept (RFC 9110, 5.6.7): patterns, and the positions of their parts.
 local FORMS = {
   -- Tue, 14 Nov 2023 22:13:20 GMT
   { "^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$", day = 1, month = 2, year = 3, clock = 4 },
@@ -38,10 +38,10 @@ local FORMS = {
   { "^%a%a%a (%a%a%a) ([ %d]%d) (%d%d):(%d%d):(%d%d) (%d%d%d%d)$", day = 2, month = 1, year = 6, clock = 3 },
 }
 
---- Unix time of an HTTP date.
+--- Parses an HTTP date.
 ---@param value string|nil
----@param now number|nil Unix time: a year of two digits is none of more than 50 years ahead
----@return integer|nil seconds
+---@param now number|nil Unix time: a two-digit year is at most 50 years ahead of it
+---@return integer|nil seconds Unix time
 function M.parse(value, now)
   if not value then
     return nil
@@ -64,10 +64,10 @@ function M.parse(value, now)
   return nil
 end
 
---- Seconds that a Retry-After header asks to wait.
+--- Parses a Retry-After header.
 ---@param value string|nil seconds or a date
----@param now number the answer's own time, or the client's where it tells none
----@return number|nil
+---@param now number Unix time of the response, or of the client
+---@return number|nil seconds
 function M.retryAfter(value, now)
   if not value then
     return nil

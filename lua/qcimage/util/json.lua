@@ -1,12 +1,11 @@
---- json.lua - JSON by lua-cjson, in an instance of its own, so that settings that a host program
---- made or makes on the shared one do not reach us.
+--- json.lua - JSON by lua-cjson, in an instance of its own, independent of the settings of the shared one.
 --- Pure. Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"
 
 local M = {}
 
--- Answers and requests nest less than ten levels; deeper is an attack on the C stack.
+-- Requests and responses nest less than ten levels; deeper nesting is an attack on the C stack.
 local MAX_DEPTH = 64
 
 local current, locale
@@ -30,13 +29,12 @@ local tointeger = math.tointeger or function(number)
   return number
 end
 
--- From here on a double may stand for several whole numbers, so that none of them may look exact.
+-- From here on a double may stand for several integers, so none may look exact.
 local EXACT = 2 ^ 53
 
 local fill
 
--- Nulls go, whole numbers become integers where Lua has them, lists stay lists. Objects get other names, where they have
--- them.
+-- Removes nulls, converts whole numbers to integers where Lua has them, keeps lists as lists. Optionally renames fields.
 local function tidied(value, rename)
   local kind = type(value)
   if kind == "string" or kind == "boolean" then
@@ -74,7 +72,7 @@ end
 --- JSON null.
 M.null = cjson.null
 
---- Gives a copy the mark by which OpenResty's lua-cjson knows an empty list from an empty table.
+--- Copies the metatable by which OpenResty's lua-cjson tells an empty list from an empty object.
 ---@param copy table
 ---@param original table
 function M.copyArrayMark(copy, original)
@@ -84,7 +82,7 @@ function M.copyArrayMark(copy, original)
   end
 end
 
---- Decodes a text, and leaves what it holds as lua-cjson has it, with nulls and without integers.
+--- Decodes a text as lua-cjson does, with nulls and without integers.
 ---@param text string
 ---@return any value, or nil where the text is not JSON
 ---@return string|nil message
@@ -96,15 +94,15 @@ function M.parse(text)
   return value
 end
 
---- Puts what an object holds into a table, as `decode` would give it.
+--- Merges an object into a table, converted as by `decode`.
 ---@param result table
----@param object table from `parse`, which is used up
----@param rename nil|fun(name: string): string gives fields their names, all the way down
+---@param object table from `parse`, which is consumed
+---@param rename nil|fun(name: string): string returns the new name of a field, at every level
 ---@return table result
 M.merge = fill
 
---- Decodes a text. Null becomes absent (in a list, too: the items behind it move up); whole numbers
---- are integers in Lua 5.3 and later, those beyond 2^53 floats, which may be rounded.
+--- Decodes a text. Null becomes absent (in a list, later items move up); whole numbers are integers in Lua 5.3 and later,
+--- those beyond 2^53 floats, which may be rounded.
 ---@param text string
 ---@return any value, or nil where the text is not JSON
 ---@return string|nil message
@@ -129,9 +127,9 @@ local function hasRounded(value, depth)
   return false
 end
 
---- Encodes a table. An empty table becomes {}. Refuses whole numbers that would not stay what they are.
+--- Encodes a table. An empty table becomes {}. Refuses whole numbers that would be rounded.
 ---@param value table
----@param isExact boolean|nil it is known to hold none of these
+---@param isExact boolean|nil it contains no such number
 ---@return string|nil text
 ---@return string|nil message
 function M.encode(value, isExact)

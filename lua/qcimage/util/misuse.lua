@@ -3,8 +3,8 @@
 
 local M = {}
 
--- Chunk names of our own files begin with this: "@/usr/share/lua/5.4/qcimage". Nil where the files were stripped or come
--- from elsewhere than a file: nobody's line can be told then.
+-- The chunk names of this library's files begin with this: "@/usr/share/lua/5.4/qcimage". Nil if they have none (stripped
+-- bytecode, for example): then no caller can be told from them.
 local OURS = debug and debug.getinfo(1, "S").source:match "^(@.*qcimage)[/\\]util[/\\]misuse%.lua$"
 
 local function isOurs(source)

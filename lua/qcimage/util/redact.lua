@@ -1,5 +1,5 @@
---- redact.lua - takes secrets out of foreign texts by their values: those of a call and the passwords of proxies, wherever
---- they came from and in whatever spelling. core.redact finds them.
+--- redact.lua - removes secrets from foreign text by their values, in any spelling: the keys of a call, passwords of proxies.
+--- core.redact finds them.
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -8,7 +8,7 @@ local callback = require "qcimage.util.callback"
 
 local M = {}
 
--- Bytes of a text that are looked through and kept: far more than the service says of a refusal.
+-- Bytes of a text that are searched; the rest is cut off. Far more than the service's longest refusal.
 local LONGEST = 64 * 1024
 
 -- Bytes: a shorter secret would be found in any text.
@@ -22,11 +22,11 @@ local function cut(message)
   return message
 end
 
---- Puts "***" for each secret of a call. To be done before a text is cut for being shown, or a part would stay.
+--- Replaces each secret of a call by "***". Must be done before the text is cut, or part of a secret would remain.
 ---@param message string
 ---@param given table credentials
 ---@param signature string|nil
----@param logins string[]|nil of proxies, from `logins`
+---@param logins string[]|nil of proxies, from `proxyPasswords`
 ---@return string
 function M.secrets(message, given, signature, logins)
   local secrets = {}
@@ -41,9 +41,9 @@ function M.secrets(message, given, signature, logins)
   return core.redact(cut(message), secrets)
 end
 
---- The signature in a text that ends with it.
+--- Returns the signature at the end of a text.
 ---@param carrier string an Authorization header, a form or a URL
----@return string "" where there is none
+---@return string signature "": none
 function M.signature(carrier)
   local found = (carrier:match "Signature=([^&]*)$" or ""):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
@@ -60,11 +60,10 @@ function M.forAttempt(message, attempt)
   return M.secrets(message, attempt.credentials, signature, attempt.logins and attempt.logins())
 end
 
--- Bytes of a run of letters and digits that may be a key: those of Tencent Cloud have 32 and 36.
+-- Bytes of letters and digits in a row that may be a key: Tencent Cloud's have 32 and 36.
 local KEY_BYTES = 16
 
---- Masks what may be a key in a text of a callback, for where the keys are not known. An image's id, a path and a
---- request's id stay.
+--- Masks what may be a key in a callback's text, where the keys are unknown. Image ids, paths and request ids remain.
 ---@param message string
 ---@return string
 function M.keys(message)
@@ -75,16 +74,16 @@ function M.keys(message)
   )
 end
 
---- A text of a callback for one line of a message, without secrets.
----@param value any what the callback threw, or gave in place of a message
----@param attempt qcimage.Attempt|nil whose credentials are known
+--- Converts what a callback threw or returned to one line without secrets.
+---@param value any what it threw, or returned as a message
+---@param attempt qcimage.Attempt|nil with known credentials
 ---@return string
 function M.said(value, attempt)
   local message = callback.errorText(value)
   return attempt and M.forAttempt(message, attempt) or M.keys(message)
 end
 
--- Adds user and password of a proxy's URL, as they may stand in libcurl's messages or a proxy's page.
+-- Adds user and password of a proxy's URL, in the forms that libcurl's messages or a proxy's page may contain.
 local function addLogin(secrets, url)
   local login = url and (url:match "^[%w+.-]+://(.*)@" or url:match "^(.*)@")
   if not login or login == "" then
@@ -100,10 +99,10 @@ local function addLogin(secrets, url)
   end
 end
 
---- The logins of the proxies that a client may use.
----@param proxy string|nil URL of the option
+--- Returns the logins of the proxies that a client may use.
+---@param proxy string|nil the option, a URL
 ---@param environment table<string, string> a snapshot
----@return string[] secrets for `proxies`
+---@return string[] secrets for `removeProxyPasswords`
 function M.proxyPasswords(proxy, environment)
   local secrets = {}
   addLogin(secrets, proxy)

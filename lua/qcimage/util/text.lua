@@ -9,7 +9,7 @@ local M = {}
 --- Pattern of a control byte. Written out, since %c follows the host's locale.
 M.CONTROL = "[%z\1-\31\127]"
 
---- Bytes of a foreign text that a message shows at most.
+--- Bytes of a foreign text that a message shows.
 M.SHOWN_BYTES = 200
 
 --- Makes a foreign text fit for one line of a message: control bytes and invalid UTF-8 become
@@ -37,7 +37,7 @@ function M.oneLine(text, limit)
   return (cut and text .. "..." or text)
 end
 
---- Puts "***" for each place where a secret stands.
+--- Replaces each occurrence of a secret by "***".
 ---@param message string
 ---@param secret string not empty; taken as it is, not as a pattern
 ---@return string
@@ -82,11 +82,11 @@ function M.quote(value)
   return "a " .. type(value)
 end
 
--- Names that a function remembers, and bytes of one: they may come from outside.
+-- Memoized names, and their longest: names may come from outside.
 local REMEMBERED_MOST, REMEMBERED_BYTES = 1000, 64
 
---- A function of a name that remembers what it gave, up to a limit.
----@param run fun(name: string): any that gives the same for the same name, and never nil
+--- Memoizes a function of a name, up to a limit of names.
+---@param run fun(name: string): any pure, and never returns nil
 ---@return fun(name: string): any
 function M.memoize(run)
   local known, count = {}, 0
@@ -103,7 +103,7 @@ function M.memoize(run)
   end
 end
 
--- By bytes: string.upper follows the host's locale, where "i" may have another capital.
+-- By bytes: string.upper depends on the host's locale, where "i" may have another capital.
 local function shiftFirst(name, from, to, by)
   local first = name:byte()
   if first and first >= from and first <= to then
@@ -164,10 +164,10 @@ local function distance(a, b)
   return row[#b]
 end
 
---- Name among the keys of known that a misspelt name most likely means.
+--- Returns the known name that a misspelt one most likely means.
 ---@param name any
 ---@param known table<string, any>
----@param allowed integer|nil letters that may differ in a name however short, 1 by default
+---@param allowed integer|nil letters that may differ in any name, 1 by default
 ---@return string|nil
 function M.closest(name, known, allowed)
   if type(name) ~= "string" or #name > 64 then

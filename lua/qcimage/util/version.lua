@@ -5,8 +5,8 @@ local M = {}
 
 M.NUMBER = "0.1.0"
 
---- Loads a C module. Raises when it is of another version: an older one that comes first on package.cpath would
---- otherwise fail later, far from the cause.
+--- Loads a C module. Raises an error if its version differs: an older one earlier on package.cpath would otherwise fail
+--- later, far from the cause.
 ---@param name string "qcimage.core" or "qcimage.http"
 ---@return table
 function M.loadNative(name)

@@ -30,7 +30,7 @@ end
 -- Whether a function on this coroutine's stack takes what is raised.
 local function isCaught()
   local level = 2
-  local info = debug and debug.getinfo(level, "f") -- which a host may not give
+  local info = debug and debug.getinfo(level, "f") -- debug may be missing in a host
   while info and info.func ~= pcall and info.func ~= xpcall do
     level = level + 1
     info = debug.getinfo(level, "f")
@@ -38,7 +38,7 @@ local function isCaught()
   return info ~= nil or callback.isGuarded()
 end
 
--- nginx, and the command of PUC Lua 5.1, show of an error that nothing catches the text alone, and of a table none.
+-- nginx and the interpreter of PUC Lua 5.1 show an uncaught error only if it is text, not a table.
 local showsText = environments.isNginx or _VERSION == "Lua 5.1" and not rawget(_G, "jit")
 
 --- Raises an error; its message is in nginx's error log, or on stderr, where nobody else would show it.
