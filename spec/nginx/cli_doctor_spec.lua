@@ -159,7 +159,7 @@ Calls can work.
     )
     write(".tencentcloud/credentials", "")
     write(".tccli/default.credential", "{")
-    finds("", bare, 4, "FAILED  keys          ~/.tccli/default.credential is no JSON")
+    finds("", bare, 4, "FAILED  keys          ~/.tccli/default.credential is not JSON")
     write(
       ".tccli/default.credential",
       '{"type": "oauth", "secretId": "AKIDx", "secretKey": "k", "expiresAt": 1690000000}'
@@ -210,7 +210,7 @@ Calls can work.
     local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY"
     for _, case in ipairs {
       { bare, "HOME=", "AssumeRole: no credentials: ", "-> export TENCENTCLOUD_SECRET_ID and" },
-      { bare, "TCCLI_PROFILE=/x", 'AssumeRole: TCCLI_PROFILE "/x" cannot be', "-> mend what is named" },
+      { bare, "TCCLI_PROFILE=/x", 'AssumeRole: TCCLI_PROFILE "/x" is not a valid file name', "-> mend what is named" },
       { "-u TENCENTCLOUD_SECRET_KEY", "", "AssumeRole: the environment: ", "-> export TENCENTCLOUD_SECRET_KEY, too" },
       { "", "TENCENTCLOUD_SECRET_KEY=x", "AssumeRole: AuthFailure.SignatureFailure", "-> SecretId and SecretKey do" },
       { "", "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1", "AssumeRole: cannot connect", "-> the keys must be allowed" },
@@ -252,7 +252,7 @@ Calls can work.
       "--secret-id AKIDqcimageEXAMPLE000000000000000001 --secret-key x 2>/dev/null",
       "",
       6,
-      "-       keys          the environment: passed over, since there is --secret-id\n",
+      "-       keys          the environment: --secret-id takes precedence\n",
       "-> SecretId and SecretKey do not belong together"
     )
     finds("--role-arn image-ops", "", 2, "FAILED  settings  --role-arn is not the ARN of a role, such as qcs::cam::")
@@ -260,7 +260,7 @@ Calls can work.
       "--profile nobody",
       "",
       4,
-      "the environment: passed over, since there is --profile",
+      "the environment: --profile takes precedence",
       "~/.tccli/nobody.credential does not exist",
       "none of these places has any"
     )

@@ -119,7 +119,7 @@ describe("a client with the CVM role", function()
     assert.equal("parameter", err.kind)
     assert.equal("region", err.field)
     assert.matches(
-      "no region: looked at the option region (not given), at the environment (TENCENTCLOUD_REGION",
+      "no region: set option region or TENCENTCLOUD_REGION",
       message,
       1,
       true
@@ -424,8 +424,8 @@ describe("a program", function()
       "~/.tencentcloud/credentials does not exist; ",
       "/etc/tencentcloud/credentials does not exist; ",
       "~/.tccli/default.credential does not exist; ",
-      "TKE: no variable of it is set",
-      "CVM role: the metadata service is switched off",
+      "TKE: not configured",
+      "CVM role: the metadata service is disabled",
     } do
       assert.matches(part, output, 1, true)
     end

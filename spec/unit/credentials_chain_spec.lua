@@ -157,7 +157,7 @@ describe("the chain of credentials", function()
       { "twice, in lines 1 and 2", "[default]\n[default]\nsecret_id = AKIDx\nsecret_key = secretkey\n" },
       { "twice, in lines 2 and 3", "[default]\nsecret_id = AKIDx\nsecret_id = AKIDy\n" },
       { "contains a NUL byte", "[\0d\0" },
-      { "line 1, which begins as the name of a [section]", "[default\nsecret_id = AKIDx\nsecret_key = y\n" },
+      { "line 1: an incomplete name of a [section]", "[default\nsecret_id = AKIDx\nsecret_key = y\n" },
       { "is a folder", false },
     },
     tccli = {

@@ -196,7 +196,7 @@ describe("qcimage.http", function()
         ["caFile must"] = { caFile = "a\0b" },
         ["proxy must be text"] = { proxy = false },
         ["at most 4096"] = { proxy = ("x"):rep(4097) },
-        ["option proxy contains a control character"] = { proxy = "http://user:secret\n@127.0.0.1:1" },
+        ["option proxy holds a control character"] = { proxy = "http://user:secret\n@127.0.0.1:1" },
         ["Bytes must be from 1"] = { maxResponseBytes = 0.5 },
         ["from 1 to"] = { maxResponseBytes = 0 / 0 },
         ["to 2147483647"] = { maxResponseBytes = 2 ^ 31 },

@@ -234,7 +234,7 @@ describe("a proxy", function()
     it("by hanging up has sent nothing", function()
       for _, ending in ipairs { "close", "reset" } do
         start { { "recv" }, { ending } }
-        assertFailed(("http://%s@127.0.0.1:%d"):format(LOGIN, proxy.port), "the proxy gave no connection")
+        assertFailed(("http://%s@127.0.0.1:%d"):format(LOGIN, proxy.port), "the proxy did not connect")
         proxy:stop()
       end
     end)
