@@ -20,10 +20,11 @@ local LATE = "qcimage: cannot load all modules (chroot, or package.path changed?
 -- starts at once. In nginx they are loaded now, since reading files blocks the worker.
 local client = environments.isNginx and require "qcimage.client"
 
+-- The module of clients, or nil and an error.
 local function load()
   local ok, loaded = pcall(require, "qcimage.client")
   if not ok then
-    error(LATE .. tostring(loaded), 0)
+    return nil, errors.notSent("unsupported", LATE .. tostring(loaded))
   end
   client = loaded
   return loaded
@@ -79,7 +80,14 @@ function image.new(options)
   if options == image then
     misuse.raise "call image.new(...) with a dot, not with a colon"
   end
-  return (client or load()).new(options)
+  local loaded, err = client, nil
+  if not loaded then
+    loaded, err = load()
+  end
+  if not loaded then
+    error(err.message, 0)
+  end
+  return loaded.new(options)
 end
 
 local default -- made at first use, or set
@@ -106,8 +114,16 @@ for _, name in ipairs { "modify", "describe", "each", "wait", "call", "sign", "a
     elseif name == "close" and (isSet or not default) then
       return true -- whoever set it closes it, and the next call must not use another client
     end
-    default = default or (client or load()).new(nil, true)
-    local result, err = client.functions[name](default, first, second, third)
+    local loaded, result, err = client, nil, nil
+    if not loaded then
+      loaded, err = load()
+    end
+    if loaded then
+      default = default or loaded.new(nil, true)
+      result, err = loaded.functions[name](default, first, second, third)
+    elseif name == "each" then
+      error(err, 0) -- as its iterator does
+    end
     if name == "close" then
       default = nil
     end

@@ -238,6 +238,21 @@ function functions.wait(client, params, options)
   return waiter.wait(client, params, options, execute.run)
 end
 
+-- Reading files blocks a worker of nginx, so there the modules of `apply` are loaded now; elsewhere when they are needed.
+local function loadApply()
+  local ok, apply = pcall(require, "qcimage.apply")
+  local isWhole, problem = pcall(require, "qcimage.limiter")
+  if ok and isWhole then
+    return apply
+  end
+  local message = "apply: cannot load all modules (chroot, or package.path changed? require qcimage.apply earlier): "
+  return nil, errors.notSent("unsupported", message .. tostring(not ok and apply or problem))
+end
+
+if environments.isNginx then
+  loadApply()
+end
+
 function functions.apply(client, changes, options)
   options = optionsOf.check(optionsOf.apply, options)
   local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
@@ -246,7 +261,11 @@ function functions.apply(client, changes, options)
   elseif client.configError then
     return nil, errors.notSent("parameter", client.configError.message, client.configError.field)
   end
-  return require("qcimage.apply").run(changes, options, adapters.new(client))
+  local apply, err = loadApply()
+  if not apply then
+    return nil, err
+  end
+  return apply.run(changes, options, adapters.new(client))
 end
 
 function functions.close(client)

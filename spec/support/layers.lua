@@ -23,6 +23,7 @@ M.LAYERS = {
       "transport",
       "apply",
       "apply.adapter",
+      "limiter",
       "api",
       "shared",
       "version",

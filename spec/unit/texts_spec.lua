@@ -246,13 +246,36 @@ describe("what is loaded late", function()
     local output = process.lua(HEAD .. [[
       blind()
       print(pcall(image.new, OPTIONS))
-      print(pcall(image.modify, { imageId = "i" }))
+      local result, message, err = image.modify { imageId = "i" }
+      print(result, message:match "^[^\n]*", err.kind, err.outcome)
+      print(pcall(image.each))
       image.close()
     ]])
     local said =
       "false\tqcimage: cannot load all modules %(chroot[^\n]*create the client earlier%): module 'qcimage.client'[^\n]*"
     assert.matches("^" .. said, output)
-    assert.matches("\n" .. said, output)
+    assert.matches("\nnil\tqcimage: cannot load all modules [^\n]*\tunsupported\tnotSent\nfalse\t", output)
+  end)
+
+  it("is apply's part, too: nil, message and error where that cannot be loaded", function()
+    local output = process.lua(HEAD .. [[
+      local client = image.new(OPTIONS)
+      blind()
+      local report, message, err = client:apply {}
+      print(report, message:match "^[^\n]*", err.kind, err.outcome)
+    ]])
+    assert.matches("^nil\tapply: cannot load all modules [^\n]*'qcimage.apply'[^\n]*\tunsupported\tnotSent\n$", output)
+  end)
+
+  it("is loaded with the client in nginx, apply and the limiter among it", function()
+    local output = process.lua [[
+      ngx = { socket = {}, config = { subsystem = "http" }, sleep = function() end }
+      package.preload["qcimage.transport.cosocket"] = function() return { new = function() end } end
+      package.preload["qcimage.transport.light_thread"] = function() return {} end
+      require "qcimage"
+      print(package.loaded["qcimage.apply"] ~= nil, package.loaded["qcimage.limiter"] ~= nil)
+    ]]
+    assert.equal("true\ttrue\n", output)
   end)
 
   it("is asked for by name where a library is missing", function()

@@ -1,5 +1,5 @@
 --- expiration.lua - expiration of temporary keys, from the two fields of responses.
---- Pure. Part of qcimage, see LICENSE.
+--- Reads no clock. Part of qcimage, see LICENSE.
 
 local httpDate = require "qcimage.util.http_date"
 

@@ -41,10 +41,26 @@ local NAMES = {
   "TKE_WEB_IDENTITY_TOKEN_FILE",
 }
 
+local isListed = {}
+for _, names in ipairs { NAMES, M.PROXIES } do
+  for _, name in ipairs(names) do
+    isListed[name] = true
+  end
+end
+
+-- A variable that is read but not listed above would never be seen: a mistake of this library.
+local Snapshot = {
+  __index = function(_, name)
+    if not isListed[name] then
+      error(("%s is not listed in util/environment.lua"):format(tostring(name)), 2)
+    end
+  end,
+}
+
 --- Takes a snapshot of the variables. A client keeps it, so that one made in nginx's master works in its workers.
 ---@return table<string, string> environment
 function M.snapshot()
-  local environment = {}
+  local environment = setmetatable({}, Snapshot)
   for _, names in ipairs { NAMES, M.PROXIES } do
     for _, name in ipairs(names) do
       environment[name] = os.getenv(name)

@@ -55,7 +55,9 @@ M.TRANSPORT = {
 ---@param fields table
 ---@return qcimage.Error
 function M.new(fields)
-  fields.message = fields.message or ("%s: %s"):format(fields.subject, fields.problem)
+  if fields.problem and not fields.message then
+    fields.message = ("%s: %s"):format(fields.subject, fields.problem)
+  end
   fields.attempts = fields.attempts or {}
   return setmetatable(fields, Error)
 end

@@ -1,5 +1,5 @@
 --- json.lua - JSON by lua-cjson, in an instance of its own, independent of the settings of the shared one.
---- Pure. Part of qcimage, see LICENSE.
+--- Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"
 
