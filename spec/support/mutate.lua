@@ -1,5 +1,5 @@
 --- mutate.lua - the work of scripts/mutate, in a copy of the sources that it may change:
---- mutate.lua SEED N [SPEC…]
+--- mutate.lua [--matrix] [--in PATTERN] SEED N [SPEC…]
 
 local mutants = require "spec.support.mutants"
 local process = require "spec.support.process"
@@ -106,7 +106,7 @@ local function allSpecs(names)
 end
 
 -- All changes in what the specs call, in an order that does not vary; and how many there are in what none of them calls.
-local function allMutants(specs)
+local function allMutants(specs, within)
   local all, called, others = {}, {}, 0
   for _, spec in ipairs(specs) do
     for key in pairs(spec.called) do
@@ -115,7 +115,7 @@ local function allMutants(specs)
   end
   for _, name in ipairs(lines(process.run "find lua -name '*.lua' | LC_ALL=C sort")) do
     local source = read(name)
-    for _, mutant in ipairs(mutants.of(source)) do
+    for _, mutant in ipairs(name:find(within or "") and mutants.of(source) or {}) do
       mutant.file, mutant.source = name, source
       mutant.key = name .. ":" .. mutant.within
       if called[mutant.key] then
@@ -157,16 +157,87 @@ local function noticed(mutant, specs)
   return how
 end
 
+-- The names of all specs that notice a change.
+local function noticedBy(mutant, specs)
+  write(mutant.file, mutants.apply(mutant.source, mutant))
+  local names = {}
+  for _, spec in ipairs(specs) do
+    if spec.called[mutant.key] and run(spec.name, math.max(LEAST, MULTIPLE * spec.seconds)) ~= 0 then
+      names[#names + 1] = spec.name
+    end
+  end
+  write(mutant.file, mutant.source)
+  return names
+end
+
 local function shown(mutant)
   return ("  %s:%d: %s\n    %s\n    %s"):format(mutant.file, mutant.line, mutant.what, mutant.old, mutant.new)
 end
 
-local function main(seed, wanted, ...)
-  assert(seed and wanted and wanted > 0, "usage: mutate.lua SEED N [SPEC…]")
+-- Draws changes at random: calls a function with each that is not known to change nothing. Returns those that are.
+local function draw(seed, wanted, all, judge)
+  local known, random, equivalent = equivalents(), mutants.random(seed), {}
+  for _ = 1, math.min(wanted, #all) do
+    local mutant = table.remove(all, random(#all))
+    if known[mutant.old .. "\n" .. mutant.new] then
+      equivalent[#equivalent + 1] = shown(mutant)
+    else
+      judge(mutant)
+    end
+  end
+  return equivalent
+end
+
+-- For each spec: how many changes it notices, and how many nobody else does. Then those that could go together without a
+-- change becoming unnoticed, the longest first.
+local function matrix(seed, wanted, specs, all)
+  local rows, survived = {}, 0
+  draw(seed, wanted, all, function(mutant)
+    local names = noticedBy(mutant, specs)
+    survived = survived + (names[1] and 0 or 1)
+    rows[#rows + 1] = names
+    print(("%s:%d %s: %s"):format(mutant.file, mutant.line, mutant.what, table.concat(names, " ")))
+  end)
+  local order = {}
+  for _, spec in ipairs(specs) do
+    local total, alone = 0, 0
+    for _, names in ipairs(rows) do
+      local has = (" " .. table.concat(names, " ") .. " "):find(" " .. spec.name .. " ", 1, true) ~= nil
+      total, alone = total + (has and 1 or 0), alone + (has and #names == 1 and 1 or 0)
+    end
+    spec.length = select(2, read(spec.name):gsub("\n", ""))
+    order[#order + 1] = spec
+    print(("%s: %d lines, notices %d, alone %d"):format(spec.name, spec.length, total, alone))
+  end
+  table.sort(order, function(a, b)
+    return a.length > b.length or a.length == b.length and a.name < b.name
+  end)
+  local gone = {}
+  for _, spec in ipairs(order) do
+    gone[spec.name] = true
+    for _, names in ipairs(rows) do
+      local others = false
+      for _, name in ipairs(names) do
+        others = others or not gone[name]
+      end
+      if names[1] and not others then
+        gone[spec.name] = nil
+        break
+      end
+    end
+    if gone[spec.name] then
+      print(("could go: %s (%d lines)"):format(spec.name, spec.length))
+    end
+  end
+  print(("seed %d: %d changes, %d survived"):format(seed, #rows, survived))
+  return true
+end
+
+local function main(options, seed, wanted, ...)
+  assert(seed and wanted and wanted > 0, "usage: mutate.lua [--matrix] [--in PATTERN] SEED N [SPEC…]")
   io.stdout:setvbuf "line"
   local specs = allSpecs(... and { ... } or nil)
-  local all, others = allMutants(specs)
-  local known, random = equivalents(), mutants.random(seed)
+  local all, others = allMutants(specs, options.within)
   print(
     ("%d specs; %d changes can be made to what they call, %d more to what is left to those with sockets"):format(
       #specs,
@@ -174,21 +245,19 @@ local function main(seed, wanted, ...)
       others
     )
   )
-  local count, equivalent, survivors = { failed = 0, ["over time"] = 0 }, {}, {}
-  for _ = 1, math.min(wanted, #all) do
-    local mutant = table.remove(all, random(#all))
-    if known[mutant.old .. "\n" .. mutant.new] then
-      equivalent[#equivalent + 1] = shown(mutant)
-    else
-      local how = noticed(mutant, specs)
-      if how then
-        count[how] = count[how] + 1
-      else
-        survivors[#survivors + 1] = shown(mutant)
-        print("survived:\n" .. survivors[#survivors])
-      end
-    end
+  if options.matrix then
+    return matrix(seed, wanted, specs, all)
   end
+  local count, survivors = { failed = 0, ["over time"] = 0 }, {}
+  local equivalent = draw(seed, wanted, all, function(mutant)
+    local how = noticed(mutant, specs)
+    if how then
+      count[how] = count[how] + 1
+    else
+      survivors[#survivors + 1] = shown(mutant)
+      print("survived:\n" .. survivors[#survivors])
+    end
+  end)
   local seen = count.failed + count["over time"]
   local judged = seen + #survivors
   if #equivalent > 0 then
@@ -209,4 +278,12 @@ local function main(seed, wanted, ...)
   return seen >= WANTED * judged
 end
 
-os.exit(main(tonumber(arg[1]), tonumber(arg[2]), table.unpack(arg, 3)) and 0 or 1)
+local options, first = {}, 1
+while arg[first] and arg[first]:find "^%-%-" do
+  if arg[first] == "--matrix" then
+    options.matrix, first = true, first + 1
+  else
+    options.within, first = arg[first + 1], first + 2
+  end
+end
+os.exit(main(options, tonumber(arg[first]), tonumber(arg[first + 1]), table.unpack(arg, first + 2)) and 0 or 1)

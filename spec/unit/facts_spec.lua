@@ -6,7 +6,6 @@ local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local emulatorText = require "qcimage.emulator.text"
 local emulators = require "spec.support.emulator"
-local limits = require "qcimage.util.limits"
 local options = require "qcimage.options"
 local text = require "qcimage.util.text"
 
@@ -162,84 +161,6 @@ describe("the systems that can be imported", function()
     assert.same(SYSTEMS, listed)
     assert.equal(4, #answer.ImportImageOsListSupported.Windows)
     assert.equal(9, #answer.ImportImageOsListSupported.Linux)
-  end)
-end)
-
-describe("the emulator's own codes", function()
-  it("are these", function()
-    assert.same({
-      success = 0,
-      parameter = 4000,
-      signature = 4100,
-      secretId = 4104,
-      token = 4105,
-      throttled = 4400,
-      replay = 4500,
-      protocol = 4600,
-      notFound = 5000,
-      failed = 5100,
-      partial = 5400,
-      internal = 6000,
-      action = 6100,
-      assumed = {
-        nameTaken = 4000,
-        shared = 4102,
-        notOwn = 4102,
-        state = 5100,
-        inShared = 5100,
-        quota = 5100,
-        status = 0,
-      },
-      assumed3 = {
-        body = "InvalidParameter",
-        contentType = "UnsupportedOperation",
-        replay = "InvalidRequest.ReplayAttack",
-        null = "InvalidParameter",
-        control = "InvalidParameterValue",
-        blank = "InvalidParameterValue",
-        offset = "InvalidParameterValue.InvalidParameterValueLimit",
-        filters = "InvalidParameterValue.LimitExceeded",
-        notOwn = "InvalidImageId.NotFound",
-        blankNameStays = true,
-        blankDescriptionClears = true,
-      },
-      codeDesc = { [0] = "Success", [4000] = "InvalidParameter", [4100] = "AuthFailure" },
-    }, require "qcimage.emulator.codes")
-  end)
-end)
-
-describe("limits", function()
-  it("are these", function()
-    assert.same({
-      requestBytes = { ["2.0"] = { GET = 32768, POST = 1048576 }, ["3.0"] = { POST = 10485760 } },
-      formBytes = 4194304,
-      formParams = 1000,
-      responseBytes = 4194304,
-      nginxResponseBytes = 1048576,
-      headerBytes = 65536,
-      headerLines = 256,
-      timeout = 30,
-      attemptTimeout = 10,
-      connectTimeout = 5,
-      longestTimeout = 86400,
-      readBack = 1,
-      readBackPart = 0.1,
-      waitTimeout = 600,
-      credentialsWait = 5,
-      poolSize = 30,
-      mostPoolSize = 1000,
-      poolIdle = 30,
-      longestPoolIdle = 60,
-      metadataConnectTimeout = 1,
-      metadataBytes = 65536,
-      maxAttempts = 3,
-      mostAttempts = 100,
-      limiterWait = 60,
-      reservedForAttempt = 1,
-      pageSize = 100,
-      images = 100000,
-      latestTime = 1e11,
-    }, limits)
   end)
 end)
 

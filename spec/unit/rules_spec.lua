@@ -294,3 +294,45 @@ describe("limits", function()
     assert.equal(limits.pageSize, emulated["2.0"].DescribeImages.params.limit.most)
   end)
 end)
+
+describe("the check against the published model", function()
+  local function member(name, type, more)
+    local made = { name = name, type = type, member = type, document = "" }
+    for key, value in pairs(more or {}) do
+      made[key] = value
+    end
+    return made
+  end
+
+  it("prints each difference of client and emulator, and nothing else", function()
+    local members = {
+      member("ImageId", "string", { required = true }),
+      member("ImageName", "string", { document = "不得超过60个字符" }),
+      member("ImageDescription", "string", { document = "不得超过 256 个字符" }),
+      member("ImageFamily", "string"),
+      member("ImageDeprecated", "bool"),
+    }
+    local model = {
+      actions = { ModifyImageAttribute = { input = "Request", status = "online" } },
+      objects = { Request = { members = members } },
+    }
+    local function differences()
+      local found = {}
+      for _, line in ipairs(require("spec.support.model").compare(model)) do
+        found[#found + 1] = not line:find "the model has no such action" and line or nil
+      end
+      return found
+    end
+    assert.same({}, differences())
+    members[2].document = "不得超过128个字符"
+    members[5].required = true
+    model.actions.DescribeImageTasks = { input = "Request", status = "online" }
+    assert.same({
+      "client DescribeImageTasks: the model has this action, the client has not",
+      "client ModifyImageAttribute ImageDeprecated: the model has boolean, required, the client boolean",
+      "client ModifyImageAttribute ImageName: the model has text, at most 128 characters, the client text, at most 60 characters",
+      "emulator ModifyImageAttribute ImageDeprecated: the model has boolean, required, the emulator boolean",
+      "emulator ModifyImageAttribute ImageName: the model has text, at most 128 characters, the emulator text, at most 60 characters",
+    }, differences())
+  end)
+end)
