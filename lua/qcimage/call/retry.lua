@@ -2,6 +2,7 @@
 --- Pure: no clock, no sockets; the random number is given. Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
+local errors = require "qcimage.util.errors"
 
 local M = {}
 
@@ -13,13 +14,10 @@ local BASE, THROTTLED_BASE, CAP = 0.25, 1, 8
 M.BUDGET = 500
 local COST, TIMEOUT_COST, REFILL = 5, 10, 1
 
--- Transient network errors. Not among them: tls and proxy, which somebody must fix.
-local TRANSIENT = { dns = true, connect = true, timeout = true, closed = true }
-
 -- "later", "again", "clock", "renew", "reread" or nil, as in error_codes.lua. 408: RFC 9110, 15.5.9.
 local function need(err)
   if err.kind == "network" then
-    return TRANSIENT[err.reason] and not err.lasting and "again"
+    return errors.TRANSIENT[err.reason] and not err.lasting and "again"
   elseif err.kind == "response" and err.reason == "status" then
     return err.httpStatus == 429 and "later" or (err.httpStatus >= 500 or err.httpStatus == 408) and "again"
   end

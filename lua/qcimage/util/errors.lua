@@ -39,6 +39,10 @@ function Error.__concat(left, right)
   return tostring(left) .. tostring(right)
 end
 
+--- Transient network errors, by their reasons; of calls and of `apply`. Not among them: tls and proxy, which somebody must
+--- fix.
+M.TRANSIENT = { dns = true, connect = true, timeout = true, closed = true }
+
 --- What a transport's reason says of an endpoint, HOST:PORT.
 M.TRANSPORT = {
   dns = "cannot find the address of %s",
