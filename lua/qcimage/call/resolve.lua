@@ -127,7 +127,8 @@ end
 
 -- Nil and the error of a region that is not one, which names what says it.
 local function refuseRegion(call, source, problem, field)
-  local what = (source == optionNames.shown "region" or field ~= "region") and source or "the region of " .. source
+  local isOption = call.wantedRegion ~= nil or call.client.target.region.option ~= nil
+  local what = (isOption or field ~= "region") and source or "the region of " .. source
   return refuse(call, ("%s %s"):format(what, problem), field)
 end
 
