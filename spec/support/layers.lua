@@ -11,7 +11,7 @@ M.LAYERS = {
   public = {
     "the public functions",
     modules = { "qcimage" },
-    reaches = { "client", "shared", "version", "core" },
+    reaches = { "client", "shared", "base", "core" },
   },
   client = {
     "puts a client together, of all that a call needs",
@@ -26,7 +26,7 @@ M.LAYERS = {
       "limiter",
       "api",
       "shared",
-      "version",
+      "base",
       "core",
     },
   },
@@ -43,7 +43,7 @@ M.LAYERS = {
   options = {
     "options and where they lead; credentials and limiters take options of their own",
     modules = { "qcimage.options", "qcimage.option_types", "qcimage.target" },
-    reaches = { "api", "shared" },
+    reaches = { "base", "api", "shared" },
   },
   call = {
     "the path of one call; reaches the outside only by what the client holds, so neither transports nor credentials",
@@ -53,17 +53,17 @@ M.LAYERS = {
   credentials = {
     "where keys come from; asks others by the context that the client gives, so neither calls nor transports",
     modules = { "qcimage.credentials" },
-    reaches = { "options", "api", "shared", "core" },
+    reaches = { "base", "options", "api", "shared", "core" },
   },
   limiter = {
     "gives out places; knows no call, only what it is asked",
     modules = { "qcimage.limiter" },
-    reaches = { "options", "shared", "core" },
+    reaches = { "base", "options", "shared", "core" },
   },
   transport = {
     "carries requests; of the service it knows only which hosts are this one",
     modules = { "qcimage.transport" },
-    reaches = { "api", "shared", "version", "core", "http" },
+    reaches = { "api", "shared", "base", "core", "http" },
   },
   api = {
     "facts of the service, as data",
@@ -73,18 +73,18 @@ M.LAYERS = {
   shared = {
     "what any layer of the client may use, and knows none of them",
     modules = { "qcimage.util" },
-    reaches = { "core" },
+    reaches = { "base", "core" },
   },
-  version = {
-    "loads the C module that it is asked for, if that is of the version of the Lua files",
-    modules = { "qcimage.util.version" },
+  base = {
+    "what even the emulator may use: C modules of the version of the Lua files, misuse, hints for misspelt names",
+    modules = { "qcimage.util.version", "qcimage.util.misuse", "qcimage.util.spelling" },
     reaches = {},
   },
   cli = {
     "the command: a program over clients, with defaults of its own, which reads the service's facts for its options, "
       .. "writes and shows the plans of apply, and tells the version of each C module",
     modules = { "qcimage.cli" },
-    reaches = { "client", "options", "credentials", "apply", "api", "shared", "version", "core", "http" },
+    reaches = { "client", "options", "credentials", "apply", "api", "shared", "base", "core", "http" },
   },
   ["cli.doctor"] = {
     "the command that finds what is wrong: alone of the commands it watches the transport at work",
@@ -99,7 +99,7 @@ M.LAYERS = {
   emulator = {
     "the service's double: shares no rule with the client that it checks, but its digests; replaces the client behind the public functions",
     modules = { "qcimage.emulator" },
-    reaches = { "public", "version", "core" },
+    reaches = { "public", "base", "core" },
   },
   core = { "signing, in C", modules = { "qcimage.core" }, reaches = {} },
   http = {

@@ -119,24 +119,25 @@ describe("modify over API 3.0", function()
     end
   end)
 
-  it("holds names and descriptions to 60 and 256 characters, counted as code points", function()
+  it("holds names and descriptions to their lengths, counted as code points", function()
     local client, requests = answering({}, OK)
-    assert(client:modify { imageId = "i", imageName = ("镜"):rep(60), imageDescription = ("像"):rep(256) })
+    local rules = require("qcimage.api.actions")["3.0"].ModifyImageAttribute.params
+    local name, description = rules.imageName.max, rules.imageDescription.max
+    assert(client:modify { imageId = "i", imageName = ("镜"):rep(name), imageDescription = ("像"):rep(description) })
     assert(client:modify { imageId = "i", imageName = "a.b c_d/<e>" })
     assert.equal(2, #requests)
     for field, params in pairs {
-      imageName = { imageId = "i", imageName = ("镜"):rep(61) },
-      imageDescription = { imageId = "i", imageDescription = ("像"):rep(257) },
+      imageName = { imageId = "i", imageName = ("镜"):rep(name + 1) },
+      imageDescription = { imageId = "i", imageDescription = ("像"):rep(description + 1) },
       imageDeprecated = { imageId = "i", imageDeprecated = "true" },
       imageFamily = { imageId = "i", imageFamily = "" },
     } do
-      local _, message, err = client:modify(params)
+      local result, message, err = client:modify(params)
+      assert.is_nil(result, field)
       assert.equal("parameter", err.kind)
       assert.equal(field, err.field)
       assert.matches(field, message)
     end
-    local _, message = client:modify { imageId = "i", imageName = ("镜"):rep(61) }
-    assert.matches("at most 60 characters; this has 61 %(API 3.0, tencentcloud.com", message)
     for _, value in ipairs { "nightly\223\254", "a\7b", "a\0b", "a\r\nb" } do
       local _, _, err = client:modify { imageId = "i", imageDescription = value }
       assert.equal("imageDescription", err.field)

@@ -167,7 +167,7 @@ describe("a refusal by a rule", function()
       { "2.0", "ModifyImageAttributes", { imageId = "i", imageName = "a.b" } },
       { "2.0", "ModifyImageAttributes", { imageId = "i", imageDescription = "每晚_构建-1" } },
       { "2.0", "DescribeImages", { limit = 101 } },
-      { "3.0", "ModifyImageAttribute", { imageId = "i", imageName = ("x"):rep(61) } },
+      { "3.0", "ModifyImageAttribute", { imageId = "i", imageName = ("x"):rep(500) } },
       { "3.0", "CreateImage", { imageName = "a" } },
       { "3.0", "DescribeImages", { imageIds = { "1", "2", "3", "4", "5", "6" }, imageType = "PRIVATE_IMAGE" } },
       { "3.0", "SyncImages", { imageIds = { "a", "b" }, destinationRegions = { "bj" } } },

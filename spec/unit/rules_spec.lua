@@ -305,10 +305,15 @@ describe("the check against the published model", function()
   end
 
   it("prints each difference of client and emulator, and nothing else", function()
+    local rules = actions["3.0"].ModifyImageAttribute.params
     local members = {
       member("ImageId", "string", { required = true }),
-      member("ImageName", "string", { document = "不得超过60个字符" }),
-      member("ImageDescription", "string", { document = "不得超过 256 个字符" }),
+      member("ImageName", "string", { document = ("不得超过%d个字符"):format(rules.imageName.max) }),
+      member(
+        "ImageDescription",
+        "string",
+        { document = ("不得超过 %d 个字符"):format(rules.imageDescription.max) }
+      ),
       member("ImageFamily", "string"),
       member("ImageDeprecated", "bool"),
     }
@@ -324,15 +329,19 @@ describe("the check against the published model", function()
       return found
     end
     assert.same({}, differences())
-    members[2].document = "不得超过128个字符"
+    members[2].document = "不得超过1000个字符"
     members[5].required = true
-    model.actions.DescribeImageTasks = { input = "Request", status = "online" }
+    model.actions.DescribeImageDreams = { input = "Request", status = "online" }
     assert.same({
-      "client DescribeImageTasks: the model has this action, the client has not",
+      "client DescribeImageDreams: the model has this action, the client has not",
       "client ModifyImageAttribute ImageDeprecated: the model has boolean, required, the client boolean",
-      "client ModifyImageAttribute ImageName: the model has text, at most 128 characters, the client text, at most 60 characters",
+      ("client ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the client text, at most %d characters"):format(
+        rules.imageName.max
+      ),
       "emulator ModifyImageAttribute ImageDeprecated: the model has boolean, required, the emulator boolean",
-      "emulator ModifyImageAttribute ImageName: the model has text, at most 128 characters, the emulator text, at most 60 characters",
+      ("emulator ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the emulator text, at most %d characters"):format(
+        rules.imageName.max
+      ),
     }, differences())
   end)
 end)

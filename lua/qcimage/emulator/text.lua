@@ -86,45 +86,9 @@ function M.mask(id)
   return id:sub(1, shown) .. "****" .. (#id >= 16 and id:sub(-4) or "")
 end
 
--- Fewest letters to put in, take out or replace between two words.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local replaced = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner = row[j]
-      row[j] = math.min(replaced, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
 --- The words behind an unknown name: the nearest of the known ones, or all of them.
----@param name any
----@param known table<string, any> by name
----@return string ", did you mean X?" or ": there are X, Y, …"
-function M.suggestion(name, known)
-  local names, best, least = {}, nil, math.huge
-  for candidate in pairs(known) do
-    names[#names + 1] = candidate
-  end
-  table.sort(names, M.before)
-  for _, candidate in ipairs(names) do
-    local steps = type(name) == "string" and #name < 40 and distance(M.lower(name), M.lower(candidate)) or math.huge
-    if steps < least then
-      best, least = candidate, steps
-    end
-  end
-  if best and least <= math.max(2, #best / 3) then
-    return (", did you mean %s?"):format(best)
-  end
-  return ": there are " .. table.concat(names, ", ")
-end
+---@type fun(name: any, known: table<string, any>): string
+M.suggestion = require("qcimage.util.spelling").didYouMean
 
 --- Raw bytes as hex in small letters.
 ---@param raw string
