@@ -332,16 +332,15 @@ describe("the check against the published model", function()
     members[2].document = "不得超过1000个字符"
     members[5].required = true
     model.actions.DescribeImageDreams = { input = "Request", status = "online" }
+    local longest = ("%%s ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the %%s text, at most %d characters"):format(
+      rules.imageName.max
+    )
     assert.same({
       "client DescribeImageDreams: the model has this action, the client has not",
       "client ModifyImageAttribute ImageDeprecated: the model has boolean, required, the client boolean",
-      ("client ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the client text, at most %d characters"):format(
-        rules.imageName.max
-      ),
+      longest:format("client", "client"),
       "emulator ModifyImageAttribute ImageDeprecated: the model has boolean, required, the emulator boolean",
-      ("emulator ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the emulator text, at most %d characters"):format(
-        rules.imageName.max
-      ),
+      longest:format("emulator", "emulator"),
     }, differences())
   end)
 end)
