@@ -332,9 +332,8 @@ describe("the check against the published model", function()
     members[2].document = "不得超过1000个字符"
     members[5].required = true
     model.actions.DescribeImageDreams = { input = "Request", status = "online" }
-    local longest = ("%%s ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the %%s text, at most %d characters"):format(
-      rules.imageName.max
-    )
+    local longest = "%s ModifyImageAttribute ImageName: the model has text, at most 1000 characters, the %s text, "
+      .. ("at most %d characters"):format(rules.imageName.max)
     assert.same({
       "client DescribeImageDreams: the model has this action, the client has not",
       "client ModifyImageAttribute ImageDeprecated: the model has boolean, required, the client boolean",
