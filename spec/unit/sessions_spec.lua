@@ -137,7 +137,7 @@ end
 local function isRefusal(answer)
   local first = answer[1]
   return first ~= nil
-    and (first == "nil" or first == "false" or first:find "^raises " or first:find '^"[%w ]+: ')
+    and (first == "nil" or first == "false" or first:find "^raises " or first:find '^"[%w ._-]+: ')
     and true
 end
 
@@ -176,7 +176,7 @@ describe("a session of", function()
   end
 
   it("tells refusals from acceptances", function()
-    local refused = { text = "> a", expected = { '"ModifyImageAttribute: imageName is too long"' } }
+    local refused = { text = "> a", expected = { '"InvalidParameterValue.TooLarge: imageName is too long"' } }
     for _, case in ipairs {
       { { '"Region=gz"' }, true },
       { { "{imageName = 1}" }, true },
