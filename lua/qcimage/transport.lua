@@ -58,13 +58,23 @@ end
 local LATE = "cannot load libcurl (chroot, or package.path changed? create the client earlier, or require"
   .. ' "qcimage.transport.curl" earlier): '
 
+-- Loads the transport of plain Lua, as pcall does. Lua 5.1 remembers a failed require, and its next one would only say
+-- "loop or previous error".
+local function loadCurl()
+  local ok, curl = pcall(require, "qcimage.transport.curl")
+  if not ok then
+    package.loaded["qcimage.transport.curl"] = nil
+  end
+  return ok, curl
+end
+
 -- Returns the transport of plain Lua, a function that closes it, and one that returns the stages of its last request.
 -- Loads libcurl and connects at the first call.
 local function overCurl(settings)
   local transport, close, stages
   return function(request, seconds)
     if not transport then
-      local ok, curl = pcall(require, "qcimage.transport.curl")
+      local ok, curl = loadCurl()
       if not ok then
         return nil, LATE .. tostring(curl), { sent = false, kind = "unsupported" }
       end
@@ -174,7 +184,7 @@ function M.new(options, environment, isCalled)
     return lightThread and lightThread.bounded(transport) or transport, nothing
   end
   if not cosocket and not isCalled then -- while its files can be found; a failure is reported by the call that needs it
-    pcall(require, "qcimage.transport.curl")
+    loadCurl()
   end
   local transport, close, stages = over(settingsOf(options, environment))
   return transport, close, not cosocket and notesOf(options, environment, stages) or nil

@@ -10,7 +10,14 @@ M.NUMBER = "0.1.0"
 ---@param name string "qcimage.core" or "qcimage.http"
 ---@return table
 function M.loadNative(name)
-  local module = require(name)
+  local ok, module = pcall(require, name)
+  if not ok then
+    if name == "qcimage.http" and tostring(module):find("module 'qcimage.http' not found", 1, true) then
+      module = "qcimage.http was not found on package.cpath; calls outside nginx need it, and a build with "
+        .. "QCIMAGE_HTTP=OFF leaves it out"
+    end
+    error(module, 0)
+  end
   local found = module._VERSION
   if found ~= M.NUMBER then
     local path = package.searchpath and package.searchpath(name, package.cpath)
