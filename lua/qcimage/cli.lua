@@ -9,7 +9,10 @@ local streams = require "qcimage.cli.stdio"
 
 local M = {}
 
-local MISSING = "the command needs lua-argparse (Debian: apt install lua-argparse; or: luarocks install argparse)"
+local MISSING = (
+  "the command needs argparse for %s (luarocks --lua-version %s install argparse; Debian's Lua: "
+  .. "apt install lua-argparse)"
+):format(_VERSION, _VERSION:match "%d.%d")
 
 -- What a shell's completion asks: the word at the cursor, and those before it.
 local function complete(_, current, ...)
