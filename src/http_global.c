@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -82,14 +83,20 @@ void qc_host_state_save(qc_host_state *guard)
 
 void qc_host_state_restore(const qc_host_state *guard)
 {
-  static const struct timespec at_once = {0, 0};
   sigset_t set;
   (void)ERR_pop_to_mark(); /* 0: no mark, all are gone */
   if (!guard->is_blocked)
     return;
   if (!guard->was_pending && has_pending_pipe() && sigemptyset(&set) == 0 &&
-      sigaddset(&set, SIGPIPE) == 0)
+      sigaddset(&set, SIGPIPE) == 0) {
+#if defined(_POSIX_REALTIME_SIGNALS) && _POSIX_REALTIME_SIGNALS > 0
+    static const struct timespec at_once = {0, 0};
     (void)sigtimedwait(&set, NULL, &at_once); /* unless another thread did */
+#else /* macOS and OpenBSD have no sigtimedwait */
+    int number;
+    (void)sigwait(&set, &number);
+#endif
+  }
   (void)pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 
