@@ -58,4 +58,10 @@ function M.isolation()
   return "unshare --net --mount --propagation unchanged"
 end
 
+--- Whether strace works: QEMU has no ptrace for the programs that it emulates.
+---@return boolean
+function M.canTrace()
+  return select(2, M.run "strace -o /dev/null true") == 0
+end
+
 return M
