@@ -1,8 +1,8 @@
 rockspec_format = "3.0"
 package = "qcimage"
 version = "0.1.0-1"
--- The checkout around this file: the folder that url names is there, and dir is where it lies. (file says that
--- there is nothing to unpack.) scripts/rock packs the sources.
+-- The checkout around this file, for luarocks make and luarocks build: url names a folder that exists in it, and file
+-- makes LuaRocks unpack nothing. luarocks pack would need a complete URL; scripts/rock packs the sources.
 source = {
   url = "file://lua",
   file = "qcimage.lua",
@@ -16,7 +16,9 @@ image.modify{...}, that returns the result as a table, and errors that say wheth
 happened. Runs on Lua 5.1 to 5.5, LuaJIT and inside OpenResty. A strict local emulator of the
 service comes with it.]],
   license = "MIT",
+  labels = { "tencent-cloud", "cvm", "image", "openresty" },
 }
+supported_platforms = { "unix" }
 dependencies = {
   "lua >= 5.1, < 5.6",
   "lua-cjson >= 2.1.0",
@@ -37,6 +39,7 @@ build = {
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
     BINDIR = "$(BINDIR)",
+    CMAKE_INSTALL_DOCDIR = "doc", -- where `luarocks doc` looks
     CURL_DIR = "$(CURL_DIR)",
     CURL_INCDIR = "$(CURL_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",

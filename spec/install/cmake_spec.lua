@@ -16,7 +16,8 @@ describe("configuring", function()
 
   setup(function()
     scratch = must("mktemp -d"):gsub("\n", "")
-    must(("mkdir %s/source && cp -r CMakeLists.txt src lua %s/source"):format(scratch, scratch))
+    local sources = "CMakeLists.txt LICENSE README.md CHANGELOG.md docs src lua"
+    must(("mkdir %s/source && cp -r %s %s/source"):format(scratch, sources, scratch))
   end)
 
   teardown(function()
@@ -155,7 +156,7 @@ describe("configuring", function()
     -- Configures with these options alone, in a folder that others were tried in.
     local function tried(options, environment)
       local output, status = run(
-        ("cd %s/source && %s cmake -S . -B tried -UQCIMAGE_LUA -ULUA* -ULIBDIR -UOPENSSL_DIR %s"):format(
+        ("cd %s/source && %s cmake -S . -B tried -UQCIMAGE_* -ULUA* -ULIBDIR -UOPENSSL_DIR %s"):format(
           scratch,
           environment or "",
           options
@@ -180,7 +181,7 @@ describe("configuring", function()
       )
       local command = must(("cat %s/bin/qcimage"):format(tree))
       assert.matches("unset LUA_INIT LUA_INIT_5_2 LUA_INIT_5_3 LUA_INIT_5_4 LUA_INIT_5_5 ", command, 1, true)
-      assert.matches("/share/lua/5.5/?.lua", command, 1, true)
+      assert.matches("share/lua/5.5", command, 1, true)
       -- the next one in the same folder, as luarocks make has it
       local output, status = tried "-DLUA_INCDIR=/usr/include/lua5.3"
       assert.equal(0, status, output)
@@ -188,7 +189,7 @@ describe("configuring", function()
     end)
 
     it("refuses what would leave the modules out, or make those of another Lua", function()
-      local choice = "name 5.1, 5.2, 5.3, 5.4, 5.5 or luajit"
+      local choice = "name 5.1, 5.2, 5.3, 5.4, 5.5, luajit or openresty"
       local notAHeader = "is not the header of a Lua that the compiler can use"
       for options, message in pairs {
         ["-DQCIMAGE_LUA="] = "QCIMAGE_LUA is empty: " .. choice,
@@ -216,6 +217,7 @@ describe("configuring", function()
           newest
         ),
         ["'-DQCIMAGE_LUA=5.4;5.3' -DLIBDIR=/tmp/modules"] = "where the modules for 5.4;5.3 would overwrite each other",
+        ["-DQCIMAGE_TESTS=ON -DQCIMAGE_HTTP=OFF"] = "QCIMAGE_TESTS requires QCIMAGE_HTTP=ON",
         ["-DLUA=/usr/bin/lua5.3"] = "LUA is /usr/bin/lua5.3, which is Lua 5.3, but the command's modules are for 5.4",
       } do
         local output, status = tried(options)
@@ -224,6 +226,30 @@ describe("configuring", function()
       end
       for _, options in ipairs { "'-DQCIMAGE_LUA=5.4;5.4'", "'-DQCIMAGE_LUA=5.1;luajit' -DLIBDIR=/tmp/modules" } do
         local output, status = tried(options)
+        assert.equal(0, status, output)
+      end
+    end)
+
+    it("does not overwrite the modules of another Lua in LIBDIR", function()
+      local tree = scratch .. "/shared-tree"
+      local function install(version, libdir)
+        local output, status =
+          tried(("-DQCIMAGE_LUA=%s -DCMAKE_INSTALL_PREFIX=%s -DLIBDIR=%s"):format(version, tree, libdir))
+        assert.equal(0, status, output)
+        must(("cd %s/source && cmake --build tried"):format(scratch))
+        return run(("cd %s/source && cmake --install tried"):format(scratch))
+      end
+      for _, libdir in ipairs { "modules", tree .. "/absolute" } do
+        for _, version in ipairs { "5.1", "luajit", "5.1" } do -- one ABI
+          local output, status = install(version, libdir)
+          assert.equal(0, status, output)
+        end
+        local output, status = install("5.3", libdir)
+        assert.not_equal(0, status)
+        local file = (libdir:match "^/" and libdir or tree .. "/" .. libdir) .. "/qcimage/core.so"
+        assert.matches(file .. " was built for Lua 5.1, and would be overwritten", output:gsub("%s+", " "), 1, true)
+        output, status =
+          run(("LUA_CPATH='%s' lua5.1 -e 'require [[qcimage.core]]'"):format(file:gsub("qcimage/core", "?")))
         assert.equal(0, status, output)
       end
     end)
@@ -245,10 +271,179 @@ describe("configuring", function()
       assert.matches("lua.h is not that of the Lua that is built for", output, 1, true)
     end)
 
+    it("warns if the command has no interpreter", function()
+      local output, status = tried("-DLUA_INCDIR=" .. newest)
+      assert.equal(0, status, output)
+      assert.matches(
+        'No interpreter of Lua 5.5 was found. The command qcimage will run "lua5.5" from PATH',
+        output,
+        1,
+        true
+      )
+      output = tried "-DLUA_INCDIR=/usr/include/lua5.4"
+      assert.is_nil(output:find("No interpreter", 1, true), output)
+    end)
+
+    it("finds its interpreter beside the headers", function()
+      local folder = scratch .. "/own"
+      must(("mkdir -p %s/bin %s/include && cp -r %s %s/include/lua"):format(folder, folder, newest, folder))
+      must(("printf '#!/bin/sh\nprintf \"Lua 5.5\"\n' >%s/bin/lua5.5; chmod +x %s/bin/lua5.5"):format(folder, folder))
+      local output, status = tried(("-DLUA_INCDIR=%s/include/lua"):format(folder))
+      assert.equal(0, status, output)
+      assert.matches("The command runs " .. folder .. "/bin/lua5.5", output, 1, true)
+    end)
+
     it("finds its interpreter, whatever would print before it", function()
       local output, status = tried("-DQCIMAGE_LUA=5.4", "LUA_INIT='print(1)' LUA_INIT_5_4='print(2)'")
       assert.equal(0, status, output)
       assert.matches("The command runs /[^ ]*/lua5%.4 ", output)
+    end)
+  end)
+
+  describe("for OpenResty", function()
+    local openresty, crypto
+    local folder, stage
+
+    setup(function()
+      folder, stage = scratch .. "/openresty-folder", scratch .. "/stage"
+      openresty = scratch .. "/openresty"
+      prefix("openresty/openssl3", "crypto", "openssl/evp.h")
+      crypto = select(2, prefix("openresty/openssl3", "ssl", "openssl/ssl.h")):gsub("libssl", "libcrypto")
+      must(("mkdir -p %s/luajit/include %s/luajit/bin %s/lualib"):format(openresty, openresty, openresty))
+      must(("ln -s /usr/include/luajit-2.1 %s/luajit/include/"):format(openresty))
+      must(("ln -s $(command -v luajit) %s/luajit/bin/"):format(openresty))
+      -- OpenResty has lua-cjson, and no argparse
+      must(("ln -s $(luajit -e 'print(package.searchpath([[cjson]], package.cpath))') %s/lualib/"):format(openresty))
+    end)
+
+    local function configured(options)
+      local output, status = run(("cd %s/source && cmake -S . -B %s %s"):format(scratch, folder, options))
+      return output:gsub("%s+", " "), status
+    end
+
+    local function installed()
+      must(("cmake --build %s && rm -rf %s && DESTDIR=%s cmake --install %s"):format(folder, stage, stage, folder))
+      return must(("cd %s && find . -type f -not -path '*/qcimage/*.lua' | sort"):format(stage))
+    end
+
+    it(
+      "uses its LuaJIT and its OpenSSL, and installs into its folders, whatever the build folder was before",
+      function()
+        assert.equal(0, select(2, configured "-DQCIMAGE_LUA=5.4"))
+        local output, status = configured("-DQCIMAGE_LUA=openresty -DOPENRESTY_PREFIX=" .. openresty)
+        assert.equal(0, status, output)
+        assert.matches("OpenSSL: " .. openresty .. "/openssl3/include", output, 1, true)
+        assert.matches("Lua openresty: " .. openresty .. "/luajit/include/luajit-2.1", output, 1, true)
+        local files = installed()
+        for _, file in ipairs {
+          openresty .. "/bin/qcimage",
+          openresty .. "/site/lualib/qcimage.lua",
+          openresty .. "/site/lualib/qcimage/core.so",
+          openresty .. "/site/lualib/qcimage/http.so",
+          "/usr/local/share/doc/qcimage/LICENSE",
+        } do
+          assert.matches("." .. file .. "\n", files, 1, true)
+        end
+        assert.is_nil(files:find("lib/lua/", 1, true), files)
+        local core = stage .. openresty .. "/site/lualib/qcimage/core.so"
+        assert.matches("[" .. crypto .. "]", must("readelf -d " .. core), 1, true)
+        must(("cp -r %s%s/. %s"):format(stage, openresty, openresty))
+
+        -- its command finds lua-cjson in lualib, and argparse, once it exists, in site/lualib
+        local command = ("cd / && env LUA_PATH='/none/?.lua' LUA_CPATH='/none/?.so' %s/bin/qcimage --version"):format(
+          openresty
+        )
+        output, status = run(command)
+        assert.same({
+          "qcimage: the command needs argparse for Lua 5.1 (luarocks --lua-version 5.1 install argparse; "
+            .. "Debian's Lua: apt install lua-argparse)\n",
+          1,
+        }, { output, status })
+        must(
+          ("cp $(luajit -e 'print(package.searchpath([[argparse]], package.path))') %s/site/lualib/"):format(openresty)
+        )
+        output, status = run(command)
+        assert.equal(0, status, output)
+        assert.matches("^qcimage %d+%.%d+%.%d+\nLuaJIT ", output)
+        assert.matches("\nlua%-cjson %d", output)
+
+        assert.equal(0, select(2, configured "-DQCIMAGE_LUA=5.4"))
+        assert.matches("./usr/local/bin/qcimage\n", installed(), 1, true)
+      end
+    )
+
+    it("is not built unless it is named, and says what is missing", function()
+      local named = "-DQCIMAGE_LUA=openresty -DOPENRESTY_PREFIX="
+      local half = scratch .. "/half-openresty"
+      must(("mkdir -p %s/luajit/include %s/openssl3/lib"):format(half, half))
+      must(("ln -s /usr/include/luajit-2.1 %s/luajit/include/"):format(half))
+      for options, message in pairs {
+        [named .. "/nowhere"] = "OpenResty was not found: there is no luajit/include/luajit-*/lua.h in /nowhere; "
+          .. "set OPENRESTY_PREFIX",
+        ["'-DQCIMAGE_LUA=openresty;5.4' -DOPENRESTY_PREFIX=" .. openresty] = "openresty cannot be combined with other versions",
+        [named .. half] = "install openresty-openssl3-dev (Debian) or openresty-openssl3-devel (Fedora)",
+        [named .. openresty .. " -DQCIMAGE_TESTS=ON"] = "QCIMAGE_TESTS requires QCIMAGE_HTTP=ON and a QCIMAGE_LUA other than",
+        ["-DQCIMAGE_LUA=5.5 -DOPENRESTY_PREFIX=" .. openresty] = "QCIMAGE_LUA=openresty builds for the OpenResty in "
+          .. openresty,
+      } do
+        run("rm -rf " .. folder)
+        local output, status = configured(options)
+        assert.equal(1, status, options)
+        assert.matches(message, output, 1, true)
+      end
+      run("rm -rf " .. folder)
+      local output = configured("-DOPENRESTY_PREFIX=" .. openresty)
+      assert.matches("Lua 5.4: /usr", output, 1, true)
+    end)
+
+    it("needs no libcurl with QCIMAGE_HTTP=OFF, and then names what calls outside nginx lack", function()
+      run("rm -rf " .. folder)
+      local output, status = configured "-DQCIMAGE_LUA=5.1 -DQCIMAGE_HTTP=OFF -DCURL_DIR=/nowhere"
+      assert.equal(0, status, output)
+      local files = installed()
+      assert.matches("/qcimage/core.so\n", files, 1, true)
+      assert.is_nil(files:find("http.so", 1, true))
+      local lacks = "qcimage.http was not found on package.cpath; calls outside nginx need it, and a build with "
+        .. "QCIMAGE_HTTP=OFF leaves it out"
+      output, status = run(("env -u LUA_PATH -u LUA_CPATH %s/usr/local/bin/qcimage --version"):format(stage))
+      assert.equal(0, status, output)
+      assert.matches("\nlibcurl does not load: " .. lacks .. "\n", output, 1, true)
+      output = run(([[
+        cd / && env LUA_PATH='%s/usr/local/share/lua/5.1/?.lua;;' LUA_CPATH='%s/usr/local/lib/lua/5.1/?.so;;' lua5.1 - <<'END'
+          local client = require "qcimage".new { secretId = "id", secretKey = "key", region = "gz" }
+          print(client:sign("DescribeImages").method)
+          local result, message, err = client:describe()
+          print(result, err.kind, err.outcome, message)
+        END]]):format(stage, stage):gsub("\n        END", "\nEND"))
+      assert.matches("^POST\nnil\tunsupported\tnotSent\t", output)
+      assert.matches(lacks .. "\n", output, 1, true)
+    end)
+
+    it("installs licence, documents and completions into the folders of GNUInstallDirs", function()
+      run("rm -rf " .. folder)
+      local output, status = configured "-DCMAKE_INSTALL_PREFIX=/usr -DLIBDIR=lib64/lua/5.4 -DCMAKE_INSTALL_MANDIR=man"
+      assert.equal(0, status, output)
+      local files = installed()
+      for _, file in ipairs {
+        "bin/qcimage",
+        "lib64/lua/5.4/qcimage/core.so",
+        "lib64/lua/5.4/qcimage/http.so",
+        "share/bash-completion/completions/qcimage",
+        "share/doc/qcimage/CHANGELOG.md",
+        "share/doc/qcimage/LICENSE",
+        "share/doc/qcimage/README.md",
+        "share/doc/qcimage/docs/install.md",
+        "share/fish/vendor_completions.d/qcimage.fish",
+        "share/lua/5.4/qcimage.lua",
+        "share/zsh/site-functions/_qcimage",
+      } do
+        assert.matches("./usr/" .. file .. "\n", files, 1, true)
+      end
+      local hasPage = select(2, run "test -e docs/qcimage.1") == 0
+      assert.equal(hasPage, files:find("./usr/man/man1/qcimage.1\n", 1, true) ~= nil)
+      -- debug information has no path of the machine that built it
+      output = run(("grep -c %s %s/usr/lib64/lua/5.4/qcimage/*.so"):format(scratch, stage))
+      assert.matches("core.so:0\n.*http.so:0\n", output)
     end)
   end)
 

@@ -1,6 +1,6 @@
 --- Trees installed by CMake and LuaRocks, used with no source in sight: covers CMakeLists.txt, the rockspec and
 --- scripts/rock.
--- packages: luarocks git unzip zip
+-- packages: luarocks git unzip zip zsh fish
 
 local emulator = require "spec.support.emulator"
 local identity = require "spec.support.identity"
@@ -41,7 +41,7 @@ describe("an installed tree", function()
 
   setup(function()
     scratch = run("mktemp -d"):gsub("\n", "")
-    local sources = "CMakeLists.txt *.rockspec src lua"
+    local sources = "CMakeLists.txt *.rockspec LICENSE README.md CHANGELOG.md docs src lua"
     assert.equal(0, select(2, run(("mkdir %s/source && cp -r %s %s/source"):format(scratch, sources, scratch))))
     server = emulator.start()
   end)
@@ -88,6 +88,26 @@ describe("an installed tree", function()
       output = run(("%s --version"):format(line:format(scratch)))
       assert.matches("^qcimage %d", output, nil, nil, line)
     end
+  end)
+
+  it("made by CMake has completions, which bash, zsh and fish load when they first complete the command", function()
+    local share = scratch .. "/tree/share"
+    local shells = ("PATH=%s/tree/bin:$PATH HOME=%s TERM=xterm"):format(scratch, scratch)
+    local bash = ("source %s/bash-completion/completions/qcimage; _qcimage qcimage desc qcimage; "):format(share)
+      .. 'echo "${COMPREPLY[@]}"'
+    local line = "COMP_WORDS=(qcimage desc); COMP_CWORD=1; "
+    assert.equal("describe\n", run(("%s bash --norc -c '%s%s'"):format(shells, line, bash)))
+    local fish = ("set fish_complete_path %s/fish/vendor_completions.d; complete -C 'qcimage desc'"):format(share)
+    assert.matches("^describe\t", run(('%s fish --no-config -c "%s"'):format(shells, fish)))
+    local keys = ("PS1='%%%% '; fpath=(%s/zsh/site-functions $fpath); autoload -Uz compinit; compinit -u -D\n"):format(
+      share
+    ) .. 'qcimage() { [[ $1 = *compl* ]] && command qcimage "$@" || print "<$1><$2>"; }\nqcimage desc\tx\nexit\n'
+    local file = assert(io.open(scratch .. "/keys", "w"))
+    file:write(keys)
+    file:close()
+    local out =
+      run(("%s SHELL=/bin/bash timeout 60 script -qec 'zsh -f -i' /dev/null <%s/keys"):format(shells, scratch))
+    assert.matches("<describe><x>", out, 1, true)
   end)
 
   it("made by CMake runs the interpreter that was named, or one that is of the version", function()
@@ -151,11 +171,50 @@ describe("an installed tree", function()
       run("rm -rf " .. tree)
       local checkout = scratch .. "/checkout"
       output, status = run(([[
-        git clone --quiet . %s && cd %s && LUAROCKS_CONFIG=%s ./scripts/rock --lua-version 5.4
-        mv build/rock/*.src.rock %s && rm -rf %s && cd / && %s install %s/*.src.rock
-      ]]):format(checkout, checkout, config, scratch, checkout, luarocks, scratch))
+        set -e
+        git clone --quiet . %s
+        cd %s
+        ./scripts/rock
+        mv build/rock/*.src.rock %s
+        rm -rf %s
+        cd %s
+        %s install ./*.src.rock
+        unzip -q -d rock ./*.src.rock
+        tar -C rock -xzf rock/*.tar.gz
+      ]]):format(checkout, checkout, scratch, checkout, scratch, luarocks))
       assert.equal(0, status, output)
       saysItsVersion(tree)
+      -- neither the rock nor what it installs has a path of the packer
+      assert.equal("", run(("grep -rl %s %s/rock %s"):format(checkout, scratch, tree)))
+    end)
+
+    it("has licence, documents and completions in the rock's folder", function()
+      local folder = run(
+        ("LUAROCKS_CONFIG=%s luarocks --lua-version 5.4 --tree %s show --rock-dir qcimage"):format(config, trees["5.4"])
+      ):gsub("\n", "")
+      for _, file in ipairs {
+        "doc/LICENSE",
+        "doc/README.md",
+        "doc/docs/install.md",
+        "share/bash-completion/completions/qcimage",
+        "share/fish/vendor_completions.d/qcimage.fish",
+        "share/zsh/site-functions/_qcimage",
+      } do
+        assert.same({ "", 0 }, { run(("test -s %s/%s"):format(folder, file)) }, file)
+      end
+    end)
+
+    it("is also a rock for machines without a compiler", function()
+      local output, status = run(([[
+        set -e
+        cd %s
+        LUAROCKS_CONFIG=%s luarocks --lua-version 5.4 --tree %s pack qcimage
+        mv %s away
+        LUAROCKS_CONFIG=%s luarocks --lua-version 5.4 --tree %s/binary install ./qcimage-*.linux-*.rock
+        mv away %s
+      ]]):format(scratch, config, trees["5.4"], trees["5.4"], config, scratch, trees["5.4"]))
+      assert.equal(0, status, output)
+      saysItsVersion(scratch .. "/binary")
     end)
 
     it("starts the emulator, with no module for nginx's own Lua around", function()
