@@ -24,6 +24,7 @@ function M.short()
   for i, line in ipairs(M.lines()) do
     words[i] = line:match "running with libcurl/(%S+)" and "libcurl " .. line:match "running with libcurl/(%S+)"
       or line:match "running with (OpenSSL [%d.%w]+)"
+      or line:find "^libcurl does not load" and "no libcurl"
       or line:match "^%S+ %S+"
   end
   return table.concat(words, ", ")
