@@ -163,6 +163,13 @@ foreach(interpreter IN LISTS interpreters)
   endif()
 endforeach()
 
+# Those that compile.
+foreach(name IN LISTS compiling)
+  if(TEST ${name}/${main})
+    set_tests_properties(${name}/${main} PROPERTIES TIMEOUT 1800)
+  endif()
+endforeach()
+
 # A short hunt for inputs that break a promise; scripts/fuzz SECONDS makes a longer one.
 if(NOT QCIMAGE_SANITIZE)
   add_test(NAME fuzz COMMAND scripts/fuzz 4 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS full)

@@ -156,7 +156,7 @@ describe("configuring", function()
     -- Configures with these options alone, in a folder that others were tried in.
     local function tried(options, environment)
       local output, status = run(
-        ("cd %s/source && %s cmake -S . -B tried -UQCIMAGE_* -ULUA* -ULIBDIR -UOPENSSL_DIR %s"):format(
+        ("cd %s/source && %s cmake -S . -B tried -UQCIMAGE_* -ULUA* -Ulua_* -ULIBDIR -UOPENSSL_DIR -UCMAKE_IGNORE_PATH %s"):format(
           scratch,
           environment or "",
           options
@@ -240,7 +240,7 @@ describe("configuring", function()
         return run(("cd %s/source && cmake --install tried"):format(scratch))
       end
       for _, libdir in ipairs { "modules", tree .. "/absolute" } do
-        for _, version in ipairs { "5.1", "luajit", "5.1" } do -- one ABI
+        for _, version in ipairs { "5.1", "luajit" } do -- one ABI
           local output, status = install(version, libdir)
           assert.equal(0, status, output)
         end
@@ -271,8 +271,10 @@ describe("configuring", function()
       assert.matches("lua.h is not that of the Lua that is built for", output, 1, true)
     end)
 
+    local hidden = "'-DCMAKE_IGNORE_PATH=/bin;/usr/bin;/usr/local/bin' " -- the system may have a Lua 5.5
+
     it("warns if the command has no interpreter", function()
-      local output, status = tried("-DLUA_INCDIR=" .. newest)
+      local output, status = tried(hidden .. "-DLUA_INCDIR=" .. newest)
       assert.equal(0, status, output)
       assert.matches(
         'No interpreter of Lua 5.5 was found. The command qcimage will run "lua5.5" from PATH',
@@ -288,7 +290,7 @@ describe("configuring", function()
       local folder = scratch .. "/own"
       must(("mkdir -p %s/bin %s/include && cp -r %s %s/include/lua"):format(folder, folder, newest, folder))
       must(("printf '#!/bin/sh\nprintf \"Lua 5.5\"\n' >%s/bin/lua5.5; chmod +x %s/bin/lua5.5"):format(folder, folder))
-      local output, status = tried(("-DLUA_INCDIR=%s/include/lua"):format(folder))
+      local output, status = tried(("%s-DLUA_INCDIR=%s/include/lua"):format(hidden, folder))
       assert.equal(0, status, output)
       assert.matches("The command runs " .. folder .. "/bin/lua5.5", output, 1, true)
     end)
@@ -317,7 +319,13 @@ describe("configuring", function()
     end)
 
     local function configured(options)
-      local output, status = run(("cd %s/source && cmake -S . -B %s %s"):format(scratch, folder, options))
+      local output, status = run(
+        ("cd %s/source && cmake -S . -B %s -UQCIMAGE_* -UOPENRESTY_PREFIX -UCURL_DIR -ULIBDIR %s"):format(
+          scratch,
+          folder,
+          options
+        )
+      )
       return output:gsub("%s+", " "), status
     end
 
@@ -386,18 +394,15 @@ describe("configuring", function()
         ["-DQCIMAGE_LUA=5.5 -DOPENRESTY_PREFIX=" .. openresty] = "QCIMAGE_LUA=openresty builds for the OpenResty in "
           .. openresty,
       } do
-        run("rm -rf " .. folder)
         local output, status = configured(options)
         assert.equal(1, status, options)
         assert.matches(message, output, 1, true)
       end
-      run("rm -rf " .. folder)
       local output = configured("-DOPENRESTY_PREFIX=" .. openresty)
       assert.matches("Lua 5.4: /usr", output, 1, true)
     end)
 
     it("needs no libcurl with QCIMAGE_HTTP=OFF, and then names what calls outside nginx lack", function()
-      run("rm -rf " .. folder)
       local output, status = configured "-DQCIMAGE_LUA=5.1 -DQCIMAGE_HTTP=OFF -DCURL_DIR=/nowhere"
       assert.equal(0, status, output)
       local files = installed()
@@ -420,7 +425,6 @@ describe("configuring", function()
     end)
 
     it("installs licence, documents and completions into the folders of GNUInstallDirs", function()
-      run("rm -rf " .. folder)
       local output, status = configured "-DCMAKE_INSTALL_PREFIX=/usr -DLIBDIR=lib64/lua/5.4 -DCMAKE_INSTALL_MANDIR=man"
       assert.equal(0, status, output)
       local files = installed()
