@@ -2,7 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local version = require "qcimage.util.version"
-local core = version.loadNative "qcimage.core"
+local hasCore, core = pcall(version.loadNative, "qcimage.core") -- the emulator runs without it
 
 local exits = require "qcimage.cli.exit_codes"
 local streams = require "qcimage.cli.stdio"
@@ -50,10 +50,16 @@ end
 ---@param args string[] arguments, without the program's name
 ---@return integer code for os.exit
 function M.main(args)
-  core.command()
+  if hasCore then
+    core.command()
+  end
   local ok, code = pcall(run, args)
   if ok then
     return code
+  elseif not hasCore and tostring(code):find("qcimage.core", 1, true) then
+    local why = tostring(core):gsub("^%S+:%d+: ", ""):match "^[^\n]*"
+    streams.complain("only the emulator runs without the C modules: ", why)
+    return exits.FAILED
   end
   streams.complain("a fault of qcimage's own, please report it: ", tostring(code):match "^[^\n]*")
   return exits.FAULT

@@ -212,7 +212,7 @@ local function parameters(args, known)
 end
 
 local function suggestion(name, known)
-  return require("qcimage.util.text").didYouMean(name, known) -- it loads the C core, which help does without
+  return require("qcimage.util.spelling").didYouMean(name, known) -- which loads no C core: help does without
 end
 
 -- argparse's messages as ours.
@@ -279,7 +279,6 @@ local function named(options)
   end
   return copy
 end
-
 
 -- Defines one command whole.
 local function addCommand(parser, name, summary, wanted, known)

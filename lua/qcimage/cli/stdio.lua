@@ -2,7 +2,7 @@
 --- whether it is a terminal.
 --- Part of qcimage, see LICENSE.
 
-local core = require "qcimage.core"
+local hasCore, core = pcall(require, "qcimage.core") -- without it, nothing is known of terminals
 local exits = require "qcimage.cli.exit_codes"
 local shown = require "qcimage.cli.terminal_text"
 
@@ -21,7 +21,7 @@ end
 --- Columns of the terminal that results go to.
 ---@return integer|nil nil where it is none, or does not know
 function M.columns()
-  local columns = core.columns(OUT)
+  local columns = hasCore and core.columns(OUT)
   return columns and columns > 0 and columns or nil
 end
 
@@ -29,7 +29,8 @@ local CODES = { bold = "1", red = "31", green = "32", yellow = "33" }
 
 local function painted(stream, colour, text)
   local term, no = os.getenv "TERM", os.getenv "NO_COLOR"
-  if plain or (no and no ~= "") or not term or term == "" or term == "dumb" or not core.columns(stream) then
+  local isPlain = plain or (no and no ~= "") or not term or term == "" or term == "dumb"
+  if isPlain or not hasCore or not core.columns(stream) then
     return text
   end
   return ("\27[%sm%s\27[0m"):format(CODES[colour], text)
