@@ -93,6 +93,12 @@ local SERVICE = {
   internal = "the service has a problem; try later",
 }
 
+-- A region that does not exist was recorded with a code that comes for other values, too.
+local function isAboutRegion(message)
+  message = message or ""
+  return message:find "[Rr]egion" ~= nil or message:find("地域", 1, true) ~= nil
+end
+
 --- Of a call that failed.
 ---@param err qcimage.Error
 ---@return string|nil
@@ -101,7 +107,7 @@ function M.call(err)
     return "what answers there is not the service: check the endpoint and the proxy"
   elseif err.kind == "network" then
     return NETWORK[err.reason]
-  elseif codes.isOfRegion(err.code) then
+  elseif codes.isOfRegion(err.code) or err.code == "InvalidParameterValue" and isAboutRegion(err.serviceMessage) then
     return "this endpoint does not have that region: correct what names it, --region or TENCENTCLOUD_REGION"
   end
   return KEY_FAULTS[codes.keyFault(err.code)] or SERVICE[err.reason]
