@@ -1,91 +1,68 @@
---- emulator.lua - a strict local double of the image service: both API versions over one small store
---- of images, for tests, demos and scripts that must not touch an account.
+--- emulator.lua - a strict local emulator of the image service: both API versions over one small store of images, for
+--- tests, demos and scripts that must not touch an account.
 --- Pure Lua over lua-cjson; takes its digests from its host. Part of qcimage, see LICENSE.
 ---
---- Why is everything here a second time? Nothing is shared with the client: rules, regions, codes,
---- JSON and signatures are written out again from the documents. A fault in a part that both used would
---- agree with itself, and no test could show it. That the two say the same is held by specs, and that
---- both are right by the clients of others that run against this one. The one thing it is given is
---- HMAC and SHA-256, by its host.
+--- Nothing is shared with the client: rules, regions, codes, JSON and signatures are written again from the documents. A
+--- fault in a part that both used would agree with itself, and no test could show it. Specs check that the two agree,
+--- and clients made by others check that both are right. Only HMAC and SHA-256 come from the host.
 
-local control = require "qcimage.emulator.control"
-local faults = require "qcimage.emulator.faults"
-local replay_guard = require "qcimage.emulator.replay_guard"
 local accounts = require "qcimage.emulator.accounts"
-local request_log = require "qcimage.emulator.request_log"
-local json = require "qcimage.emulator.json"
-local metadata = require "qcimage.emulator.metadata"
-local abort = require "qcimage.emulator.abort"
+local dispatch = require "qcimage.emulator.dispatch"
+local faults = require "qcimage.emulator.faults"
+local fields = require "qcimage.emulator.fields"
+local optionList = require "qcimage.emulator.options"
 local regions = require "qcimage.emulator.regions"
+local replay_guard = require "qcimage.emulator.replay_guard"
+local request_log = require "qcimage.emulator.request_log"
+local schema = require "qcimage.emulator.schema"
 local store = require "qcimage.emulator.store"
 local text = require "qcimage.emulator.text"
-local v2 = require "qcimage.emulator.api2.api"
-local v3 = require "qcimage.emulator.api3.api"
 
 local M = {}
 
---- The identity that an emulator knows when it is given none.
+--- The key of an emulator that was given none.
 M.SECRET_ID = "AKIDqcimageEXAMPLE000000000000000001"
 M.SECRET_KEY = "qcimageEXAMPLEsecret0000000000001"
 
-local APIS = { [v2.path] = v2, [v3.path] = v3 }
-
----@class qcimage.EmulatorOptions
----@field images table[]|nil starting images: imageId, and any of imageName, imageDescription, imageType
---- ("PRIVATE_IMAGE"), imageState ("NORMAL"), createSeconds (its state becomes NORMAL after that), region
---- (long code; absent: seen in every region), … as the fields of store.lua
----@field instances table[]|nil {instanceId, imageId, state "RUNNING" or "STOPPED"}
----@field secretId string|nil
+---@class qcimage.EmulatorOptions what a state document holds, its settings directly, and what only Lua can give; types
+--- and limits are in emulator/options.lua
+---@field images table[]|nil starting images: imageId, and any of the fields of fields.IMAGE
+---@field instances table[]|nil {instanceId, imageId, state "RUNNING" or "STOPPED"}, and more of fields.INSTANCE
+---@field accounts table<string, table>|nil by SecretId: secretKey, token, accountId, allow (actions that it may call)
+---@field secretId string|nil the only account, where `accounts` is absent
 ---@field secretKey string|nil
 ---@field token string|nil what temporary keys must send
----@field accountId string|nil account that owns the private images
----@field regions string[]|nil codes of the regions there are; all documented ones by default
+---@field accountId string|nil owner of the private images
+---@field regions string[]|nil codes of the regions that exist; all documented ones by default
 ---@field hostName string|nil the only name accepted in the Host header; any by default
----@field requireHttps boolean|nil refuse plain http
----@field rateLimit number|nil calls of one action in each calendar second; no limit by default
----@field createSeconds number|nil [2] how long an image is made or copied
----@field keySeconds number|nil [7200] how long temporary keys live that STS and the metadata service give
+---@field requireHttps boolean|nil refuse plain HTTP
+---@field rateLimit integer|nil calls of one action in each calendar second; 0, the default: no limit
+---@field createSeconds number|nil [2] how long an image is created or copied
+---@field keySeconds number|nil [7200] lifetime of temporary keys from STS and the metadata service
+---@field modifyShared boolean|nil an image that is shared with other accounts can be modified
 ---@field metadata boolean|nil also be the metadata service of an instance: /latest/meta-data/
 ---@field roleName string|nil ["image-ops"] the role of that instance; "": none
----@field instanceRegion string|nil ["ap-guangzhou"] its region
+---@field instanceRegion string|nil its region; by default the first of `regions`, or ap-guangzhou
 ---@field clock nil|fun(): number wall time, seconds; os.time by default
----@field clockOffset number|nil seconds by which the emulator's clock is off
+---@field clockOffset number|nil seconds by which the emulator's clock is ahead
 ---@field digests table|nil {hmac(algorithm, key, text), sha256(text)}, raw; those of qcimage.core
 ---@field sleep nil|fun(seconds: number) how an in-process transport waits; it does not by default
 
 ---@class qcimage.EmulatorFault
----@field kind string "delay", "dropBefore", "dropAfter", "errorBefore", "errorAfter", "throttle", "status",
---- "lag", "trickle"; what they do stands in emulator/faults.lua
+---@field kind string "delay", "dropBefore", "dropAfter", "error", "errorBefore", "errorAfter", "throttle", "status",
+--- "lag", "trickle"; emulator/faults.lua says what they do
 ---@field count integer|nil [1] requests that it hits
----@field seconds number|nil how long it lasts, in place of count
+---@field every integer|nil hits each n-th request only, without end unless there is a count or seconds
+---@field seconds number|nil how long it lasts, instead of count
 ---@field action string|nil hits this action only
----@field delay number|nil seconds before the answer, or its loss
+---@field delay number|nil seconds before the response, or its loss
+---@field code integer|string|nil error code of API 2.0 or 3.0, for "error"
+---@field message string|nil for "error"
 ---@field status integer|nil HTTP status, for "status"
 ---@field body string|nil body, for "status"
+---@field contentType string|nil ["text/html"] for "status"
 ---@field lag number|nil seconds by which the images are old, for "lag"
 ---@field pause number|nil seconds between the bytes, for "trickle"
-
-local OPTIONS = {
-  images = "table",
-  instances = "table",
-  secretId = "string",
-  secretKey = "string",
-  token = "string",
-  accountId = "string",
-  regions = "table",
-  hostName = "string",
-  requireHttps = "boolean",
-  rateLimit = "number",
-  createSeconds = "number",
-  keySeconds = "number",
-  metadata = "boolean",
-  roleName = "string",
-  instanceRegion = "string",
-  clock = "function",
-  clockOffset = "number",
-  digests = "table",
-  sleep = "function",
-}
 
 ---@class qcimage.Emulator
 local Emulator = {}
@@ -96,11 +73,66 @@ function Emulator:__tostring()
   return ("qcimage emulator: %d images"):format(#self.store.images)
 end
 
+-- Whether a document changes the images, the instances, or where they can be.
+local function changesStore(document)
+  local settings = document.settings or {}
+  return document.images or document.instances or settings.regions or settings.accountId
+end
+
+-- The parts of an emulator that a state document makes; nothing is changed. Raises what is wrong with the document.
+local function build(self, document)
+  local settings = {}
+  for _, source in ipairs { optionList.DEFAULTS, self.settings or {}, document.settings or {} } do
+    for name, value in pairs(source) do
+      settings[name] = value
+    end
+  end
+  local known, order = regions.set(settings.regions)
+  if settings.instanceRegion and not known[settings.instanceRegion] then
+    error("settings.instanceRegion is not one of the emulator's regions: " .. text.show(settings.instanceRegion), 0)
+  end
+  local made, problem =
+    accounts.new(document.accounts or self.accounts:describe(), settings.accountId, self.digests.sha256, self.accounts)
+  if not made then
+    error(problem, 0)
+  end
+  local first = made:first()
+  local built = {
+    settings = settings,
+    regions = known,
+    regionOrder = order,
+    region = order[1],
+    accounts = made,
+    secretId = first.secretId,
+    secretKey = first.secretKey,
+    token = first.token,
+  }
+  if changesStore(document) then
+    local images, instances
+    if self.store then
+      images, instances = self.store:snapshot(self:now())
+    end
+    built.store = store.new(
+      { images = document.images or images, instances = document.instances or instances },
+      { region = built.region, regions = known, accountId = settings.accountId, newId = self.newId },
+      self.clock() + settings.clockOffset
+    )
+  end
+  return built
+end
+
+local function replace(self, parts)
+  self.token = nil
+  for name, part in pairs(parts) do
+    self[name] = part
+  end
+end
+
 local function start(self)
+  self.settings, self.accounts, self.store, self.instanceKeys, self.serial = nil, nil, nil, nil, 0
+  replace(self, build(self, self.starting))
   self.replayGuard, self.faults = replay_guard.new(), faults.new()
-  self.requestLog = request_log.new { self.secretKey, self.token }
-  self.store = store.new(self.starting, self:now())
-  self.accounts, self.instanceKeys = accounts.new(self.own, self.digests.sha256), nil
+  self:clearJournal()
 end
 
 -- An emulator; what is wrong with the options is raised at a level.
@@ -108,47 +140,42 @@ local function make(options, level)
   if type(options) ~= "table" then
     error("the emulator's options must be a table", level)
   end
+  local problem
   for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      error(("the emulator has no option %s%s"):format(tostring(name), text.suggestion(name, OPTIONS)), level)
-    elseif type(value) ~= OPTIONS[name] then
-      error(("the emulator's option %s must be a %s"):format(name, OPTIONS[name]), level)
-    end
+    local rule = optionList.OPTIONS[name]
+    problem = problem
+      or rule and schema.problem(rule, value, "the emulator's option " .. name)
+      or not rule and ("the emulator has no option %s%s"):format(
+        tostring(name),
+        text.suggestion(name, optionList.OPTIONS)
+      )
+      or nil
   end
+  if not problem and options.accounts and (options.secretId or options.secretKey or options.token) then
+    problem = "the emulator's options accounts and secretId cannot be combined"
+  end
+  if problem then
+    error(problem, level)
+  end
+  local settings = {}
+  for name in pairs(optionList.SETTINGS) do
+    settings[name] = options[name]
+  end
+  local secretId = options.secretId or M.SECRET_ID
   local self = setmetatable({
-    secretId = options.secretId or M.SECRET_ID,
-    secretKey = options.secretKey or M.SECRET_KEY,
-    token = options.token,
-    regions = regions.set(options.regions),
-    hostName = options.hostName and text.lower(options.hostName),
-    requireHttps = options.requireHttps,
-    rateLimit = options.rateLimit,
-    keySeconds = options.keySeconds or 7200,
-    metadata = options.metadata,
-    roleName = options.roleName or "image-ops",
-    instanceRegion = options.instanceRegion or "ap-guangzhou",
     clock = options.clock or os.time,
-    clockOffset = options.clockOffset or 0,
     digests = options.digests or require("qcimage.util.version").loadNative "qcimage.core",
-    serial = 0,
+    starting = {
+      settings = settings,
+      images = options.images or fields.IMAGES,
+      instances = options.instances or fields.INSTANCES,
+      accounts = options.accounts
+        or { [secretId] = { secretKey = options.secretKey or M.SECRET_KEY, token = options.token } },
+    },
   }, Emulator)
-  self.starting = {
-    images = options.images or store.IMAGES,
-    instances = options.instances or store.INSTANCES,
-    accountId = options.accountId or "100000000001",
-    createSeconds = options.createSeconds or 2,
-    newId = function()
-      return text.hex(self.digests.sha256("image" .. self:taskId())):sub(1, 8)
-    end,
-  }
-  local account = self.starting.accountId
-  self.own = {
-    secretId = self.secretId,
-    secretKey = self.secretKey,
-    token = self.token,
-    arn = ("qcs::cam::uin/%s:uin/%s"):format(account, account),
-    kind = "CAMUser",
-  }
+  self.newId = function()
+    return text.hex(self.digests.sha256("image" .. self:taskId())):sub(1, 8)
+  end
   local ok, message = pcall(start, self)
   if not ok then
     error(message, level)
@@ -164,10 +191,10 @@ function M.new(options)
   return self
 end
 
---- The time here, seconds.
+--- The time of the emulator, seconds.
 ---@return number
 function Emulator:now()
-  return self.clock() + self.clockOffset
+  return self.clock() + (self.settings and self.settings.clockOffset or 0)
 end
 
 --- Number of an asynchronous task.
@@ -185,198 +212,126 @@ function Emulator:requestId()
   return ("%04x%04x-0000-4000-8000-%012d"):format(math.floor(second / 65536), second % 65536, serial)
 end
 
---- The SecretId that is known here, masked, for whoever sent another one.
+--- A SecretId that exists, masked unless it is the example, for the message that refuses another one.
 ---@return string
 function Emulator:knownId()
-  return self.secretId == M.SECRET_ID and "the example identity " .. M.SECRET_ID or text.mask(self.secretId)
+  if self.accounts:find(M.SECRET_ID) then
+    return "the example identity " .. M.SECRET_ID
+  end
+  return text.mask(self.secretId)
 end
 
---- Makes one of the next requests go wrong. Raises what is wrong with the fault.
+--- Region of the instance whose metadata service the emulator is.
+---@return string
+function Emulator:instanceRegion()
+  return self.settings.instanceRegion or self.region
+end
+
+--- Makes some of the next requests fail. Raises what is wrong with the fault.
 ---@param fault qcimage.EmulatorFault
 function Emulator:fault(fault)
-  local problem = faults.problem(fault) or self.faults:add(fault, self:now())
+  local problem = faults.problem(fault) or self.faults:add({ fault }, self:now())
   if problem then
     error(problem, 2)
   end
 end
 
---- Takes back the faults that have not hit yet.
+--- Removes the faults that have not hit yet.
 function Emulator:clearFaults()
   self.faults = faults.new()
 end
 
-local SETTINGS = { rateLimit = true, clockOffset = true, createSeconds = true, keySeconds = true }
+--- The state as a document: images, instances, accounts (without keys and tokens) and settings.
+---@return table
+function Emulator:state()
+  local now = self:now()
+  self.store:settle(now)
+  local images, instances = self.store:snapshot(now)
+  local settings = {}
+  for name, value in pairs(self.settings) do
+    settings[name] = value
+  end
+  return { images = images, instances = instances, accounts = self.accounts:describe(), settings = settings }
+end
 
---- Changes how the emulator behaves from now on. Raises what is wrong with the settings.
----@param settings table rateLimit (0: no limit), clockOffset, createSeconds, keySeconds
+-- Changes the state, all or nothing; what is wrong with the document is raised at a level.
+local function change(self, document, level)
+  local problem = schema.problem({ type = "object", fields = optionList.STATE }, document, "")
+  if problem then
+    error(problem, level + 1)
+  end
+  local ok, built = pcall(build, self, document)
+  if not ok then
+    error(built, level + 1)
+  end
+  replace(self, built)
+end
+
+--- Changes the state. A member of the document replaces that of the state, and so does each of the settings; what is
+--- absent stays. An account without a key keeps the one that it has. Raises what is wrong; then nothing is changed.
+---@param document table images, instances, accounts, settings
+function Emulator:setState(document)
+  change(self, document, 2)
+end
+
+--- Changes settings. Raises what is wrong with them.
+---@param settings table
 function Emulator:set(settings)
-  if type(settings) ~= "table" then
-    error("the settings must be an object", 2)
-  end
-  for name, value in pairs(settings) do
-    if not SETTINGS[name] then
-      error(("there is no setting %s%s"):format(text.show(tostring(name)), text.suggestion(name, SETTINGS)), 2)
-    elseif type(value) ~= "number" or value ~= value or math.abs(value) >= 1e9 then
-      error(("the setting %s must be a number"):format(name), 2)
-    end
-  end
-  if settings.rateLimit then
-    self.rateLimit = settings.rateLimit > 0 and settings.rateLimit or nil
-  end
-  self.clockOffset = settings.clockOffset or self.clockOffset
-  self.keySeconds = settings.keySeconds or self.keySeconds
-  self.starting.createSeconds = settings.createSeconds or self.starting.createSeconds
-  self.store.createSeconds = self.starting.createSeconds
+  change(self, { settings = settings }, 2)
 end
 
---- Ends all temporary keys now, though they were told to live longer. New ones are given to whoever asks.
+--- Replaces the images. Raises what is wrong with them.
+---@param images table[]
+function Emulator:setImages(images)
+  change(self, { images = images or false }, 2)
+end
+
+--- Expires all temporary keys now, before the time that they were issued for.
 function Emulator:endKeys()
-  self.accounts:endAll(self:now())
+  self.accounts:expireAll(self:now())
 end
 
---- What was asked and done, oldest first: time, api, action, region, secretId, nonce, params, applied
---- (whether images were changed), imageId of a new one, code (0: success), message, fault.
+--- The request log, oldest first: time, api, action, region, secretId, nonce, params, applied (whether images were
+--- changed), imageId of a new one, code (0: success), message, fault.
 ---@return table[] entries
----@return integer forgotten entries that went to keep the journal bounded
+---@return integer forgotten entries that were dropped to keep the log bounded
 function Emulator:journal()
   return self.requestLog:list(), self.requestLog.forgotten
 end
 
+--- Empties the request log.
 function Emulator:clearJournal()
-  self.requestLog = request_log.new(self.requestLog.secrets)
+  self.requestLog = request_log.new(function(value)
+    return self.accounts:holdsSecret(value)
+  end)
 end
 
 --- The images as they are now.
 ---@return table[]
 function Emulator:images()
-  self.store:settle(self:now())
-  return self.store:snapshot(self:now())
+  return self:state().images
 end
 
---- Replaces the images, as if the emulator had been started with these. Raises what is wrong. What
---- `images` gave is taken back.
----@param images table[]
-function Emulator:setImages(images)
-  if type(images) ~= "table" then
-    error("the images must be a list", 2)
-  end
-  local starting = {}
-  for name, value in pairs(self.starting) do
-    starting[name] = value
-  end
-  starting.images = images
-  local ok, result = pcall(store.new, starting, self:now())
-  if not ok then
-    error(result, 2)
-  end
-  self.store = result
-end
-
---- Back to the start: images, nonces, temporary keys, faults, journal. Settings stay.
+--- Restores the state at the start: images, settings, accounts, ids; forgets nonces, temporary keys, faults, the log.
 function Emulator:reset()
   start(self)
 end
 
-local function headersOf(self)
-  return {
-    -- exactly this, as the service sends it: Tencent's Python client looks for an error in no other body
-    ["content-type"] = "application/json",
-    ["date"] = text.httpDate(self:now()),
-  }
-end
-
--- The answer of an API to a request, as a table; what the fault made of it goes into `response`.
-local function serve(self, api, request, entry, response)
-  local call = api.receive(self, request, entry)
-  local fault = self.faults:take(call.actionName, self:now())
-  local kind = fault and fault.kind
-  if fault then
-    entry.fault, response.delay, response.pause = kind, fault.delay, fault.pause
-  end
-  if kind == "dropBefore" then
-    response.drop = true
-    return nil
-  elseif kind == "status" then
-    response.status, response.body = fault.status, fault.body or "<html>gateway</html>\n"
-    response.headers["content-type"] = "text/html"
-    return nil
-  elseif kind == "errorBefore" then
-    abort.raise(api.internal, "internal error")
-  elseif kind == "throttle" then
-    abort.raise(api.throttled, "too many calls")
-  elseif not self.replayGuard:admit(api.version .. call.actionName, self:now(), self.rateLimit) then
-    abort.raise(api.throttled, "over %d calls a second", self.rateLimit)
-  end
-  local current, lag = self.store, self.faults:longestLag()
-  current:settle(self:now())
-  if kind == "lag" then
-    self.store = current:asOf(self:now() - fault.lag)
-  elseif lag and not call.actionName:find "^Describe" then
-    current:remember(self:now(), lag)
-  end
-  local ok, answer = abort.catch(api.perform, self, call)
-  self.store = current
-  entry.applied, entry.imageId = call.applied, call.imageId
-  if kind == "dropAfter" then
-    response.drop = true
-    return nil
-  elseif kind == "errorAfter" then
-    abort.raise(api.internal, "internal error")
-  elseif not ok then
-    abort.raise(answer.code, "%s", answer.message)
-  end
-  return answer
-end
-
 --- Answers a request.
----@param request table method, scheme, host (the Host header as received, nil where it is missing or
---- repeated), path, query (nil or text without "?"), headers (small letters; a list where one is
---- repeated), body
----@return table response status, headers, body; delay (seconds to wait first), pause (seconds between
---- the bytes of the body) and drop (close the connection instead) are for the host to obey
+---@param request table method, scheme, host (the Host header as received, nil where it is missing or repeated), path,
+--- query (nil or text without "?"), headers (lowercase names; a list where one is repeated), body
+---@return table response status, headers, body; delay (seconds to wait first), pause (seconds between the bytes of the
+--- body) and drop (close the connection instead), which the host must obey
 function Emulator:handle(request)
-  local response = { status = 200, headers = headersOf(self) }
-  if request.path:sub(1, #control.PREFIX) == control.PREFIX then
-    response.status, response.body = control.handle(self, request)
-    return response
-  end
-  if self.metadata and request.path:sub(1, #metadata.PREFIX) == metadata.PREFIX then
-    metadata.handle(self, request, response)
-    return response
-  end
-  local api = APIS[request.path]
-  if not api then
-    response.status = 404
-    response.body = json.encode {
-      code = 6100,
-      message = "the emulator answers at /v2/index.php (API 2.0) and at / (API 3.0)",
-    }
-    return response
-  end
-  local entry = { time = self:now(), api = api.version, applied = false }
-  local ok, answer = abort.catch(serve, self, api, request, entry, response)
-  if not ok then
-    entry.message = answer.message
-    answer = api.failure(self, answer.code, answer.message)
-  end
-  if answer then
-    entry.code, response.body = api.codeOf(answer), api.encode(answer)
-  end
-  entry.applied = entry.applied or false
-  self.requestLog:add(entry)
-  return response
+  return dispatch.handle(self, request)
 end
 
---- Answers what its host could not take in as a request: too long, or no HTTP.
+--- Answers what its host could not take as a request.
 ---@param path string as far as it is known
+---@param why string "large", "protocol" or "malformed"
 ---@return table response
-function Emulator:refuse(path)
-  local api = path:sub(1, #v2.path) == v2.path and v2 or v3
-  return {
-    status = 200,
-    headers = headersOf(self),
-    body = api.encode(api.failure(self, api.tooLarge, "the request is too large, or no HTTP")),
-  }
+function Emulator:refuse(path, why)
+  return dispatch.refuse(self, path, why)
 end
 
 -- A request as handle takes it.
@@ -408,12 +363,12 @@ local function transportTo(options, level)
     local delay = (response.delay or 0) + (response.pause or 0) * #(response.body or "")
     if delay > 0 and secondsLeft and delay >= secondsLeft then
       sleep(secondsLeft)
-      return nil, "no answer in time", { sent = true, reason = "timeout" }
+      return nil, "no response in time", { sent = true, reason = "timeout" }
     elseif delay > 0 then
       sleep(delay)
     end
     if response.drop then
-      return nil, "the connection was closed without an answer", { sent = true, reason = "closed" }
+      return nil, "the connection was closed without a response", { sent = true, reason = "closed" }
     end
     return { status = response.status, headers = response.headers, body = response.body }
   end,
@@ -429,10 +384,10 @@ function M.transport(options)
   return transport, emulator
 end
 
-local before -- what `install` put aside: the default client, or false where there was none
+local before -- the default client before `install`, or false where there was none
 
---- Puts an emulator behind the default client, so that a script that calls qcimage's functions can be
---- tested in its own process. Clients that `new` made are not touched.
+--- Puts an emulator behind the default client, so that a script that calls qcimage's functions can be tested in its own
+--- process. Clients that `new` made are not touched.
 ---@param options qcimage.EmulatorOptions|nil and `client`: options of the default client (apiVersion, …)
 ---@return qcimage.Emulator emulator
 function M.install(options)
@@ -453,7 +408,7 @@ function M.install(options)
     secretId = emulator.secretId,
     secretKey = emulator.secretKey,
     token = emulator.token,
-    region = own.regions and own.regions[1] or "ap-guangzhou",
+    region = emulator.region,
     clock = own.clock,
     sleep = own.sleep,
   }
@@ -469,7 +424,7 @@ function M.install(options)
   return emulator
 end
 
---- Gives the default client back as it was before `install`; without one, does nothing.
+--- Restores the default client of before `install`; without one, does nothing.
 function M.uninstall()
   if before ~= nil then
     require("qcimage").default(before)

@@ -224,7 +224,7 @@ describe("an installed tree", function()
         emulator=$!
         for _ in $(seq 600); do grep -q http %s/ready && break; sleep 0.1; done
         url=$(sed -n 's/.* ready on //p' %s/ready) || cat %s/ready
-        curl -sS -o /dev/null -w '%%{http_code}\n' "$url/_emulator/images"
+        curl -sS -o /dev/null -w '%%{http_code}\n' "$url/_emulator/state"
         kill $emulator
         for _ in $(seq 600); do curl -s -o /dev/null "$url/" || break; sleep 0.1; done
         curl -s -o /dev/null "$url/" || echo "stopped"

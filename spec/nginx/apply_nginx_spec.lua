@@ -22,7 +22,7 @@ describe("apply in nginx", function()
       images[i] = { imageId = ("img-%08d"):format(i), imageName = "old-" .. i }
       changes[i + 1] = ("img-%08d,new-%d"):format(i, i)
     end
-    emulator:control("POST", "images", images)
+    emulator:setImages(images)
     local ok, total, beats, begun = server:lua(
       ([[
       local image = require "qcimage"
@@ -62,7 +62,7 @@ describe("apply in nginx", function()
       images[i] = { imageId = ("img-%08d"):format(i), imageName = "old-" .. i }
       changes[i + 1] = ("img-%08d,new-%d"):format(i, i)
     end
-    emulator:control("POST", "images", images)
+    emulator:setImages(images)
     local values = {
       DIR = server.dir,
       URL = emulator.url,

@@ -38,7 +38,7 @@ describe("qcimage apply", function()
 
   before_each(function()
     server:reset()
-    server:control("POST", "images", images(5))
+    server:setImages(images(5))
     serial = serial + 1
     journal = ("%s/%d.journal"):format(command.scratch, serial)
     list = write("list.csv", "imageId,imageName\nimg-00000001,new-1\nimg-00000002,old-2\nimg-00000003,new-3\n")
@@ -231,7 +231,7 @@ describe("qcimage apply", function()
     server:reset()
     local others = images(5)
     others[3].imageName = "by-hand"
-    server:control("POST", "images", others)
+    server:setImages(others)
     _, err, status = apply(plan .. " --yes")
     assert.matches('line 4: img%-00000003: imageName is "by%-hand", and was "old%-3" when the plan was made', err)
     assert.equal(1, status)
@@ -268,13 +268,13 @@ describe("qcimage apply", function()
     assert.matches("1 unknown of 1\n", err)
     assert.matches("status 143\n$", out)
     server:reset()
-    server:control("POST", "images", images(5))
+    server:setImages(images(5))
     assert.equal(0, select(3, apply(("--resume %s --yes"):format(journal))))
     assert.equal("new-1 old-2 old-3 old-4 old-5", names())
   end)
 
   it("lets the change that is under way come to its end when a signal comes", function()
-    server:control("POST", "images", images(25))
+    server:setImages(images(25))
     local lines = {}
     for i = 1, 25 do
       lines[i] = ('{"imageId":"img-%08d","imageName":"new-%d"}\n'):format(i, i)

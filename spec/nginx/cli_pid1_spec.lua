@@ -53,7 +53,7 @@ describe("qcimage as PID 1", function()
         images[i] = { imageId = ("img-%08d"):format(i), imageName = "n" .. i, imageDescription = "" }
         lines[i + 1] = ("img-%08d,text"):format(i)
       end
-      command.server:control("POST", "images", images)
+      command.server:setImages(images)
       local list = assert(io.open(command.scratch .. "/list.csv", "w"))
       list:write(table.concat(lines, "\n"))
       list:close()

@@ -341,7 +341,7 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
   end)
 
   it("sends no control character to a terminal", function()
-    server:control("POST", "images", IMAGES)
+    server:setImages(IMAGES)
     local shown = [[
 IMAGE ID      NAME                               STATE   TYPE           CREATED               DESCRIPTION
 img-00000001  web\x1b[2K\x0dimg-FAKE             NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  line1\x0aline2
@@ -372,7 +372,7 @@ img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-
     end
 
     before_each(function()
-      server:control("POST", "images", IMAGES)
+      server:setImages(IMAGES)
     end)
 
     it("fits the width, and shows that something was cut", function()

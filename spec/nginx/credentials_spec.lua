@@ -48,7 +48,10 @@ end
 
 describe("a client with the CVM role", function()
   it("modifies an image in the region that the metadata service names, in either version", function()
-    local client = start({ credentials = credentials.cvm { address = METADATA } }, { instanceRegion = "ap-shanghai" })
+    local client = start({ credentials = credentials.cvm { address = METADATA } }, {
+      instanceRegion = "ap-shanghai",
+      images = { { imageId = IMAGE, region = "ap-shanghai" } },
+    })
     assert(client:modify { imageId = IMAGE, imageName = "by-role" })
     local entries = emulator:journal()
     assert.equal("ap-shanghai", entries[#entries].region)
@@ -276,7 +279,7 @@ describe("a program", function()
   local home, write, server
 
   setup(function()
-    server = emulators.start { args = { "--metadata", "--key-seconds", "600" } }
+    server = emulators.start { args = { "--metadata" }, state = { settings = { keySeconds = 600 } } }
   end)
 
   teardown(function()
@@ -308,6 +311,10 @@ describe("a program", function()
       ]], keep .. services .. (environment or ""))
   end
 
+  local function imageIn(region)
+    server:setImages { { imageId = IMAGE, region = region } }
+  end
+
   local function last()
     local entries = server:journal()
     return entries[#entries]
@@ -329,9 +336,11 @@ describe("a program", function()
       ("[default]\nsecret_id=%s\nsecret_key=%s\n"):format(stub.SECRET_ID, stub.SECRET_KEY)
     )
     os.execute(("chmod 600 %s/.tencentcloud/*"):format(home))
+    imageIn "ap-shanghai"
     assert.equal("done\t\n", run "TENCENTCLOUD_REGION=ap-shanghai")
     assert.equal(stub.SECRET_ID, last().secretId)
     os.remove(home .. "/.tencentcloud/credentials")
+    imageIn "ap-beijing"
     write(".tccli/default.credential", login(stub.SECRET_ID, stub.SECRET_KEY))
     write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing", "output": "json"}}')
     os.execute(("chmod 600 %s/.tccli/*"):format(home))
@@ -388,6 +397,7 @@ describe("a program", function()
       cloud.ARN,
       home
     )
+    imageIn "ap-tokyo"
     assert.equal("done\t\n", run(pod))
     assert.equal("ap-tokyo", last().region)
     local actions = {}

@@ -22,6 +22,15 @@ local function scratch()
   return (process.run("mktemp -d"):gsub("\n", ""))
 end
 
+-- A file with a state document, gone with the scratch folder.
+local function stateFile(folder, state)
+  local name = folder .. "/state.json"
+  local file = assert(io.open(name, "wb"))
+  file:write(type(state) == "string" and state or cjson.encode(state))
+  file:close()
+  return name
+end
+
 local function leftIn(folder)
   return (process.run("ls " .. folder))
 end
@@ -112,7 +121,10 @@ describe("emulator in nginx", function()
     local path = "/latest/meta-data/cam/security-credentials/"
     local request = { method = "GET", path = path, query = "", host = server.host, headers = {} }
     assert.equal(404, (exchange(server, bytesOf(request))))
-    local other = support.start { args = { "--metadata", "--role-name", "a b", "--key-seconds", "60" } }
+    local states = scratch()
+    local file = stateFile(states, { settings = { roleName = "a b", keySeconds = 60 } })
+    local other = support.start { args = { "--metadata", "--state", file } }
+    process.run("rm -r " .. states)
     local status, _, body = exchange(other, bytesOf(request))
     request.path = path .. "a%20b"
     local _, headers, document = exchange(other, bytesOf(request))
@@ -229,6 +241,27 @@ describe("emulator in nginx", function()
     nameIs "web-01"
   end)
 
+  it("answers with the content type that it is told to", function()
+    server:fault { kind = "status", status = 200, body = "{}", contentType = "application/json" }
+    local status, headers, body = exchange(server, modify(server))
+    assert.same({ 200, "application/json", "{}" }, { status, headers["content-type"], body })
+  end)
+
+  it("answers what nginx refuses with the code of its cause", function()
+    for bytes, codes in pairs {
+      ["GET %s HTTP/9.9\r\nHost: x\r\n\r\n"] = { "UnsupportedProtocol", 4600 },
+      ["TRACE %s HTTP/1.1\r\nHost: x\r\n\r\n"] = { "UnsupportedProtocol", 4600 },
+      ["POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"] = { "UnsupportedProtocol", 4600 },
+      ["GET %s HTTP/1.1\r\n\r\n"] = { "InvalidRequest", 4000 },
+      ["POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"] = { "RequestSizeLimitExceeded", 4000 },
+    } do
+      local _, _, body = exchange(server, bytes:format "/")
+      assert.equal(codes[1], cjson.decode(body).Response.Error.Code, bytes)
+      _, _, body = exchange(server, bytes:format "/v2/index.php")
+      assert.equal(codes[2], cjson.decode(body).code, bytes)
+    end
+  end)
+
   it("takes requests up to the limits, and refuses longer ones in JSON", function()
     local function v2code(bytes)
       local _, _, body = exchange(server, bytes)
@@ -250,8 +283,9 @@ describe("emulator in nginx", function()
     assert.equal(4000, code)
     assert.truthy(body:find("longer than 32768", 1, true))
     for _, size in ipairs { 60000, 500000 } do
-      local _, _, answer = exchange(server, get(size))
-      assert.equal("RequestSizeLimitExceeded", cjson.decode(answer).Response.Error.Code)
+      code, body = v2code(get(size))
+      assert.equal(4000, code)
+      assert.truthy(body:find("too large", 1, true))
     end
     local header = ("GET /v2/index.php HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n"):format(("x"):rep(50000))
     assert.equal(4000, (v2code(header)))
@@ -324,6 +358,68 @@ describe("emulator command", function()
     end
   end)
 
+  it("is over when it is over: another one starts on its port at once", function()
+    local port = start()
+    port:stop()
+    port = port.port
+    for i, signal in ipairs { "TERM", "INT", "TERM", "KILL", "TERM", "KILL" } do
+      local server = start("--port", port)
+      assert.equal(port, server.port)
+      local idle = connect(server) -- a connection that is kept
+      idle:send "GET /_emulator/ HTTP/1.1\r\nHost: x\r\n\r\n"
+      assert.equal(200, (read(idle)))
+      process.run(("kill -%s %s"):format(signal, server.pid))
+      server.pipe:close() -- when the process has ended
+      server.pipe = nil
+      idle:close()
+      if signal ~= "KILL" then
+        assert.is_nil((socket.connect("127.0.0.1", port)), i .. " " .. signal)
+      end
+    end
+    assert.is_true(soon(function()
+      return leftIn(folder) == ""
+    end))
+  end)
+
+  it("runs without the C modules", function()
+    process.run(("mkdir %s/copy && cp -r lua %s/copy/"):format(folder, folder))
+    local line = ([[cd %s/copy; unset LUA_CPATH; export LUA_PATH="%s/copy/lua/?.lua;;"; ]]):format(folder, folder)
+      .. [[qcimage() { TMPDIR=FOLDER lua5.4 -e 'os.exit(require("qcimage.cli").main(arg))' - "$@"; }; ]]
+    line = line:gsub("FOLDER", folder)
+    local output = process.run(line .. "qcimage describe 2>&1 | head -1")
+    assert.matches("^qcimage: only the emulator runs without the C modules: module 'qcimage.core' not found", output)
+    for _, signal in ipairs { "TERM", "KILL" } do
+      local script = line
+        .. ([[
+          qcimage emulator >out 2>err & sleep 0.1; until [ -s out ] || ! kill -0 $!; do sleep 0.05; done
+          url=$(sed -n 's/^qcimage emulator ready on //p' out); curl -sS $url/_emulator/
+          pid=$(pgrep -P $!); [ -n "$pid" ] && [ "$(ps -o comm= -p $pid)" = lua5.4 ] || pid=$!
+          kill -%s $pid; wait; for i in $(seq 50); do curl -s $url/_emulator/ >/dev/null || break; sleep 0.02; done
+          curl -s $url/_emulator/ >/dev/null || echo over; cat err; rm out err]]):format(signal)
+      output = process.run("bash -c '" .. script:gsub("'", "'\\''") .. "' 2>/dev/null")
+      assert.equal("qcimage", cjson.decode(output:match "^%b{}").emulator)
+      assert.matches("}over\n", output)
+    end
+    process.run(("rm -r %s/copy"):format(folder))
+    assert.is_true(soon(function()
+      return leftIn(folder) == ""
+    end))
+  end)
+
+  it("listens where it is told to, and warns where others reach it", function()
+    local other = start("--listen", "127.0.0.2")
+    assert.equal("http://127.0.0.2:", other.url:sub(1, 17))
+    assert.is_nil((socket.connect("127.0.0.1", other.port)))
+    assert.is_truthy((socket.connect("127.0.0.2", other.port)))
+    other:stop()
+    local script = ("TMPDIR=%s timeout 5 lua5.4 spec/support/qcimage.lua emulator --listen 0.0.0.0 2>&1"):format(folder)
+    local output = process.run(script .. " | head -2")
+    assert.matches(
+      "^qcimage: 0.0.0.0 is not a loopback address: [^\n]*\nqcimage emulator ready on http://127.0.0.1:",
+      output
+    )
+  end)
+
   it("ends with nginx, or as a group by Ctrl-C, and is content", function()
     for _, signal in ipairs { "TERM", "INT", "QUIT" } do
       local script = [[(
@@ -363,16 +459,16 @@ describe("emulator command", function()
     other:stop()
   end)
 
-  it("obeys its options", function()
-    local server = start(
-      "--images",
-      "spec/fixtures/images.json",
-      "--rate=1",
-      "--clock-offset",
-      "-1000",
-      "--host-name",
-      "api.private"
-    )
+  it("starts with a state document", function()
+    local images = cjson.decode((process.run "cat spec/fixtures/images.json"))
+    local file = stateFile(folder, {
+      images = images,
+      accounts = { [support.SECRET_ID] = { secretKey = support.SECRET_KEY }, AKIDmine = { secretKey = "keykey" } },
+      settings = { rateLimit = 1, clockOffset = -1000, hostName = "api.private" },
+    })
+    local server = start("--state", file)
+    os.remove(file)
+    assert.falsy(process.run(("cat %s/*/* 2>/dev/null"):format(folder)):find("keykey", 1, true))
     assert.truthy(server.greeting:find("QCIMAGE_ENDPOINT=http://api.private:" .. server.port, 1, true))
     assert.falsy(server.greeting:find("localhost", 1, true))
     assert.equal("img-0a1b2c3d", server:images()[1].imageId)
@@ -417,18 +513,18 @@ describe("emulator command", function()
     assert.equal(0, status, output)
     assert.equal("by-export", server:images()[1].imageName)
     assert.truthy(server.greeting:find("endpoint " .. server.host, 1, true))
-    assert.truthy(server.greeting:find("cvm.localhost:" .. server.port, 1, true))
     server:stop()
   end)
 
   it("speaks TLS", function()
-    local server = start("--tls", certs.path "good.pem", certs.path "good.key", "--require-https")
+    local file = stateFile(folder, { settings = { requireHttps = true } })
+    local server = start("--tls", certs.path "good.pem", certs.path "good.key", "--state", file)
     assert.equal("https://", server.url:sub(1, 8))
     local output, status = process.run(("curl -sS --cacert %s %s/_emulator/"):format(certs.path "ca.pem", server.url))
     assert.equal(0, status)
     assert.equal("qcimage", cjson.decode(output).emulator)
     local _, _, body = exchange(server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert.equal("table", type(cjson.decode(body)))
+    assert.equal("UnsupportedProtocol", cjson.decode(body).Response.Error.Code)
     server:stop()
     output, status = command "emulator --tls nonexistent.pem nonexistent.key"
     assert.equal(1, status)
@@ -443,11 +539,15 @@ describe("emulator command", function()
       ["emulator --port"] = "--port needs a value",
       ["emulator --port 70000"] = "--port must be a number from 0 to 65535",
       ["emulator --port 1.5"] = "--port must be",
-      ["emulator --require-https=1"] = "takes no value",
-      ["emulator --images /nonexistent"] = "/nonexistent: No such file",
-      ["emulator --images spec/fixtures/vectors.json"] = "has no field",
-      ["emulator --images spec/unit/emulator_spec.lua"] = "not a JSON list",
-      ["emulator --images spec"] = "can't be read",
+      ["emulator --metadata=1"] = "takes no value",
+      ["emulator --state /nonexistent"] = "/nonexistent: No such file",
+      ["emulator --state spec/fixtures/vectors.json"] = "spec/fixtures/vectors.json: the document",
+      ["emulator --state spec/unit/emulator_spec.lua"] = "spec/unit/emulator_spec.lua: not JSON",
+      ["emulator --state " .. stateFile(folder, '{"settings":{"rateLimit":0.5}}')] = "settings.rateLimit must be a whole",
+      ["emulator --state spec"] = "can't be read",
+      ["emulator --images x"] = "unknown option --images",
+      ["emulator --listen 127.0.0.256"] = "--listen must be an IPv4 or IPv6 address, not 127.0.0.256",
+      ["emulator --listen localhost"] = "--listen must be",
     } do
       local output, status = command(arguments .. " 2>&1 >/dev/null")
       assert.equal(2, status, arguments)
@@ -455,7 +555,8 @@ describe("emulator command", function()
       assert.falsy(output:find("traceback", 1, true))
     end
     local output, status = command("emulator --help 2>/dev/null")
-    assert.truthy(output:find("--images FILE", 1, true))
+    assert.truthy(output:find("--state FILE", 1, true))
+    assert.truthy(output:find("rateLimit", 1, true))
     assert.equal(0, status)
     output, status = command "--version 2>/dev/null"
     assert.truthy(output:find "^qcimage %d+%.%d+%.%d+\n")

@@ -365,7 +365,7 @@ describe("calls that share a rate", function()
   local emulator, servers
 
   before_each(function()
-    emulator = emulators.start { args = { "--rate", "10" } }
+    emulator = emulators.start { state = { settings = { rateLimit = 10 } } }
     servers = {}
   end)
 

@@ -77,8 +77,13 @@ local LOGIN = ('{"secretId": "%s", "secretKey": "%s", "role-arn": "%s"}'):format
   cloud.ARN
 )
 
+local function imageIn(region)
+  emulator:setImages { { imageId = "img-12345678", region = region } }
+end
+
 describe("inside nginx", function()
   it("a profile is read when the client is made, and its role asked for once by 100 calls", function()
+    imageIn "ap-beijing"
     write(".tccli/b.credential", LOGIN)
     write(".tccli/b.configure", '{"_sys_param": {"region": "ap-beijing"}}')
     os.execute(("chmod 600 %s/.tccli/*"):format(home))
@@ -104,6 +109,7 @@ describe("inside nginx", function()
   end)
 
   it("the settings of the default profile count beside keys of the environment, as they were at the reload", function()
+    imageIn "ap-beijing"
     local own = ("TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s "):format(stub.SECRET_ID, stub.SECRET_KEY)
     write(".tccli/default.configure", '{"_sys_param": {"region": "ap-beijing"}}')
     start(own)
@@ -135,6 +141,7 @@ describe("inside nginx", function()
   end)
 
   it("a pod's token is read again when its keys are replaced", function()
+    imageIn "ap-tokyo"
     write("token", "the.web.identity")
     start(
       ("TKE_REGION=ap-tokyo TKE_PROVIDER_ID=cls-example TKE_ROLE_ARN=%s TKE_WEB_IDENTITY_TOKEN_FILE=%s/token"):format(

@@ -141,7 +141,7 @@ describe("a worker of nginx", function()
     for i = 1, RENAMES do
       images[i] = { imageId = ("img-%08d"):format(i), imageName = "old-" .. i }
     end
-    emulator:control("POST", "images", images)
+    emulator:setImages(images)
     emulator:fault { kind = "delay", delay = DELAY, count = RENAMES }
     local waiting = {}
     local began = socket.gettime()

@@ -85,9 +85,10 @@ describe("the README's lines for the command", function()
       emulator:stop()
       process.run("rm -rf " .. folder)
     end)
-    emulator:control("POST", "images", {
+    emulator:setImages {
       { imageId = "img-12345678", imageName = "web-01", sharedWith = { "100000000001" } },
-    })
+    }
+    emulator:set { modifyShared = true }
     local lines = readme.block("qcimage modify", {
       ["TENCENTCLOUD_SECRET_ID=… TENCENTCLOUD_SECRET_KEY=…"] = KEYS,
       ["list.csv"] = folder .. "/list.csv",

@@ -64,7 +64,7 @@ describe("one script over either version", function()
     end
     for _, version in ipairs { "2.0", "3.0" } do
       server:reset()
-      server:control("POST", "images", images)
+      server:setImages(images)
       server:fault { kind = "dropBefore", count = 1 }
       local client = identity { endpoint = server.url, apiVersion = version }
       local seen = {}

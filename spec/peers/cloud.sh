@@ -13,7 +13,8 @@ ip link set lo up
 echo '127.0.0.1 localhost cvm.tencentcloudapi.com image.api.qcloud.com cvm.api.qcloud.com' >"$scratch/hosts"
 mount --bind "$scratch/hosts" /etc/hosts
 
-lua5.4 spec/support/qcimage.lua emulator --port 443 --tls "$certificate" "$key" --require-https \
+echo '{"settings":{"requireHttps":true}}' >"$scratch/state"
+lua5.4 spec/support/qcimage.lua emulator --port 443 --tls "$certificate" "$key" --state "$scratch/state" \
   >"$scratch/ready" 2>&1 &
 emulator=$!
 for _ in $(seq 600); do

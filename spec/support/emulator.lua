@@ -224,22 +224,27 @@ function Server:fault(fault)
   self:control("POST", "faults", fault)
 end
 
---- Changes rateLimit, clockOffset or createSeconds.
+--- Changes settings.
 function Server:set(settings)
-  self:control("POST", "settings", settings)
+  self:control("PUT", "state", { settings = settings })
 end
 
---- Journal entries, oldest first.
+--- Entries of the request log, oldest first.
 function Server:journal()
   return self:control("GET", "journal").entries
 end
 
 --- The images as they are.
 function Server:images()
-  return self:control("GET", "images").images
+  return self:control("GET", "state").images
 end
 
---- Back to the start: images, nonces, faults, journal.
+--- Replaces the images.
+function Server:setImages(images)
+  self:control("PUT", "state", { images = images })
+end
+
+--- Restores the state at the start.
 function Server:reset()
   self:control("POST", "reset")
 end
@@ -254,14 +259,22 @@ function Server:stop()
 end
 
 --- Starts an emulator on a free port. It ends with this process, too.
----@param options table|nil args (list of arguments for `qcimage emulator`), lua (interpreter, by default
---- the spec's own), env (text before the command, "NAME=value …")
+---@param options table|nil args (list of arguments for `qcimage emulator`), state (document for --state), lua
+--- (interpreter, by default the spec's own), env (text before the command, "NAME=value …")
 ---@return table server url, host ("127.0.0.1:PORT"), port, pid, greeting (what it printed)
 function M.start(options)
   options = options or {}
   local words = {}
   for i, word in ipairs(options.args or {}) do
     words[i] = quote(word)
+  end
+  local stateFile
+  if options.state then
+    stateFile = os.tmpname()
+    local file = assert(io.open(stateFile, "wb"))
+    file:write(cjson.encode(options.state))
+    file:close()
+    words[#words + 1] = "--state " .. quote(stateFile)
   end
   -- the shell's process becomes the command's
   local pipe = assert(
@@ -276,6 +289,9 @@ function M.start(options)
   )
   local pid, ready = pipe:read "*l", pipe:read "*l"
   local url = ready and ready:match "^qcimage emulator ready on (%S+)$"
+  if stateFile then
+    os.remove(stateFile)
+  end
   if not url then
     local rest = pipe:read "*a"
     pipe:close()

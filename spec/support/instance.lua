@@ -17,7 +17,7 @@ local said, status = process.run(("ip link set lo up && ip addr add %s/32 dev lo
 assert(status == 0, said)
 
 local instance = {
-  emulator = emulators.start { args = { "--metadata", "--key-seconds", "4" } },
+  emulator = emulators.start { args = { "--metadata" }, state = { settings = { keySeconds = 4 } } },
 }
 instance.environment = ("QCIMAGE_API_VERSION=3.0 QCIMAGE_ENDPOINT=%s QCIMAGE_METADATA= HOME=/nonexistent"):format(
   instance.emulator.url

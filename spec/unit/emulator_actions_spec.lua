@@ -417,6 +417,8 @@ describe("emulator's actions of API 3.0", function()
     params.DestinationRegions = { "ap-guangzhou" }
     assert.equal("InvalidParameterValue.InvalidRegion", code("SyncImages", params))
     params.Encrypt = true
+    assert.equal("InvalidImageName.Duplicate", code("SyncImages", params))
+    params.ImageName = "encrypted"
     assert.is_nil(code("SyncImages", params))
     params.DestinationRegions = { "ap-shanghai" }
     assert.equal("InvalidParameterValue.InvalidRegion", code("SyncImages", params))

@@ -5,13 +5,18 @@ local emulators = require "spec.support.emulator"
 local json = require "qcimage.emulator.json"
 
 describe("a setting", function()
-  it("is one of four, and a number", function()
+  it("has a type, and a number its limits", function()
     local emulator = emulators.new()
-    for _, name in ipairs { "rateLimit", "clockOffset", "createSeconds", "keySeconds" } do
-      for _, value in ipairs { 0, 1, 0.5, 1e9 - 1 } do
+    for name, values in pairs {
+      rateLimit = { 0, 1, 1000000 },
+      clockOffset = { -1e9, 0.5, 1e9 },
+      createSeconds = { 0, 0.5, 1000000 },
+      keySeconds = { 1, 1.5, 1000000 },
+    } do
+      for _, value in ipairs(values) do
         emulator:set { [name] = value }
       end
-      for _, value in ipairs { "1", 1e9, -1e9, 0 / 0, true } do
+      for _, value in ipairs { "1", 1e9 + 1, -1e9 - 1, 0 / 0, true } do
         assert.has_error(function()
           emulator:set { [name] = value }
         end)

@@ -40,7 +40,7 @@ describe("an installed emulator", function()
 
   it("takes the emulator's options, and the client's", function()
     local service = emulator.install {
-      images = { { imageId = "img-0000000a", imageName = "a" } },
+      images = { { imageId = "img-0000000a", imageName = "a", region = "sh" } },
       secretId = "AKIDmine",
       secretKey = "sesame",
       token = "temporary",

@@ -25,16 +25,16 @@ describe("emulator's options", function()
     end, "the emulator has no option imagez, did you mean images?")
     assert.has_error(function()
       emulatorModule.new { rateLimit = "10" }
-    end, "the emulator's option rateLimit must be a number")
+    end, 'the emulator\'s option rateLimit must be a whole number from 0 to 1000000, not "10"')
     for words, images in pairs {
       ["imageId must be"] = { { imageId = "img-1" } },
-      ["imageId must"] = { {} },
+      ["imageId is missing"] = { {} },
       ["occurs twice"] = { { imageId = "img-00000001" }, { imageId = "img-00000001" } },
       ["has no field name"] = { { imageId = "img-00000001", name = "x" } },
       ["did you mean imageName?"] = { { imageId = "img-00000001", imagename = "x" } },
-      ["imageName of an image must be a string"] = { { imageId = "img-00000001", imageName = 1 } },
-      ["unknown imageType"] = { { imageId = "img-00000001", imageType = "MY_IMAGE" } },
-      ["must be a table"] = { "img-00000001" },
+      ["images[1].imageName must be a string"] = { { imageId = "img-00000001", imageName = 1 } },
+      ["images[1].imageType must be one of PRIVATE_IMAGE"] = { { imageId = "img-00000001", imageType = "MY_IMAGE" } },
+      ["images[1] must be an object"] = { "img-00000001" },
     } do
       local ok, message = pcall(emulatorModule.new, { images = images, digests = {} })
       assert.is_false(ok)
@@ -106,25 +106,25 @@ describe("emulator's faults", function()
 
   it("are refused when they make no sense", function()
     for words, fault in pairs {
-      ["no fault of the kind x: there are delay, dropAfter"] = { kind = "x" },
-      ["kind dropafter, did you mean dropAfter?"] = { kind = "dropafter" },
-      ["kind"] = {},
+      ["fault.kind must be one of delay, dropAfter"] = { kind = "x" },
+      ['not "dropafter"'] = { kind = "dropafter" },
+      ["fault.kind is missing"] = {},
       ["must be an object"] = "throttle",
       ["no field dealy, did you mean delay?"] = { kind = "delay", dealy = 1 },
-      ["must be a number"] = { kind = "delay", delay = "1" },
-      ["needs the field delay"] = { kind = "delay" },
-      ["needs the field status"] = { kind = "status" },
-      ["not both"] = { kind = "throttle", count = 1, seconds = 1 },
-      ["out of range"] = { kind = "throttle", count = -1 },
-      ["needs the field lag"] = { kind = "lag" },
-      ["needs the field pause"] = { kind = "trickle" },
-      ["hits DescribeImages only"] = { kind = "lag", lag = 1, action = "CreateImage" },
+      ["fault.delay must be a number"] = { kind = "delay", delay = "1" },
+      ["fault.delay is missing"] = { kind = "delay" },
+      ["fault.status is missing"] = { kind = "status" },
+      ["cannot be combined"] = { kind = "throttle", count = 1, seconds = 1 },
+      ["fault.count must be a whole number from 1"] = { kind = "throttle", count = -1 },
+      ["fault.lag is missing"] = { kind = "lag" },
+      ["fault.pause is missing"] = { kind = "trickle" },
+      ["must be DescribeImages"] = { kind = "lag", lag = 1, action = "CreateImage" },
     } do
       raisesHere(words, function()
         emulator:fault(fault)
       end)
     end
-    assert.same({}, emulator.faults:list())
+    assert.same({}, emulator.faults:list(0))
   end)
 
   it("come before or after the change", function()
@@ -176,7 +176,7 @@ describe("emulator's faults", function()
     end
     now = now + 8
     assert.equal(0, modify().code)
-    assert.same({}, emulator.faults:list())
+    assert.same({}, emulator.faults:list(0))
   end)
 
   it("use up the nonce, and pass by a request that is not authentic", function()
@@ -219,10 +219,10 @@ describe("emulator's faults", function()
     assert.equal(4500, answer.code)
     assert.equal("Tue, 14 Nov 2023 22:28:20 GMT", response.headers.date)
     assert.equal("AuthFailure.SignatureExpire", call3("DescribeImages", "{}").Error.Code)
-    raisesHere("the setting clockOffset must be a number", function()
+    raisesHere("settings.clockOffset must be a number", function()
       emulator:set { clockOffset = "900" }
     end)
-    raisesHere("no setting clockOfset, did you mean clockOffset?", function()
+    raisesHere("settings has no field clockOfset, did you mean clockOffset?", function()
       emulator:set { clockOfset = 900 }
     end)
   end)
@@ -354,34 +354,34 @@ describe("emulator's control path", function()
     assert.equal(0, call("ModifyImageAttributes", MODIFY).code)
     local _, journal = control("GET", "journal")
     assert.equal(2, #journal.entries)
-    local _, images = control("GET", "images")
-    assert.equal("web-02", images.images[1].imageName)
-    assert.equal(200, (control("POST", "images", '[{"imageId":"img-00000009"}]')))
+    local _, state = control("GET", "state")
+    assert.equal("web-02", state.images[1].imageName)
+    assert.equal(200, (control("PUT", "state", '{"images":[{"imageId":"img-00000009"}]}')))
     assert.equal("img-00000009", emulator:images()[1].imageId)
-    assert.equal(400, (control("POST", "settings", '{"ratelimit":1}')))
-    assert.equal(200, (control("POST", "settings", '{"rateLimit":1}')))
-    assert.equal(1, emulator.rateLimit)
+    assert.equal(400, (control("PUT", "state", '{"settings":{"ratelimit":1}}')))
+    assert.equal(200, (control("PUT", "state", '{"settings":{"rateLimit":1}}')))
+    assert.equal(1, emulator:state().settings.rateLimit)
     assert.equal(200, (control("POST", "reset")))
     assert.equal(5, #emulator:images())
     control("DELETE", "journal")
     assert.same({}, emulator:journal())
   end)
 
-  it("takes back the images that it gives", function()
+  it("takes back the state that it gives", function()
     emulator:setImages {
       { imageId = "img-00000001", tags = { { key = "env", value = "test" } }, sharedWith = { "200" } },
       { imageId = "img-00000002", imageState = "CREATING", createSeconds = 7, imageFamily = "web" },
       { imageId = "img-00000003", snapshotIds = {}, imageDeprecated = true },
     }
     local function shown()
-      return emulator:handle({ method = "GET", scheme = "http", host = "x", path = "/_emulator/images", headers = {} }).body
+      return emulator:handle({ method = "GET", scheme = "http", host = "x", path = "/_emulator/state", headers = {} }).body
     end
     local given = shown()
     for _, empty in ipairs { '"tags":[]', '"sharedWith":[]', '"snapshotIds":[]' } do
       assert.truthy(given:find(empty, 1, true), given)
     end
     emulator:setImages {}
-    assert.equal(200, (control("POST", "images", given)))
+    assert.equal(200, (control("PUT", "state", given)))
     assert.equal(given, shown())
     emulator:setImages(emulator:images())
     assert.equal(given, shown())
@@ -389,7 +389,7 @@ describe("emulator's control path", function()
 
   it("says what is wrong", function()
     local _, answer = control("POST", "faults", '{"kind":"dropafter"}')
-    assert.equal("there is no fault of the kind dropafter, did you mean dropAfter?", answer.error)
+    assert.truthy(answer.error:find("^fault.kind must be one of delay, "), answer.error)
     _, answer = control("GET", "journl")
     assert.equal("no path /_emulator/journl here, did you mean journal?", answer.error)
     for _, case in ipairs {
@@ -400,12 +400,14 @@ describe("emulator's control path", function()
       { 400, "POST", "faults", '{"kind":"x"}' },
       { 400, "POST", "faults", '["x"]' },
       { 400, "POST", "faults", '[{"kind":"throttle","count":null}]' },
-      { 400, "POST", "settings", '{"x":1}' },
-      { 400, "POST", "settings", "1" },
-      { 400, "POST", "images", '{"images":{"a":1}}' },
-      { 400, "POST", "images", '[{"imageId":"x"}]' },
-      { 400, "POST", "images", '[{"imageId":"img-00000001","tags":[1]}]' },
-      { 400, "POST", "images", '[{"imageId":"img-00000001","sharedWith":[null]}]' },
+      { 405, "POST", "state", "{}" },
+      { 400, "PUT", "state", '{"settings":{"x":1}}' },
+      { 400, "PUT", "state", "1" },
+      { 400, "PUT", "state" },
+      { 400, "PUT", "state", '{"images":{"a":1}}' },
+      { 400, "PUT", "state", '{"images":[{"imageId":"x"}]}' },
+      { 400, "PUT", "state", '{"images":[{"imageId":"img-00000001","tags":[1]}]}' },
+      { 400, "PUT", "state", '{"images":[{"imageId":"img-00000001","sharedWith":[null]}]}' },
     } do
       local status
       status, answer = control(case[2], case[3], case[4])
@@ -430,7 +432,7 @@ describe("emulator as a transport", function()
     raisesHere("imageId must be img-", function()
       emulatorModule.new({ digests = support.digests() }):setImages { { imageId = "x" } }
     end)
-    raisesHere("the images must be a list", function()
+    raisesHere("images must be a list", function()
       emulatorModule.new({ digests = support.digests() }):setImages()
     end)
   end)
@@ -541,7 +543,7 @@ describe("emulator under hostile requests", function()
         method = ({ "GET", "POST", "PUT", piece() })[random(4)],
         scheme = "http",
         host = random(5) > 1 and piece() or nil,
-        path = ({ "/", "/v2/index.php", "/_emulator/faults", "/_emulator/images", piece() })[random(5)],
+        path = ({ "/", "/v2/index.php", "/_emulator/faults", "/_emulator/state", piece() })[random(5)],
         query = random(2) == 1 and piece() or nil,
         headers = headers,
         body = random(4) > 1 and piece() or nil,

@@ -132,11 +132,6 @@ describe("emulator, API 2.0", function()
         return (s:gsub("^POST", "post"))
       end,
     })
-    slip("signed without the port", {
-      signed = function(s)
-        return (s:gsub(":8080", ""))
-      end,
-    })
     slip("image.api.qcloud.com was signed", {
       signed = function(s)
         return (s:gsub("127.0.0.1:8080", "image.api.qcloud.com"))
@@ -170,9 +165,9 @@ describe("emulator, API 2.0", function()
         return (s:gsub("&Token=t", ""))
       end,
     }, { Token = "t" })
-    slip("signed for the other method than it was sent with; and the host: it was signed without", {
+    slip("another key, or a text that differs in a way", { -- two mistakes are one too many
       signed = function(s)
-        return (s:gsub("^POST", "GET"):gsub(":8080", ""))
+        return (s:gsub("^POST", "GET"):gsub("127.0.0.1:8080", "cvm.api.qcloud.com"))
       end,
     })
     slip("sorted without regard to case", {

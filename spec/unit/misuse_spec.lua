@@ -296,25 +296,25 @@ describe("a mistake is raised at the line that makes it", function()
     local emulator = emulators.new()
     local cases = {
       {
-        "the settings must be an object",
+        "settings must be an object",
         function()
           emulator:set "fast"
         end,
       },
       {
-        "there is no setting rateLimits, did you mean rateLimit?",
+        "settings has no field rateLimits, did you mean rateLimit?",
         function()
           emulator:set { rateLimits = 1 }
         end,
       },
       {
-        "the setting rateLimit must be a number",
+        "settings.rateLimit must be a whole number",
         function()
           emulator:set { rateLimit = "1" }
         end,
       },
       {
-        "the images must be a list",
+        "images must be a list",
         function()
           emulator:setImages "none"
         end,
@@ -337,10 +337,12 @@ describe("a mistake is raised at the line that makes it", function()
       for words, options in pairs {
         ["the emulator's options must be a table"] = "x",
         ["the emulator has no option iamges"] = { iamges = {} },
-        ["the emulator's option images must be a table"] = { images = "x" },
-        ["an image must be a table"] = { images = { 5 } },
-        ["imageSize of an image is out of range"] = { images = { { imageId = "img-12345678", imageSize = 1e99 } } },
-        ["an instance must be a table with instanceId and imageId"] = { instances = { {} } },
+        ["the emulator's option images must be a list"] = { images = "x" },
+        ["option images[1] must be an object"] = { images = { 5 } },
+        ["images[1].imageSize must be a number from 0"] = {
+          images = { { imageId = "img-12345678", imageSize = 1e99 } },
+        },
+        ["option instances[1]."] = { instances = { {} } },
       } do
         cases[#cases + 1] = {
           words,

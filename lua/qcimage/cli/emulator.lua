@@ -1,9 +1,10 @@
 --- emulator.lua - qcimage emulator: runs the emulator over HTTP.
 --- Part of qcimage, see LICENSE.
 
-local number = require("qcimage.cli.parser").number
+local parser = require "qcimage.cli.parser"
 local exits = require "qcimage.cli.exit_codes"
-local streams = require "qcimage.cli.stdio"
+local optionList = require "qcimage.emulator.options"
+local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
@@ -11,51 +12,30 @@ M.standsAlone = true -- it calls no service
 
 M.USAGE = "emulator [options]"
 
-M.OPTIONS = {
-  { "--port", "N", "port to listen on [0: a free one, see the line on stdout]", convert = number(0, 65535, true) },
-  { "--images", "FILE", "JSON list of the images to start with", files = true },
-  { "--tls", { "CERT", "KEY" }, "HTTPS with this certificate and key (PEM files)", files = true },
-  { "--host-name", "NAME", "accept this name in the Host header only" },
-  { "--require-https", nil, "refuse plain HTTP" },
-  { "--rate", "N", "calls of one action in each calendar second [no limit]", convert = number(1, 1000000, true) },
-  { "--clock-offset", "S", "seconds by which its clock is off [0]", convert = number(-1000000000, 1000000000) },
-  { "--create-seconds", "S", "how long an image is made or copied [2]", convert = number(0, 1000000) },
-  {
-    "--key-seconds",
-    "S",
-    "how long temporary keys live that STS and the metadata service give [7200]",
-    convert = number(1, 1000000),
-  },
-  { "--metadata", nil, "be an instance's metadata service, too: QCIMAGE_METADATA=http://127.0.0.1:PORT" },
-  { "--role-name", "NAME", "the role of that instance [image-ops]" },
-  {
-    "--stop-with",
-    "PID",
-    "end when this process ends, too",
-    convert = number(1, 2147483647, true),
-    overwrite = true, -- so that a script can be given another one
-  },
-}
+M.OPTIONS = {}
+for i, flag in ipairs(optionList.FLAGS) do
+  local rule = flag[2]
+  M.OPTIONS[i] = {
+    flag[1],
+    flag[3],
+    flag[4],
+    convert = rule.type == "number" and parser.number(rule.least, rule.most, rule.whole) or nil,
+    files = flag.isFile,
+    overwrite = flag.isRepeatable,
+  }
+end
 
-M.EPILOG = [[
-Keys are taken from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_TOKEN; without
-them the emulator knows the example identity AKIDqcimageEXAMPLE000000000000000001 with the key
-qcimageEXAMPLEsecret0000000000001.]]
+M.EPILOG = ([[
+A state document is a JSON object with any of images, instances, accounts and settings. Settings:
 
--- Options of the emulator itself, and what they are called there.
-local OWN = {
-  clockOffset = "clockOffset",
-  createSeconds = "createSeconds",
-  hostName = "hostName",
-  keySeconds = "keySeconds",
-  metadata = "metadata",
-  rate = "rateLimit",
-  requireHttps = "requireHttps",
-  roleName = "roleName",
-}
+%s
 
--- The images of a file, checked here so that a fault in it is told before nginx starts.
-local function readImages(name)
+Without accounts, the key is taken from TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY and
+TENCENTCLOUD_TOKEN; without them it is the example, AKIDqcimageEXAMPLE000000000000000001 with
+qcimageEXAMPLEsecret0000000000001.]]):format(table.concat(optionList.HELP, "\n"))
+
+-- The text of a state document; it is checked here so that a mistake is reported before nginx starts.
+local function readState(name)
   local file, problem = io.open(name, "rb")
   if not file then
     return nil, problem
@@ -65,36 +45,53 @@ local function readImages(name)
   if not content then
     return nil, name .. ": can't be read"
   end
-  local json = require "qcimage.emulator.json"
-  local images, message = json.decode(content)
-  if type(images) ~= "table" or not json.isList(images) then
-    return nil, ("%s: not a JSON list of images%s"):format(name, message and ": " .. message or "")
+  local state, message = require("qcimage.emulator.json").decode(content)
+  if state == nil then
+    return nil, ("%s: not JSON: %s"):format(name, message)
   end
-  local ok, fault = pcall(require("qcimage.emulator").new, { images = images, digests = {} })
+  local ok, fault = pcall(function()
+    local zeros = ("\0"):rep(32)
+    local digests = {
+      sha256 = function()
+        return zeros
+      end,
+    }
+    require("qcimage.emulator").new({ digests = digests }):setState(state)
+  end)
   if not ok then
-    return nil, name .. ": " .. fault
+    return nil, name .. ": " .. fault:gsub("^%S+:%d+: ", "")
   end
-  return json.list(images)
+  return content
 end
 
 --- Runs it.
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
-  local settings = { port = options.port, tls = options.tls, stopWith = options.stopWith, emulator = {} }
-  for name, own in pairs(OWN) do
-    settings.emulator[own] = options[name]
+  local launcher = require "qcimage.emulator.nginx.launcher"
+  local given = options.listen or "127.0.0.1"
+  local address, isLoopback = launcher.address(given)
+  local state, problem
+  if not address then
+    problem = ("--listen must be an IPv4 or IPv6 address, not %s"):format(given)
+  elseif options.state then
+    state, problem = readState(options.state)
   end
-  if options.images then
-    local problem
-    settings.emulator.images, problem = readImages(options.images)
-    if problem then
-      return streams.usage(problem, "emulator")
-    end
+  if problem then
+    return stdio.usage(problem, "emulator")
+  elseif not isLoopback then
+    stdio.note(given, " is not a loopback address: whoever reaches it can read and change everything here")
   end
-  local ok, message = require("qcimage.emulator.nginx.launcher").run(settings)
+  local ok, message = launcher.run {
+    port = options.port,
+    address = address,
+    tls = options.tls,
+    stopWith = options.stopWith,
+    metadata = options.metadata,
+    state = state,
+  }
   if not ok then
-    streams.complain(message)
+    stdio.complain(message)
     return exits.FAILED
   end
   return exits.OK

@@ -1,5 +1,5 @@
---- emulator/abort.lua - a refusal on its way to the answer. The checks raise it, from whatever
---- depth, and the one place that writes answers catches it.
+--- emulator/abort.lua - ends a request with an error code of the service: raised by checks at any depth, caught where
+--- responses are written.
 --- Pure. Part of qcimage, see LICENSE.
 
 local Refusal = {}
@@ -17,7 +17,7 @@ function M.raise(code, message, ...)
   error(setmetatable({ code = code, message = message }, Refusal), 0)
 end
 
---- Calls f; a refusal that it raises is returned, any other error goes on.
+--- Calls a function. A refusal that it raises is returned, any other error is raised again.
 ---@param f function
 ---@return boolean ok
 ---@return any result of f, or the refusal

@@ -1,48 +1,76 @@
---- emulator/control.lua - the path /_emulator/…: a test that talks to an emulator over HTTP makes it
---- misbehave, and looks at what it did. No request there is signed: the host is loopback.
+--- emulator/control.lua - the paths below /_emulator/, by which a test that talks to an emulator over HTTP makes it fail
+--- and reads what it did. Requests there are not signed: whoever reaches the address may use them.
 --- Part of qcimage, see LICENSE.
 
+local faults = require "qcimage.emulator.faults"
 local json = require "qcimage.emulator.json"
 local text = require "qcimage.emulator.text"
+local version = require "qcimage.util.version"
 
 local M = {}
 
 M.PREFIX = "/_emulator/"
 
-local function problem(status, message)
+local OK = { ok = true }
+
+local function refuse(status, message)
   return status, { error = message }
 end
 
-local OK = { ok = true }
+-- Marks what must stay a list when it is empty.
+local function listed(state)
+  for _, kind in ipairs { "images", "instances" } do
+    for _, object in ipairs(json.list(state[kind])) do
+      for _, name in ipairs { "snapshotIds", "tags", "sharedWith" } do
+        object[name] = object[name] and json.list(object[name])
+      end
+    end
+  end
+  for _, account in pairs(state.accounts) do
+    account.allow = account.allow and json.list(account.allow)
+  end
+  return state
+end
 
--- Has the emulator do what it raises when it is wrong.
-local function try(emulator, method, value)
-  local ok, message = pcall(emulator[method], emulator, value)
-  if not ok then
-    return problem(400, message)
+local function addFaults(emulator, body)
+  local list = type(body) == "table" and body[1] ~= nil and body or { body or {} }
+  for i, fault in ipairs(list) do
+    local problem = faults.problem(fault, list == body and ("faults[%d]"):format(i) or "fault")
+    if problem then
+      return refuse(400, problem)
+    end
+  end
+  local problem = emulator.faults:add(list, emulator:now())
+  if problem then
+    return refuse(400, problem)
   end
   return 200, OK
 end
 
--- Lists of an image stay lists when they are empty.
-local function imageList(images)
-  for _, image in ipairs(images) do
-    for _, name in ipairs { "snapshotIds", "tags", "sharedWith" } do
-      json.list(image[name])
-    end
-  end
-  return json.list(images)
-end
-
--- What the prefix itself answers.
-local ROOT = {
-  GET = function()
-    return 200, { emulator = "qcimage", apiVersions = { "2.0", "3.0" } }
-  end,
-}
-
--- Paths, by method. A handler gets the emulator and the decoded body, and answers status and value.
+-- Methods of each path. A handler gets the emulator and the decoded body, and returns status and value.
 local PATHS = {
+  state = {
+    GET = function(emulator)
+      return 200, listed(emulator:state())
+    end,
+    PUT = function(emulator, body)
+      local ok, message = pcall(emulator.setState, emulator, body)
+      if not ok then
+        return refuse(400, message)
+      end
+      return 200, OK
+    end,
+  },
+  faults = {
+    GET = function(emulator)
+      return 200, { faults = json.list(emulator.faults:list(emulator:now())) }
+    end,
+    POST = addFaults,
+    DELETE = function(emulator)
+      emulator:clearFaults()
+      return 200, OK
+    end,
+  },
   journal = {
     GET = function(emulator)
       local entries, forgotten = emulator:journal()
@@ -51,42 +79,6 @@ local PATHS = {
     DELETE = function(emulator)
       emulator:clearJournal()
       return 200, OK
-    end,
-  },
-  images = {
-    GET = function(emulator)
-      return 200, { images = imageList(emulator:images()) }
-    end,
-    POST = function(emulator, body)
-      local list = type(body) == "table" and body.images or body
-      if type(list) ~= "table" or not json.isList(list) then
-        return problem(400, "the body must be a list of images")
-      end
-      return try(emulator, "setImages", list)
-    end,
-  },
-  faults = {
-    GET = function(emulator)
-      return 200, { faults = json.list(emulator.faults:list()) }
-    end,
-    POST = function(emulator, body)
-      local list = type(body) == "table" and body[1] and body or { body or json.null }
-      for _, fault in ipairs(list) do
-        local status, answer = try(emulator, "fault", fault)
-        if status ~= 200 then
-          return status, answer
-        end
-      end
-      return 200, OK
-    end,
-    DELETE = function(emulator)
-      emulator:clearFaults()
-      return 200, OK
-    end,
-  },
-  settings = {
-    POST = function(emulator, body)
-      return try(emulator, "set", body)
     end,
   },
   keys = {
@@ -103,31 +95,42 @@ local PATHS = {
   },
 }
 
+-- What the prefix itself answers.
+local HEALTH = {
+  GET = function()
+    return 200, { emulator = "qcimage", version = version.NUMBER, apiVersions = json.list { "2.0", "3.0" } }
+  end,
+}
+
+local HAS_BODY = { POST = true, PUT = true }
+
+local function answer(emulator, request)
+  local name = request.path:sub(#M.PREFIX + 1)
+  local methods = name == "" and HEALTH or PATHS[name]
+  local handler = methods and methods[request.method]
+  if not methods then
+    return refuse(404, ("no path %s here%s"):format(text.show(request.path), text.suggestion(name, PATHS)))
+  elseif not handler then
+    return refuse(405, "no such method here: " .. text.show(request.method))
+  end
+  local body, message
+  if HAS_BODY[request.method] and (request.body or "") ~= "" then
+    body, message = json.decode(request.body)
+    if body == nil then
+      return refuse(400, "the body is not JSON: " .. message)
+    end
+  end
+  return handler(emulator, body)
+end
+
 --- Answers a request below /_emulator/.
 ---@param emulator table
 ---@param request table
 ---@return integer status
 ---@return string body JSON
 function M.handle(emulator, request)
-  local name = request.path:sub(#M.PREFIX + 1)
-  local methods = name == "" and ROOT or PATHS[name]
-  local handler = methods and methods[request.method]
-  local body, message
-  if handler and request.method == "POST" and request.body and request.body ~= "" then
-    body, message = json.decode(request.body)
-    if body == nil then
-      return 400, json.encode { error = "the body is not JSON: " .. message }
-    end
-  end
-  local status, answer
-  if handler then
-    status, answer = handler(emulator, body)
-  elseif methods then
-    status, answer = problem(405, "no such method here: " .. text.show(request.method))
-  else
-    status, answer = problem(404, ("no path %s here%s"):format(text.show(request.path), text.suggestion(name, PATHS)))
-  end
-  return status, json.encode(answer)
+  local status, value = answer(emulator, request)
+  return status, json.encode(value)
 end
 
 return M

@@ -1,45 +1,104 @@
---- emulator/faults.lua - misbehaviour on demand: which of the next requests goes wrong, and how.
+--- emulator/faults.lua - fault injection: which of the next requests fail, and how.
 --- Pure. Part of qcimage, see LICENSE.
 
+local abort = require "qcimage.emulator.abort"
+local schema = require "qcimage.emulator.schema"
 local text = require "qcimage.emulator.text"
 
 local M = {}
 
---- Kinds of faults. Each hits a request that has passed authentication (its nonce is used up).
-M.KINDS = {
-  delay = "applied, answered late",
-  dropBefore = "connection closed without an answer, nothing applied",
-  dropAfter = "applied, then the connection closed without an answer",
-  errorBefore = "internal error, nothing applied",
-  errorAfter = "applied, then answered with an internal error",
-  throttle = "refused as over the call rate",
-  status = "a gateway's answer with an HTTP status and a body of text, nothing applied",
-  lag = "DescribeImages answers with the images as they were some seconds ago",
-  trickle = "applied, then the answer sent byte by byte",
-}
-
-local FIELDS = {
-  kind = "string",
-  count = "number", -- of requests, 1 by default
-  seconds = "number", -- how long it lasts, instead of count
-  action = "string", -- only requests of this action; "metadata": those of the metadata service, which no other hits
-  delay = "number", -- seconds before the answer (or its loss)
-  status = "number",
-  body = "string",
-  lag = "number", -- seconds by which the images are old
-  pause = "number", -- seconds between the bytes
-}
-
--- The field that a kind needs: what it is, least, most.
-local NEEDED = {
-  delay = { "delay", "in seconds", 0, 1e9 },
-  status = { "status", "from 200 to 599", 200, 599 },
-  lag = { "lag", "in seconds", 0, 1e9 },
-  trickle = { "pause", "in seconds", 0, 1e9 },
-}
-
 --- Faults waiting at most.
 M.MAX_FAULTS = 100
+
+-- What a fault does before the request is performed, in place of performing it, or after it. `api` is the API that was
+-- called; `response` is what the host sends.
+local function drop(_, _, response)
+  response.drop = true
+  return true
+end
+
+local function internal(_, api)
+  abort.raise(api.internal, "internal error")
+end
+
+local function throttled(_, api)
+  abort.raise(api.throttled, "too many calls")
+end
+
+local function refuse(fault)
+  abort.raise(fault.code, "%s", fault.message or "injected error")
+end
+
+local function status(fault, _, response)
+  response.status, response.body = fault.status, fault.body or "<html>gateway</html>\n"
+  response.headers["content-type"] = fault.contentType or "text/html"
+  return true
+end
+
+--- Kinds of faults. Each hits a request that has passed authentication (its nonce is used up).
+---   help      what it does
+---   needs     field that it cannot do without
+---   before    function called in place of performing the request
+---   after     function called after it was performed
+M.KINDS = {
+  delay = { help = "applied, answered late", needs = "delay" },
+  dropBefore = { help = "connection closed without a response, nothing applied", before = drop },
+  dropAfter = { help = "applied, then the connection closed without a response", after = drop },
+  error = { help = "refused with an error code of the service, nothing applied", needs = "code", before = refuse },
+  errorBefore = { help = "internal error, nothing applied", before = internal },
+  errorAfter = { help = "applied, then answered with an internal error", after = internal },
+  throttle = { help = "refused as over the call rate", before = throttled },
+  status = { help = "a gateway's response: HTTP status and body, nothing applied", needs = "status", before = status },
+  lag = { help = "DescribeImages answers with the images as they were some seconds ago", needs = "lag" },
+  trickle = { help = "applied, then the response is sent byte by byte", needs = "pause" },
+}
+
+local KINDS = {}
+for kind in pairs(M.KINDS) do
+  KINDS[#KINDS + 1] = kind
+end
+table.sort(KINDS, text.before)
+
+local SECONDS = { type = "number", least = 0, most = 1000000000 }
+local COUNT = { type = "number", least = 1, most = 1000000000, whole = true }
+
+--- Fields of a fault.
+M.FIELDS = {
+  kind = { type = "string", one_of = KINDS, required = true },
+  count = COUNT, -- of requests that it hits; 1, or without end for `every`
+  every = COUNT, -- hits each n-th of the requests that it could hit
+  seconds = SECONDS, -- how long it lasts, instead of count
+  action = { type = "string", least = 1, most = 100 }, -- "metadata": requests of the metadata service
+  delay = SECONDS, -- before the response, or its loss
+  -- a number hits requests of API 2.0, a string those of API 3.0
+  code = {
+    type = "any",
+    is = "an error code: a string for API 3.0, a whole number from 1 to 99999 for API 2.0",
+    form = function(value)
+      if type(value) == "number" then
+        return value >= 1 and value <= 99999 and value == math.floor(value)
+      end
+      return type(value) == "string" and #value <= 200 and value:find "^[%w.]+$" ~= nil
+    end,
+  },
+  message = { type = "string", most = 1000 },
+  status = { type = "number", least = 200, most = 599, whole = true },
+  body = { type = "string", most = 1048576 },
+  contentType = {
+    type = "string",
+    most = 200,
+    is = "a media type",
+    form = function(value)
+      return value:find "^[%w!#$&^_.+-]+/[%w!#$&^_.+-]+[\32-\126]*$" ~= nil
+    end,
+  },
+  lag = SECONDS, -- by which the images are old
+  pause = SECONDS, -- between the bytes
+}
+
+-- Fields of one kind alone.
+local OF_KIND = { code = "error", message = "error", status = "status", body = "status", contentType = "status" }
+OF_KIND.lag, OF_KIND.pause = "lag", "trickle"
 
 local Faults = {}
 Faults.__index = Faults
@@ -49,54 +108,54 @@ function M.new()
   return setmetatable({ waiting = {} }, Faults)
 end
 
---- What is wrong with a fault.
+--- Describes what is wrong with a fault.
 ---@param fault any
+---@param path string|nil name of the fault in the message
 ---@return string|nil message nil: nothing
-function M.problem(fault)
-  if type(fault) ~= "table" then
-    return "a fault must be an object"
+function M.problem(fault, path)
+  path = path or "fault"
+  local problem = schema.problem({ type = "object", fields = M.FIELDS }, fault, path)
+  if problem then
+    return problem
   end
-  for name, value in pairs(fault) do
-    if not FIELDS[name] then
-      return ("a fault has no field %s%s"):format(text.show(tostring(name)), text.suggestion(name, FIELDS))
-    elseif type(value) ~= FIELDS[name] then
-      return ("%s of a fault must be a %s"):format(name, FIELDS[name])
-    elseif FIELDS[name] == "number" and not (value >= 0 and value < 1e9) then
-      return ("%s of a fault is out of range"):format(name)
-    end
-  end
-  local needed = NEEDED[fault.kind]
-  local value = needed and fault[needed[1]]
-  if not M.KINDS[fault.kind] then
-    local kind = tostring(fault.kind)
-    return ("there is no fault of the kind %s%s"):format(text.show(kind), text.suggestion(kind, M.KINDS))
+  local needs = M.KINDS[fault.kind].needs
+  if needs and fault[needs] == nil then
+    return ("%s.%s is missing: the kind %s needs it"):format(path, needs, fault.kind)
   elseif fault.count and fault.seconds then
-    return "a fault has count or seconds, not both"
-  elseif needed and not (value and value >= needed[3] and value <= needed[4]) then
-    return ("a fault of the kind %s needs the field %s, %s"):format(fault.kind, needed[1], needed[2])
+    return ("%s.count and %s.seconds cannot be combined"):format(path, path)
+  elseif fault.kind == "error" and fault.action == "metadata" then
+    return path .. ".action: the metadata service has no error codes; use the kind status"
   elseif fault.kind == "lag" and fault.action and fault.action ~= "DescribeImages" then
-    return "a fault of the kind lag hits DescribeImages only"
+    return ("%s.action must be DescribeImages: the kind lag affects no other"):format(path)
+  end
+  for field, kind in pairs(OF_KIND) do
+    if fault[field] ~= nil and fault.kind ~= kind then
+      return ("%s.%s is a field of the kind %s, not of %s"):format(path, field, kind, fault.kind)
+    end
   end
   return nil
 end
 
---- Adds a fault that has no problem.
----@param fault table kind, and what it needs: count or seconds, action, and the fields of its kind
+--- Adds faults that have no problem, all or none.
+---@param list table[]
 ---@param now number
 ---@return string|nil problem
-function Faults:add(fault, now)
-  if #self.waiting >= M.MAX_FAULTS then
-    return ("%d faults are waiting, no more are taken"):format(M.MAX_FAULTS)
+function Faults:add(list, now)
+  self:settle(now)
+  if #self.waiting + #list > M.MAX_FAULTS then
+    return ("at most %d faults can wait"):format(M.MAX_FAULTS)
   end
-  local copy = {}
-  for name, value in pairs(fault) do
-    copy[name] = value
+  for _, fault in ipairs(list) do
+    local copy = {}
+    for name, value in pairs(fault) do
+      copy[name] = value
+    end
+    copy.left = not fault.seconds and (fault.count or not fault.every and 1) or nil
+    copy.ends = fault.seconds and now + fault.seconds
+    copy.action = fault.action or fault.kind == "lag" and "DescribeImages" or nil
+    copy.seen = 0
+    self.waiting[#self.waiting + 1] = copy
   end
-  copy.left = not fault.seconds and (fault.count or 1) or nil
-  copy.ends = fault.seconds and now + fault.seconds
-  copy.action = fault.action or fault.kind == "lag" and "DescribeImages" or nil
-  copy.count, copy.seconds = nil, nil
-  self.waiting[#self.waiting + 1] = copy
   return nil
 end
 
@@ -110,20 +169,45 @@ function Faults:settle(now)
   end
 end
 
---- The fault that hits the next request of an action.
+-- Whether a fault could hit a request.
+local function matches(fault, action, api)
+  if fault.code ~= nil and type(fault.code) ~= api.codeType then
+    return false
+  elseif api.faultsByName then
+    return fault.action == action
+  end
+  return fault.action == nil or fault.action == action
+end
+
+--- Takes the fault that hits the next request of an action.
 ---@param action string
+---@param api table codeType; faultsByName: only faults that name the action
 ---@param now number
----@param isNamed boolean|nil only a fault that names the action
 ---@return table|nil fault
-function Faults:take(action, now, isNamed)
+function Faults:take(action, api, now)
   self:settle(now)
+  local hit
   for _, fault in ipairs(self.waiting) do
-    if fault.action == action or not fault.action and not isNamed then
-      fault.left = fault.left and fault.left - 1
-      return fault
+    if matches(fault, action, api) then
+      fault.seen = fault.seen + 1
+      if not hit and fault.seen % (fault.every or 1) == 0 then
+        fault.left = fault.left and fault.left - 1
+        hit = fault
+      end
     end
   end
-  return nil
+  return hit
+end
+
+--- Does what a fault does at a stage of a request. Aborts, or returns whether the response is complete.
+---@param fault table|nil
+---@param stage "before"|"after"
+---@param api table
+---@param response table
+---@return boolean|nil isComplete
+function M.obey(fault, stage, api, response)
+  local effect = fault and M.KINDS[fault.kind][stage]
+  return effect and effect(fault, api, response)
 end
 
 --- Seconds of the past that a fault may ask for; nil when none does.
@@ -136,10 +220,22 @@ function Faults:longestLag()
   return longest
 end
 
---- Faults that have not hit yet.
+--- Faults that can still hit, with what is left of them.
+---@param now number
 ---@return table[]
-function Faults:list()
-  return self.waiting
+function Faults:list(now)
+  self:settle(now)
+  local list = {}
+  for i, fault in ipairs(self.waiting) do
+    local shown = {}
+    for name in pairs(M.FIELDS) do
+      shown[name] = fault[name]
+    end
+    shown.count = fault.left
+    shown.seconds = fault.ends and fault.ends - now
+    list[i] = shown
+  end
+  return list
 end
 
 return M

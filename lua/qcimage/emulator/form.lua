@@ -21,7 +21,7 @@ local function decode(part)
   end))
 end
 
--- Takes a pair in; gives what is wrong with it.
+-- Adds a pair. Returns what is wrong with it, or nil.
 local function add(list, params, name, value)
   if not text.utf8len(name) or not text.utf8len(value) then
     return ('the value of "%s" is not valid UTF-8'):format(text.show(name))

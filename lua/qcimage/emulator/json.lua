@@ -1,5 +1,5 @@
---- emulator/json.lua - JSON in and out: a decoder of its own settings, an encoder whose lists stay
---- lists when they are empty and whose text is the same on every Lua.
+--- emulator/json.lua - JSON: a decoder with settings of its own, and an encoder that writes an empty list as [] and gives
+--- the same text on every Lua.
 --- Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"

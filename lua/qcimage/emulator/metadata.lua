@@ -3,35 +3,41 @@
 ---
 --- cloud.tencent.com/document/product/213/4934 and /598/85616.
 
+local abort = require "qcimage.emulator.abort"
 local json = require "qcimage.emulator.json"
 local text = require "qcimage.emulator.text"
 
 local M = {}
 
+M.version = "metadata"
 M.PREFIX = "/latest/meta-data/"
+M.internal, M.throttled = 500, 429 -- its codes are HTTP statuses
+M.faultsByName = true -- a fault for all actions does not hit it
+M.isUnlimited = true
 
---- The action of its requests, for faults and the journal.
+--- The action of its requests, for faults and the request log.
 M.ACTION = "metadata"
 
 local ROLES = "cam/security-credentials/"
 
--- The part of their life that keys must have left to be given out again.
+-- The part of their lifetime that keys must have left to be issued again.
 local FRESH = 1 / 4
 
--- The role's keys: the same until little of their life is left, or they were ended.
+-- The role's keys: the same until little of their lifetime is left, or they were expired.
 local function keysOf(emulator)
-  local now, given = emulator:now(), emulator.instanceKeys
-  if not given or given.expires - now <= emulator.keySeconds * FRESH then
-    local arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(emulator.starting.accountId, emulator.roleName, "instance")
-    given = emulator.accounts:give(arn, now, emulator.keySeconds)
-    emulator.instanceKeys = given
+  local now, settings, issued = emulator:now(), emulator.settings, emulator.instanceKeys
+  if not issued or issued.expires - now <= settings.keySeconds * FRESH then
+    local owner = settings.accountId
+    local arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(owner, settings.roleName, "instance")
+    issued = emulator.accounts:issue({ arn = arn, accountId = owner }, now, settings.keySeconds)
+    emulator.instanceKeys = issued
   end
   return json.encode {
-    TmpSecretId = given.secretId,
-    TmpSecretKey = given.secretKey,
-    ExpiredTime = given.expires,
-    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", given.expires),
-    Token = given.token,
+    TmpSecretId = issued.secretId,
+    TmpSecretKey = issued.secretKey,
+    ExpiredTime = issued.expires,
+    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", issued.expires),
+    Token = issued.token,
     Code = "Success",
   }
 end
@@ -42,60 +48,63 @@ local function unescape(path)
   end))
 end
 
--- Status and body for a path behind the prefix.
-local function answer(emulator, path)
-  if path == "placement/region" then
-    return 200, emulator.instanceRegion
-  elseif emulator.roleName == "" or path:sub(1, #ROLES) ~= ROLES then
-    return 404, "not found\n"
-  end
-  local role = unescape(path:sub(#ROLES + 1))
-  if role == "" then
-    return 200, emulator.roleName
-  elseif role == emulator.roleName then
-    return 200, keysOf(emulator)
-  end
-  return 404, "not found\n"
-end
-
--- Status and body that a fault makes of a request, or nil.
-local function faulty(fault, response)
-  local kind = fault and fault.kind
-  if kind == "dropBefore" or kind == "dropAfter" then
-    response.drop = true
-    return 200, ""
-  elseif kind == "throttle" then
-    return 429, ""
-  elseif kind == "errorBefore" or kind == "errorAfter" then
-    return 500, ""
-  elseif kind == "status" then
-    return fault.status, fault.body or ""
-  end
-end
-
---- Answers a request below /latest/meta-data/. Faults whose action is "metadata" hit it.
----@param emulator table
+--- Reads a request.
+---@param _ table emulator
 ---@param request table
----@param response table headers; gets status, body, and what a fault asks of its host
-function M.handle(emulator, request, response)
-  local entry = { time = emulator:now(), api = "metadata", action = M.ACTION, applied = false, path = request.path }
-  local fault = emulator.faults:take(M.ACTION, emulator:now(), true)
-  response.headers["content-type"] = "text/plain"
-  response.status, response.body = faulty(fault, response)
-  if fault then
-    entry.fault = fault.kind
-    response.delay = fault.delay
-    response.pause = fault.pause
-  end
-  if not response.status then
-    if request.method == "GET" then
-      response.status, response.body = answer(emulator, request.path:sub(#M.PREFIX + 1))
-    else
-      response.status, response.body = 405, text.show(request.method) .. " is not served\n"
+---@param entry table entry of the request log
+---@return table call
+function M.receive(_, request, entry)
+  entry.action, entry.path = M.ACTION, request.path
+  return { actionName = M.ACTION, method = request.method, path = request.path:sub(#M.PREFIX + 1) }
+end
+
+--- Returns what a path holds.
+---@param emulator table
+---@param call table
+---@return string body
+function M.perform(emulator, call)
+  local role = emulator.settings.roleName
+  if call.method ~= "GET" then
+    abort.raise(405, "%s is not served", text.show(call.method))
+  elseif call.path == "placement/region" then
+    return emulator:instanceRegion()
+  elseif role ~= "" and call.path:sub(1, #ROLES) == ROLES then
+    local asked = unescape(call.path:sub(#ROLES + 1))
+    if asked == "" then
+      return role
+    elseif asked == role then
+      return keysOf(emulator)
     end
   end
-  entry.code = response.status == 200 and 0 or response.status
-  emulator.requestLog:add(entry)
+  return abort.raise(404, "not found")
+end
+
+--- The response that refuses a request.
+---@param _ table emulator
+---@param code integer HTTP status
+---@param message string
+---@return table answer
+function M.failure(_, code, message)
+  return { status = code, body = message .. "\n" }
+end
+
+--- Code of an answer, 0 for success.
+---@param answer string|table
+---@return integer
+function M.codeOf(answer)
+  return type(answer) == "table" and answer.status or 0
+end
+
+--- Writes an answer into a response.
+---@param answer string|table
+---@param response table
+function M.write(answer, response)
+  response.headers["content-type"] = "text/plain"
+  if type(answer) == "table" then
+    response.status, response.body = answer.status, answer.body
+  else
+    response.body = answer
+  end
 end
 
 return M

@@ -1,6 +1,8 @@
 --- emulator/regions.lua - region codes of both generations.
 --- Pure data. Part of qcimage, see LICENSE.
 
+local text = require "qcimage.emulator.text"
+
 local M = {}
 
 --- Short codes and the long codes of the same places: cloud.tencent.com/document/api/213/6976; bjjr, nj, ru and tpe as
@@ -30,8 +32,33 @@ M.SHORT = {
   tpe = "ap-taipei",
 }
 
---- Long codes without a short one: tencentcloud.com/document/product/213/33269.
-M.LONG = { "ap-jakarta", "sa-saopaulo" }
+--- Names of the documented regions, as DescribeRegions returns them.
+M.NAMES = {
+  ["ap-beijing"] = "North China (Beijing)",
+  ["ap-guangzhou"] = "South China (Guangzhou)",
+  ["ap-shanghai"] = "East China (Shanghai)",
+  ["ap-hongkong"] = "Hong Kong, Macao and Taiwan (Hong Kong, China)",
+  ["na-toronto"] = "North America (Toronto)",
+  ["na-siliconvalley"] = "US West (Silicon Valley)",
+  ["ap-singapore"] = "Southeast Asia (Singapore)",
+  ["ap-chengdu"] = "Southwest China (Chengdu)",
+  ["eu-frankfurt"] = "Europe (Frankfurt)",
+  ["ap-seoul"] = "Northeast Asia (Seoul)",
+  ["ap-shanghai-fsi"] = "East China (Shanghai Finance)",
+  ["ap-shenzhen-fsi"] = "South China (Shenzhen Finance)",
+  ["ap-guangzhou-open"] = "South China (Guangzhou Open)",
+  ["ap-chongqing"] = "Southwest China (Chongqing)",
+  ["ap-bangkok"] = "Southeast Asia (Bangkok)",
+  ["ap-tokyo"] = "Northeast Asia (Tokyo)",
+  ["ap-mumbai"] = "South Asia (Mumbai)",
+  ["na-ashburn"] = "US East (Virginia)",
+  ["ap-beijing-fsi"] = "North China (Beijing Finance)",
+  ["ap-nanjing"] = "East China (Nanjing)",
+  ["eu-moscow"] = "Europe (Moscow)",
+  ["ap-taipei"] = "Hong Kong, Macao and Taiwan (Taipei, China)",
+  ["ap-jakarta"] = "Southeast Asia (Jakarta)",
+  ["sa-saopaulo"] = "South America (Sao Paulo)",
+}
 
 --- The long code of a region in either spelling.
 ---@param code string
@@ -40,24 +67,39 @@ function M.long(code)
   return M.SHORT[code] or code
 end
 
---- Long codes of the regions that an emulator knows, as a set.
----@param list string[]|nil codes in either spelling; all documented ones by default
----@return table<string, boolean>
-function M.set(list)
-  local known = {}
-  if list then
-    for _, code in ipairs(list) do
-      known[M.long(code)] = true
-    end
-    return known
-  end
-  for _, long in pairs(M.SHORT) do
-    known[long] = true
-  end
-  for _, long in ipairs(M.LONG) do
-    known[long] = true
-  end
-  return known
+--- Whether a long code is one of the documented regions.
+---@param code string
+---@return boolean
+function M.isDocumented(code)
+  return M.NAMES[code] ~= nil
 end
+
+--- Long codes of the regions that an emulator has.
+---@param list string[]|nil codes in either spelling; all documented ones by default
+---@return table<string, boolean> known
+---@return string[] order the default region first, then as given or by name
+function M.set(list)
+  local known, order = {}, {}
+  for _, code in ipairs(list or M.ALL) do
+    local long = M.long(code)
+    if not known[long] then
+      known[long], order[#order + 1] = true, long
+    end
+  end
+  return known, order
+end
+
+--- Long codes of all documented regions, ap-guangzhou first.
+M.ALL = {}
+for long in pairs(M.NAMES) do
+  M.ALL[#M.ALL + 1] = long
+end
+local DEFAULT = "ap-guangzhou"
+table.sort(M.ALL, function(a, b)
+  if a == DEFAULT or b == DEFAULT then
+    return a == DEFAULT and b ~= DEFAULT
+  end
+  return text.before(a, b)
+end)
 
 return M

@@ -1,4 +1,4 @@
---- emulator/replay_guard.lua - what the service remembers of requests: nonces used, calls this second.
+--- emulator/replay_guard.lua - what the service remembers of requests: the nonces used, and the calls of this second.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -33,10 +33,9 @@ function M.inTime(timestamp, now)
   return math.abs(now - timestamp) <= M.WINDOW
 end
 
---- Takes a nonce in. "Together with Timestamp it prevents replay" (cloud.tencent.com/document/api/213/6976):
---- the same nonce under another timestamp is another request, and clients that draw from 1 to 65535
---- rely on that. It is forgotten when its timestamp has left the window: from then on the timestamp
---- alone refuses a replay.
+--- Records a nonce. "Together with Timestamp it prevents replay" (cloud.tencent.com/document/api/213/6976):
+--- the same nonce under another timestamp is another request, and clients that draw from 1 to 65535 rely on that. It is
+--- forgotten when its timestamp has left the window: from then on the timestamp alone refuses a replay.
 ---@param secretId string
 ---@param nonce string
 ---@param timestamp number
@@ -48,7 +47,7 @@ function Guard:takeNonce(secretId, nonce, timestamp, now)
   if expiry and expiry >= now then
     return false
   end
-  -- a nonce lives two windows at most, so what two turns of that length leave behind is dead
+  -- a nonce lives two windows at most, so the generation before the last holds none that counts
   if now - self.turned > 2 * M.WINDOW or now < self.turned or self.count >= M.MAX_NONCES then
     self.old, self.young, self.count, self.turned = self.young, {}, 0, now
   end
@@ -60,10 +59,10 @@ end
 --- Counts a call against the rate of its action.
 ---@param action string
 ---@param now number
----@param limit integer|nil calls a second; nil: no limit
+---@param limit integer calls a second; 0: no limit
 ---@return boolean admitted
 function Guard:admit(action, now, limit)
-  if not limit then
+  if limit == 0 then
     return true
   end
   local second = math.floor(now)

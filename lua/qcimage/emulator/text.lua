@@ -1,6 +1,5 @@
---- emulator/text.lua - bytes as text: UTF-8, hex, Base64, percent escapes, lines for a reader.
---- Pure, and of its own: the emulator shares no code with the client that it checks.
---- Part of qcimage, see LICENSE.
+--- emulator/text.lua - bytes as text: UTF-8, hex, Base64, percent escapes, quoting for messages.
+--- Pure, and separate: the emulator shares no code with the client that it checks. Part of qcimage, see LICENSE.
 
 local M = {}
 
@@ -78,7 +77,7 @@ function M.show(text, limit)
   return cut and line .. "..." or line
 end
 
---- An id as a message shows it: enough to tell one's own ids apart.
+--- An id as a message shows it: enough to recognize one's own.
 ---@param id string
 ---@return string
 function M.mask(id)
@@ -147,6 +146,13 @@ local LETTERS8 = ("[A-Za-z0-9]"):rep(8)
 ---@return boolean
 function M.isImageId(value)
   return type(value) == "string" and value:find("^img%-" .. LETTERS8 .. "$") ~= nil
+end
+
+--- Whether a text can be a SecretId.
+---@param value any
+---@return boolean
+function M.isSecretId(value)
+  return type(value) == "string" and #value <= 128 and value:find "^[%w_-]+$" ~= nil
 end
 
 --- Small letters, by bytes, whatever the host's locale.

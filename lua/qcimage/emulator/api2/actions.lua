@@ -1,4 +1,4 @@
---- emulator/api2/actions.lua - the image actions of API 2.0: their parameters as data, and what they do.
+--- emulator/api2/actions.lua - the image actions of API 2.0: their parameters as data, and their effects.
 --- Part of qcimage, see LICENSE.
 ---
 --- cloud.tencent.com/document/product/213/1275 (ModifyImageAttributes), /1272 (DescribeImages),
@@ -9,6 +9,7 @@ local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local text = require "qcimage.emulator.text"
+local views = require "qcimage.emulator.view"
 
 local refuse = abort.raise
 
@@ -28,19 +29,9 @@ for number, type in ipairs(TYPES) do
   NUMBERS[type] = number
 end
 
--- Numbers of the store's problems, and what is said of them.
-local PROBLEMS = {
-  notFound = { codes.notFound, "the image does not exist" },
-  shared = { codes.assumed.shared, "the image is shared by another account" },
-  notOwn = { codes.assumed.notOwn, "the image is not the account's own" },
-  state = { codes.assumed.state, "the state of the image does not allow this" },
-  nameTaken = { codes.assumed.nameTaken, "another image has this name" },
-  inShared = { codes.assumed.inShared, "the image is shared with other accounts" },
-}
-
 local function need(result, problem)
   if not result then
-    refuse(PROBLEMS[problem][1], PROBLEMS[problem][2])
+    refuse(codes.PROBLEMS[problem][1], codes.PROBLEMS[problem][3])
   end
   return result
 end
@@ -88,11 +79,11 @@ M.ModifyImageAttributes = {
   run = function(emulator, call)
     local changes = {}
     for _, name in ipairs { "imageName", "imageDescription" } do
-      if call.values[name] ~= "" then -- a blank leaves what there is
+      if call.values[name] ~= "" then -- a blank changes nothing
         changes[name] = call.values[name]
       end
     end
-    need(emulator.store:modify(call.values.imageId, call.region, changes))
+    need(call.view:modify(call.values.imageId, changes, emulator.settings.modifyShared))
     call.applied = true
     return {}
   end,
@@ -121,16 +112,10 @@ M.DescribeImages = {
     offset = { number = true, least = 0, most = 999999999 },
     limit = { number = true, least = 1, most = 100 },
   },
-  run = function(emulator, call)
+  run = function(_, call)
     local values = call.values
-    local ids
-    if values.imageIds then
-      ids = {}
-      for _, id in ipairs(values.imageIds) do
-        ids[id] = true
-      end
-    end
-    local found = emulator.store:list(call.region, function(image)
+    local ids = values.imageIds and text.set(values.imageIds)
+    local found = call.view:list(function(image)
       return image.imageType == TYPES[values.imageType]
         and (not ids or ids[image.imageId])
         and ((values.status or 0) == 0 or NUMBERS[image.imageState] == values.status)
@@ -152,19 +137,18 @@ M.CreateImage = {
     imageDescription = DESCRIPTION,
   },
   run = function(emulator, call)
-    local instance = emulator.store.instances[call.values.instanceId]
+    local instance = call.view:instance(call.values.instanceId)
     if not instance then
       refuse(codes.notFound, "the instance does not exist")
     elseif instance.state ~= "STOPPED" then
       refuse(codes.failed, "the instance must be shut down")
-    elseif emulator.store:count(call.region) >= QUOTA then
-      refuse(codes.assumed.quota, "there are %d images, no more are allowed", QUOTA)
     end
-    local image = need(emulator.store:create({
+    local problem = call.view:newProblem({ call.values.imageName }, QUOTA)
+    need(not problem, problem)
+    local image = call.view:create({
       imageName = call.values.imageName,
       imageDescription = call.values.imageDescription,
-      region = call.region,
-    }, "CREATING", emulator:now()))
+    }, "CREATING", emulator:now(), emulator.settings.createSeconds)
     call.applied, call.imageId = true, image.imageId
     return { requestId = emulator:taskId() }
   end,
@@ -176,14 +160,14 @@ M.DeleteImages = {
   run = function(emulator, call)
     local detail, done, failed = {}, 0, 0
     for _, id in ipairs(call.values.imageIds) do
-      local image, problem = emulator.store:deletable(id, call.region)
+      local image, problem = call.view:deletable(id)
       if image then
         emulator.store:delete(image)
         done = done + 1
         detail[id] = { code = codes.success, message = "", requestId = emulator:taskId() }
       elseif not detail[id] then
         failed = failed + 1
-        detail[id] = { code = PROBLEMS[problem][1], message = PROBLEMS[problem][2] }
+        detail[id] = { code = codes.PROBLEMS[problem][1], message = codes.PROBLEMS[problem][3] }
       end
     end
     call.applied = done > 0
@@ -214,21 +198,28 @@ M.SyncCvmImage = {
     dstRegion = { list = true, required = true, most = 100 },
   },
   run = function(emulator, call)
-    local values, store = call.values, emulator.store
+    local values = call.values
     checkRegion(emulator, values.srcRegion, "srcRegion")
-    for _, code in ipairs(values.dstRegion) do
-      checkRegion(emulator, code, "dstRegion")
-    end
-    local images = {}
+    local source = emulator.store:view(call.accountId, regions.long(values.srcRegion))
+    local images, names = {}, {}
     for i, id in ipairs(values.imgIdList) do
-      images[i] = need(store:own(id, regions.long(values.srcRegion)))
+      images[i] = need(source:own(id))
+      names[i] = images[i].imageName
       if images[i].imageState ~= "NORMAL" then
         need(nil, "state")
       end
     end
+    local targets, seen = {}, {}
+    for i, code in ipairs(values.dstRegion) do
+      checkRegion(emulator, code, "dstRegion")
+      targets[i] = emulator.store:view(call.accountId, regions.long(code))
+      local problem = seen[code] and "nameTaken" or targets[i]:newProblem(names, QUOTA)
+      need(not problem, problem)
+      seen[code] = true
+    end
     for _, image in ipairs(images) do
-      for _, code in ipairs(values.dstRegion) do
-        store:copy(image, regions.long(code), nil, emulator:now())
+      for _, view in ipairs(targets) do
+        view:copy(image, image.imageName, emulator:now(), emulator.settings.createSeconds)
       end
     end
     call.applied = true
@@ -241,20 +232,20 @@ local function sharing(shared)
     modules = IMAGE,
     params = { imageId = ID, uinList = ACCOUNTS },
     run = function(emulator, call)
-      local store, values = emulator.store, call.values
-      local image = need(store:own(values.imageId, call.region))
+      local values = call.values
+      local image = need(call.view:own(values.imageId))
       if image.imageState ~= "NORMAL" then
         need(nil, "state")
       end
       for _, account in ipairs(values.uinList) do
-        if account == store.accountId then
+        if account == call.accountId then
           refuse(codes.parameter, "an image can't be shared with its own account")
         end
       end
       if shared and #image.sharedWith + #values.uinList > SHARES then
         refuse(codes.parameter, "an image is shared with %d accounts at most", SHARES)
       end
-      store:share(image, values.uinList, shared, emulator:now())
+      views.share(image, values.uinList, shared, emulator:now())
       call.applied = true
       return {}
     end,
@@ -267,10 +258,10 @@ M.CancelShareImage = sharing(false)
 M.GetImageShareUinInfo = {
   modules = IMAGE,
   params = { imageIds = { list = true, required = true, most = 10, check = checkImageIds } },
-  run = function(emulator, call)
+  run = function(_, call)
     local list = json.list {}
     for i, id in ipairs(call.values.imageIds) do
-      local image = need(emulator.store:own(id, call.region))
+      local image = need(call.view:own(id))
       local shares = json.list {}
       for j, share in ipairs(image.sharedWith) do
         shares[j] = { uin = share.accountId, shareTimeStamp = ("%d"):format(math.floor(share.time)) }
@@ -286,10 +277,10 @@ M.GetImageShareUinInfo = {
 M.DescribeInstanceImageInfo = {
   modules = CVM,
   params = { uInstanceIds = { list = true, required = true, most = 100 } },
-  run = function(emulator, call)
+  run = function(_, call)
     local data = json.list {}
     for _, id in ipairs(call.values.uInstanceIds) do
-      local instance = emulator.store.instances[id]
+      local instance = call.view:instance(id)
       if not instance then
         refuse(codes.notFound, "the instance %s does not exist", text.show(id))
       end

@@ -1,5 +1,5 @@
---- emulator/api2/api.lua - API 2.0 at /v2/index.php: who calls, and is it really them; the parameters
---- by their rules; the envelope of the answer.
+--- emulator/api2/api.lua - API 2.0 at /v2/index.php: authentication, validation of the parameters, the envelope of the
+--- response.
 --- Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/api/213/6976 (public parameters), /6984 (signature), /11650
@@ -8,6 +8,7 @@
 local actions = require "qcimage.emulator.api2.actions"
 local codes = require "qcimage.emulator.codes"
 local form = require "qcimage.emulator.form"
+local hosts = require "qcimage.emulator.host"
 local replay_guard = require "qcimage.emulator.replay_guard"
 local accounts = require "qcimage.emulator.accounts"
 local json = require "qcimage.emulator.json"
@@ -20,7 +21,9 @@ local M = {}
 
 M.version = "2.0"
 M.path = "/v2/index.php"
-M.internal, M.throttled, M.tooLarge = codes.internal, codes.throttled, codes.parameter
+M.internal, M.throttled, M.permission = codes.internal, codes.throttled, codes.permission
+M.tooLarge, M.protocol, M.malformed = codes.parameter, codes.protocol, codes.parameter
+M.codeType = "number"
 
 --- Bytes of a query and of a body at most. The limits are those of API 3.0 with the same signature
 --- (cloud.tencent.com/document/product/1278/46710).
@@ -74,49 +77,39 @@ local function parameters(request)
   return list, params
 end
 
--- The module that a host of the public cloud names, "" for one that is not of API 2.0; nil for any
--- other host.
-local function moduleOf(host)
-  local name = text.lower(host):gsub(":%d+$", "")
-  local module = name:match "^(.+)%.api%.qcloud%.com$"
-  if module then
-    return module
-  end
-  return name:find "%.tencentcloudapi%.com$" and "" or nil
-end
-
 local function checkHost(emulator, request, action)
-  local host = request.host:gsub(":%d+$", "")
-  if emulator.hostName and text.lower(host) ~= emulator.hostName then
-    refuse(codes.action, "this is %s, not %s", emulator.hostName, text.show(host))
+  local wanted, name = emulator.settings.hostName, hosts.name(request.host)
+  if wanted ~= "" and name ~= text.lower(wanted) then
+    refuse(codes.action, "this is %s, not %s", wanted, text.show(name))
   end
-  local module = moduleOf(request.host)
+  local module = hosts.module(request.host)
   if module and not action.modules[module] then
-    refuse(codes.action, "the host %s does not have this action", text.show(host))
+    refuse(codes.action, "the host %s does not have this action", text.show(name))
   end
 end
 
 -- Checks the signature, the token, the time and the nonce.
 local function authenticate(emulator, request, list, params)
-  local identity = emulator.accounts:find(params.SecretId)
-  if not identity then
+  local account = emulator.accounts:find(params.SecretId)
+  if not account then
     refuse(codes.secretId, "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
   local ok, message = signature.check({
     method = request.method,
     scheme = request.scheme,
     host = request.host,
+    otherHost = hosts.alsoSigned(request.host),
     path = request.path,
     params = list,
     digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
-    key = identity.secretKey,
+    key = account.secretKey,
     given = params.Signature,
   }, emulator.digests.hmac)
   if not ok then
     refuse(codes.signature, "%s", message)
   end
   local now = emulator:now()
-  local problem = accounts.tokenProblem(identity, params.Token, "Token", now)
+  local problem = accounts.tokenProblem(account, params.Token, "Token", now)
   if problem then
     refuse(codes.token, "%s", problem)
   end
@@ -128,15 +121,16 @@ local function authenticate(emulator, request, list, params)
   if not emulator.replayGuard:takeNonce(params.SecretId, params.Nonce, timestamp, now) then
     refuse(codes.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
   end
+  return account
 end
 
---- Reads a request up to the point where it is known to be the account's own.
+--- Reads and authenticates a request.
 ---@param emulator table
 ---@param request table
----@param entry table journal entry, filled as far as the request is known
----@return table call {action, actionName, params, region}
+---@param entry table entry of the request log, filled as far as the request is known
+---@return table call {action, actionName, params, region, account}
 function M.receive(emulator, request, entry)
-  if emulator.requireHttps and request.scheme ~= "https" then
+  if emulator.settings.requireHttps and request.scheme ~= "https" then
     refuse(codes.protocol, "only HTTPS is accepted")
   end
   if not request.host then
@@ -162,7 +156,7 @@ function M.receive(emulator, request, entry)
       refuse(codes.parameter, "the parameter %s must be a whole number, in digits", name)
     end
   end
-  authenticate(emulator, request, list, params)
+  local account = authenticate(emulator, request, list, params)
   if params.Version then
     refuse(
       codes.parameter,
@@ -175,7 +169,7 @@ function M.receive(emulator, request, entry)
     refuse(codes.action, "there is no action %s", text.show(params.Action))
   end
   checkHost(emulator, request, action)
-  return { action = action, actionName = params.Action, params = own, region = params.Region }
+  return { action = action, actionName = params.Action, params = own, region = params.Region, account = account }
 end
 
 -- Items of a list parameter NAME.N: N begins with 0 (or 1, as some examples have it), without gaps.
@@ -238,7 +232,7 @@ local function valuesOf(action, params)
   return values
 end
 
---- Does what a call asks for.
+--- Validates the parameters of a call and performs it.
 ---@param emulator table
 ---@param call table from receive
 ---@return table answer
@@ -249,7 +243,8 @@ function M.perform(emulator, call)
     refuse(codes.parameter, "there is no region %s", text.show(call.region))
   end
   call.values = valuesOf(call.action, call.params)
-  call.region = regions.long(call.region)
+  call.region, call.accountId = regions.long(call.region), call.account.accountId
+  call.view = emulator.store:view(call.accountId, call.region)
   local answer = call.action.run(emulator, call)
   answer.code = answer.code or codes.success
   answer.codeDesc = codes.codeDesc[answer.code]
@@ -273,7 +268,11 @@ function M.codeOf(answer)
   return answer.code
 end
 
---- Body of an answer.
-M.encode = json.encode
+--- Writes an answer into a response.
+---@param answer table
+---@param response table
+function M.write(answer, response)
+  response.body = json.encode(answer)
+end
 
 return M

@@ -1,14 +1,15 @@
---- emulator/api3/actions.lua - the image actions of API 3.0 that change or list images: their
---- parameters as data, and what they do. Those of import, export and quota are in other_actions.lua.
+--- emulator/api3/actions.lua - the actions of API 3.0 that change or list images: their parameters as data, and their
+--- effects. Those of import, export and quota are in other_actions.lua, those beside images in instances.lua.
 --- Part of qcimage, see LICENSE.
 ---
 --- tencentcloud.com/document/product/213/33269 (ModifyImageAttribute), /33272 (DescribeImages) and
 --- their neighbours.
 
-local codes = require "qcimage.emulator.codes"
-local images = require "qcimage.emulator.api3.images"
 local abort = require "qcimage.emulator.abort"
+local filters = require "qcimage.emulator.api3.filters"
+local images = require "qcimage.emulator.api3.images"
 local text = require "qcimage.emulator.text"
+local views = require "qcimage.emulator.view"
 
 local refuse = abort.raise
 local ID, IDS = images.ID, images.IDS
@@ -37,13 +38,10 @@ M.ModifyImageAttribute = {
       imageFamily = values.ImageFamily,
       imageDeprecated = values.ImageDeprecated,
     }
-    if codes.assumed3.blankNameStays and changes.imageName == "" then
+    if changes.imageName == "" then -- leaves the name
       changes.imageName = nil
     end
-    if not codes.assumed3.blankDescriptionClears and changes.imageDescription == "" then
-      changes.imageDescription = nil
-    end
-    images.need(emulator.store:modify(values.ImageId, call.region, changes))
+    images.need(call.view:modify(values.ImageId, changes, emulator.settings.modifyShared))
     call.applied = true
   end,
 }
@@ -52,73 +50,19 @@ M.ModifyImageAttribute = {
 local TYPES = set { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE", "MARKET_IMAGE" }
 local CACHES = set { "CACHED_ALL", "CACHING", "CACHED", "CACHE_INVALID", "CACHE_FAILED" }
 
-local function field(name)
-  return function(image, value)
-    return image[name] == value
-  end
-end
-
-local function part(name)
-  return function(image, value)
-    return image[name]:find(value, 1, true) ~= nil
-  end
-end
-
--- Whether one of an image's tags has the value in a field, and the key, where one is named.
-local function tag(name, key)
-  return function(image, value)
-    for _, pair in ipairs(image.tags) do
-      if pair[name] == value and (key == nil or pair.key == key) then
-        return true
-      end
-    end
-    return false
-  end
-end
-
-local function never()
-  return false
-end
-
 -- Filters: whether an image passes for a value; values that are allowed.
 local FILTERS = {
-  ["image-id"] = { field "imageId", form = text.isImageId, code = "InvalidImageId.Malformed" },
-  ["image-type"] = { field "imageType", words = TYPES },
-  ["image-name"] = { part "imageName" },
-  ["image-state"] = { field "imageState" },
-  ["platform"] = { part "platform" },
-  ["tag-key"] = { tag "key" },
-  ["tag-value"] = { tag "value" },
+  ["image-id"] = { filters.field "imageId", form = text.isImageId, code = "InvalidImageId.Malformed" },
+  ["image-type"] = { filters.field "imageType", words = TYPES },
+  ["image-name"] = { filters.part "imageName" },
+  ["image-state"] = { filters.field "imageState" },
+  ["platform"] = { filters.part "platform" },
+  ["tag-key"] = { filters.tag "key" },
+  ["tag-value"] = { filters.tag "value" },
   -- no image here is in a dedicated cluster
-  ["dedicated-cluster-id"] = { never },
-  ["cdc-cache-status"] = { never, words = CACHES },
+  ["dedicated-cluster-id"] = { filters.never },
+  ["cdc-cache-status"] = { filters.never, words = CACHES },
 }
-
--- Tests of the filters of a request; an image must pass each of them with one of its values.
-local function tests(filters)
-  local list = {}
-  for i, filter in ipairs(filters) do
-    local key = filter.Name:match "^tag:(.+)$"
-    local known = key and { tag("value", key) } or FILTERS[filter.Name]
-    if not known then
-      refuse("InvalidFilter", "there is no filter %s", text.show(filter.Name))
-    end
-    for _, value in ipairs(filter.Values) do
-      if known.words and not known.words[value] or known.form and not known.form(value) then
-        refuse(known.code or "InvalidFilter", "the filter %s has no value %s", filter.Name, text.show(value))
-      end
-    end
-    list[i] = function(image)
-      for _, value in ipairs(filter.Values) do
-        if known[1](image, value) then
-          return true
-        end
-      end
-      return false
-    end
-  end
-  return list
-end
 
 -- Whether an image runs on a type of instance: those with ARM processors take ARM images only.
 local function fits(image, instanceType)
@@ -129,27 +73,9 @@ end
 M.DescribeImages = {
   params = {
     ImageIds = images.with(IDS, { required = false }),
-    Filters = {
-      type = "objects",
-      most = 10,
-      tooMany = codes.assumed3.filters,
-      fields = {
-        Name = { type = "string", required = true },
-        Values = {
-          type = "strings",
-          required = true,
-          most = 5,
-          tooMany = "InvalidFilterValue.LimitExceeded",
-        },
-      },
-    },
-    Offset = { type = "integer", least = 0, code = codes.assumed3.offset },
-    Limit = {
-      type = "integer",
-      least = 1,
-      most = 100,
-      code = "InvalidParameterValue.InvalidParameterValueLimit",
-    },
+    Filters = filters.RULE,
+    Offset = images.OFFSET,
+    Limit = images.LIMIT,
     InstanceType = {
       type = "string",
       code = "InvalidInstanceType.Malformed",
@@ -158,23 +84,17 @@ M.DescribeImages = {
       end,
     },
   },
-  run = function(emulator, call)
+  run = function(_, call)
     local values = call.values
     local ids = values.ImageIds and #values.ImageIds > 0 and set(values.ImageIds)
-    local filters = values.Filters or {}
-    if ids and #filters > 0 then
+    if ids and #(values.Filters or {}) > 0 then
       refuse("InvalidParameter.InvalidParameterCoexistImageIdsFilters", "ImageIds and Filters can't be given together")
     end
-    local passes = tests(filters)
-    local found = emulator.store:list(call.region, function(image)
-      for _, test in ipairs(passes) do
-        if not test(image) then
-          return false
-        end
-      end
-      return (not ids or ids[image.imageId] or false) and fits(image, values.InstanceType)
+    local passes = filters.test(FILTERS, values.Filters or {})
+    local found = call.view:list(function(image)
+      return passes(image) and (not ids or ids[image.imageId] or false) and fits(image, values.InstanceType)
     end)
-    return images.page(found, values.Offset or 0, values.Limit or 20)
+    return { TotalCount = #found, ImageSet = images.page(found, values, images.described) }
   end,
 }
 
@@ -189,13 +109,13 @@ local FLAG = {
 }
 
 -- The snapshots of a new image, its system disk's first; or nil where none are given.
-local function snapshotsOf(store, given)
+local function snapshotsOf(view, given)
   if not given or #given == 0 then
     return nil
   end
   local system, others = nil, {}
   for _, id in ipairs(given) do
-    local usage = images.diskOfSnapshot(store, id)
+    local usage = view:diskOfSnapshot(id)
     if not usage then
       refuse("InvalidParameter.SnapshotNotFound", "there is no snapshot %s", text.show(id))
     elseif usage == "DATA_DISK" then
@@ -233,10 +153,10 @@ M.CreateImage = {
       refuse("InvalidParameterConflict", "InstanceId and SnapshotIds exclude each other")
     elseif not values.InstanceId and not snapshots then
       refuse("InvalidParameter.SpecifyOneParameter", "InstanceId or SnapshotIds is needed")
-    elseif values.InstanceId and not emulator.store.instances[values.InstanceId] then
+    elseif values.InstanceId and not call.view:instance(values.InstanceId) then
       refuse("InvalidInstanceId.NotFound", "the instance does not exist")
     end
-    local fields = { snapshotIds = snapshotsOf(emulator.store, values.SnapshotIds) }
+    local fields = { snapshotIds = snapshotsOf(call.view, values.SnapshotIds) }
     return images.make(emulator, call, fields, "CREATING")
   end,
 }
@@ -255,7 +175,7 @@ M.DeleteImages = {
   run = function(emulator, call)
     local doomed = {}
     for i, id in ipairs(call.values.ImageIds) do
-      doomed[i] = images.needBy(UNDELETABLE, emulator.store:deletable(id, call.region))
+      doomed[i] = images.needBy(UNDELETABLE, call.view:deletable(id))
     end
     if call.values.DryRun then
       return -- answered as a success, as the page's example shows, and not by DryRunOperation
@@ -278,8 +198,8 @@ M.SyncImages = {
     KmsKeyId = { type = "string" },
   },
   run = function(emulator, call)
-    local values, store = call.values, emulator.store
-    local image = store:find(values.ImageIds[1], call.region)
+    local values = call.values
+    local image = call.view:find(values.ImageIds[1])
     if not image then
       images.need(nil, "notFound")
     elseif image.imageType ~= "PRIVATE_IMAGE" and image.imageType ~= "SHARED_IMAGE" then
@@ -289,8 +209,9 @@ M.SyncImages = {
     end
     -- a shared image becomes an own one, an own one an encrypted one, in its region only
     local stays = image.imageType == "SHARED_IMAGE" or values.Encrypt == true
-    local name = values.ImageName ~= "" and values.ImageName or nil
-    for _, region in ipairs(values.DestinationRegions) do
+    local name = values.ImageName ~= "" and values.ImageName or image.imageName
+    local targets, seen = {}, {}
+    for i, region in ipairs(values.DestinationRegions) do
       if not emulator.regions[region] then
         refuse("InvalidRegion.NotFound", "there is no region %s", text.show(region))
       elseif stays ~= (region == call.region) then
@@ -300,15 +221,17 @@ M.SyncImages = {
             or "a custom image goes to other regions only: %s",
           region
         )
-      elseif name and store:nameTaken(name, region) then
-        images.need(nil, "nameTaken")
       end
+      targets[i] = emulator.store:view(call.accountId, region)
+      local problem = seen[region] and "nameTaken" or targets[i]:newProblem({ name }, images.QUOTA)
+      images.need(not problem, problem)
+      seen[region] = true
     end
     images.endDryRun(call)
     local copies = images.list {}
-    for i, region in ipairs(values.DestinationRegions) do
-      local copy = store:copy(image, region, name, emulator:now())
-      copies[i] = { ImageId = copy.imageId, Region = region }
+    for i, view in ipairs(targets) do
+      local copy = view:copy(image, name, emulator:now(), emulator.settings.createSeconds)
+      copies[i] = { ImageId = copy.imageId, Region = copy.region }
     end
     call.applied = true
     return { ImageSet = values.ImageSetRequired and copies or images.list {} }
@@ -325,15 +248,15 @@ M.ModifyImageSharePermission = {
     Permission = { type = "string", required = true, words = set { "SHARE", "CANCEL" } },
   },
   run = function(emulator, call)
-    local values, store = call.values, emulator.store
-    local image = images.needBy(UNSHARABLE, store:own(values.ImageId, call.region))
+    local values = call.values
+    local image = images.needBy(UNSHARABLE, call.view:own(values.ImageId))
     if image.imageState ~= "NORMAL" then
       refuse("InvalidParameterValue.InvalidImageState", "the image is %s", image.imageState)
     end
     for _, account in ipairs(values.AccountIds) do
       if not account:find "^%d+$" then
         refuse("InvalidAccountId.NotFound", "there is no account %s", text.show(account))
-      elseif account == store.accountId then
+      elseif account == call.accountId then
         refuse("InvalidAccountIs.YourSelf", "an image can't be shared with its own account")
       end
     end
@@ -346,15 +269,15 @@ M.ModifyImageSharePermission = {
     if share and #image.sharedWith + #values.AccountIds > SHARES then
       refuse("OverQuota", "an image is shared with %d accounts at most", SHARES)
     end
-    store:share(image, values.AccountIds, share, emulator:now())
+    views.share(image, values.AccountIds, share, emulator:now())
     call.applied = true
   end,
 }
 
 M.DescribeImageSharePermission = {
   params = { ImageId = ID },
-  run = function(emulator, call)
-    local image = images.needBy(UNSHARABLE, emulator.store:own(call.values.ImageId, call.region))
+  run = function(_, call)
+    local image = images.needBy(UNSHARABLE, call.view:own(call.values.ImageId))
     local shares = images.list {}
     for i, share in ipairs(image.sharedWith) do
       shares[i] = { AccountId = share.accountId, CreatedTime = images.time(share.time) }
@@ -363,8 +286,10 @@ M.DescribeImageSharePermission = {
   end,
 }
 
-for name, action in pairs(require "qcimage.emulator.api3.other_actions") do
-  M[name] = action
+for _, module in ipairs { "qcimage.emulator.api3.other_actions", "qcimage.emulator.api3.instances" } do
+  for name, action in pairs(require(module)) do
+    M[name] = action
+  end
 end
 
 return M

@@ -1,5 +1,5 @@
---- emulator/api3/api.lua - API 3.0 at /, of CVM and of STS: the forms in which a request may come; the
---- envelope of the answer.
+--- emulator/api3/api.lua - API 3.0 at /, of CVM and of STS: the forms of a request, the service that it is for, the
+--- envelope of the response.
 --- Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710 (requests, public parameters, signatures),
@@ -16,8 +16,10 @@ local check = require "qcimage.emulator.api3.check"
 local codes = require "qcimage.emulator.codes"
 local unflatten = require "qcimage.emulator.api3.unflatten"
 local form = require "qcimage.emulator.form"
+local hosts = require "qcimage.emulator.host"
 local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
+local regions = require "qcimage.emulator.regions"
 local sts = require "qcimage.emulator.api3.sts"
 local text = require "qcimage.emulator.text"
 
@@ -25,23 +27,23 @@ local M = {}
 
 M.version = "3.0"
 M.path = "/"
-M.internal, M.throttled = "InternalError", "RequestLimitExceeded"
-M.tooLarge = "RequestSizeLimitExceeded"
+M.internal, M.throttled, M.permission = "InternalError", "RequestLimitExceeded", codes.assumed3.permission
+M.tooLarge, M.protocol, M.malformed = "RequestSizeLimitExceeded", "UnsupportedProtocol", codes.assumed3.malformed
+M.codeType = "string"
 
 --- Bytes of a query, of a form and of a JSON body at most.
 M.MAX_QUERY, M.MAX_FORM, M.MAX_BODY = 32768, 1048576, 10485760
 
--- What is served, by version: no two services have the same.
+-- What is served. Other products have the same versions: vpc and cbs that of cvm, tag that of STS.
 local CVM = { name = "cvm", version = "2017-03-12", actions = actions }
-local SERVICES = {
-  [CVM.version] = CVM,
-  ["2018-08-13"] = { name = "sts", actions = sts },
-}
+local STS = { name = "sts", version = "2018-08-13", actions = sts }
+local SERVED = "the emulator serves images and STS"
+local BY_NAME, BY_VERSION = { cvm = CVM, sts = STS }, { [CVM.version] = CVM, [STS.version] = STS }
 
 local UNSIGNED = "SKIP"
 local JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
--- What every request tells: in headers with TC3, in parameters with signature v1.
+-- What every request has: in headers with TC3, in parameters with signature v1.
 local HEADERS = { "x-tc-action", "x-tc-version", "x-tc-timestamp", "x-tc-region" }
 local PARAMETERS = { "Action", "Version", "Timestamp", "Region" }
 -- Other parameters of signature v1 that are not the action's own.
@@ -53,9 +55,9 @@ local function typeOf(request)
   return text.lower(request.headers["content-type"] or ""):match "^%s*([^;%s]*)"
 end
 
--- Checks what can be checked before the form is known; gives whether the signature is in the headers.
+-- Checks what can be checked before the form is known. Returns whether the signature is in the headers.
 local function isInHeaders(emulator, request)
-  if emulator.requireHttps and request.scheme ~= "https" then
+  if emulator.settings.requireHttps and request.scheme ~= "https" then
     refuse("UnsupportedProtocol", "only HTTPS is accepted")
   elseif not request.host then
     refuse("InvalidParameter", "the request has no Host header, or more than one")
@@ -120,26 +122,55 @@ local function decoded(body)
   return params
 end
 
--- Hosts of the public cloud name the product first; other hosts are as good as any.
-local function checkHost(emulator, request, service)
-  local name = text.lower(request.host):gsub(":%d+$", "")
-  if emulator.hostName and name ~= emulator.hostName then
-    refuse("NoSuchProduct", "this is %s, not %s", emulator.hostName, text.show(name))
+local function notServed(product)
+  refuse("NoSuchProduct", "%s, not %s", SERVED, text.show(product))
+end
+
+local function wrongScope(scope, service)
+  refuse(auth.FAILURE, "the service in Credential is %s, not %s", text.show(scope), service.name)
+end
+
+-- The service that a host of the public cloud is of.
+local function serviceOfProduct(product, scope, host)
+  local service = BY_NAME[product]
+  if product == "" or service and scope ~= product and BY_NAME[scope] then
+    refuse("NoSuchProduct", "the host %s is not that of %s", text.show(hosts.name(host)), scope or CVM.name)
+  elseif not service then
+    notServed(product)
+  elseif scope and scope ~= service.name then
+    wrongScope(scope, service)
   end
-  local product = name:match "^([^.]*).*%.tencentcloudapi%.com$"
-    or name:match "^([^.]*).*%.tencentcloudapi%.cn$"
-    or name:match "^([^.]*).*%.tencentcloudapi%.com%.cn$"
-  if product and product ~= service or name:find "%.api%.qcloud%.com$" then
-    refuse("NoSuchProduct", "the host %s is not that of %s", text.show(name), service)
+  return service
+end
+
+-- The service that a request is for. Hosts of the public cloud name the product first. On another host version and
+-- action decide, and the service in the scope of the signature must agree, or be the first label of the host.
+local function serviceOf(host, scope, version, action)
+  local product, byVersion = hosts.product(host), BY_VERSION[version] or CVM
+  if product then
+    return serviceOfProduct(product, scope, host)
+  elseif not scope or scope == byVersion.name or hosts.isFirstLabel(host, scope) then
+    return byVersion
+  elseif byVersion.actions[action] then
+    wrongScope(scope, byVersion)
+  end
+  return BY_NAME[scope] or notServed(scope)
+end
+
+local function checkHost(emulator, host)
+  local wanted, name = emulator.settings.hostName, hosts.name(host)
+  if wanted ~= "" and name ~= text.lower(wanted) then
+    refuse("NoSuchProduct", "this is %s, not %s", wanted, text.show(name))
   end
 end
 
--- What every request tells: action, version, timestamp, region.
+-- What every request has: action, version, timestamp, region, of which some actions do without the last.
 local function needed(source, names, kind)
   local values = {}
   for i, name in ipairs(names) do
     values[i] = source[name]
-    if (values[i] or "") == "" then
+    local action = i == 4 and actions[values[1]]
+    if (values[i] or "") == "" and not (action and action.isGlobal) then
       refuse("MissingParameter", "the %s %s is missing", kind, name)
     end
   end
@@ -152,8 +183,8 @@ local function without(params, names)
   end
 end
 
--- The parameters as the journal keeps them: a web identity's token is a secret.
-local function journalled(action, params)
+-- The parameters as the request log keeps them: a web identity's token is a secret.
+local function logged(action, params)
   if not action.secret or params[action.secret] == nil then
     return params
   end
@@ -164,11 +195,11 @@ local function journalled(action, params)
   return copy
 end
 
---- Reads a request up to the point where it is known to be the account's own.
+--- Reads and authenticates a request.
 ---@param emulator table
 ---@param request table
----@param entry table journal entry, filled as far as the request is known
----@return table call {action, actionName, params, region, identity}
+---@param entry table entry of the request log, filled as far as the request is known
+---@return table call {action, actionName, params, region, account}
 function M.receive(emulator, request, entry)
   local inHeaders = isInHeaders(emulator, request)
   local isJson = request.method == "POST" and inHeaders
@@ -186,36 +217,48 @@ function M.receive(emulator, request, entry)
     entry.action, entry.region, entry.nonce = params.Action, params.Region, params.Nonce
     actionName, version, timestamp, region = needed(params, PARAMETERS, "parameter")
   end
-  local service, identity = SERVICES[version] or CVM, nil
-  local action = service.actions[actionName]
+  checkHost(emulator, request.host)
+  local service, account
   if not inHeaders then
-    identity = auth.byParameter(emulator, request, list, params)
+    service = serviceOf(request.host, nil, version, actionName)
+    account = auth.byParameter(emulator, request, list, params)
     without(params, PARAMETERS)
     without(params, PUBLIC)
-  elseif not (action and action.unsigned and request.headers.authorization == UNSIGNED) then
-    identity = auth.byHeader(emulator, request, timestamp, service.name)
+  elseif request.headers.authorization == UNSIGNED then
+    service = serviceOf(request.host, nil, version, actionName)
+  else
+    account = auth.byHeader(emulator, request, timestamp, function(scope)
+      service = serviceOf(request.host, scope, version, actionName)
+    end)
   end
-  entry.secretId = identity and identity.secretId
-  checkHost(emulator, request, service.name)
-  if not SERVICES[version] then
-    refuse("NoSuchVersion", "there is no version %s, only %s", text.show(version), CVM.version)
+  local action = service.actions[actionName]
+  if not account and not (action and action.unsigned) then
+    auth.noAuthorization()
+  end
+  entry.secretId = account and account.secretId
+  if version ~= service.version then
+    local words = "there is no version %s of %s, only %s; %s"
+    refuse("NoSuchVersion", words, text.show(version), service.name, service.version, SERVED)
   elseif not action then
-    refuse("InvalidAction", "there is no action %s", text.show(actionName))
-  elseif not emulator.regions[region] then
-    refuse("UnsupportedRegion", "there is no region %s", text.show(region))
+    refuse("InvalidAction", "there is no action %s; %s", text.show(actionName), SERVED)
+  elseif not action.isGlobal and not emulator.regions[region] then
+    local code = regions.isDocumented(region) and "UnsupportedRegion" or codes.assumed3.unknownRegion
+    refuse(code, "there is no region %s", text.show(region))
   end
   local object = isJson and decoded(request.body or "") or unflatten.object(action.params, params)
-  entry.params = journalled(action, object)
-  return { action = action, actionName = actionName, params = object, region = region, identity = identity }
+  entry.params = logged(action, object)
+  return { action = action, actionName = actionName, params = object, region = region, account = account }
 end
 
---- Does what a call asks for.
+--- Validates the parameters of a call and performs it.
 ---@param emulator table
 ---@param call table from receive
 ---@return table answer
 function M.perform(emulator, call)
   check.object(call.action.params, call.params, "")
   call.values = call.params
+  call.accountId = call.account and call.account.accountId or emulator.settings.accountId
+  call.view = emulator.store:view(call.accountId, call.region)
   local result = call.action.run(emulator, call) or {}
   result.RequestId = emulator:requestId()
   return { Response = result }
@@ -243,7 +286,11 @@ function M.codeOf(answer)
   return failure and failure.Code or 0
 end
 
---- Body of an answer.
-M.encode = json.encode
+--- Writes an answer into a response.
+---@param answer table
+---@param response table
+function M.write(answer, response)
+  response.body = json.encode(answer)
+end
 
 return M

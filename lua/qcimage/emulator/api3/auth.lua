@@ -1,10 +1,11 @@
---- emulator/api3/auth.lua - who calls API 3.0, and is it really them: TC3-HMAC-SHA256 in headers, and the
---- older HmacSHA1 and HmacSHA256 ("signature v1") among the parameters.
+--- emulator/api3/auth.lua - authentication of API 3.0: TC3-HMAC-SHA256 in headers, and the older HmacSHA1 and HmacSHA256
+--- ("signature v1") among the parameters.
 --- Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710.
 
 local codes = require "qcimage.emulator.codes"
+local hosts = require "qcimage.emulator.host"
 local replay_guard = require "qcimage.emulator.replay_guard"
 local accounts = require "qcimage.emulator.accounts"
 local abort = require "qcimage.emulator.abort"
@@ -14,16 +15,19 @@ local v1 = require "qcimage.emulator.signature.v1"
 
 local M = {}
 
-local FAILURE = "AuthFailure.SignatureFailure"
+--- Code of a wrong signature.
+M.FAILURE = "AuthFailure.SignatureFailure"
+
+local FAILURE = M.FAILURE
 
 local refuse = abort.raise
 
-local function identityOf(emulator, secretId)
-  local identity = emulator.accounts:find(secretId)
-  if not identity then
+local function accountOf(emulator, secretId)
+  local account = emulator.accounts:find(secretId)
+  if not account then
     refuse("AuthFailure.SecretIdNotFound", "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
-  return identity
+  return account
 end
 
 local function checkTime(emulator, given, name)
@@ -39,31 +43,18 @@ local function checkTime(emulator, given, name)
   return timestamp
 end
 
-local function checkToken(emulator, identity, token, name)
-  local problem = accounts.tokenProblem(identity, token, name, emulator:now())
+local function checkToken(emulator, account, token, name)
+  local problem = accounts.tokenProblem(account, token, name, emulator:now())
   if problem then
     refuse("AuthFailure.TokenFailure", "%s", problem)
   end
 end
 
--- Several clients (Java, Node, PHP, C++) take the service from the first label of the host.
-local function wrongService(given, service, host)
-  local hint = ""
-  if text.lower(host):match "^[^.:]+" == text.lower(given) then
-    hint = "; this client takes it from the first label of the host: let it call %s.localhost%s,"
-      .. " or any other name of this machine that begins with %s."
-    hint = hint:format(service, host:match ":%d+$" or "", service)
-  end
-  refuse(FAILURE, "the service in Credential is %s, not %s%s", text.show(given), service, hint)
-end
-
 -- Headers that are signed, by name; the stages before the signature itself.
-local function checkScope(auth, request, timestamp, service)
+local function checkScope(auth, request, timestamp)
   local date = os.date("!%Y-%m-%d", timestamp)
   if auth.date ~= date then
     refuse(FAILURE, "the date in Credential is %s, the UTC date of X-TC-Timestamp is %s", text.show(auth.date), date)
-  elseif auth.service ~= service then
-    wrongService(auth.service, service, request.host)
   elseif auth.terminator ~= tc3.TERMINATOR then
     refuse(FAILURE, "Credential ends with %s, not %s", text.show(auth.terminator), tc3.TERMINATOR)
   end
@@ -85,41 +76,46 @@ local function checkScope(auth, request, timestamp, service)
   return headers
 end
 
+--- Refuses a request whose Authorization header cannot be read.
+function M.noAuthorization()
+  local form = "the header Authorization is not %s Credential=ID/DATE/SERVICE/%s, SignedHeaders=NAMES, Signature=HEX"
+  refuse("AuthFailure.InvalidAuthorization", form, tc3.ALGORITHM, tc3.TERMINATOR)
+end
+
 --- Checks a request that is signed by its Authorization header.
 ---@param emulator table
 ---@param request table
 ---@param timestamp string X-TC-Timestamp
----@param service string
----@return qcimage.EmulatorIdentity
-function M.byHeader(emulator, request, timestamp, service)
-  local header = request.headers.authorization
-  local auth = header and tc3.parse(header)
+---@param checkService fun(scope: string) aborts where the service in the scope is not that of the request
+---@return qcimage.EmulatorAccount
+function M.byHeader(emulator, request, timestamp, checkService)
+  local auth = tc3.parse(request.headers.authorization or "")
   if not auth then
-    local form = "%s Credential=ID/DATE/%s/%s, SignedHeaders=NAMES, Signature=HEX"
-    form = form:format(tc3.ALGORITHM, service, tc3.TERMINATOR)
-    refuse("AuthFailure.InvalidAuthorization", "the header Authorization is not %s", form)
+    M.noAuthorization()
   end
-  local identity = identityOf(emulator, auth.secretId)
-  local headers = checkScope(auth, request, checkTime(emulator, timestamp, "X-TC-Timestamp"), service)
+  checkService(auth.service)
+  local account = accountOf(emulator, auth.secretId)
+  local headers = checkScope(auth, request, checkTime(emulator, timestamp, "X-TC-Timestamp"))
   local unsigned = request.headers["x-tc-content-sha256"] == tc3.UNSIGNED
   local ok, message = tc3.check({
     method = request.method,
     path = request.path,
     query = request.query or "",
     headers = headers,
+    otherHost = hosts.alsoSigned(request.host),
     signedHeaders = auth.signedHeaders,
     payload = unsigned and tc3.UNSIGNED or request.body or "",
     timestamp = timestamp,
     date = auth.date,
     service = auth.service,
-    key = identity.secretKey,
+    key = account.secretKey,
     given = auth.signature,
   }, emulator.digests)
   if not ok then
     refuse(FAILURE, "%s", message)
   end
-  checkToken(emulator, identity, request.headers["x-tc-token"], "X-TC-Token")
-  return identity
+  checkToken(emulator, account, request.headers["x-tc-token"], "X-TC-Token")
+  return account
 end
 
 --- Checks a request that is signed by the parameter Signature.
@@ -127,7 +123,7 @@ end
 ---@param request table
 ---@param list table[] its parameters, {name, value}
 ---@param params table<string, string> the same by name
----@return qcimage.EmulatorIdentity
+---@return qcimage.EmulatorAccount
 function M.byParameter(emulator, request, list, params)
   for _, name in ipairs { "SecretId", "Nonce", "Signature" } do
     if (params[name] or "") == "" then
@@ -137,28 +133,29 @@ function M.byParameter(emulator, request, list, params)
   if not params.Nonce:find "^%d+$" or #params.Nonce > 20 then
     refuse("InvalidParameter", "Nonce must be a whole number, in digits")
   end
-  local identity = identityOf(emulator, params.SecretId)
+  local account = accountOf(emulator, params.SecretId)
   local timestamp = checkTime(emulator, params.Timestamp, "Timestamp")
   local ok, message = v1.check({
     method = request.method,
     scheme = request.scheme,
     host = request.host,
+    otherHost = hosts.alsoSigned(request.host),
     path = request.path,
     params = list,
     -- any other word means SHA-1, as the page has it
     digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
     plainNames = true,
-    key = identity.secretKey,
+    key = account.secretKey,
     given = params.Signature,
   }, emulator.digests.hmac)
   if not ok then
     refuse(FAILURE, "%s", message)
   end
-  checkToken(emulator, identity, params.Token, "Token")
+  checkToken(emulator, account, params.Token, "Token")
   if not emulator.replayGuard:takeNonce(params.SecretId, params.Nonce, timestamp, emulator:now()) then
     refuse(codes.assumed3.replay, "the Nonce %s was used with this Timestamp before", params.Nonce)
   end
-  return identity
+  return account
 end
 
 return M

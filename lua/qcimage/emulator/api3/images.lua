@@ -6,6 +6,7 @@ local codes = require "qcimage.emulator.codes"
 local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
+local views = require "qcimage.emulator.view"
 
 local M = {}
 
@@ -32,6 +33,8 @@ end
 local MALFORMED = "InvalidImageId.Malformed"
 M.ID = { type = "string", required = true, form = text.isImageId, code = MALFORMED }
 M.IDS = { type = "strings", required = true, form = text.isImageId, code = MALFORMED }
+M.OFFSET = { type = "integer", least = 0, code = codes.assumed3.offset }
+M.LIMIT = { type = "integer", least = 1, most = 100, code = "InvalidParameterValue.InvalidParameterValueLimit" }
 M.NAME = { type = "string", required = true, most = 60 }
 M.DESCRIPTION = { type = "string", most = 256 }
 M.FAMILY = {
@@ -56,18 +59,6 @@ M.TAGS = {
   },
 }
 
-local PROBLEMS = {
-  notFound = { "InvalidImageId.NotFound", "the image does not exist" },
-  shared = {
-    "UnsupportedOperation.SharedImageModifyUnsupported",
-    "the image is shared by another account",
-  },
-  notOwn = { codes.assumed3.notOwn, "the image is not the account's own" },
-  state = { "InvalidImageId.IncorrectState", "the state of the image does not allow this" },
-  nameTaken = { "InvalidImageName.Duplicate", "another image has this name" },
-  inShared = { "InvalidImageId.InShared", "the image is shared with other accounts" },
-}
-
 --- Passes a result of the store on, or refuses with the code for its problem.
 ---@param result any
 ---@param problem string|nil the store's word
@@ -83,16 +74,10 @@ end
 ---@return any result
 function M.needBy(others, result, problem)
   if not result then
-    abort.raise(others[problem] or PROBLEMS[problem][1], PROBLEMS[problem][2])
+    local known = codes.PROBLEMS[problem]
+    abort.raise(others[problem] or known[2], known[3])
   end
   return result
-end
-
---- What the disk of an image's snapshot is: the first one's is the system disk.
----@param index integer
----@return string
-function M.diskUsage(index)
-  return index == 1 and "SYSTEM_DISK" or "DATA_DISK"
 end
 
 --- A time as answers have it.
@@ -111,7 +96,7 @@ function M.described(image)
   for i, id in ipairs(image.snapshotIds) do
     snapshots[i] = {
       SnapshotId = id,
-      DiskUsage = M.diskUsage(i),
+      DiskUsage = views.diskUsage(i),
       DiskSize = image.imageSize,
     }
   end
@@ -142,17 +127,17 @@ function M.described(image)
   }
 end
 
---- One page of images.
+--- One page of a list.
 ---@param found table[]
----@param offset integer
----@param limit integer
----@return table answer
-function M.page(found, offset, limit)
-  local page = json.list {}
-  for i = offset + 1, math.min(#found, offset + limit) do
-    page[#page + 1] = M.described(found[i])
+---@param values table Offset, Limit
+---@param described fun(item: table): table
+---@return table[] page
+function M.page(found, values, described)
+  local page, offset = json.list {}, values.Offset or 0
+  for i = offset + 1, math.min(#found, offset + (values.Limit or 20)) do
+    page[#page + 1] = described(found[i])
   end
-  return { TotalCount = #found, ImageSet = page }
+  return page
 end
 
 --- Ends a dry run, in which all is checked and nothing done.
@@ -163,21 +148,6 @@ function M.endDryRun(call)
   end
 end
 
---- The disk that a snapshot is of.
----@param store table
----@param snapshotId string
----@return string|nil usage nil where there is no such snapshot
-function M.diskOfSnapshot(store, snapshotId)
-  for _, image in ipairs(store.images) do
-    for i, id in ipairs(image.snapshotIds) do
-      if id == snapshotId then
-        return M.diskUsage(i)
-      end
-    end
-  end
-  return nil
-end
-
 --- Makes an image from the parameters that the making actions share.
 ---@param emulator table
 ---@param call table
@@ -185,22 +155,19 @@ end
 ---@param state string state until it is made
 ---@return table answer
 function M.make(emulator, call, fields, state)
-  local values, store = call.values, emulator.store
-  if store:count(call.region) >= M.QUOTA then
-    abort.raise("ImageQuotaLimitExceeded", "there are %d images, no more are allowed", M.QUOTA)
-  elseif store:nameTaken(values.ImageName, call.region) then
-    M.need(nil, "nameTaken")
-  end
+  local values, view = call.values, call.view
+  local problem = view:newProblem({ values.ImageName }, M.QUOTA)
+  M.need(not problem, problem)
   M.endDryRun(call)
   fields.imageName, fields.imageDescription = values.ImageName, values.ImageDescription
-  fields.imageFamily, fields.region = values.ImageFamily, call.region
+  fields.imageFamily = values.ImageFamily
   fields.tags = {}
   for _, specification in ipairs(values.TagSpecification or {}) do
     for _, tag in ipairs(specification.Tags) do
       fields.tags[#fields.tags + 1] = { key = tag.Key, value = tag.Value }
     end
   end
-  local image = M.need(store:create(fields, state, emulator:now()))
+  local image = view:create(fields, state, emulator:now(), emulator.settings.createSeconds)
   call.applied, call.imageId = true, image.imageId
   return { ImageId = image.imageId }
 end

@@ -21,8 +21,8 @@ M.DescribeImageQuota = {
 
 M.DescribeImageFromFamily = {
   params = { ImageFamily = { type = "string" } },
-  run = function(emulator, call)
-    local found = emulator.store:list(call.region, function(image)
+  run = function(_, call)
+    local found = call.view:list(function(image)
       return image.imageFamily ~= nil and image.imageFamily == call.values.ImageFamily and not image.imageDeprecated
     end)
     return { Image = found[#found] and images.described(found[#found]) or json.null }
@@ -177,7 +177,7 @@ M.ExportImages = {
     end
     local paths = list {} -- named as the page has it: PREFIX_ID_system_SNAPSHOT.FORMAT, or …_data_…
     for i, id in ipairs(ids) do
-      local image = images.need(emulator.store:find(id, call.region), "notFound")
+      local image = images.need(call.view:find(id), "notFound")
       local code = UNEXPORTABLE[image.imageType] or UNEXPORTABLE[image.platform]
       if code then
         refuse(code, "%s can't be exported", id)

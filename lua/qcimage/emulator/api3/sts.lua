@@ -1,5 +1,5 @@
---- emulator/api3/sts.lua - the Security Token Service, as far as clients get their keys from it: temporary keys for a
---- role of the account, and who one is.
+--- emulator/api3/sts.lua - the actions of the Security Token Service that clients get their keys from: temporary keys for
+--- a role of an account, and the caller's identity.
 --- Part of qcimage, see LICENSE.
 ---
 --- cloud.tencent.com/document/api/1312/48197 (AssumeRole), /73068 (AssumeRoleWithWebIdentity), /61556
@@ -30,33 +30,36 @@ local ARN = { type = "string", required = true }
 local SECONDS = { type = "integer", least = 0, most = M.LONGEST, code = "InvalidParameter.OverTimeError" }
 local TEXT = { type = "string" }
 
--- The name of a role of this account, in the three forms of its ARN.
-local function roleName(emulator, arn)
+-- The account and the name of a role, in the three forms of its ARN.
+local function roleOf(emulator, arn)
   local account, name = arn:match "^qcs::cam::uin/(%d+):roleName/([^/]+)$"
   if not account then
     account, name = arn:match "^qcs::cam::uin/(%d+):role/(.+)$"
   end
   if not account then
     refuse(WRONG, "RoleArn is not the ARN of a role: %s", text.show(arn, 200))
-  elseif account ~= emulator.starting.accountId then
+  elseif account ~= emulator.settings.accountId and not emulator.accounts:owns(account) then
     refuse("ResourceNotFound.RoleNotFound", "the account %s is not known here", account)
   end
-  return name
+  return account, name
 end
 
-local function give(emulator, call)
+local function issue(emulator, call)
   local values = call.values
-  local name = roleName(emulator, values.RoleArn)
+  local account, name = roleOf(emulator, values.RoleArn)
   local seconds = values.DurationSeconds
   if not seconds or seconds == 0 then
-    seconds = emulator.keySeconds
+    seconds = emulator.settings.keySeconds
   end
-  local arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(emulator.starting.accountId, name, values.RoleSessionName)
-  local given = emulator.accounts:give(arn, emulator:now(), seconds)
+  local issued = emulator.accounts:issue({
+    arn = ("qcs::sts:%s:assumed-role/%s/%s"):format(account, name, values.RoleSessionName),
+    accountId = account,
+    allow = call.account and call.account.allow, -- a role adds no permission
+  }, emulator:now(), seconds)
   return {
-    Credentials = { TmpSecretId = given.secretId, TmpSecretKey = given.secretKey, Token = given.token },
-    ExpiredTime = given.expires,
-    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", given.expires),
+    Credentials = { TmpSecretId = issued.secretId, TmpSecretKey = issued.secretKey, Token = issued.token },
+    ExpiredTime = issued.expires,
+    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", issued.expires),
   }
 end
 
@@ -72,7 +75,7 @@ M.AssumeRole = {
     SerialNumber = TEXT,
     TokenCode = TEXT,
   },
-  run = give,
+  run = issue,
 }
 
 M.AssumeRoleWithWebIdentity = {
@@ -85,19 +88,19 @@ M.AssumeRoleWithWebIdentity = {
     RoleSessionName = SESSION,
     DurationSeconds = SECONDS,
   },
-  run = give,
+  run = issue,
 }
 
 M.GetCallerIdentity = {
   params = {},
-  run = function(emulator, call)
-    local account = emulator.starting.accountId
+  run = function(_, call)
+    local account = call.accountId
     return {
-      Arn = call.identity.arn,
+      Arn = call.account.arn,
       AccountId = account,
-      UserId = call.identity.kind == "CAMUser" and account or call.identity.arn:match "[^/]*$",
+      UserId = call.account.kind == "CAMUser" and account or call.account.arn:match "[^/]*$",
       PrincipalId = account,
-      Type = call.identity.kind,
+      Type = call.account.kind,
     }
   end,
 }

@@ -1,5 +1,5 @@
---- emulator/api3/unflatten.lua - parameters of a query or a form, Filters.0.Values.0=x, made into the object that
---- JSON would have carried; their types come from the rules of the action.
+--- emulator/api3/unflatten.lua - makes the object that JSON would have carried of the parameters of a query or a form,
+--- Filters.0.Values.0=x; their types come from the rules of the action.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v1. Lists are numbered from 0 on. What
@@ -26,7 +26,7 @@ local function treeOf(params)
       last = part
     end
     if type(node) ~= "table" or last == nil or node[last] ~= nil then
-      abort.raise("InvalidParameter", "the parameter %s can't stand beside the others", text.show(name))
+      abort.raise("InvalidParameter", "the parameter %s conflicts with another one", text.show(name))
     end
     node[last] = value
   end
@@ -76,7 +76,7 @@ function typed(rule, node, name)
   return node
 end
 
---- The object that flat parameters stand for.
+--- Makes the object of flat parameters.
 ---@param rules table<string, table> rules of an action, see check.lua
 ---@param params table<string, string> by name
 ---@return table object

@@ -1,11 +1,14 @@
---- emulator/nginx/launcher.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx,
---- writes a folder with all that it needs, and waits until it ends.
---- The shell replaces itself by a single nginx process, which watches its parent. A signal that ends the parent is
---- passed on, so that the folder is removed first. Part of qcimage, see LICENSE.
+--- emulator/nginx/launcher.lua - runs an emulator over HTTP in nginx with its Lua module: finds nginx, writes a folder with
+--- all that it needs, and waits until it ends.
+--- The shell replaces itself by a single nginx process, whose parent is this one. With the C module, a signal that ends
+--- this process is forwarded and nginx waited for; without it, nginx receives SIGTERM from the kernel when its parent is
+--- gone. Either way nginx removes the folder. Part of qcimage, see LICENSE.
 
-local core = require "qcimage.core"
 local json = require "qcimage.emulator.json"
 local text = require "qcimage.emulator.text"
+local version = require "qcimage.util.version"
+
+local hasCore, core = pcall(version.loadNative, "qcimage.core")
 
 local M = {}
 
@@ -48,9 +51,11 @@ http {
   init_worker_by_lua_block { require("qcimage.emulator.nginx.worker").ready() }
   exit_worker_by_lua_block { require("qcimage.emulator.nginx.worker").stop() }
   server {
-    listen 127.0.0.1:$PORT$SSL;
+    listen $ADDRESS:$PORT$SSL;
     $CERTIFICATE
-    error_page 400 404 405 413 414 494 497 501 505 = /_refused;
+    error_page 413 414 494 = /_refused?large;
+    error_page 405 497 501 505 = /_refused?protocol;
+    error_page 400 404 = /_refused?malformed;
     location / {
       content_by_lua_block { require("qcimage.emulator.nginx.worker").answer() }
     }
@@ -101,7 +106,7 @@ local function writeFile(name, content)
   assert(file:close())
 end
 
--- nginx and the lines that load its Lua module; or nil and what is missing.
+-- Finds nginx. Returns it and the lines that load its Lua module, or nil and what is missing.
 local function findNginx()
   for _, program in ipairs(CANDIDATES) do
     local about = output(shellWord(program) .. " -V 2>&1")
@@ -146,7 +151,8 @@ local LISTENING = "0A"
 -- Local TCP ports in use and their states, as far as the system shows them.
 local function usedPorts()
   local used = {}
-  for hex, state in (readFile "/proc/net/tcp" or ""):gmatch "%d+: %x+:(%x+) %x+:%x+ (%x+)" do
+  local sockets = (readFile "/proc/net/tcp" or "") .. (readFile "/proc/net/tcp6" or "")
+  for hex, state in sockets:gmatch "%d+: %x+:(%x+) %x+:%x+ (%x+)" do
     local port = tonumber(hex, 16)
     used[port] = used[port] ~= LISTENING and state or LISTENING
   end
@@ -169,6 +175,40 @@ local function freePort()
   return FIRST_PORT
 end
 
+-- Whether a port is in use, and stays so for the time that an emulator needs to end.
+local function isUsed(port)
+  for _ = 1, 10 do
+    if usedPorts()[port] ~= LISTENING then
+      return false
+    end
+    os.execute "sleep 0.1"
+  end
+  return true
+end
+
+local ANY = { ["0.0.0.0"] = "127.0.0.1", ["[::]"] = "[::1]" }
+
+--- The address to listen on, as nginx and a URL have it.
+---@param address string IPv4 or IPv6
+---@return string|nil address nil: it is neither
+---@return boolean|nil isLoopback
+function M.address(address)
+  local parts = { address:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$" }
+  for _, part in ipairs(parts) do
+    if #part > 3 or tonumber(part) > 255 then
+      return nil
+    end
+  end
+  if #parts == 4 then
+    return address, parts[1] == "127"
+  end
+  local inner = address:match "^%[(.*)%]$" or address
+  if #inner <= 45 and inner:find "^[%x:.]+$" and inner:find ":.*:" and not inner:find ":::" then
+    return "[" .. inner .. "]", inner == "::1"
+  end
+  return nil
+end
+
 local function configure(dir, options, folder, modules, port)
   local tls, certificate = options.tls, ""
   if tls then
@@ -182,6 +222,7 @@ local function configure(dir, options, folder, modules, port)
     LUACPATH = confWord(luaCPath()),
     LUADIR = ("%q"):format(dir),
     MODULES = modules,
+    ADDRESS = options.address,
     PORT = ("%d"):format(port),
     SSL = tls and " ssl" or "",
     CERTIFICATE = certificate,
@@ -193,10 +234,11 @@ local function configure(dir, options, folder, modules, port)
   writeFile(
     dir .. "/settings.json",
     json.encode {
-      options = options.emulator,
+      state = options.state,
+      metadata = options.metadata,
       stopWith = options.stopWith,
       quotedDir = shellWord(dir),
-      url = ("%s://127.0.0.1:%d"):format(tls and "https" or "http", port),
+      url = ("%s://%s:%d"):format(tls and "https" or "http", ANY[options.address] or options.address, port),
     }
   )
 end
@@ -204,30 +246,58 @@ end
 -- Variables that are meant for this Lua must not reach nginx's.
 local UNSET = "unset LUA_PATH LUA_CPATH LUA_PATH_5_1 LUA_CPATH_5_1 LUA_INIT; "
 
--- Runs nginx to its end. Exit status 0, or what it says of its failure.
-local function runNginx(dir, program)
-  local status, problem = core.run(
-    (UNSET .. "QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
-      shellWord(program),
-      shellWord(dir .. "/"),
-      shellWord(dir .. "/nginx.conf"),
-      shellWord(dir .. "/stderr")
-    )
-  )
-  if status == 0 or core.notedSignal() then
-    return true
-  elseif not status then
-    return false, problem
+-- Runs a command of the shell to its end without the C module. What it prints is passed on, since a signal interrupts
+-- only a read.
+local function runPlain(command)
+  local pipe = io.popen("echo $$; " .. command, "r")
+  local pid = pipe:read "*l"
+  local ok = pcall(function()
+    local line = pipe:read "*l"
+    while line do
+      io.stdout:write(line, "\n")
+      io.stdout:flush()
+      line = pipe:read "*l"
+    end
+  end)
+  if not ok and pid then
+    os.execute("kill " .. pid) -- interrupted
   end
-  local failure = readFile(dir .. "/failure")
+  pipe:close()
+end
+
+local function caughtSignal()
+  return hasCore and core.notedSignal() or nil
+end
+
+-- Runs nginx to its end. Returns true, or false and why it failed.
+local function runNginx(dir, program)
+  local command = (UNSET .. "QCIMAGE_LAUNCHER=$PPID exec %s -p %s -c %s 2>%s"):format(
+    shellWord(program),
+    shellWord(dir .. "/"),
+    shellWord(dir .. "/nginx.conf"),
+    shellWord(dir .. "/stderr")
+  )
+  local status, problem
+  if hasCore then
+    status, problem = core.run(command)
+    if not status then
+      return false, problem
+    end
+  else
+    runPlain(command)
+  end
   local log = (readFile(dir .. "/error.log") or "") .. (readFile(dir .. "/stderr") or "")
-  log = log:match "%[emerg%] [^:]*: ([^\n]*)" or log:sub(-500):gsub("%s+$", "")
+  local failure = readFile(dir .. "/failure") or log:match "%[emerg%] [^:]*: ([^\n]*)"
+  if status == 0 or caughtSignal() or not hasCore and not failure then
+    return true
+  end
+  log = log:sub(-500):gsub("%s+$", "")
   return false, failure or log ~= "" and log or "it was killed"
 end
 
---- Runs an emulator until it is told to stop (SIGINT or SIGTERM, to it or to this process).
----@param options table port (nil or 0: a free one), emulator (options of qcimage.emulator that JSON can
---- carry), tls ({certificate file, key file}), stopWith (end with this process, too)
+--- Runs an emulator until SIGINT or SIGTERM ends it or this process.
+---@param options table port (nil or 0: a free one), address (from M.address), state (nil or text of a state document),
+--- metadata (whether to be a metadata service), tls ({certificate file, key file}), stopWith (end with this process, too)
 ---@return boolean|nil ok
 ---@return string|nil message
 function M.run(options)
@@ -240,7 +310,7 @@ function M.run(options)
     return nil, problem
   end
   local wanted = options.port ~= 0 and options.port or nil
-  if wanted and usedPorts()[wanted] == LISTENING then
+  if wanted and isUsed(wanted) then
     return nil, ("port %d is in use"):format(wanted) -- nginx would take seconds to find that out
   end
   local dir = output('mktemp -d "${TMPDIR:-/tmp}/qcimage-emulator.XXXXXX"'):gsub("\n$", "")
@@ -257,8 +327,8 @@ function M.run(options)
     writeFile(dir .. "/error.log", "")
   end
   os.execute("rm -rf " .. shellWord(dir))
-  if core.notedSignal() then
-    core.endBySignal(core.notedSignal())
+  if caughtSignal() then
+    core.endBySignal(caughtSignal())
   elseif not ok then
     return nil, "nginx failed: " .. text.show(message, 500)
   end

@@ -1,5 +1,5 @@
---- emulator/nginx/worker.lua - the emulator inside nginx: digests from the libcrypto that nginx links,
---- requests and answers, the ready line, the end.
+--- emulator/nginx/worker.lua - the emulator inside nginx: digests from the libcrypto that nginx links, requests and
+--- responses, the ready line, the end.
 --- Runs on nginx's LuaJIT only, and loads no C module but cjson. Part of qcimage, see LICENSE.
 
 local ffi = require "ffi"
@@ -17,12 +17,14 @@ unsigned char *HMAC(const EVP_MD *type, const void *key, int key_len, const unsi
 int getppid(void);
 int getpid(void);
 int kill(int pid, int signal);
+int prctl(int option, unsigned long value, ...);
 void (*signal(int signal, void (*handler)(int)))(int);
 ]]
 
 local SIGHUP, SIGTERM = 1, 15
 local ESRCH = 3
 local SIG_IGN = ffi.cast("void (*)(int)", 1)
+local PR_SET_PDEATHSIG = 1
 local WATCH_SECONDS = 0.2
 
 local function digests()
@@ -64,28 +66,35 @@ local function secret(name)
   return value ~= "" and value or nil
 end
 
---- Makes the emulator from the folder that the launcher wrote; for init_by_lua. What is wrong is left
---- in the file `failure` of that folder, for the launcher to print.
----@param dir string
-function M.start(dir)
-  local ok, message = pcall(function()
-    local found, cjson = pcall(require, "cjson")
-    if not found then
-      error("LuaJIT finds no cjson: install the Debian package lua-cjson, or lua-cjson for Lua 5.1", 0)
-    end
-    settings = cjson.new().decode(readFile(dir .. "/settings.json"))
-    settings.dir = dir
-    local options = settings.options
+local function make(dir)
+  local found, cjson = pcall(require, "cjson")
+  if not found then
+    error("LuaJIT finds no cjson: install the Debian package lua-cjson, or lua-cjson for Lua 5.1", 0)
+  end
+  settings = cjson.new().decode(readFile(dir .. "/settings.json"))
+  os.remove(dir .. "/settings.json") -- the state may hold keys
+  local state = settings.state and require("qcimage.emulator.json").decode(settings.state) or {}
+  local options = state.settings or {}
+  options.images, options.instances, options.accounts = state.images, state.instances, state.accounts
+  options.metadata = settings.metadata or options.metadata
+  if not options.accounts then
     options.secretId = secret "TENCENTCLOUD_SECRET_ID"
     options.secretKey = secret "TENCENTCLOUD_SECRET_KEY"
     options.token = secret "TENCENTCLOUD_TOKEN"
-    options.digests = digests()
-    options.clock = function()
-      ngx.update_time()
-      return ngx.now()
-    end
-    emulator = require("qcimage.emulator").new(options)
-  end)
+  end
+  options.digests = digests()
+  options.clock = function()
+    ngx.update_time()
+    return ngx.now()
+  end
+  emulator = require("qcimage.emulator").new(options)
+end
+
+--- Makes the emulator from the folder that the launcher wrote; for init_by_lua. What is wrong is left in the file
+--- `failure` of that folder, for the launcher to print.
+---@param dir string
+function M.start(dir)
+  local ok, message = pcall(make, dir)
   if not ok then
     local file = assert(io.open(dir .. "/failure", "wb"))
     file:write(tostring(message))
@@ -94,9 +103,12 @@ function M.start(dir)
   end
 end
 
--- Ends with the launcher, whichever way that went.
+-- Ends with the launcher, however that ended: at once where the kernel tells, as Linux does.
 local function watch()
   local launcher, other = tonumber(os.getenv "QCIMAGE_LAUNCHER"), settings.stopWith
+  pcall(function()
+    ffi.C.prctl(PR_SET_PDEATHSIG, SIGTERM)
+  end)
   ngx.timer.every(WATCH_SECONDS, function()
     local gone = other and ffi.C.kill(other, 0) ~= 0 and ffi.errno() == ESRCH
     if gone or ffi.C.getppid() ~= launcher then
@@ -105,29 +117,29 @@ local function watch()
   end)
 end
 
--- The line that scripts wait for, and what its reader has to set. Keys are shown only when they are the
--- published example.
+-- The line that scripts wait for, and what its reader has to set. Keys are shown only when they are the published
+-- example.
 local function greeting()
   local example = require "qcimage.emulator"
-  local scheme, host, port = settings.url:match "^(%l+)://(.-)(:%d+)$"
-  local address = (emulator.hostName or host) .. port
+  local scheme, host, port = settings.url:match "^(%l+)://(.*)(:%d+)$"
+  local name = emulator.settings.hostName
+  local address = (name ~= "" and name or host) .. port
   local lines = {
     "qcimage emulator ready on " .. settings.url,
-    ("  export QCIMAGE_ENDPOINT=%s://%s TENCENTCLOUD_REGION=ap-guangzhou"):format(scheme, address),
+    ("  export QCIMAGE_ENDPOINT=%s://%s TENCENTCLOUD_REGION=%s"):format(scheme, address, emulator.region),
   }
-  if emulator.secretId == example.SECRET_ID and emulator.secretKey == example.SECRET_KEY then
+  local account = emulator.accounts:find(example.SECRET_ID)
+  if account and account.secretKey == example.SECRET_KEY then
     local keys = "  export TENCENTCLOUD_SECRET_ID=%s TENCENTCLOUD_SECRET_KEY=%s"
     lines[3] = keys:format(example.SECRET_ID, example.SECRET_KEY)
   end
-  local named = "; where the service comes from its first label (Java, Node, PHP, C++): cvm.localhost" .. port
-  named = emulator.hostName and "" or named
-  lines[#lines + 1] = ("  other clients: %s, endpoint %s%s\n"):format(scheme, address, named)
+  lines[#lines + 1] = ("  other clients: %s, endpoint %s\n"):format(scheme, address)
   return table.concat(lines, "\n")
 end
 
 --- Says that requests will be answered; for init_worker_by_lua, where the socket listens already.
 function M.ready()
-  -- nginx would start over with its old state around; when the terminal goes, so does the launcher
+  -- nginx would reload with its old state around; when the terminal is closed, the launcher ends
   ffi.C.signal(SIGHUP, SIG_IGN)
   watch()
   io.stdout:write(greeting())
@@ -151,7 +163,7 @@ local function send(response)
   end
   for i = 1, #response.body do
     ngx.print(response.body:sub(i, i))
-    if not ngx.flush(true) then -- who asked has gone
+    if not ngx.flush(true) then -- the client is gone
       return
     end
     ngx.sleep(response.pause)
@@ -185,9 +197,10 @@ function M.answer()
   send(response)
 end
 
---- Answers a request that is over a limit of nginx, or no HTTP; for error_page.
+--- Answers what nginx refuses by itself; for error_page, whose query says why.
 function M.refuse()
-  send(emulator:refuse(ngx.var.request_uri or "/"))
+  local path = ngx.var.request_uri or (ngx.var.request or ""):match "^%S+ (%S+)"
+  send(emulator:refuse(path or "/", ngx.var.args))
 end
 
 return M

@@ -1,57 +1,41 @@
---- emulator/signature/hints.lua - why a signature does not match: tries the slips that are known from the field
---- on the request as received, one at a time, then two.
+--- emulator/signature/hints.lua - why a signature does not match: tries the mistakes that are known from the field on the
+--- request as received, one at a time.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
 
-local UNKNOWN = "another key, or a text that differs in a way that is none of the known slips"
+local UNKNOWN = "another key, or a text that differs in a way that is not one of the known mistakes"
 
---- A copy of a recipe with changes; nil when a change does not apply to this request.
+--- Copies a recipe with a change.
 ---@param recipe table
----@param ... fun(copy: table): boolean changes
----@return table|nil
-function M.changed(recipe, ...)
+---@param change fun(copy: table): boolean
+---@return table|nil copy nil when the change does not apply to this request
+function M.changed(recipe, change)
   local copy = {}
   for key, value in pairs(recipe) do
     copy[key] = value
   end
-  for _, change in ipairs { ... } do
-    if not change(copy) then
-      return nil
-    end
-  end
-  return copy
+  return change(copy) and copy or nil
 end
 
---- Says which slip explains a signature.
+--- Says which mistake explains a signature.
 ---@param recipe table what was received; `given` is its signature
 ---@param sign fun(recipe: table): string
----@param slips table[] {text, change}, in the order of the steps of signing
----@param more table[] slips that are tried on their own only
+---@param ... table[] lists of hints {text, change}, in the order of the steps of signing
 ---@return string
-function M.explain(recipe, sign, slips, more)
-  local function fits(...)
-    local other = M.changed(recipe, ...)
-    return other and sign(other) == other.given
-  end
-  for _, list in ipairs { slips, more } do
-    for _, slip in ipairs(list) do
-      if fits(slip[2]) then
-        return slip[1]
-      end
-    end
-  end
-  for i, first in ipairs(slips) do
-    for j = i + 1, #slips do
-      if fits(first[2], slips[j][2]) then
-        return first[1] .. "; and " .. slips[j][1]
+function M.explain(recipe, sign, ...)
+  for _, list in ipairs { ... } do
+    for _, hint in ipairs(list) do
+      local other = M.changed(recipe, hint[2])
+      if other and sign(other) == other.given then
+        return hint[1]
       end
     end
   end
   return UNKNOWN
 end
 
---- A slip that gives a field of the recipe another value.
+--- A hint that gives a field of the recipe another value.
 ---@param words string
 ---@param field string
 ---@param value any
@@ -67,7 +51,7 @@ function M.set(words, field, value)
   }
 end
 
---- A slip that puts something else in place of what a pattern finds in a field of the recipe.
+--- A hint that replaces what a pattern finds in a field of the recipe.
 ---@param words string
 ---@param field string
 ---@param pattern string

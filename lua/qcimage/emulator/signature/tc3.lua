@@ -1,5 +1,5 @@
---- emulator/signature/tc3.lua - TC3-HMAC-SHA256 of API 3.0 over what was received, stage by stage, and
---- the search for the stage at which a wrong one went wrong.
+--- emulator/signature/tc3.lua - TC3-HMAC-SHA256 of API 3.0 over what was received, stage by stage, and the search for the
+--- stage at which a wrong one differs.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v3.
@@ -40,7 +40,8 @@ end
 
 --- All stages of a signature. A recipe has method, path, query, headers (the signed ones, by their
 --- names in small letters), signedHeaders (their names, joined by ";"), payload, timestamp, date,
---- service, key; its other fields are slips, below.
+--- service, key; otherHost (another spelling of the
+--- host that may be signed); its other fields are hints, below.
 ---@param recipe table
 ---@param digests table hmac, sha256
 ---@return table stages hashedPayload, canonicalRequest, hashedCanonicalRequest, scope, stringToSign,
@@ -94,7 +95,7 @@ local function typed(kind)
   return set(words, "header content-type", kind)
 end
 
--- A field "header NAME" stands in for that header.
+-- A field "header NAME" replaces that header.
 local HINTS = {
   set("the canonical request: it was signed for GET", "method", "GET"),
   set("the canonical request: it was signed for POST", "method", "POST"),
@@ -126,17 +127,23 @@ local HINTS = {
   hints.replace("the signature: it is written in capitals", "given", ".+", text.lower),
 }
 
---- Checks a signature, whose headers and scope were found in order before.
+--- Checks a signature, whose headers and scope were checked before.
 ---@param recipe table see stages, with `given`
 ---@param digests table hmac, sha256
 ---@return boolean ok
 ---@return string|nil message the first stage that differs, and what was computed; without secrets
 function M.check(recipe, digests)
-  local stages = M.stages(recipe, digests)
-  if stages.signature == recipe.given then
+  local other = recipe.otherHost
+    and hints.changed(recipe, function(copy)
+      copy["header host"] = copy.otherHost
+      return true
+    end)
+  if M.stages(recipe, digests).signature == recipe.given then
+    return true
+  elseif other and M.stages(other, digests).signature == recipe.given then
     return true
   end
-  -- a long body is hashed once, not for each slip
+  -- a long body is hashed once, not for each hint
   local memo = { [recipe.payload] = digests.sha256(recipe.payload) }
   local remembering = {
     hmac = digests.hmac,
@@ -146,7 +153,7 @@ function M.check(recipe, digests)
   }
   local why = hints.explain(recipe, function(any)
     return M.stages(any, remembering).signature
-  end, HINTS, {})
+  end, HINTS)
   local shown = hints.changed(recipe, function(copy)
     copy["header x-tc-token"] = "***"
     return true

@@ -1,5 +1,5 @@
---- emulator/signature/v1.lua - HmacSHA1 and HmacSHA256, the signature of API 2.0 and the older one of API
---- 3.0, over what was received, and the search for the step at which a wrong one went wrong.
+--- emulator/signature/v1.lua - HmacSHA1 and HmacSHA256, the signature of API 2.0 and the older one of API 3.0, over what
+--- was received, and the search for the step at which a wrong one differs.
 --- Pure. Part of qcimage, see LICENSE.
 ---
 --- Rules: cloud.tencent.com/document/api/213/6984. What the page leaves open follows the clients
@@ -12,12 +12,13 @@ local text = require "qcimage.emulator.text"
 
 local M = {}
 
---- Bytes of a signed text at most for which the slip is searched, since that signs it some 300
---- times.
+--- Bytes of a signed text at most for which the mistake is searched, since that signs it once for each hint and each
+--- parameter.
 M.MAX_SEARCHED = 16384
 
 --- What is signed. A recipe has method, host, path, params (list of {name, value}), digest ("sha1",
---- "sha256"), key, given (the signature received); its other fields are slips, below.
+--- "sha256"), key, given (the signature received), otherHost (another spelling of
+--- the host that may be signed); its other fields are hints, below.
 ---@param recipe table
 ---@return string
 function M.stringToSign(recipe)
@@ -105,7 +106,7 @@ local HINTS = {
   replace("the Signature parameter: a line end is behind it, as a Base64 encoder for mail puts it", "given", "\n$", ""),
 }
 
--- The text to sign without what is no one's business: it ends up in logs.
+-- The text to sign without secrets: it ends up in logs.
 local function shown(recipe)
   local params = {}
   for i, param in ipairs(recipe.params) do
@@ -130,7 +131,12 @@ function M.check(recipe, hmac)
   local function sign(any)
     return text.base64(hmac(any.digest, any.key, M.stringToSign(any)))
   end
-  if sign(recipe) == recipe.given then
+  local other = recipe.otherHost
+    and hints.changed(recipe, function(copy)
+      copy.host = copy.otherHost
+      return true
+    end)
+  if sign(recipe) == recipe.given or other and sign(other) == recipe.given then
     return true
   end
   local why = "not searched for in a text of this length"
