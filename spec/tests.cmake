@@ -94,11 +94,11 @@ set(two ${main} luajit)
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
 set(once apply_nginx cli_pid1 cmake hostile hostile_nginx hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
-  openresty_askers openresty_credentials openresty_errors
+  fixtures openresty_askers openresty_credentials openresty_errors
   openresty_load openresty_endpoints openresty_raise openresty_wire outcome resty_http)
 
 # Specs that compile for a minute run only with `ctest -C full`.
-set(compiling cmake install)
+set(compiling cmake fixtures install)
 
 # The longest tests start first, so that none runs alone at the end. ctest measures the times, but has none at its first
 # run. In seconds on an idle machine; without an entry: 5, or 0 for spec/unit.

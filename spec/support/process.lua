@@ -30,6 +30,25 @@ function M.run(command)
   return text, tonumber(status)
 end
 
+--- Makes a folder for PATH, with the command qcimage of these sources.
+---@param parent string folder in which it is made
+---@return string folder
+function M.commandFolder(parent)
+  local folder, root = parent .. "/bin", M.run("pwd"):gsub("\n", "")
+  M.run("mkdir -p " .. folder)
+  local file = assert(io.open(folder .. "/qcimage", "wb"))
+  file:write(
+    ('#!/bin/sh\nexec env %s QCIMAGE_METADATA=off %s %s/spec/support/qcimage.lua "$@"\n'):format(
+      M.paths,
+      M.interpreter,
+      root
+    )
+  )
+  file:close()
+  M.run("chmod +x " .. folder .. "/qcimage")
+  return folder
+end
+
 --- Runs Lua code in a process of its own.
 ---@param code string
 ---@param environment string|nil options and assignments for env(1)

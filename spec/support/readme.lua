@@ -12,16 +12,18 @@ local stub = require "spec.support.stub"
 local M = {}
 
 --- What the README says, without its comments.
+---@param page string|nil another page: "docs/testing.md"
 ---@return string
-function M.text()
-  return stub.fixture "../../README.md"
+function M.text(page)
+  return stub.fixture("../../" .. (page or "README.md"))
 end
 
 --- The blocks, in their order.
+---@param page string|nil as for `text`
 ---@return table[] {language, text, line, reason (why it is not run)}
-function M.blocks()
+function M.blocks(page)
   local blocks, open, reason, number = {}, nil, nil, 0
-  for line in M.text():gmatch "([^\n]*)\n" do
+  for line in M.text(page):gmatch "([^\n]*)\n" do
     number = number + 1
     local fence = line:match "^```(.*)$"
     if open and fence == "" then
@@ -58,10 +60,11 @@ end
 --- The one block that holds a text.
 ---@param part string
 ---@param substitutions table<string, string>|nil what stands in the place of keys, ports and files
+---@param page string|nil as for `text`
 ---@return string
-function M.block(part, substitutions)
+function M.block(part, substitutions, page)
   local found
-  for _, block in ipairs(M.blocks()) do
+  for _, block in ipairs(M.blocks(page)) do
     if block.text:find(part, 1, true) then
       assert(not found, "two blocks of the README hold " .. part)
       found = block.text
