@@ -3,6 +3,7 @@
  * Part of qcimage, see LICENSE.
  */
 #include "cli_process.h"
+#include "limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +113,27 @@ int qc_catch_signals(void)
 int qc_caught_signal(void)
 {
   return noted;
+}
+
+static char last_words[QC_LAST_WORDS_MAX];
+static volatile sig_atomic_t last_words_size;
+
+static void end_saying(int number)
+{
+  ssize_t written = write(STDERR_FILENO, last_words, (size_t)last_words_size);
+  (void)written; /* there is nobody else to tell */
+  qc_reraise_signal(number);
+}
+
+int qc_end_saying(const char *text)
+{
+  size_t size = text != NULL ? strnlen(text, sizeof(last_words)) : 0;
+  last_words_size = 0;
+  if (size > 0)
+    memcpy(last_words, text, size);
+  last_words_size = (sig_atomic_t)size;
+  return act_on_endings(text != NULL || getpid() == 1 ? end_saying : SIG_DFL,
+                        0);
 }
 
 static volatile sig_atomic_t child; /* 0: none */

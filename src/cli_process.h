@@ -48,6 +48,14 @@ int qc_caught_signal(void);
 void qc_reraise_signal(int number);
 
 /*
+ * From now on SIGINT, SIGTERM and SIGHUP (unless ignored) write a text to
+ * stderr and then end the process as qc_reraise_signal does. The text is
+ * copied, QC_LAST_WORDS_MAX bytes at most; NULL: they end it without a text
+ * again. Returns 0, or an errno.
+ */
+int qc_end_saying(const char *text);
+
+/*
  * Runs a command of the shell and waits for its end. SIGINT, SIGTERM and
  * SIGHUP are noted, and end the command by SIGTERM. Returns 0 and its exit
  * status (128 + the signal that ended it), or an errno.

@@ -62,6 +62,16 @@ static int core_end_by_signal(lua_State *L)
   return 0;
 }
 
+/* core.endSaying(text or nil): a signal that ends the command writes the text
+   first, see cli_process.h; for the command alone */
+static int core_end_saying(lua_State *L)
+{
+  int problem = qc_end_saying(luaL_optstring(L, 1, NULL));
+  if (problem != 0)
+    return luaL_error(L, "signals cannot be handled: %s", strerror(problem));
+  return 0;
+}
+
 /* core.run(command) -> exit status, or nil and a message; see cli_process.h.
    For the command alone */
 static int core_run(lua_State *L)
@@ -93,7 +103,12 @@ static int core_columns(lua_State *L)
 }
 
 const luaL_Reg qc_cli_process_functions[] = {
-    {"command", core_command},           {"outlivePipes", core_outlive_pipes},
-    {"noteSignals", core_note_signals},  {"notedSignal", core_noted_signal},
-    {"endBySignal", core_end_by_signal}, {"run", core_run},
-    {"columns", core_columns},           {NULL, NULL}};
+    {"command", core_command},
+    {"outlivePipes", core_outlive_pipes},
+    {"noteSignals", core_note_signals},
+    {"notedSignal", core_noted_signal},
+    {"endBySignal", core_end_by_signal},
+    {"run", core_run},
+    {"columns", core_columns},
+    {"endSaying", core_end_saying},
+    {NULL, NULL}};

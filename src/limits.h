@@ -29,6 +29,9 @@
 /* The last signal's number: 64 on Linux. */
 #define QC_SIGNAL_MAX 64
 
+/* Bytes that a command writes when a signal ends it: two lines. */
+#define QC_LAST_WORDS_MAX 2048
+
 /* Redaction */
 
 /* Bytes of a text: an answer is shown up to 64 KB. */
