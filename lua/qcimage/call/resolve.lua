@@ -56,9 +56,9 @@ local function refuse(call, problem, field)
 end
 
 -- Notes a skipped source and the reason, for `explain`.
-local function pass(call, field, source, why)
+local function pass(call, field, source, why, isOutranked)
   if call.skipped and source then
-    table.insert(call.skipped, { field = field, source = source, why = why })
+    table.insert(call.skipped, { field = field, source = source, why = why, isOutranked = isOutranked })
   end
 end
 
@@ -143,7 +143,7 @@ local function findRegion(call, given, profile)
     return refuse(call, source)
   elseif region then
     if call.skipped and source ~= setting.name then
-      pass(call, "region", setting.name, ("%s takes precedence"):format(source))
+      pass(call, "region", setting.name, ("%s takes precedence"):format(source), true)
     end
     return region, source, field
   elseif given.region then

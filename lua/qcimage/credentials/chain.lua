@@ -50,7 +50,7 @@ function M.new(sources, prefix, names)
       return winner(context)
     end
     local reasons = {}
-    for _, source in ipairs(sources) do
+    for i, source in ipairs(sources) do
       local credentials, err = source(context)
       if credentials then
         winner, passed = source, reasons
@@ -58,6 +58,7 @@ function M.new(sources, prefix, names)
         return credentials
       elseif err.final then
         report(context, reasons)
+        err.source = err.source or names and names[i]
         return nil, err
       end
       reasons[#reasons + 1] = err.message
@@ -185,7 +186,9 @@ function M.links(environment, settings)
       }
     end
   end
-  return links, "no credentials: the options secretId, secretKey and credentials are not given; "
+  local options = optionNames.setting "credentials" and "the options secretId, secretKey and credentials"
+    or optionNames.shown "secretId" .. " and " .. optionNames.shown "secretKey" -- the command
+  return links, ("no credentials: %s are not given; "):format(options)
 end
 
 --- Makes the default chain.

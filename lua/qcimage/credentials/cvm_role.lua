@@ -3,6 +3,7 @@
 --- Plain HTTP inside the instance's network, the only way it is offered; sends through the context's `metadata`.
 --- Part of qcimage, see LICENSE.
 
+local optionNames = require "qcimage.util.option_names"
 local backoff = require "qcimage.util.backoff"
 local endpoints = require "qcimage.api.endpoints"
 local expiration = require "qcimage.credentials.expiration"
@@ -134,7 +135,11 @@ end
 ---@field address string|false|nil URL of the service, without path; nil: the cloud's; false: it is not used
 ---@field roleName string|nil by default the instance's role
 
-local SWITCHED_OFF = "is disabled (option metadata = false, or QCIMAGE_METADATA=off)"
+-- What messages say where the service is not to be asked.
+local function disabled()
+  local option = optionNames.setting "metadata" and "option metadata = false, or " or "" -- the command has none
+  return ("%s is disabled (%sQCIMAGE_METADATA=off)"):format(SERVICE, option)
+end
 
 --- Makes a provider of the instance role.
 ---@param settings qcimage.Metadata|nil
@@ -144,7 +149,7 @@ function M.new(settings)
   local address = settings.address
   if address == false then
     return function()
-      return fail(("%s %s"):format(SERVICE, SWITCHED_OFF))
+      return fail(disabled())
     end
   end
   return refresh.new(function(context)
@@ -188,7 +193,7 @@ function M.region(settings)
   end, { name = SERVICE, longest = LONGEST })
   return function(context)
     if address == false then
-      return provider.noCredentials(("%s %s"):format(SERVICE, SWITCHED_OFF))
+      return provider.noCredentials(disabled())
     elseif known then
       return known
     end

@@ -27,6 +27,7 @@ local M = {}
 ---@field retryAfter number|nil seconds that the response asks to wait
 ---@field attempts table[] records of the attempts
 ---@field hookError string|nil what onAttempt or onProgress threw first
+---@field package source string|nil of credentials: the place that was to give them
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"

@@ -29,4 +29,19 @@ function M.setting(option)
   return option .. " = true"
 end
 
+local parameterNames
+
+--- Sets how the program's users know the parameters of an action.
+---@param names nil|table<string, string> by their names in Lua; those that are absent keep these
+function M.useParameters(names)
+  parameterNames = names
+end
+
+--- Returns a parameter as a message names it.
+---@param parameter string its name in Lua
+---@return string
+function M.parameter(parameter)
+  return parameterNames and parameterNames[parameter] or parameter
+end
+
 return M
