@@ -30,6 +30,35 @@ local function role(answer)
   return { metadata = { ["security-credentials/"] = "image-ops\n", ["/image-ops"] = answer } }
 end
 
+describe("roles that assume each other", function()
+  it("are a circle, which is said in one line", function()
+    local first, second
+    local function through(source)
+      return function(context)
+        return source()(context)
+      end
+    end
+    first = assumerole.new(
+      through(function()
+        return second
+      end),
+      { roleArn = "qcs::cam::uin/100000000001:roleName/a" }
+    )
+    second = assumerole.new(
+      through(function()
+        return first
+      end),
+      { roleArn = "qcs::cam::uin/100000000001:roleName/b" }
+    )
+    local client = stub.client({ credentials = first, apiVersion = "3.0", region = "ap-guangzhou" }, {})
+    local result, message, err = client:describe {}
+    assert.is_nil(result)
+    assert.equal("credentials", err.kind)
+    assert.matches("AssumeRole needs its own answer %(a circle of roles or functions%)$", message)
+    assert.is_true(#message < 300, message)
+  end)
+end)
+
 describe("the end of temporary keys", function()
   it("is read as UTC, whatever the host's zone", function()
     for _, zone in ipairs { "UTC", "Asia/Shanghai", "America/Los_Angeles", "Europe/Berlin" } do

@@ -162,7 +162,11 @@ local function named(fault)
   if fault.isUnknown then -- the problem contains the name
     return fault.problem
   end
-  return ("%s%s %s"):format(optionNames.parameter(fault.name), fault.index and ("[%d]"):format(fault.index) or "", fault.problem)
+  return ("%s%s %s"):format(
+    optionNames.parameter(fault.name),
+    fault.index and ("[%d]"):format(fault.index) or "",
+    fault.problem
+  )
 end
 
 function checkers.objects(param, value, context)

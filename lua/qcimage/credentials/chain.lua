@@ -187,7 +187,8 @@ function M.links(environment, settings)
     end
   end
   local options = optionNames.setting "credentials" and "the options secretId, secretKey and credentials"
-    or optionNames.shown "secretId" .. " and " .. optionNames.shown "secretKey" -- the command
+    or optionNames.shown "secretId" .. " and "
+    .. optionNames.shown "secretKey" -- the command
   return links, ("no credentials: %s are not given; "):format(options)
 end
 

@@ -19,6 +19,9 @@ local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 -- call, and a built-in request has all its time.
 local START_TIMEOUT, TAKE_OVER_AFTER = 0.2, 1
 
+-- How often the call that runs a request starts it again before that is a circle.
+local MAX_DEPTH = 4
+
 local MAIN = {} -- the main thread, which has no coroutine
 
 ---@class qcimage.FetchRule
@@ -28,6 +31,7 @@ local MAIN = {} -- the main thread, which has no coroutine
 
 ---@class qcimage.Fetch a request in progress
 ---@field threads table<any, boolean> those that run it
+---@field depth integer how often those start it again meanwhile
 ---@field takeOverAt number monotonic time at which a waiting call starts it, too
 ---@field takeOverAfter number seconds from one start to the next
 ---@field isTakenOver boolean|nil a call has started it: the background work must not start any more
@@ -79,7 +83,7 @@ function M.new(ask, rule)
 
   local function new(context)
     local seconds = (rule.usesCallback or context.background) and TAKE_OVER_AFTER or rule.longest
-    return { threads = {}, takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
+    return { threads = {}, depth = 0, takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
   end
 
   local function runInBackground(fetch, context)
@@ -127,7 +131,13 @@ function M.new(ask, rule)
   local function source(context)
     local fetch = current
     if fetch and fetch.threads[coroutine.running() or MAIN] then
-      return ask(context) -- a callback that calls by the same client would wait for itself
+      if fetch.depth == MAX_DEPTH then
+        return provider.noCredentials(rule.name .. " needs its own answer (a circle of roles or functions)", true)
+      end
+      fetch.depth = fetch.depth + 1
+      local answer, err = ask(context) -- a callback that calls by the same client would wait for itself
+      fetch.depth = fetch.depth - 1
+      return answer, err
     elseif fetch and context.canWait then
       return await(fetch, context)
     end
