@@ -206,7 +206,7 @@ describe("qcimage apply", function()
     } do
       gives(line, "", ("qcimage: %s\nqcimage: see qcimage apply --help\n"):format(problem), 2)
     end
-    assert.matches("unknown option %-%-dry:", (select(2, apply "x --dry")))
+    assert.matches("unknown option %-%-dry, did you mean %-%-dry%-run%?", (select(2, apply "x --dry")))
     gives("FOLDER --yes", "", "qcimage: cannot read the list: FOLDER: No such file or directory\n", 2)
     local _, err, status = apply(command.scratch .. " --yes")
     assert.same({ "qcimage: cannot read the list: FOLDER: Is a directory\n", 2 }, { err, status })

@@ -45,8 +45,11 @@ describe("qcimage completion", function()
   end
 
   it("knows the commands, their options and their values", function()
-    assert.equal("apply call completion describe doctor emulator modify sign", answer "")
-    assert.equal("describe doctor", answer "d")
+    assert.equal(
+      "apply call completion copy create delete describe doctor emulator help modify share sign unshare wait",
+      answer ""
+    )
+    assert.equal("delete describe doctor", answer "d")
     assert.equal("--version", answer "--v")
     assert.equal("", answer("", "bogus"))
     assert.equal("--name", answer("--na", "modify"))
@@ -57,7 +60,7 @@ describe("qcimage completion", function()
     assert.equal("--output=table --output=text", answer("--output=t", "describe"))
     assert.equal("2.0 3.0", answer("", "describe", "--apiVersion"))
     assert.equal("false true", answer("", "modify", "img-1", "--deprecated"))
-    assert.equal("PRIVATE_IMAGE PUBLIC_IMAGE SHARED_IMAGE", answer("", "describe", "--type"))
+    assert.equal("ALL PRIVATE_IMAGE PUBLIC_IMAGE SHARED_IMAGE", answer("", "describe", "--type"))
     assert.equal("ap-shanghai ap-shanghai-fsi", answer("ap-sha", "describe", "--region"))
     assert.equal(":files", answer("", "describe", "--ca-file"))
     assert.equal(":files", answer("", "apply"))
@@ -66,6 +69,10 @@ describe("qcimage completion", function()
     assert.equal("", answer("", "modify", "--name"))
     assert.equal("", answer("", "modify"))
     assert.equal("bash", answer("b", "completion"))
+    assert.equal("copy", answer("cop", "help"))
+    assert.equal("ap-chengdu", answer("ap-che", "copy", "img-1", "--to"))
+    assert.equal("NORMAL", answer("N", "describe", "--state"))
+    assert.equal("MARKET_IMAGE", answer("M", "describe", "--api-version", "2.0", "--type"))
     assert.equal("", answer("--reg", "emulator"))
   end)
 

@@ -114,7 +114,7 @@ Calls can work.
       "",
       6,
       "(in ap-nowhere, from --region)",
-      "-> this endpoint does not have that region: correct what names it"
+      "-> this endpoint does not have that region: correct --region or TENCENTCLOUD_REGION"
     )
   end)
 
@@ -155,7 +155,7 @@ Calls can work.
       bare,
       4,
       "FAILED  keys          ~/.tencentcloud/credentials [default], line 1: secret_key is not given\n",
-      "-> mend what"
+      "-> correct or remove it"
     )
     write(".tencentcloud/credentials", "")
     write(".tccli/default.credential", "{")
@@ -195,7 +195,7 @@ Calls can work.
       ["AuthFailure.SecretIdNotFound"] = "-> no such SecretId",
       ["AuthFailure.InvalidSecretId"] = "-> the SecretId is not one of the cloud's API",
       ["AuthFailure.SignatureFailure"] = "-> SecretId and SecretKey do not belong together",
-      ["AuthFailure.TokenFailure"] = "-> the token has ended, or belongs to other keys",
+      ["AuthFailure.TokenFailure"] = "-> the token has expired, or belongs to other keys",
     } do
       local refusal = '{"Response":{"Error":{"Code":"%s","Message":"no"},"RequestId":"r"}}'
       server:fault { kind = "status", status = 200, body = refusal:format(code), count = 9 }
@@ -210,10 +210,20 @@ Calls can work.
     local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY"
     for _, case in ipairs {
       { bare, "HOME=", "AssumeRole: no credentials: ", "-> export TENCENTCLOUD_SECRET_ID and" },
-      { bare, "TCCLI_PROFILE=/x", 'AssumeRole: TCCLI_PROFILE "/x" is not a valid file name', "-> mend what is named" },
-      { "-u TENCENTCLOUD_SECRET_KEY", "", "AssumeRole: the environment: ", "-> export TENCENTCLOUD_SECRET_KEY, too" },
+      {
+        bare,
+        "TCCLI_PROFILE=/x",
+        'AssumeRole: TCCLI_PROFILE "/x" is not a valid file name',
+        "-> correct or remove it",
+      },
+      { "-u TENCENTCLOUD_SECRET_KEY", "", "AssumeRole: the environment: ", "-> export TENCENTCLOUD_SECRET_KEY too" },
       { "", "TENCENTCLOUD_SECRET_KEY=x", "AssumeRole: AuthFailure.SignatureFailure", "-> SecretId and SecretKey do" },
-      { "", "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1", "AssumeRole: cannot connect", "-> the keys must be allowed" },
+      {
+        "",
+        "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1",
+        "AssumeRole: cannot connect",
+        "-> the credentials must be allowed",
+      },
     } do
       finds("", case[1] .. role:format(server.url) .. case[2], 4, "FAILED  keys          " .. case[3], case[4])
     end
@@ -243,7 +253,7 @@ Calls can work.
       "-u TENCENTCLOUD_SECRET_KEY",
       4,
       "FAILED  keys          the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set\n"
-        .. "                      -> export TENCENTCLOUD_SECRET_KEY, too, or unset what goes with it\n",
+        .. "                      -> export TENCENTCLOUD_SECRET_KEY too, or unset TENCENTCLOUD_SECRET_ID\n",
       "ok      TCP ",
       "-       signed read   not made, for lack of keys, a region or an endpoint\n"
     )
@@ -360,21 +370,21 @@ Calls can work.
       5,
       "ok      TCP           HOST",
       "FAILED  TLS ",
-      "-> give the certificates that this host is signed by, --ca-file FILE or SSL_CERT_FILE"
+      "-> name the certificates that signed this host's: --ca-file FILE or SSL_CERT_FILE"
     )
     finds(
       "",
       ("QCIMAGE_ENDPOINT=https://%s SSL_CERT_DIR=/nonexistent:/etc"):format(server.host),
       5,
       "warning  certificates  /nonexistent: No such file or directory (SSL_CERT_DIR)\n"
-        .. "                       -> name a file (SSL_CERT_DIR: folders)",
+        .. "                       -> name a readable file (SSL_CERT_DIR: folders)",
       "ok       certificates  /etc (SSL_CERT_DIR)",
       "(libcurl's own)"
     )
     finds("--ca-file /nonexistent.pem", "QCIMAGE_ENDPOINT=https://127.0.0.1:1", 5, "/nonexistent.pem: No such file")
     local caOut = finds("--ca-file /nonexistent.pem", ("QCIMAGE_ENDPOINT=https://%s"):format(server.host), 5)
     assert.matches(
-      "^FAILED +certificates +/nonexistent.pem: No such file or directory %(%-%-ca%-file%)\n +%-> name a file",
+      "^FAILED +certificates +/nonexistent.pem: No such file or directory %(%-%-ca%-file%)\n +%-> name a readable file",
       caOut
     )
     caOut = finds("", ("QCIMAGE_ENDPOINT=https://%s CURL_CA_BUNDLE=/etc"):format(server.host), 5)
@@ -389,7 +399,7 @@ Calls can work.
       5,
       "ok      TCP ",
       "FAILED  signed read   DescribeImages: HOST did not respond in time",
-      "-> something drops the packets"
+      "-> packets are dropped"
     )
     assert.truthy(out:find("no answer to compare with", 1, true))
   end)
@@ -404,7 +414,7 @@ Calls can work.
     )
     local refusal = '{"Response":{"Error":{"Code":"UnauthorizedOperation","Message":"no"},"RequestId":"r"}}'
     server:fault { kind = "status", status = 200, body = refusal, count = 9 }
-    finds("", "", 6, "FAILED  signed read", "-> the keys are right, but lack this right")
+    finds("", "", 6, "FAILED  signed read", "-> the credentials are valid, but lack this permission")
   end)
 
   it("shows no secret", function()

@@ -22,6 +22,27 @@ describe("Ctrl-C", function()
     run("rm -rf " .. folder)
   end)
 
+  it("says what was done, and what may have been, as JSON, too", function()
+    server:stop()
+    local answer = '{"Response":{"RequestId":"r"}}'
+    local head = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    local first = { { "recv" }, { "send", head:format(#answer) .. answer }, { "recv" }, { "sleep", SLOW } }
+    server = raw.start { first }
+    local command = ("%s %s QCIMAGE_METADATA=off QCIMAGE_ENDPOINT=%s timeout -s INT 3 %s share img-1 img-2 %s"):format(
+      commands.CLEAN,
+      commands.KEYS,
+      server.url,
+      commands.COMMAND,
+      "--with 1 --output json"
+    )
+    local out = run(command)
+    local message = "ended by a signal: 1 of 2 changes were made; the change may have been made; "
+      .. "qcimage call DescribeImageSharePermission --ImageId img-2 shows whether it was made"
+    assert.equal(("\nqcimage: %s\n"):format(message), out:match "^\n[^\n]*\n")
+    local failure = require("cjson").decode(out:match "\n({[^\n]*})\n$")
+    assert.same({ message, "unknown", "signal" }, { failure.message, failure.outcome, failure.reason })
+  end)
+
   for _, line in ipairs { "describe", "modify img-12345678 --name x", "doctor" } do
     it("ends " .. line:match "%w+" .. " and the loop around it", function()
       local command = ("%s %s QCIMAGE_METADATA=off QCIMAGE_ENDPOINT=%s %s %s --timeout %d"):format(
@@ -48,7 +69,10 @@ describe("Ctrl-C", function()
       local out = commands.content(folder .. "/out"):gsub("\r", "")
       assert.matches("^run\n", out)
       assert.falsy(out:find("run", 4, true) or out:find("over", 1, true), out)
-      assert.falsy(out:find("traceback", 1, true) or out:find("qcimage:", 1, true), out)
+      assert.falsy(out:find("traceback", 1, true), out)
+      local last =
+        "ended by a signal: the change may have been made; qcimage describe img-12345678 shows whether it was made"
+      assert.equal(line:find "^modify" and last or nil, out:match "qcimage: ([^\n]*)")
       assert.equal(1, #server:requests())
     end)
   end

@@ -6,6 +6,8 @@ local support = require "spec.support.emulator"
 
 local run = process.run
 
+local DOCTOR = "qcimage: qcimage doctor finds out what is wrong with credentials, region, endpoint or the network\n"
+
 local IMAGES = {
   { imageId = "img-00000001", imageName = "web\27[2K\rimg-FAKE", imageDescription = "line1\nline2" },
   { imageId = "img-00000002", imageName = "\194\15531m", imageDescription = "abc\226\128\174gnp.exe" },
@@ -63,16 +65,21 @@ describe("The command", function()
   end
 
   it("shows the help that stands in a file", function()
-    for _, name in ipairs { "", "modify", "describe", "apply", "call", "sign", "doctor", "emulator", "completion" } do
-      local expected = commands.content(("spec/fixtures/cli/help%s%s.txt"):format(name == "" and "" or "-", name))
-      gives(("qcimage %s --help"):format(name), expected, "", 0)
-      for line in expected:gmatch "[^\n]*" do
-        assert.is_true(#line <= 110, line)
-      end
+    for line, name in pairs {
+      ["--help"] = "help",
+      ["-h"] = "help",
+      ["help"] = "help",
+      ["help options"] = "help-options",
+      ["delete --help"] = "help-delete",
+      ["help delete"] = "help-delete",
+      ["delete img-1 -h"] = "help-delete",
+      ["help apply"] = "help-apply",
+      ["help call"] = "help-call",
+      ["call SyncImages --help"] = "help-call-SyncImages",
+      ["help call SyncImages"] = "help-call-SyncImages",
+    } do
+      gives("qcimage " .. line, commands.content(("spec/fixtures/cli/%s.txt"):format(name)), "", 0)
     end
-    assert.equal((shell "qcimage --help"), (shell "qcimage -h"))
-    assert.equal((shell "qcimage --help"), (shell "qcimage help"))
-    assert.equal((shell "qcimage modify --help"), (shell "qcimage modify img-1 -h"))
   end)
 
   it("tells the versions of what is in use", function()
@@ -81,7 +88,7 @@ describe("The command", function()
       "^qcimage %d+%.%d+%.%d+\nLua[^\n]*\nlibcrypto [^\n]*OpenSSL[^\n]*\nlibcurl [^\n]*libcurl/[^\n]*\n",
       out
     )
-    assert.matches("\nlua%-cjson [^\n]*\nlua%-argparse [^\n]*\n$", out)
+    assert.matches("\nlua%-cjson [^\n]*\n$", out)
     assert.same({ "", 0 }, { err, status })
   end)
 
@@ -107,12 +114,12 @@ describe("The command", function()
     out, err, status = shell(line, here .. " TENCENTCLOUD_SECRET_ID= TENCENTCLOUD_SECRET_KEY=")
     assert.same({ "", 4 }, { out, status })
     assert.matches("/etc/tencentcloud/credentials", err, 1, true)
-    assert.matches("(option metadata = false, or QCIMAGE_METADATA=off)", err, 1, true)
+    assert.matches("the metadata service is disabled (QCIMAGE_METADATA=off)", err, 1, true)
   end)
 
   it("lists images as a table", function()
     gives(
-      "qcimage describe",
+      "qcimage describe --type ALL",
       [[
 IMAGE ID      NAME        STATE     TYPE           CREATED               DESCRIPTION
 img-12345678  web-01      NORMAL    PRIVATE_IMAGE  2023-11-14T22:13:20Z  sample
@@ -133,25 +140,67 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     gives("qcimage --output=text describe --filters image-name=web-01 --filters image-name=db-01", web .. db, "", 0)
     gives("qcimage describe --state NORMAL --type PRIVATE_IMAGE --output text", web .. db, "", 0)
     gives("qcimage describe --filters image-name=none --output text", "", "", 0)
-    gives("qcimage describe --limit 1 --output text", web, "qcimage: 1 of 5 images; --all lists all\n", 0)
-    gives("qcimage describe --offset 1 --limit 1 --output text", db, "qcimage: 1 of 5 images; --all lists all\n", 0)
-    local out, err, status = shell "qcimage describe --all --limit 2 --output text | wc -l"
+    gives("qcimage describe --limit 1 --output text", web, "qcimage: 1 of 3 images; --all lists all\n", 0)
+    gives("qcimage describe --offset 1 --limit 1 --output text", db, "qcimage: 1 of 3 images; --all lists all\n", 0)
+    local out, err, status = shell "qcimage describe --type ALL --all --limit 2 --output text | wc -l"
     assert.same({ "5\n", "", 0 }, { out, err, status })
   end)
 
-  it("gives one JSON document", function()
-    gives(
-      "qcimage call DescribeImageQuota --output json",
-      '{\n  "code": 0,\n  "imageNumQuota": 500,\n  "message": "",\n  "requestId": "REQUEST-ID"\n}\n',
-      "",
-      0
-    )
-    local out, err = shell "qcimage describe --all --output json"
+  it("gives one JSON document: what is inside the service's Response", function()
+    local out, err, status = shell "qcimage call DescribeImageQuota --output json"
+    assert.equal('{\n  "ImageNumQuota": 500,\n  "RequestId": "REQUEST-ID"\n}\n', out)
+    assert.same({ "", 0 }, { err, status })
+    out = shell "qcimage describe --output json"
+    assert.truthy(out:find('"SyncPercent": null,\n', 1, true))
+    assert.truthy(out:find('"Tags": []\n', 1, true))
     local document = cjson.decode(out)
-    assert.same({ 5, 5, "" }, { #document.imageSet, document.totalCount, err })
-    assert.truthy(out:find('"tags": []', 1, true))
-    assert.equal("", (shell "qcimage describe --output json --nonsense"))
-    assert.equal("", (shell "qcimage modify img-12345678 --name db-01 --output json"))
+    assert.same({ 3, 3, "REQUEST-ID" }, { #document.ImageSet, document.TotalCount, document.RequestId })
+    out = shell "qcimage describe --all --limit 2 --output json"
+    local all = cjson.decode(out)
+    assert.same(document.ImageSet, all.ImageSet)
+    assert.same({ 3, nil }, { all.TotalCount, all.RequestId })
+    out = shell "qcimage call DescribeImages --api-version 2.0 --limit 1 --output json"
+    assert.same({ 0, 3 }, { cjson.decode(out).code, cjson.decode(out).totalCount })
+    out = shell "qcimage describe --filters image-name=none --output json"
+    assert.equal('{\n  "ImageSet": [],\n  "RequestId": "REQUEST-ID",\n  "TotalCount": 0\n}\n', out)
+    server:fault { kind = "dropAfter" }
+    out = shell "qcimage modify img-12345678 --name web-07 --output json"
+    assert.equal('{\n  "RequestId": "REQUEST-ID"\n}\n', (out:gsub("{}", '{\n  "RequestId": "REQUEST-ID"\n}')))
+  end)
+
+  it("gives a failure as one JSON line, the last of stderr, and nothing on stdout", function()
+    local function failure(line, more)
+      local out, err, status = shell("qcimage " .. line .. " --output json", more)
+      assert.equal("", out, line)
+      local found = cjson.decode(err:match "([^\n]*)\n$")
+      found.exit, found.message = status, nil
+      return found
+    end
+    assert.same({ kind = "usage", outcome = "notSent", exit = 2 }, failure "describe --nonsense")
+    assert.same({ kind = "usage", outcome = "notSent", exit = 2 }, failure "nonsense")
+    assert.same({ kind = "parameter", outcome = "notSent", exit = 3 }, failure "call Nonsense")
+    assert.same({ kind = "parameter", outcome = "notSent", exit = 3 }, failure "modify img-12345678 --name ''")
+    assert.same({
+      kind = "service",
+      reason = "nameTaken",
+      outcome = "rejected",
+      code = "InvalidImageName.Duplicate",
+      requestId = "REQUEST-ID",
+      exit = 6,
+    }, failure "modify img-12345678 --name db-01")
+    assert.same(
+      { kind = "network", reason = "connect", outcome = "notSent", exit = 5 },
+      failure "describe --endpoint http://127.0.0.1:1 --timeout 1"
+    )
+    assert.same(
+      { kind = "credentials", outcome = "notSent", exit = 4 },
+      failure("describe", "TENCENTCLOUD_SECRET_KEY=")
+    )
+    local _, invalid = shell "qcimage $'\\xff' --output json"
+    assert.equal("unknown command \\xff", cjson.decode(invalid:match "([^\n]*)\n$").message)
+    local out, err = shell "qcimage describe --output json >/dev/full"
+    assert.equal("", out)
+    assert.equal("output", cjson.decode(err:match "([^\n]*)\n$").kind)
   end)
 
   it("changes an image", function()
@@ -192,19 +241,60 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
       ['--Filters \'{"Name": "image-name", "Values": ["db-01"]}\''] = "img-0abc12de",
       ['--Filters \'[{"Name": "image-name", "Values": ["db-01"]}]\''] = "img-0abc12de",
       ["--raw --ImageIds img-0abc12de"] = "img-0abc12de",
+      ["--raw --ImageIds img-12345678 --ImageIds img-0abc12de"] = "img-12345678 img-0abc12de",
+      ['--cli-input-json - <<<\'{"ImageIds": ["img-0abc12de"], "Limit": 1, "Offset": null}\''] = "img-0abc12de",
+      ['--raw --cli-input-json - <<<\'{"Limit": 1, "Offset": 1}\''] = "img-0abc12de",
       ['--raw --Filters \'{"Name": "image-name", "Values": ["db-01"]}\''] = "img-0abc12de",
     } do
       local found = {}
       local out, err = shell(one .. line)
       assert.equal("", err, line)
-      for i, image in ipairs(cjson.decode(out).imageSet) do
-        found[i] = image.imageId
+      for i, image in ipairs(cjson.decode(out).ImageSet) do
+        found[i] = image.ImageId
       end
       assert.equal(ids, table.concat(found, " "), line)
     end
-    gives("qcimage call DeleteImages --ImageIds img-12345678 --DryRun --output json | grep -c code", "1\n", "", 0)
-    assert.equal("img-12345678", server:images()[1].imageId)
-    assert.is_true(server:journal()[#server:journal()].params.DryRun)
+    for _, dry in ipairs { "--DryRun", "--DryRun true", "--dryRun=True" } do
+      gives(
+        ("qcimage call DeleteImages %s --ImageIds img-12345678 --output text"):format(dry),
+        "requestId\tREQUEST-ID\n",
+        "",
+        0
+      )
+      assert.equal("img-12345678", server:images()[1].imageId)
+      assert.is_true(server:journal()[#server:journal()].params.DryRun)
+    end
+    local out =
+      shell [[qcimage sign Any --raw --Number 1 --Names '["a"]' --Names b --Text ' {' --Word=--y --output json]]
+    assert.same({ Number = "1", Names = { "a", "b" }, Text = " {", Word = "--y" }, cjson.decode(cjson.decode(out).body))
+    out =
+      shell 'qcimage sign Any --raw --cli-input-json - --output json <<<\'{"Flag": true, "Count": 3, "None": null}\''
+    assert.same({ Flag = true, Count = 3, None = cjson.null }, cjson.decode(cjson.decode(out).body))
+  end)
+
+  it("takes a whole body as JSON, or says what is wrong with it", function()
+    local function wrong(body, problem, more)
+      local file = assert(io.open(scratch .. "/body.json", "wb"))
+      file:write(body)
+      file:close()
+      local line = ("call DescribeImages --cli-input-json %s/body.json %s"):format(scratch, more or "")
+      local _, err, status = shell("qcimage " .. line)
+      assert.equal(2, status, line)
+      assert.truthy(err:find(problem, 1, true), err)
+    end
+    wrong("", "is not the JSON of a body: it is empty")
+    wrong("[]", "is not the JSON of a body: it must be an object")
+    wrong("[]", "is not the JSON of a body: it must be an object", "--raw")
+    wrong('{"Limit": 1', "is not the JSON of a body: Expected")
+    wrong("{}", "--cli-input-json is the whole body: leave out the parameters beside it", "--Limit 1")
+    wrong(('{"ImageIds": ["%s"]}'):format(("x"):rep(10 * 1024 * 1024)), "has more than 10 MB")
+    local _, err, status = shell "qcimage call DescribeImages --cli-input-json /nonexistent"
+    assert.same({ 2, "qcimage: /nonexistent: No such file or directory" }, { status, err:match "[^\n]*" })
+    _, err, status = shell "qcimage call DescribeImages --cli-input-json - <<<'{\"Limits\": 1}'"
+    assert.same({ 3, "qcimage: DescribeImages: unknown parameter limits (limit?)\n" }, { status, err })
+    _, err, status = shell "qcimage call DescribeImages --cli-input-json - <&-"
+    assert.equal(2, status)
+    assert.matches("^qcimage: %-: Bad file descriptor\n", err)
   end)
 
   it("speaks API 3.0, unless something says otherwise", function()
@@ -222,26 +312,68 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
 
   it("says what is wrong with its usage", function()
     usage("", "no command given")
-    usage("descibe", "unknown command descibe, did you mean describe?")
+    for word, meant in pairs {
+      descibe = "describe",
+      list = "describe",
+      rename = "modify",
+      rm = "delete",
+      version = "--version",
+    } do
+      usage(word, ("unknown command %s, did you mean %s?"):format(word, meant))
+    end
+    usage("frobnicate", "unknown command frobnicate")
+    usage("describe --frobnicate", "unknown option --frobnicate", "describe")
     usage("modify img-12345678 --na x", "unknown option --na, did you mean --name?", "modify")
     usage("modify img-12345678 --nam=x", "unknown option --nam, did you mean --name?", "modify")
     usage("modify img-12345678 --name", "--name needs a value", "modify")
+    usage("modify img-12345678 --name --x", "--name needs a value: write --name=--x", "modify")
     usage("modify img-12345678 --name --description x", "--name needs a value", "modify")
     usage("modify img-12345678 --name a --name b", "--name is given twice", "modify")
     usage("--region x modify img-12345678 --name a --region y", "--region is given twice", "modify")
-    usage("modify img-12345678 img-2 --name a", "too many arguments", "modify")
+    usage("modify img-12345678 img-2 --name a", "img-2 is one too many", "modify")
+    usage(
+      "call DescribeImages --ImageIds img-1 img-2",
+      "img-2 is one too many: repeat --ImageIds",
+      "call DescribeImages"
+    )
+    usage(
+      "call DeleteImages --ImageIds img-12345678 -- --DryRun",
+      '--DryRun is one too many: "--" ends the options',
+      "call DeleteImages"
+    )
+    usage("call --Limit 1 DescribeImages", "unknown option --Limit before ACTION: parameters follow the action", "call")
+    usage("delete", "IMAGE_ID is missing", "delete")
+    usage("delete ''", "IMAGE_ID is empty", "delete")
+    usage("create --name x", "--instance is missing", "create")
+    usage(
+      "create --instance i --name x --wait --api-version 2.0",
+      "--wait needs API 3.0: API 2.0 does not return the id of the image",
+      "create"
+    )
+    usage("copy img-1 --to ap-shanghai --api-version 2.0", "copy has no action in API 2.0", "copy")
     usage("modify --name a", "IMAGE_ID is missing", "modify")
     usage(
       "modify img-12345678",
       "nothing to change: --name, --description, --family or --deprecated is needed",
       "modify"
     )
-    usage("modify img-12345678 --deprecated yes", "--deprecated must be one of true, false", "modify")
+    usage("modify img-12345678 --deprecated yes", "--deprecated must be one of true, false, not yes", "modify")
     usage("describe --all=1", "--all takes no value", "describe")
     usage("describe --limit 101", "--limit must be a number from 1 to 100", "describe")
     usage("describe --timeout 0", "--timeout must be a number from 0.001 to 86400", "describe")
     usage("describe --filters web", "--filters must be NAME=VALUE", "describe")
-    usage("describe --output xml", "--output must be one of table, text, json", "describe")
+    usage("describe --output xml", "--output must be one of table, text, json, not xml", "describe")
+    usage(
+      "describe --state normal",
+      "--state must be one of CREATEFAILED, CREATING, IMPORTFAILED, IMPORTING, NORMAL, SYNCING, USING, not normal",
+      "describe"
+    )
+    usage(
+      "describe --filters image-type=private",
+      "--filters image-type must be one of PRIVATE_IMAGE, PUBLIC_IMAGE, SHARED_IMAGE, not private",
+      "describe"
+    )
+    usage("describe img-12345678 --all", "--all, --offset and --limit have no effect beside ids", "describe")
     usage(
       "describe --endpoint ftp://x",
       "--endpoint must be a URL such as https://HOST or http://127.0.0.1:PORT, without query",
@@ -255,14 +387,18 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     usage("describe --profile ''", "--profile must be a name: not empty, no path, no control characters", "describe")
     usage("describe --role-session-name ci", "--role-session-name needs --role-arn", "describe")
     usage("describe --connect-to https://x", "--connect-to must be HOST or HOST:PORT, not a URL", "describe")
-    usage("call DescribeImages --Filter x", "DescribeImages has no parameter --Filter, did you mean --Filters?", "call")
+    usage(
+      "call DescribeImages --Filter x",
+      "DescribeImages has no parameter --Filter, did you mean --Filters?",
+      "call DescribeImages"
+    )
     usage(
       "call DescribeImages --Filters '{'",
-      "--Filters is no JSON: Expected object key string but found T_END at character 2",
-      "call"
+      "--Filters is not JSON: Expected object key string but found T_END at character 2",
+      "call DescribeImages"
     )
-    usage("call DescribeImages --Limit 1 --Limit 2", "--Limit is given twice", "call")
-    usage("call DescribeImages --Limit", "--Limit needs a value", "call")
+    usage("call DescribeImages --Limit 1 --Limit 2", "--Limit is given twice", "call DescribeImages")
+    usage("call DescribeImages --Limit", "--Limit needs a value", "call DescribeImages")
     usage("emulator --porty 1", "unknown option --porty, did you mean --port?", "emulator")
   end)
 
@@ -270,27 +406,28 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     fails(
       "qcimage modify img-12345678 --name 'a\nb'",
       3,
-      "qcimage: ModifyImageAttribute: imageName has a control character (a line break or a NUL, for example)\n"
+      "qcimage: ModifyImageAttribute: --name has a control character (a line break or a NUL, for example)\n"
     )
     local long = ("x"):rep(61)
     fails(
       "qcimage modify img-12345678 --name " .. long,
       3,
-      "qcimage: ModifyImageAttribute: imageName must be at most 60 "
+      "qcimage: ModifyImageAttribute: --name must be at most 60 "
         .. "characters; this has 61 (API 3.0, tencentcloud.com/document/product/213/33269)\n"
     )
     fails(
       "qcimage describe >/dev/null",
       4,
       "qcimage: DescribeImages: the environment: TENCENTCLOUD_SECRET_KEY is empty, "
-        .. "though TENCENTCLOUD_SECRET_ID is set\n",
+        .. "though TENCENTCLOUD_SECRET_ID is set\n"
+        .. DOCTOR,
       "TENCENTCLOUD_SECRET_KEY="
     )
     fails(
       "qcimage modify img-12345678 --name x --endpoint http://127.0.0.1:1"
         .. " 2>&1 >/dev/null | cut -d: -f 1-3 >&2; exit ${PIPESTATUS[0]}",
       5,
-      "qcimage: ModifyImageAttribute: cannot connect to 127.0.0.1\n"
+      "qcimage: ModifyImageAttribute: cannot connect to 127.0.0.1\n" .. DOCTOR
     )
     fails(
       "qcimage modify img-nope1234 --name x",
@@ -330,6 +467,9 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
       "modify img-12345678 --name x --secret-id AKIDMARKED0000 --secret-key --oopsMARKED --token toMARKEDken",
       "modify img-12345678 --secret-key secretMARKED",
       "describe --secret-key secretMARKED --nonsense",
+      "describe --secret-keysecretMARKED",
+      "describe --secretKeysecretMARKED",
+      "describe --tokensecretMARKED",
       "describe --secret-key secretMARKED extra --output xml",
       "describe --proxy http://user:paMARKED@127.0.0.1:1 --endpoint https://192.0.2.1 --timeout 2",
       "describe --proxy user:paMARKED --timeout nonsense",
@@ -361,8 +501,8 @@ img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-
     local out = shell "qcimage describe --output json"
     assert.not_matches("[%z\1-\9\11-\31\127]", out)
     assert.falsy(out:find("\194\155", 1, true) or out:find("\226\128\174", 1, true))
-    for i, image in ipairs(cjson.decode(out).imageSet) do
-      assert.same({ IMAGES[i].imageName, IMAGES[i].imageDescription }, { image.imageName, image.imageDescription })
+    for i, image in ipairs(cjson.decode(out).ImageSet) do
+      assert.same({ IMAGES[i].imageName, IMAGES[i].imageDescription }, { image.ImageName, image.ImageDescription })
     end
   end)
 
@@ -425,7 +565,7 @@ img-00000001  web\x1b[2K\x0dimg-…  NORMAL  2023-11-14T22:13:20Z  line1\x0aline
 
   it("tells that a result could not be written", function()
     local full = "No space left on device\n"
-    for _, line in ipairs { "--help", "--version", "describe", "call DescribeImageQuota", "describe --output json" } do
+    for _, line in ipairs { "--help", "--version", "describe", "call DescribeImageQuota" } do
       fails(("qcimage %s >/dev/full"):format(line), 74, "qcimage: cannot write: " .. full)
       fails(("qcimage %s >&-"):format(line), 74, "qcimage: cannot write: Bad file descriptor\n")
     end

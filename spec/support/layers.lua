@@ -82,9 +82,9 @@ M.LAYERS = {
   },
   cli = {
     "the command: a program over clients, with defaults of its own, which reads the service's facts for its options, "
-      .. "writes and shows the plans of apply, and tells the version of each C module",
+      .. "writes and shows the plans of apply, looks at images by their ids, and tells the version of each C module",
     modules = { "qcimage.cli" },
-    reaches = { "client", "options", "credentials", "apply", "api", "shared", "base", "core", "http" },
+    reaches = { "client", "options", "credentials", "apply", "call", "api", "shared", "base", "core", "http" },
   },
   ["cli.doctor"] = {
     "the command that finds what is wrong: alone of the commands it watches the transport at work",

@@ -13,7 +13,8 @@ local M = {}
 ---@field field "keys"|"role"|"region"|"apiVersion"|"endpoint"|"connectTo"|"stsEndpoint"|"proxy"|"caFile"
 ---@field value string|nil nil: none, or it could not be determined. Never a secret
 ---@field source string|nil what named the value; nil: nothing did
----@field passed {source: string, why: string, isOutranked: boolean|nil}[]|nil sources that were tried before, or have lower precedence, in order
+---@field passed {source: string, why: string, isOutranked: boolean|nil}[]|nil sources that were tried
+--- before, or have lower precedence (isOutranked), in order
 ---@field isOfRole boolean|nil keys: temporary keys of a role, which the source's keys assumed
 ---@field temporary boolean|nil keys: they have a token
 ---@field expires number|nil keys: expiration, in Unix seconds

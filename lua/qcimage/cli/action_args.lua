@@ -1,167 +1,177 @@
---- action_args.lua - an action and its parameters as they stand on a command line: --Key VALUE, by the types of the action's
---- data. A list is made by repeating, or is JSON, as is whatever begins with "[" or "{" where no text is due.
---- Pure. Part of qcimage, see LICENSE.
+--- action_args.lua - the parameters of an action as options of a command line, and as a JSON document, by the action's
+--- data. A list is made by repeating an option, or is JSON.
+--- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local cjson = require "cjson"
+local json = require "qcimage.util.json"
 local text = require "qcimage.util.text"
 
 local M = {}
 
--- Names of JSON as the library has them: a small first letter.
-local function small(value)
+local function isList(param)
+  return param ~= nil and (param.type == "texts" or param.type == "objects")
+end
+
+local function wireOf(version, key, param)
+  return param.wire or version == "3.0" and text.capitalise(key) or key
+end
+
+--- The options that an action's parameters are, required ones first.
+---@param version "2.0"|"3.0"
+---@param name string the action
+---@param isRaw boolean|nil keys are those of the API
+---@return qcimage.cli.Option[]
+---@return boolean isKnown
+function M.options(version, name, isRaw)
+  local action, list = actions[version][name], {}
+  for key, param in pairs(action and action.params or {}) do
+    local wire = wireOf(version, key, param)
+    list[#list + 1] = {
+      "--" .. wire,
+      isList(param) and param.type == "objects" and "JSON"
+        or param.words and not param.max and "WORD"
+        or (param.type == "boolean" or param.type == "flag") and "true|false"
+        or param.type == "integer" and "N"
+        or "TEXT",
+      require("qcimage.cli.action_help").parameter(key, param, version),
+      param = param,
+      key = isRaw and wire or key,
+      isRaw = isRaw,
+      many = isList(param),
+      isBoolean = param.type == "boolean" or param.type == "flag",
+    }
+  end
+  table.sort(list, function(a, b)
+    local first, second = a.param.required or false, b.param.required or false
+    return first ~= second and first or first == second and a[1] < b[1]
+  end)
+  return list, action ~= nil
+end
+
+--- The option that stands for a parameter without data.
+---@param name string "--Name"
+---@return qcimage.cli.Option
+function M.raw(name)
+  return { name, "VALUE", "", key = name:sub(3), isRaw = true, many = true }
+end
+
+-- Names of the API as the library has them: a small first letter.
+local function decapitalised(value)
   if type(value) ~= "table" then
     return value
   end
   local copy = {}
   for key, item in pairs(value) do
-    copy[type(key) == "string" and text.decapitalise(key) or key] = small(item)
+    copy[type(key) == "string" and text.decapitalise(key) or key] = decapitalised(item)
   end
   return copy
 end
 
--- The value of a JSON text; or nil and what is wrong.
-local function json(name, value)
-  local decoder = cjson.new()
-  decoder.decode_max_depth(32)
-  local ok, decoded = pcall(decoder.decode, value)
-  if not ok then
-    return nil, ("--%s is no JSON: %s"):format(name, tostring(decoded):gsub("^.-:%d+: ", ""))
-  end
-  return decoded
-end
+local BOOLEANS = { ["true"] = true, ["false"] = false }
 
-local readers = {}
-
-function readers.text(_, value)
-  return value
-end
-
-function readers.integer(_, value)
-  return value:find "^%-?%d+$" and #value <= 15 and tonumber(value) or value -- what is none, the check refuses
-end
-
-local BOOLEANS = { ["true"] = true, ["false"] = false, True = true, False = false }
-
-function readers.boolean(_, value)
-  if BOOLEANS[value] ~= nil then
-    return BOOLEANS[value]
+--- Reads a value of a parameter. What has the wrong type, the library refuses.
+---@param option qcimage.cli.Option
+---@param value string
+---@return any value, or nil
+---@return string|nil problem
+function M.value(option, value)
+  local kind = option.param and option.param.type
+  local isJson = kind == "objects" or (kind == "texts" or not kind) and value:find "^[%[{]"
+  if isJson then
+    local decoded, problem = json.parse(value)
+    if decoded == nil then
+      return nil, "is not JSON: " .. problem
+    end
+    if type(decoded) ~= "table" then
+      return nil, "must be a JSON list or object"
+    end
+    return option.isRaw and decoded or decapitalised(json.decode(value))
+  elseif kind == "integer" then
+    return value:find "^%-?%d+$" and #value <= 15 and tonumber(value) or value
+  elseif kind == "boolean" or kind == "flag" then
+    local boolean = BOOLEANS[value:lower()]
+    return boolean == nil and value or boolean
   end
   return value
 end
 
-readers.flag = readers.boolean
-
-function readers.texts(name, value)
-  if value:find "^%[" then
-    return json(name, value)
+--- Adds a value to the parameters: one that is repeated makes a list.
+---@param params table
+---@param option qcimage.cli.Option
+---@param value any
+function M.add(params, option, value)
+  local key = option.key
+  local isArray = type(value) == "table" and (value[1] ~= nil or next(value) == nil)
+  local before = params[key]
+  if not isList(option.param) and (not option.many or before == nil) then
+    params[key] = value
+    return
   end
-  return value
+  if type(before) ~= "table" or before[1] == nil and next(before) ~= nil then
+    before = { before }
+  end
+  for _, item in ipairs(isArray and value or { value }) do
+    before[#before + 1] = item
+  end
+  params[key] = before
 end
 
-function readers.objects(name, value)
-  local decoded, problem = json(name, value)
-  if decoded == nil then
+-- Bytes: the longest request.
+local LONGEST = require("qcimage.util.limits").requestBytes["3.0"].POST
+
+-- The text of a JSON file, or nil and a problem.
+local function contentOf(path)
+  path = path:gsub("^file://", "")
+  local file, problem
+  if path == "-" then
+    file = io.stdin
+  else
+    file, problem = io.open(path, "rb")
+  end
+  if not file then
     return nil, problem
   end
-  return small(decoded)
+  local content
+  content, problem = file:read(LONGEST + 1)
+  if path ~= "-" then
+    file:close()
+  end
+  if problem then
+    return nil, ("%s: %s"):format(path, problem)
+  elseif #(content or "") > LONGEST then
+    return nil, ("%s has more than %d MB, the most that a request can have"):format(path, LONGEST / 1024 / 1024)
+  end
+  return (content or ""):gsub("^\239\187\191", "")
 end
 
--- A parameter that the data has not, as it travels.
-local function unknown(name, value)
-  if value:find "^[%[{]" then
-    return json(name, value)
-  end
-  return value
-end
-
-local function isList(value)
-  return type(value) == "table" and (value[1] ~= nil or next(value) == nil)
-end
-
--- Adds what was read to the parameters; a list by what is repeated.
-local function add(params, key, param, value)
-  local many = param and (param.type == "texts" or param.type == "objects")
-  if not many then
-    if params[key] ~= nil then
-      return false
-    end
-    params[key] = value
-    return true
-  end
-  local list = params[key] or {}
-  for _, item in ipairs(isList(value) and value or { value }) do
-    list[#list + 1] = item
-  end
-  params[key] = list
-  return true
-end
-
--- The parameter of a name as a user writes it: its key and its data.
-local function paramOf(action, name)
-  local key = text.decapitalise(name)
-  if action.params[key] then
-    return key, action.params[key]
-  end
-  for other, param in pairs(action.params) do
-    if param.wire == name or text.lower(other) == text.lower(name) then
-      return other, param
-    end
-  end
-end
-
--- What is wrong with a name that is none.
-local function misspelt(action, name, options)
-  local known = {}
-  for key in pairs(action.params) do
-    known["--" .. text.capitalise(key)] = true
-  end
-  for _, option in ipairs(options) do
-    known[option[1]] = true
-  end
-  return ("%s has no parameter --%s%s"):format(action.name, name, text.didYouMean("--" .. name, known))
-end
-
---- Reads the parameters of an action.
+--- The parameters that a JSON document holds.
+---@param path string of a file; "-": standard input
 ---@param version "2.0"|"3.0"
----@param actionName string
----@param given {name: string, value: string|nil}[]
----@param settings {raw: boolean|nil, options: qcimage.cli.Option[]}
+---@param name string the action
+---@param isRaw boolean|nil
 ---@return table|nil params
 ---@return string|nil problem
-function M.params(version, actionName, given, settings)
-  local action = actions[version][actionName]
-  if not action and not settings.raw then
-    return {} -- the library says what is wrong
+function M.body(path, version, name, isRaw)
+  local content, problem = contentOf(path)
+  if not content then
+    return nil, problem
   end
-  local params = {}
-  for _, one in ipairs(given) do
-    local name, value = one.name, one.value
-    local key, param = name, nil
-    if action then
-      key, param = paramOf(action, name)
-      key = (settings.raw or not param) and name or key
-    end
-    if not param and not settings.raw then
-      return nil, misspelt(action, name, settings.options)
-    end
-    if value == nil and param and (param.type == "boolean" or param.type == "flag") then
-      value = "true"
-    elseif value == nil then
-      return nil, ("--%s needs a value"):format(name)
-    end
-    local problem
-    value, problem = (param and readers[param.type] or unknown)(name, value)
-    if value == nil then
-      return nil, problem
-    elseif settings.raw and param and param.type == "objects" then
-      value = json(name, one.value) -- its names, too, as they travel
-    end
-    if not add(params, key, param, value) then
-      return nil, ("--%s is given twice"):format(name)
-    end
+  local params
+  params, problem = (isRaw and json.parse or json.decode)(content)
+  if type(params) ~= "table" or not content:find "^%s*{" then
+    local why = content:find "%S" and (problem or "it must be an object") or "it is empty"
+    return nil, ("%s is not the JSON of a body: %s"):format(path, why)
+  elseif isRaw then
+    return params
   end
-  return params
+  local keys, own = {}, {}
+  for _, option in ipairs((M.options(version, name))) do
+    keys[option[1]:sub(3)] = option.key
+  end
+  for wire, value in pairs(params) do
+    own[keys[wire] or text.decapitalise(tostring(wire))] = decapitalised(value)
+  end
+  return own
 end
 
 return M

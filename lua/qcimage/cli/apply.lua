@@ -89,7 +89,7 @@ end
 -- A message of the library's with the options as the command has them.
 local function reworded(message)
   message = message:gsub("the option temporaryNames", "--temporary-names")
-  return result.reworded((message:gsub("the options resume and undo", "--resume and --undo")))
+  return (message:gsub("the options resume and undo", "--resume and --undo"))
 end
 
 -- Says why nothing was sent.

@@ -2,89 +2,104 @@
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local arguments = require "qcimage.cli.parser"
-local connect = require "qcimage.cli.client_options"
-local core = require "qcimage.core"
-local result = require "qcimage.cli.output"
-local streams = require "qcimage.cli.stdio"
+local client_options = require "qcimage.cli.client_options"
+local output = require "qcimage.cli.output"
+local shared = require "qcimage.cli.options"
+local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
 M.takesParameters = true
 
-M.USAGE = "call ACTION [--Key VALUE ...] [--raw]"
+M.ARGUMENTS = { shared.ACTION }
 
-M.ARGUMENTS = { arguments.ACTION }
+M.OPTIONS = { shared.INPUT, shared.RAW }
 
-M.OPTIONS = { arguments.RAW }
+M.ABOUT = [[
+Parameters are options, named as in the API: "qcimage call ACTION --help" lists them. A list is made by repeating its
+option, or is JSON: '["img-1", "img-2"]'. A raw action takes text and lists so; numbers and booleans only by
+--cli-input-json.]]
 
-M.EPILOG = [[
-Parameters are named as in the API: --ImageId img-12345678. A list is made by giving its parameter
-again; JSON ("[...]" or "{...}") is taken where no text is due.]]
+M.EXAMPLES = {
+  "qcimage call DescribeImageQuota",
+  "qcimage call DescribeImages --ImageIds img-12345678 --ImageIds img-0abc12de",
+  "qcimage call ModifyImageAttribute --cli-input-json body.json",
+}
+
+-- Fields of a result that tell of the call, not what the service says.
+local ABOUT_CALL = { attempts = true, body = true, code = true, hookError = true, httpStatus = true }
+
+-- Columns of a list of tables: those that may not be cut first.
+local function columnsOf(rows)
+  local columns, seen = {}, {}
+  for _, row in ipairs(rows) do
+    for key in pairs(row) do
+      if not seen[key] then
+        seen[key] = true
+        columns[#columns + 1] = { key = key, title = key, cut = not key:find "Id$" }
+      end
+    end
+  end
+  table.sort(columns, function(a, b)
+    if a.cut ~= b.cut then
+      return not a.cut
+    end
+    return a.key < b.key
+  end)
+  for i = 2, #columns do
+    columns[i].rank = i
+  end
+  return columns
+end
 
 -- Rows and columns of what an action gave: those of its list, or one for each field.
-local function tabulated(document)
+local function tabulated(result)
   local list, name, others
-  for key, value in pairs(document) do
-    if type(value) == "table" then
+  local rows = {}
+  for key, value in pairs(result) do
+    if type(value) == "table" and not ABOUT_CALL[key] then
       others = list ~= nil
       list, name = value, key
     end
-  end
-  local columns, rows, seen = {}, {}, {}
-  if list and not others and (type(list[1]) == "table" or next(list) == nil) then
-    rows = list
-    columns[1] = #rows == 0 and { key = name, title = name } or nil
-    for _, row in ipairs(rows) do
-      for key in pairs(row) do
-        if not seen[key] then
-          seen[key] = true
-          columns[#columns + 1] = { key = key, title = key, cut = not key:find "Id$" }
-        end
-      end
-    end
-    table.sort(columns, function(a, b)
-      if a.cut ~= b.cut then
-        return not a.cut
-      end
-      return a.key < b.key
-    end)
-    for i = 2, #columns do
-      columns[i].rank = i
-    end
-    return columns, rows
-  end
-  for key, value in pairs(document) do
-    if not (key == "code" or key == "message" and value == "") then
+    if not ABOUT_CALL[key] and not (key == "message" and value == "") then
       rows[#rows + 1] = { field = key, value = value }
     end
+  end
+  if list and not others and #list == 0 and next(list) == nil then
+    return { { key = name, title = name } }, list
+  elseif list and not others and type(list[1]) == "table" then
+    return columnsOf(list), list
   end
   table.sort(rows, function(a, b)
     return a.field < b.field
   end)
-  return { { key = "field", title = "FIELD" }, { key = "value", title = "VALUE" } }, rows
+  return { { key = "field", title = "FIELD" }, { key = "value", title = "VALUE", cut = true } }, rows
 end
 
 --- Runs it.
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
-  local client, params = connect.action(options)
+  local client, params = client_options.action(options)
   if not client then
-    return streams.usage(params, "call")
+    return stdio.usage(params, "call " .. options.action)
   end
   local known = actions[client.version][options.action]
   local reads = known and known.reads
-  if not reads then
-    core.outlivePipes() -- what comes of a change is told, whoever has gone
+  local err = client_options.unchanged(client, options.action, params)
+  if err then
+    return output.fail(err.message, err)
+  elseif not reads then
+    stdio.beginChange(options, "qcimage describe shows whether it was made")
   end
-  local given, message, err = client:call(options.action, params, { raw = options.raw })
-  if not given then
-    return result.fail(message, err, reads)
+  local result, message
+  result, message, err = client:call(options.action, params, { raw = options.raw })
+  stdio.endChange()
+  if not result then
+    return output.fail(message, err, reads)
   end
-  local document = result.document(given)
-  local columns, rows = tabulated(document)
-  return result.write(options, document, columns, rows, not reads)
+  local columns, rows = tabulated(result)
+  return output.write(options, output.answer(result), columns, rows, not reads)
 end
 
 return M

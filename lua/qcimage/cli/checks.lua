@@ -3,16 +3,14 @@
 --- or measured in another way. Part of qcimage, see LICENSE.
 
 local clients = require "qcimage.client"
-local connect = require "qcimage.cli.client_options"
+local client_options = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
-local cures = require "qcimage.cli.advice"
+local advice = require "qcimage.cli.advice"
 local endpoints = require "qcimage.api.endpoints"
 local exits = require "qcimage.cli.exit_codes"
 local httpDate = require "qcimage.util.http_date"
 local limits = require "qcimage.util.limits"
-local result = require "qcimage.cli.output"
 local text = require "qcimage.util.text"
-local versions = require "qcimage.cli.versions"
 
 local M = {}
 
@@ -31,7 +29,7 @@ local Diagnosis = {}
 Diagnosis.__index = Diagnosis
 
 function Diagnosis:add(verdict, check, finding, cure)
-  local entry = { verdict = verdict, check = check, finding = result.reworded(finding, {}), cure = cure }
+  local entry = { verdict = verdict, check = check, finding = finding, cure = cure }
   self.checks[#self.checks + 1] = entry
   return entry
 end
@@ -59,10 +57,10 @@ function Diagnosis:keys(fact)
     local source = fact.isOfRole and fact.source .. ", by the role below" or fact.source
     self:add(OK, "keys", ("%s: %s"):format(source, table.concat(words, ", ")))
   elseif err.final then
-    self:add(FAILED, "keys", err.message, cures.keys(err))
+    self:add(FAILED, "keys", err.message, advice.keys(err))
   else
     local places = #fact.passed > 0 and "none of these places has any" or err.message
-    self:add(FAILED, "keys", places, cures.NO_KEYS)
+    self:add(FAILED, "keys", places, advice.NO_KEYS)
   end
 end
 
@@ -72,7 +70,7 @@ end
 
 function Diagnosis:stsEndpoint(fact)
   if fact.err then
-    self:add(FAILED, "STS", fact.err.message, cures.ROLE)
+    self:add(FAILED, "STS", fact.err.message, advice.ROLE)
   else
     self:add(OK, "STS", from(fact.value, fact.source))
   end
@@ -80,14 +78,14 @@ end
 
 function Diagnosis:region(fact)
   if fact.err then
-    self:add(FAILED, "region", fact.err.problem or fact.err.message, cures.region(fact.err))
+    self:add(FAILED, "region", fact.err.problem or fact.err.message, advice.region(fact.err))
     return
   elseif not fact.value then
     self:add(UNUSED, "region", "not settled, for lack of an endpoint")
     return
   end
   for _, one in ipairs(fact.passed) do
-    if one.why:find "before it" then -- the others are empty
+    if one.isOutranked then -- the others are empty
       self:add(UNUSED, "region", ("%s: %s"):format(one.source, one.why))
     end
   end
@@ -105,7 +103,7 @@ function Diagnosis:endpoint(fact, endpoint)
   else
     local isGone = endpoint.isDefault and self.client.version == "2.0"
     local source = endpoint.isDefault and "the public cloud" or fact.source
-    self:add(isGone and WARNING or OK, "endpoint", from(fact.value, source), isGone and cures.GONE or nil)
+    self:add(isGone and WARNING or OK, "endpoint", from(fact.value, source), isGone and advice.GONE or nil)
   end
 end
 
@@ -122,7 +120,7 @@ function Diagnosis:caFile(fact)
   if not fact.source then
     self:add(UNUSED, "certificates", "not needed over http")
   elseif fact.problem then
-    local cure = fact.source:find "^libcurl" and cures.NO_BUNDLE or cures.CERTIFICATES
+    local cure = fact.source:find "^libcurl" and advice.NO_BUNDLE or advice.CERTIFICATES
     self.caCheck = self:add(WARNING, "certificates", from(fact.problem, fact.source), cure)
   else
     self:add(OK, "certificates", fact.value and from(fact.value, fact.source) or fact.source)
@@ -130,7 +128,7 @@ function Diagnosis:caFile(fact)
   for _, folder in ipairs(fact.folders or {}) do
     local problem = folder.problem
     local finding = from(problem or folder.path, "SSL_CERT_DIR")
-    self:add(problem and WARNING or OK, "certificates", finding, problem and cures.CERTIFICATES)
+    self:add(problem and WARNING or OK, "certificates", finding, problem and advice.CERTIFICATES)
   end
 end
 
@@ -180,7 +178,7 @@ function Diagnosis:way(exchange)
       if number == 3 and self.caCheck then
         self.caCheck.verdict = FAILED -- the cause
       end
-      self:add(FAILED, name, exchange.message, cures.network(reason))
+      self:add(FAILED, name, exchange.message, advice.network(reason))
     else
       self:add(UNUSED, name, "not reached")
     end
@@ -189,7 +187,7 @@ function Diagnosis:way(exchange)
   local host = ("%s:%d"):format(to.host, to.port)
   if reason == "proxy" then
     local check = self.proxyCheck
-    check.verdict, check.cure, hasFailed = FAILED, cures.network(reason), true
+    check.verdict, check.cure, hasFailed = FAILED, advice.network(reason), true
     check.finding = check.finding .. ": " .. exchange.message
   end
   if not self.isProxied then
@@ -224,9 +222,9 @@ function Diagnosis:clock(exchange)
   if size <= EXPLAINED then
     self:add(OK, "clock", "right by the service's Date")
   elseif size <= MINDED then
-    self:add(WARNING, "clock", said .. "; it takes up to 300 s", cures.CLOCK)
+    self:add(WARNING, "clock", said .. "; it takes up to 300 s", advice.CLOCK)
   else
-    self:add(WARNING, "clock", said .. ": each run is refused once, then signed by the service's time", cures.CLOCK)
+    self:add(WARNING, "clock", said .. ": each run is refused once, then signed by the service's time", advice.CLOCK)
   end
 end
 
@@ -245,7 +243,7 @@ function Diagnosis:otherVersion(options, err)
   local other = version == "3.0" and "2.0" or "3.0"
   -- at the same place: what names it may do so for one version alone
   local copy = setmetatable({ apiVersion = other, endpoint = self.target.origin }, { __index = options })
-  local client = connect.made(copy)
+  local client = client_options.made(copy)
   if not client or client.configError then
     return nil
   end
@@ -268,8 +266,8 @@ function Diagnosis:read(options)
     return check
   end
   local other = self:otherVersion(options, err)
-  local cure = other and cures.otherVersion(other, client.target.endpoint) or cures.call(err)
-  return { verdict = FAILED, check = "signed read", finding = result.reworded(message, {}), cure = cure }, err
+  local cure = other and advice.otherVersion(other, client.target.endpoint) or advice.call(err)
+  return { verdict = FAILED, check = "signed read", finding = message, cure = cure }, err
 end
 
 -- Who one is by STS, where the public one or another is named: told beside, since a call can work without.
@@ -327,13 +325,13 @@ end
 function Diagnosis:run(options)
   local loads, fault = pcall(require, "qcimage.transport.curl")
   if not loads then
-    self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", cures.LIBCURL)
+    self:add(FAILED, "libcurl", tostring(fault):match "^[^\n]*", advice.LIBCURL)
     return exits.NOT_SENT
   end
-  local client, problem, err = connect.client(options)
+  local client, problem, err = client_options.client(options)
   if not client or client.configError then
-    err = err or client.configError
-    self:add(FAILED, "settings", problem or err.message, cures.settings(err))
+    err = err or client and client.configError
+    self:add(FAILED, "settings", problem or err.message, advice.settings(err))
     return client and exits.PARAMETER or exits.USAGE
   end
   self.client = client
@@ -362,6 +360,18 @@ function Diagnosis:run(options)
   return err and exits.of(err, true) or exits.OK
 end
 
+-- The versions in use, in few words.
+local function versions()
+  local words = {}
+  for i, line in ipairs(require("qcimage.cli.help").versions()) do
+    words[i] = line:match "running with libcurl/(%S+)" and "libcurl " .. line:match "running with libcurl/(%S+)"
+      or line:match "running with (OpenSSL [%d.%w]+)"
+      or line:find "^libcurl does not load" and "no libcurl"
+      or line:match "^%S+ %S+"
+  end
+  return table.concat(words, ", ")
+end
+
 --- Looks at everything.
 ---@param options table the command's
 ---@return qcimage.cli.Check[]
@@ -371,7 +381,7 @@ function M.run(options)
   self.deadline = core.monotonic() + (options.timeout or M.LONGEST)
   local code = self:run(options)
   local checks = sorted(self.checks)
-  self:add(OK, "versions", versions.short())
+  self:add(OK, "versions", versions())
   return checks, code
 end
 

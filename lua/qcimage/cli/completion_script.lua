@@ -1,23 +1,22 @@
---- completion_script.lua - qcimage completion: a script by which a shell completes the command. It asks the command itself, see
---- complete.lua: argparse's own scripts know neither the actions and their parameters nor "--output=".
+--- completion_script.lua - qcimage completion: a script by which a shell completes the command. It asks the command itself,
+--- see complete.lua.
 --- Part of qcimage, see LICENSE.
 
-local streams = require "qcimage.cli.stdio"
+local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
 M.standsAlone = true
 
-M.USAGE = "completion bash|zsh|fish"
-
 M.ARGUMENTS = { { "SHELL", "bash, zsh or fish", target = "shell", choices = { "bash", "zsh", "fish" } } }
 
 M.OPTIONS = {}
 
-M.EPILOG = [[
-bash, in ~/.bashrc:    source <(qcimage completion bash)
-zsh, in ~/.zshrc:      source <(qcimage completion zsh)
-fish, once:            qcimage completion fish >~/.config/fish/completions/qcimage.fish]]
+M.EXAMPLES = {
+  "source <(qcimage completion bash)      # in ~/.bashrc",
+  "source <(qcimage completion zsh)       # in ~/.zshrc",
+  "qcimage completion fish >~/.config/fish/completions/qcimage.fish",
+}
 
 local SCRIPTS = {}
 
@@ -86,7 +85,7 @@ complete -c qcimage -f -a '(__qcimage_complete)'
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
-  return streams.write(SCRIPTS[options.shell])
+  return stdio.write(SCRIPTS[options.shell])
 end
 
 return M

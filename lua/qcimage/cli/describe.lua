@@ -1,44 +1,53 @@
 --- describe.lua - qcimage describe: lists images.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.parser"
-local connect = require "qcimage.cli.client_options"
-local result = require "qcimage.cli.output"
-local streams = require "qcimage.cli.stdio"
+local actions = require "qcimage.api.actions"
+local client_options = require "qcimage.cli.client_options"
+local json = require "qcimage.cli.json"
+local lookup = require "qcimage.call.images"
+local optionNames = require "qcimage.util.option_names"
+local output = require "qcimage.cli.output"
+local parser = require "qcimage.cli.parser"
+local stdio = require "qcimage.cli.stdio"
+local text = require "qcimage.util.text"
 
 local M = {}
 
-M.USAGE = "describe [IMAGE_ID ...] [--type TYPE] [--state STATE] [--filters NAME=VALUE ...] [--all]"
+M.ARGUMENTS = { { "IMAGE_ID", "ids of the images to list", target = "imageIds", args = "*" } }
 
-M.ARGUMENTS = { { "IMAGE_ID", "images to list; all by default", target = "imageIds", args = "*" } }
+-- Types and states by API version.
+local TYPES = {
+  ["2.0"] = text.keys(actions["2.0"].DescribeImages.params.imageType.words),
+  ["3.0"] = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE", "ALL" },
+}
+local STATES = {}
+for version, action in pairs(actions.wait) do
+  STATES[version] = text.keys(action.params.imageState.words)
+end
 
 M.OPTIONS = {
   {
     "--type",
     "TYPE",
-    "PRIVATE_IMAGE, PUBLIC_IMAGE or SHARED_IMAGE; API 2.0 [PRIVATE_IMAGE]: also MARKET_IMAGE",
+    "PRIVATE_IMAGE, PUBLIC_IMAGE, SHARED_IMAGE, MARKET_IMAGE (API 2.0) or ALL (API 3.0) "
+      .. "[PRIVATE_IMAGE, unless ids or filters are given]",
     target = "imageType",
-    words = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE" },
+    choices = TYPES,
   },
-  {
-    "--state",
-    "STATE",
-    "NORMAL, CREATING and the like",
-    target = "imageState",
-    words = { "NORMAL", "CREATING", "CREATEFAILED", "USING", "SYNCING", "IMPORTING", "IMPORTFAILED" },
-  },
-  {
-    "--filters",
-    "NAME=VALUE",
-    "a filter of the API's, such as image-name=web-01 (API 3.0); may be given again",
-    many = true,
-  },
-  { "--offset", "N", "leave out the first N", convert = arguments.number(0, 2147483647, true) },
-  { "--limit", "N", "N images at most, up to 100 [20]", convert = arguments.number(1, 100, true) },
+  { "--state", "STATE", "state, such as NORMAL or CREATING", target = "imageState", choices = STATES },
+  { "--filters", "NAME=VALUE", "filter of the API, such as image-name=web-01 (API 3.0); repeatable", many = true },
+  { "--offset", "N", "skip the first N", convert = parser.number(0, 2147483647, true) },
+  { "--limit", "N", "at most N images, up to 100 [20]", convert = parser.number(1, 100, true) },
   { "--all", nil, "all pages" },
 }
 
-local COLUMNS = {
+M.EXAMPLES = {
+  "qcimage describe img-12345678",
+  "qcimage describe --filters image-name=web-01 --output text | cut -f 1",
+  "qcimage describe --type PUBLIC_IMAGE --all --output json",
+}
+
+M.COLUMNS = {
   { key = "imageId", title = "IMAGE ID" },
   { key = "imageName", title = "NAME", cut = true, rank = 1 },
   { key = "imageState", title = "STATE", rank = 2 },
@@ -47,13 +56,22 @@ local COLUMNS = {
   { key = "imageDescription", title = "DESCRIPTION", cut = true, rank = 3 },
 }
 
--- Filters of the API's, one for each name; or nil and what is wrong.
+local FILTER_CHOICES = {
+  ["image-type"] = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE" },
+  ["image-state"] = STATES["3.0"],
+}
+
+-- Filters of the API, one for each name; or nil and a problem.
 local function filtersOf(words)
   local filters, byName = {}, {}
   for _, word in ipairs(words) do
     local name, value = word:match "^([^=]+)=(.*)$"
     if not name then
       return nil, "--filters must be NAME=VALUE"
+    end
+    local choices = FILTER_CHOICES[name]
+    if choices and not (" " .. table.concat(choices, " ") .. " "):find(" " .. value .. " ", 1, true) then
+      return nil, ("--filters %s must be one of %s, not %s"):format(name, table.concat(choices, ", "), value)
     end
     if not byName[name] then
       byName[name] = { name = name, values = {} }
@@ -64,12 +82,73 @@ local function filtersOf(words)
   return filters
 end
 
--- All pages, as one result.
+--- Collects the JSON texts of images as a client's calls receive them.
+---@param client qcimage.Client
+---@return fun(images: table[]): string document of a list of these images
+function M.collect(client)
+  local texts, send = {}, client.transport
+  function client.transport(...)
+    local response, message, detail = send(...)
+    if response and response.status == 200 and response.body:find '[iI]mageSet"' then
+      local _, members = json.parts(response.body)
+      local _, inner = json.parts(members.Response or "{}")
+      for _, item in ipairs((json.parts(inner.ImageSet or members.imageSet or "[]"))) do
+        local _, image = json.parts(item)
+        local id = image.ImageId or image.imageId or image.unImgId or ""
+        texts[id:sub(2, -2)] = item
+      end
+    end
+    return response, message, detail
+  end
+  return function(images)
+    local items = {}
+    for i, image in ipairs(images) do
+      items[i] = type(image) == "table" and texts[image.imageId] or json.line(image)
+    end
+    return output.list(items)
+  end
+end
+
+-- Images by ids. Returns them in the order of the ids, the result of the last call, the number of calls, and the ids that
+-- were not found; or nil, a message and an error.
+local function byIds(client, params)
+  local ids, seen, size = {}, {}, lookup.batchSize(client.version)
+  for _, id in ipairs(params.imageIds) do
+    ids[#ids + 1] = not seen[id] and id or nil
+    seen[id] = true
+  end
+  if client.version == "3.0" and (params.filters or params.imageState or params.imageType) then
+    size = actions["3.0"].DescribeImages.params.filters.fields.values.items
+  end
+  local last, calls = nil, 0
+  local found, err = lookup.describeByIds(ids, size, function(batch)
+    for name, value in pairs(params) do
+      batch[name] = batch[name] or value
+    end
+    local result, _, problem = client:describe(batch)
+    last, calls = result or last, calls + 1
+    if problem and tostring(problem.code):find "^InvalidImageId%." then -- one is not even the id of an image
+      problem.reason = "notFound"
+    end
+    return result, problem
+  end)
+  if not found then
+    return nil, err.message, err
+  end
+  local images, absent = {}, {}
+  for _, id in ipairs(ids) do
+    local list = found[id] and images or absent
+    list[#list + 1] = found[id] or id
+  end
+  return images, last, calls, absent
+end
+
+-- All pages. Returns images, the result of the last, and that there may be several; or nil, a message and an error.
 local function all(client, params)
   local images, last = {}, nil
   local ok, err = pcall(function()
-    for one, page in client:each(params) do
-      images[#images + 1], last = one, page
+    for image, page in client:each(params) do
+      images[#images + 1], last = image, page
     end
   end)
   if not ok then
@@ -78,44 +157,76 @@ local function all(client, params)
     end
     return nil, err.message, err
   end
-  return { code = 0, message = "", imageSet = images, requestId = last and last.requestId, totalCount = #images }
+  return images, last, 2
+end
+
+local function page(client, params)
+  local result, message, err = client:describe(params)
+  if not result then
+    return nil, message, err
+  end
+  return result.imageSet, result, 1
+end
+
+-- Reports ids that were not found. Returns the exit code.
+local function missing(absent, found)
+  local shown = {}
+  for i = 1, math.min(#absent, 10) do
+    shown[i] = text.oneLine(absent[i], 40)
+  end
+  local more = #absent > #shown and (" and %d more"):format(#absent - #shown) or ""
+  local message = ("%s%s not found"):format(table.concat(shown, ", "), more)
+  local err = { kind = "service", reason = "notFound", outcome = "rejected", message = message }
+  stdio.fail(err)
+  return #found > 0 and 1 or 6
 end
 
 --- Runs it.
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
+  local hasIds = #options.imageIds > 0
   local params = { imageType = options.imageType, imageState = options.imageState }
   params.offset, params.limit = options.offset, options.limit
-  if #options.imageIds > 0 then
-    params.imageIds = options.imageIds
-  end
+  params.imageIds = hasIds and options.imageIds or nil
   local problem, client
-  if options.filters and #options.filters > 0 then
+  if options.filters then
     params.filters, problem = filtersOf(options.filters)
     if not params.filters then
-      return streams.usage(problem, "describe")
+      return stdio.usage(problem, "describe")
     end
   end
-  client, problem = connect.client(options)
+  if hasIds and (options.all or options.offset or options.limit) then
+    return stdio.usage("--all, --offset and --limit have no effect beside ids", "describe")
+  elseif params.imageType == "ALL" then
+    params.imageType = nil
+  elseif not hasIds and not params.filters then
+    params.imageType = params.imageType or "PRIVATE_IMAGE"
+  end
+  client, problem = client_options.client(options)
   if not client then
-    return streams.usage(problem, "describe")
+    return stdio.usage(problem, "describe")
   end
-  local found, message, err
-  if options.all then
-    found, message, err = all(client, params)
-  else
-    found, message, err = client:describe(params)
+  optionNames.useParameters { imageIds = "IMAGE_ID", filters = "--filters" }
+  local document = options.output == "json" and M.collect(client)
+  local images, result, calls, absent = (hasIds and byIds or options.all and all or page)(client, params)
+  if not images then
+    return output.fail(result, calls, true)
   end
-  if not found then
-    return result.fail(message, err, true)
+  local code = 0
+  if document or #images > 0 or not absent then
+    local written = document and (calls == 1 and result and output.answer(result) or document(images))
+    code = output.write(options, written, M.COLUMNS, images)
   end
-  local images, total = found.imageSet, tonumber(found.totalCount)
-  local code = result.write(options, result.document(found), COLUMNS, images)
-  if code == 0 and total and (options.offset or 0) + #images < total then
-    streams.note(("%d of %.0f images; --all lists all"):format(#images, total))
+  local total = result and tonumber(result.totalCount)
+  if code ~= 0 then
+    return code
+  elseif absent and absent[1] then
+    return missing(absent, images)
+  elseif calls == 1 and not hasIds and total and (options.offset or 0) + #images < total then
+    stdio.note(("%d of %.0f images; --all lists all"):format(#images, total))
   end
-  return code
+  return 0
 end
 
 return M

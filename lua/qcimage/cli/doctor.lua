@@ -1,23 +1,21 @@
 --- doctor.lua - qcimage doctor: says whether calls can work from here, and what to do where not.
 --- Part of qcimage, see LICENSE.
 
-local diagnosis = require "qcimage.cli.checks"
+local checks = require "qcimage.cli.checks"
 local exits = require "qcimage.cli.exit_codes"
 local format = require "qcimage.cli.format"
-local shown = require "qcimage.cli.terminal_text"
-local streams = require "qcimage.cli.stdio"
+local terminal = require "qcimage.cli.terminal_text"
+local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
-M.USAGE = "doctor [options]"
-
 M.OPTIONS = {}
 
-M.EPILOG = ([[
+M.ABOUT = ([[
 It shows what a call goes by and where each of it comes from: keys, region, endpoint, proxy,
 certificates; the way there and the clock; and makes one call that changes nothing, DescribeImages.
 It ends within %d s (--timeout), with 0 when that works, else with the code that describe ends with.
-The cause comes first. It shows no secret: paste it into a report.]]):format(diagnosis.LONGEST)
+The cause comes first. It shows no secret: paste it into a report.]]):format(checks.LONGEST)
 
 local COLUMNS = {
   { key = "verdict" },
@@ -30,37 +28,23 @@ local COLOURS = { ok = "green", warning = "yellow", FAILED = "red" }
 
 local NARROW = 30 -- columns beside verdict and check: with fewer, what is found stands below them
 
--- A text in lines of so many columns, broken at blanks; a longer word stays whole, so that it can be copied.
-local function wrapped(text, columns)
-  local lines, line = {}, ""
-  for word in text:gmatch "%S+" do
-    if line ~= "" and shown.width(line) + 1 + shown.width(word) > columns then
-      lines[#lines + 1], line = line, word
-    else
-      line = line == "" and word or line .. " " .. word
-    end
-  end
-  lines[#lines + 1] = line
-  return lines
-end
-
 -- Lines for people, within the terminal's width where there is one.
-local function report(checks)
+local function report(found)
   local widths, lines = { 0, 0 }, {}
-  for _, check in ipairs(checks) do
+  for _, check in ipairs(found) do
     widths[1], widths[2] = math.max(widths[1], #check.verdict), math.max(widths[2], #check.check)
   end
-  local columns, margin = streams.columns() or math.huge, widths[1] + widths[2] + 4
+  local columns, margin = stdio.columns() or math.huge, widths[1] + widths[2] + 4
   local isNarrow = columns - margin < NARROW
   margin = isNarrow and 4 or margin
   local indent = (" "):rep(margin)
-  for _, check in ipairs(checks) do
+  for _, check in ipairs(found) do
     local colour = COLOURS[check.verdict]
-    local head = (colour and streams.painted(colour, check.verdict) or check.verdict)
+    local head = (colour and stdio.painted(colour, check.verdict) or check.verdict)
       .. (" "):rep(widths[1] - #check.verdict + 2)
       .. check.check
-    local texts = wrapped(shown.message(check.finding), columns - margin)
-    for i, line in ipairs(check.cure and wrapped("-> " .. check.cure, columns - margin - 3) or {}) do
+    local texts = format.wrap(terminal.message(check.finding), columns - margin)
+    for i, line in ipairs(check.cure and format.wrap("-> " .. check.cure, columns - margin - 3) or {}) do
       texts[#texts + 1] = (i == 1 and "" or "   ") .. line
     end
     if isNarrow then
@@ -78,19 +62,22 @@ end
 ---@param options table
 ---@return integer code for os.exit
 function M.run(options)
-  local checks, code = diagnosis.run(options)
+  local found, code = checks.run(options)
   local written
   if options.output == "json" then
-    written = require("qcimage.cli.json").document { checks = checks, works = code == exits.OK }
+    written = require("qcimage.cli.json").document { checks = found, works = code == exits.OK }
+    if code ~= exits.OK then
+      stdio.complain(("%s: %s"):format(found[1].check, found[1].finding)) -- the cause is the first
+    end
   elseif options.output == "text" then
-    written = format.text(COLUMNS, checks)
+    written = format.text(COLUMNS, found)
   else
-    written = report(checks)
+    written = report(found)
       .. "\n"
-      .. (code == exits.OK and "Calls can work." or "Calls cannot work as it is.")
+      .. (code == exits.OK and "Calls can work." or "Calls cannot work as configured.")
       .. "\n"
   end
-  local failure = streams.write(written)
+  local failure = stdio.write(written)
   return failure ~= exits.OK and failure or code
 end
 

@@ -3,7 +3,7 @@
 
 local M = {
   OK = 0,
-  FAILED = 1, -- some of a list; or what is no call: the emulator did not start
+  FAILED = 1, -- part of it; a wait in time; the emulator at its start
   USAGE = 2,
   PARAMETER = 3,
   CREDENTIALS = 4,
@@ -17,21 +17,21 @@ local M = {
 }
 
 --- What the help says of them.
-M.HELP = [[
-Exit codes:
-  0   it worked
-  1   some changes of a list failed or cannot be made; the emulator could not start
-  2   wrong usage
-  3   a parameter is wrong; nothing was sent
-  4   no usable credentials; nothing was sent
-  5   nothing was sent; or, where nothing is changed, no usable answer came
-  6   the service refused
-  7   throttled: too many calls
-  8   the answer is lost or unreadable: the change may have been made
-  9   apply --dry-run --exit-code: there is something to change
-  70  a fault of qcimage's
-  74  the result could not be written; of a change that was made, a line says so
-  Ctrl-C ends it by the signal, which a shell shows as 130.]]
+M.HELP = {
+  { "0", "success" },
+  { "1", "part of it failed, or the time of a wait is over; the emulator could not start" },
+  { "2", "wrong usage; nothing was sent" },
+  { "3", "a parameter is wrong; nothing was sent" },
+  { "4", "no usable credentials; nothing was sent" },
+  { "5", "nothing was sent; of commands that change nothing also: no usable answer" },
+  { "6", "rejected by the service, or not found" },
+  { "7", "throttled: too many calls" },
+  { "8", "the answer is lost or unreadable: the change may have been made" },
+  { "9", "apply --dry-run --exit-code: there are changes" },
+  { "70", "an internal error in qcimage (please report it)" },
+  { "74", "the result could not be written; a line says so if a change was made" },
+  { "130", "Ctrl-C: ended by the signal" },
+}
 
 --- The exit code of a failed call.
 ---@param err qcimage.Error

@@ -2,7 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local json = require "qcimage.cli.json"
-local shown = require "qcimage.cli.terminal_text"
+local terminal = require "qcimage.cli.terminal_text"
 
 local M = {}
 
@@ -19,11 +19,11 @@ local function cell(value, missing)
   if value == nil or value == "" then
     return missing
   elseif type(value) == "table" then
-    return shown.value(json.line(value))
+    return terminal.value(json.line(value))
   elseif type(value) == "number" then
     return json.line(value)
   end
-  return shown.value(tostring(value))
+  return terminal.value(tostring(value))
 end
 
 local function sum(columns, widths)
@@ -91,14 +91,14 @@ end
 function M.table(columns, rows, limit, heading)
   local cells, natural = {}, {}
   for _, column in ipairs(columns) do
-    natural[column.key] = shown.width(column.title)
+    natural[column.key] = terminal.width(column.title)
   end
   for i, row in ipairs(rows) do
     cells[i] = {}
     for _, column in ipairs(columns) do
       local text = cell(row[column.key], "-")
       cells[i][column.key] = text
-      natural[column.key] = math.max(natural[column.key], shown.width(text))
+      natural[column.key] = math.max(natural[column.key], terminal.width(text))
     end
   end
   local kept, widths, omitted = fit(columns, natural, limit or math.huge)
@@ -106,8 +106,8 @@ function M.table(columns, rows, limit, heading)
   local function add(texts, paint)
     local parts = {}
     for i, column in ipairs(kept) do
-      local text = column.cut and shown.cut(texts[column.key], widths[column.key]) or texts[column.key]
-      local padding = i < #kept and (" "):rep(widths[column.key] - shown.width(text) + GAP) or ""
+      local text = column.cut and terminal.cut(texts[column.key], widths[column.key]) or texts[column.key]
+      local padding = i < #kept and (" "):rep(widths[column.key] - terminal.width(text) + GAP) or ""
       parts[i] = (paint and paint(text) or text) .. padding
     end
     lines[#lines + 1] = table.concat(parts)
@@ -137,6 +137,23 @@ function M.text(columns, rows)
     lines[i] = table.concat(parts, "\t") .. "\n"
   end
   return table.concat(lines)
+end
+
+--- A text in lines of so many columns, broken at blanks; a longer word stays whole, so that it can be copied.
+---@param text string
+---@param columns number
+---@return string[]
+function M.wrap(text, columns)
+  local lines, line = {}, ""
+  for word in text:gmatch "%S+" do
+    if line ~= "" and terminal.width(line) + 1 + terminal.width(word) > columns then
+      lines[#lines + 1], line = line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
 end
 
 return M

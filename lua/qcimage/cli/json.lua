@@ -1,4 +1,5 @@
---- json.lua - results as JSON for people and programs: indented, names sorted, the data as the service has it.
+--- json.lua - JSON for people and programs, safe for terminals: documents of ours, indented and with sorted names; and
+--- the service's own text, of which nothing but white space is changed.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -16,16 +17,22 @@ local function escaped(character)
   return ("\\u%04x"):format(point)
 end
 
-local function quoted(value)
-  value = value:gsub('[%z\1-\31"\\\127]', function(byte)
-    return ESCAPES[byte] or ("\\u%04x"):format(byte:byte())
-  end)
+local function escapedByte(byte)
+  return ESCAPES[byte] or ("\\u%04x"):format(byte:byte())
+end
+
+-- What is in quotes, without what a terminal obeys.
+local function harmless(value)
   if value:find "[\194\226]" then
     for _, pattern in ipairs(OBEYED) do
       value = value:gsub(pattern, escaped)
     end
   end
-  return '"' .. value .. '"'
+  return value
+end
+
+local function quoted(value)
+  return '"' .. harmless((value:gsub('[%z\1-\31"\\\127]', escapedByte))) .. '"'
 end
 
 local function number(value)
@@ -39,34 +46,10 @@ local function number(value)
   return (short:gsub(",", ".")) -- some locales write a comma
 end
 
-local encode
-
-local function list(value, indent, step)
-  local parts = {}
-  for i, item in ipairs(value) do
-    parts[i] = indent .. step .. encode(item, indent .. step, step)
-  end
-  return parts, "[", "]"
-end
-
-local function object(value, indent, step)
-  local names, parts = {}, {}
-  for name in pairs(value) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for i, name in ipairs(names) do
-    parts[i] = ("%s%s:%s%s"):format(
-      indent .. step,
-      quoted(name),
-      step ~= "" and " " or "",
-      encode(value[name], indent .. step, step)
-    )
-  end
-  return parts, "{", "}"
-end
-
-function encode(value, indent, step)
+--- A value in one line.
+---@param value any
+---@return string
+function M.line(value)
   local kind = type(value)
   if kind == "string" then
     return quoted(value)
@@ -74,26 +57,118 @@ function encode(value, indent, step)
     return number(value)
   elseif kind ~= "table" then
     return tostring(value)
-  elseif next(value) == nil then -- an answer has empty lists, and no empty objects
-    return "[]"
   end
-  local parts, open, close = (value[1] ~= nil and list or object)(value, indent, step)
-  local line = step ~= "" and "\n" or ""
-  return open .. line .. table.concat(parts, "," .. line) .. line .. indent .. close
+  local parts = {}
+  if value[1] ~= nil or next(value) == nil then -- an answer has empty lists, and no empty objects
+    for i, item in ipairs(value) do
+      parts[i] = M.line(item)
+    end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  for name, item in pairs(value) do
+    parts[#parts + 1] = quoted(name) .. ":" .. M.line(item)
+  end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- The index of the last byte of a text in quotes, which begins at a byte.
+local function endOfString(text, at)
+  while true do
+    at = text:find('["\\]', at + 1)
+    if not at or text:byte(at) ~= 0x5C then
+      return at or #text
+    end
+    at = at + 1 -- what a backslash protects
+  end
+end
+
+-- The index of the last byte of a value.
+local function endOfValue(text, at)
+  local first = text:sub(at, at)
+  if first == '"' then
+    return endOfString(text, at)
+  elseif first ~= "{" and first ~= "[" then
+    return (text:find("[%s,%]}]", at) or #text + 1) - 1
+  end
+  local depth = 1
+  while depth > 0 do
+    at = text:find('["{}%[%]]', at + 1) or #text
+    local byte = text:sub(at, at)
+    if byte == '"' then
+      at = endOfString(text, at)
+    else
+      depth = (byte == "{" or byte == "[") and depth + 1 or depth - 1
+    end
+    if at >= #text then
+      break
+    end
+  end
+  return at
+end
+
+--- The texts of the items of a list, or of the members of an object.
+---@param text string of one JSON value; of another text, anything
+---@return string[] items in order
+---@return table<string, string> members by name
+function M.parts(text)
+  local items, members = {}, {}
+  local at = (text:find("[%[{]") or #text) + 1
+  while true do
+    at = text:find("[^%s,]", at)
+    if not at or text:find("^[%]}]", at) then
+      return items, members
+    end
+    local last = endOfValue(text, at)
+    local colon = text:match("^%s*:%s*()", last + 1)
+    local item = text:sub(at, last)
+    if colon then
+      last = endOfValue(text, colon)
+      members[item:sub(2, -2)] = text:sub(colon, last)
+    else
+      items[#items + 1] = item
+    end
+    at = last + 1
+  end
+end
+
+--- A JSON text indented, its values as they are.
+---@param text string known to be correct
+---@return string
+function M.indented(text)
+  local out, depth, at = {}, 0, 1
+  local function line(mark)
+    return mark .. "\n" .. ("  "):rep(depth)
+  end
+  while true do
+    at = text:find("%S", at)
+    if not at then
+      return table.concat(out) .. "\n"
+    end
+    local mark, last = text:sub(at, at), at
+    if mark == "{" or mark == "[" then
+      local empty = text:match("^%s*[%]}]()", at + 1)
+      depth = empty and depth or depth + 1
+      last = empty and empty - 1 or at
+      out[#out + 1] = empty and mark .. text:sub(last, last) or line(mark)
+    elseif mark == "}" or mark == "]" then
+      depth = depth - 1
+      out[#out + 1] = line "" .. mark
+    elseif mark == "," or mark == ":" then
+      out[#out + 1] = mark == "," and line(mark) or ": "
+    else
+      last = endOfValue(text, at)
+      out[#out + 1] = harmless((text:sub(at, last):gsub("[%z\1-\31\127]", escapedByte)))
+    end
+    at = last + 1
+  end
 end
 
 --- A document of several lines, with a line feed at its end.
 ---@param value any
 ---@return string
 function M.document(value)
-  return encode(value, "", "  ") .. "\n"
-end
-
---- A value in one line.
----@param value any
----@return string
-function M.line(value)
-  return encode(value, "", "")
+  return M.indented(M.line(value))
 end
 
 return M

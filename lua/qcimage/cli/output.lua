@@ -1,30 +1,36 @@
---- output.lua - writes what a call gave, in the form that was asked for.
+--- output.lua - writes what calls gave in the form that was asked for, and why they failed.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.parser"
+local codes = require "qcimage.api.error_codes"
 local exits = require "qcimage.cli.exit_codes"
 local format = require "qcimage.cli.format"
-local streams = require "qcimage.cli.stdio"
+local json = require "qcimage.cli.json"
+local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
--- Fields of a result that tell of the call, not what the service says.
-local ABOUT = { attempts = true, body = true, hookError = true, httpStatus = true }
-
---- What the service says, without what tells of the call.
+--- The JSON text of an answer: what is inside the service's Response; of API 2.0 the whole.
 ---@param result qcimage.Result
----@return table
-function M.document(result)
-  local document = {}
-  for name, value in pairs(result) do
-    document[name] = not ABOUT[name] and value or nil
+---@return string
+function M.answer(result)
+  local last = result.attempts and result.attempts[#result.attempts]
+  if last and last.readBack then -- the answer was lost, and the body is that of a look at the image
+    return result.requestId and json.line { RequestId = result.requestId } or "{}"
   end
-  return document
+  local _, members = json.parts(result.body)
+  return members.Response or (result.body:gsub("^\239\187\191", ""))
+end
+
+--- The JSON text of a list that several answers make.
+---@param items string[] JSON texts
+---@return string
+function M.list(items)
+  return ('{"TotalCount": %d, "ImageSet": [%s]}'):format(#items, table.concat(items, ", "))
 end
 
 --- Writes a result.
 ---@param options table the command's; output
----@param document table for JSON
+---@param document string|table for JSON: a text, or a document of ours
 ---@param columns qcimage.cli.Column[] for the other forms
 ---@param rows table[]
 ---@param isChange boolean|nil
@@ -32,49 +38,33 @@ end
 function M.write(options, document, columns, rows, isChange)
   local written
   if options.output == "json" then
-    written = require("qcimage.cli.json").document(document)
+    written = type(document) == "string" and json.indented(document) or json.document(document)
   elseif options.output == "text" then
     written = format.text(columns, rows)
   else
     local omitted
-    written, omitted = format.table(columns, rows, streams.columns(), function(text)
-      return streams.painted("bold", text)
+    written, omitted = format.table(columns, rows, stdio.columns(), function(text)
+      return stdio.painted("bold", text)
     end)
     if #omitted > 0 then
-      streams.note("too narrow for ", table.concat(omitted, ", "), "; --output text or json has all")
+      stdio.note("too narrow for ", table.concat(omitted, ", "), "; --output text or json has all")
     end
   end
-  return streams.write(written, isChange)
+  return stdio.write(written, isChange)
 end
 
--- Those of the library's options that a command has, and how it calls them.
-local function optionsOf(more)
-  local names = {}
-  for _, list in ipairs { arguments.COMMON, more or {} } do
-    for _, option in ipairs(list) do
-      names[option[1]] = true
-    end
-  end
-  return function(name)
-    local option = "--" .. name:gsub("%u", function(letter)
-      return "-" .. letter:lower()
-    end)
-    return names[option] and option
-  end
-end
+-- Reasons of a refusal that doctor finds the cause of.
+local OF_SETTINGS = { signature = true, clock = true }
 
---- A message of the library's with the options as the command has them.
----@param message string
----@param more qcimage.cli.Option[]|nil beside those that all have
----@return string
-function M.reworded(message, more)
-  return (
-    message
-      :gsub("; a client with skipRules = true sends it anyway", "")
-      :gsub("raw = true sends", "--raw sends")
-      :gsub("the option (%l%a+)", "option %1")
-      :gsub("option (%l%a+)", optionsOf(more))
-  )
+-- Whether credentials, region, endpoint or the way there are at fault.
+local function isOfSettings(err)
+  local isOfSetup = err.kind == "parameter" and (err.field == "region" or err.field == "endpoint")
+  return isOfSetup
+    or err.kind == "credentials"
+    or err.kind == "network"
+    or err.kind == "response"
+    or OF_SETTINGS[err.reason] ~= nil
+    or codes.isOfRegion(err.code)
 end
 
 --- Says why a call failed.
@@ -83,7 +73,10 @@ end
 ---@param reads boolean|nil the action changes nothing
 ---@return integer code for os.exit
 function M.fail(message, err, reads)
-  streams.complain(M.reworded(message))
+  stdio.fail(err, message)
+  if isOfSettings(err) then
+    stdio.note "qcimage doctor finds out what is wrong with credentials, region, endpoint or the network"
+  end
   return exits.of(err, reads)
 end
 

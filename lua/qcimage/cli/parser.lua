@@ -1,113 +1,15 @@
---- parser.lua - reads the command's arguments by lua-argparse: which command, its options, or what is wrong. The
---- options of a command that is not asked for are not even defined.
+--- parser.lua - reads a command line by the tables of the commands: the command, its options, its operands, and the
+--- parameters of an action. Completion reads a line that is still being typed by the same function.
 --- Part of qcimage, see LICENSE.
 
-local argparse = require "argparse"
-local exits = require "qcimage.cli.exit_codes"
+local commands = require "qcimage.cli.commands"
+local options = require "qcimage.cli.options"
+local spelling = require "qcimage.util.spelling"
 
 local M = {}
 
---- The commands, each in a file of its own: name, and what the help says of it.
-M.COMMANDS = {
-  { "modify", "change an image's name, description and more" },
-  { "describe", "list images" },
-  { "apply", "rename and describe many images, by a list" },
-  { "call", "any other image action, by the API's name" },
-  { "sign", "the signed request of an action, not sent" },
-  { "doctor", "whether calls can work from here, and what to do where not" },
-  { "emulator", "a strict local double of the image service" },
-  { "completion", "a script by which your shell completes this command" },
-}
-
---- The module of a command.
----@param name string
----@return table
-function M.module(name)
-  return require("qcimage.cli." .. (name == "completion" and "completion_script" or name))
-end
-
----@class qcimage.cli.Option
----@field [1] string "--name"
----@field [2] string|string[]|nil what the help calls its value, or its values; nil: it takes none
----@field [3] string what the help says of it
----@field target string|nil where the value goes; by default the name in camelCase, which is a second spelling of it
----@field convert nil|fun(argument: string): any, string|nil
----@field choices string[]|nil
----@field many boolean|nil may be given again, and all count
----@field overwrite boolean|nil may be given again, and the last counts
----@field words string[]|nil some of its values, for completion
----@field files boolean|nil its value names a file
----@field secret boolean|nil its value is never shown, whatever it looks like
-
---- Makes a converter to a number.
----@param least number
----@param most number
----@param whole boolean|nil
----@return fun(argument: string): number|nil, string|nil
-function M.number(least, most, whole)
-  return function(argument)
-    local value = argument:find "^%-?%d+%.?%d*$" and tonumber(argument)
-    if not value or value < least or value > most or whole and value ~= math.floor(value) then
-      return nil, ("must be a number from %.14g to %.14g"):format(least, most)
-    end
-    return value
-  end
-end
-
-local FORMATS, VERSIONS, LANGUAGES = { "table", "text", "json" }, { "3.0", "2.0" }, { "zh-CN", "en-US" }
-
---- Options of every command that speaks to the service.
----@type qcimage.cli.Option[]
-M.COMMON = {
-  { "--region", "REGION", "region, ap-guangzhou or gz [TENCENTCLOUD_REGION]" },
-  {
-    "--profile",
-    "NAME",
-    "profile of tccli's, or section of ~/.tencentcloud/credentials; before the environment "
-      .. "(TCCLI_PROFILE chooses files alone)",
-  },
-  { "--secret-id", "ID", "SecretId [TENCENTCLOUD_SECRET_ID]", secret = true },
-  { "--secret-key", "KEY", "SecretKey [TENCENTCLOUD_SECRET_KEY]; here others can see it", secret = true },
-  { "--token", "TOKEN", "of temporary keys [TENCENTCLOUD_TOKEN]; here others can see it", secret = true },
-  { "--role-arn", "ARN", "assume this role with those keys [TENCENTCLOUD_ROLE_ARN]" },
-  { "--role-session-name", "NAME", "name of the role's session [TENCENTCLOUD_ROLE_SESSION_NAME]" },
-  {
-    "--api-version",
-    "VERSION",
-    "3.0 or 2.0 [QCIMAGE_API_VERSION, else what the endpoint's path says, else 3.0]",
-    choices = VERSIONS,
-  },
-  { "--endpoint", "URL", "of a private cloud or an emulator [QCIMAGE_ENDPOINT]" },
-  {
-    "--connect-to",
-    "HOST:PORT",
-    "where to connect for the endpoint, which stays what is signed and certified",
-    convert = function(argument)
-      return argument:match "^::([^:]+:%d+)$" or argument:match "^::(%[.+%]:%d+)$" or argument -- as curl has it
-    end,
-  },
-  { "--allow-plain-http", nil, "the endpoint may be http:// on another machine" },
-  { "--proxy", "URL", '"" is none [https_proxy, no_proxy, ...]', secret = true },
-  { "--ca-file", "FILE", "the only certificates to trust [CURL_CA_BUNDLE, SSL_CERT_FILE]", files = true },
-  { "--timeout", "SECONDS", "of the whole call [30]", convert = M.number(0.001, 86400) },
-  { "--language", "LANGUAGE", "of the service's messages: zh-CN or en-US (API 3.0)", choices = LANGUAGES },
-  { "--output", "FORMAT", "table, text or json [table]", choices = FORMATS },
-  { "--no-color", nil, "no colours [NO_COLOR]" },
-}
-
---- What the commands have that take an action.
-M.ACTION = { "ACTION", "the API's name of it, such as DescribeImageQuota", target = "action" }
-M.RAW = { "--raw", nil, "any action, with parameters as they travel, which are not checked" }
-
-local COMMON_TITLE = "Options of every command that calls the service:"
-
-local USAGE = [[
-usage: qcimage COMMAND [options]
-       qcimage COMMAND --help]]
-
-local ABOUT = [[
-Custom images of Tencent Cloud's servers. Results go to stdout, everything else to stderr.
-A value that begins with "--" is given as --name=VALUE.]]
+--- A converter to a number; see options.lua.
+M.number = options.number
 
 --- "--secret-id" -> "secretId".
 ---@param name string
@@ -116,268 +18,372 @@ function M.camelCase(name)
   return (name:gsub("^%-+", ""):gsub("%-(%l)", string.upper))
 end
 
--- Options in argparse, and in a table by their names.
-local function define(parser, options, known)
-  local elements = {}
-  for i, option in ipairs(options) do
-    local name, values = option[1], option[2]
-    local target = option.target or M.camelCase(name)
-    local args = values == nil and 0 or type(values) == "table" and #values or 1
-    local element = parser:option(name):description(option[3]):target(target):args(args)
-    element:overwrite(option.overwrite or false)
-    if values then
-      element:argname(values)
-    end
-    if option.convert then
-      element:convert(option.convert)
-    end
-    if option.choices then
-      element:choices(option.choices)
-    end
-    if option.many then
-      element:count "*"
-    end
-    known[name] = { args = args, secret = option.secret }
-    if "--" .. target ~= name and not option.target then
-      element:hidden_name("--" .. target)
-      known["--" .. target] = known[name]
-    end
-    elements[i] = element
-  end
-  return elements
+--- The key of an option's value.
+---@param option qcimage.cli.Option
+---@return string
+function M.targetOf(option)
+  return option.target or M.camelCase(option[1])
 end
 
--- What a -h stops the reading with.
-local function addHelp(parser, wanted, text, known)
-  parser:add_help(false)
-  parser:flag("-h --help"):description("this help"):action(function()
-    wanted.help = text()
-    error(wanted)
-  end)
-  known["-h"], known["--help"] = { args = 0 }, { args = 0 }
+--- How many values an option takes.
+---@param option qcimage.cli.Option
+---@return integer
+function M.takes(option)
+  return type(option[2]) == "table" and #option[2] or option[2] and 1 or 0
 end
 
--- argparse takes a word that begins with "-" for an option, and a value for one only behind "=".
-local function joined(args, known)
-  local words, i = {}, 1
-  while i <= #args do
-    local word, following = args[i], args[i + 1]
-    local option = known[word]
-    if word == "--" then
-      for j = i, #args do
-        words[#words + 1] = args[j]
-      end
-      break
-    elseif
-      option
-      and option.args == 1
-      and following
-      and (option.secret or following:find "^%-[^%-]" and not known[following])
-    then
-      words[#words + 1] = word .. "=" .. following
-      i = i + 1
-    else
-      words[#words + 1] = word
-    end
-    i = i + 1
-  end
-  return words
-end
-
--- Options that are not known are parameters of an action: takes them out.
-local function parameters(args, known)
-  local rest, found, i = {}, {}, 1
-  while i <= #args do
-    local word, following = args[i], args[i + 1]
-    local name, value = word:match "^(%-%-%a[%w.]*)=(.*)$"
-    name = name or word:match "^%-%-%a[%w.]*$"
-    if word == "--" then
-      break
-    elseif name and not known[name] then
-      if not value and following and not following:find "^%-%-" and not known[following] then
-        value = following
-        i = i + 1
-      end
-      found[#found + 1] = { name = name:sub(3), value = value }
-    else
-      rest[#rest + 1] = word
-      if known[word] and known[word].args == 1 and following and not following:find "^%-" then
-        rest[#rest + 1] = following
-        i = i + 1
-      end
-    end
-    i = i + 1
-  end
-  return rest, found
-end
-
-local function suggestion(name, known)
-  return require("qcimage.util.spelling").didYouMean(name, known) -- which loads no C core: help does without
-end
-
--- argparse's messages as ours.
-local function reworded(problem, known)
-  problem = problem:match "^[^\n]*"
-  local unknown = problem:match "^unknown option '(.*)'$"
-  if unknown then
-    local names = {}
-    for name, option in pairs(known) do
-      names[name] = name:find "^%-%-[%l%-]+$" and option or nil
-    end
-    return ("unknown option %s%s"):format(unknown, suggestion(unknown, names))
-  end
-  unknown = problem:match "^unknown command '(.*)'$"
-  if unknown then
-    local names = {}
-    for _, command in ipairs(M.COMMANDS) do
-      names[command[1]] = true
-    end
-    return ("unknown command %s%s"):format(unknown, suggestion(unknown, names))
-  end
-  local option = problem:match "^option '(.-)' requires an? argument" or problem:match "^option '(.-)' requires %d"
-  if option then
-    return option .. " needs a value"
-  end
-  option = problem:match "^option '(.-)' does not take arguments$"
-  if option then
-    return option .. " takes no value"
-  end
-  option = problem:match "^option '(.-)' must be used at most 1 time$"
-  if option then
-    return option .. " is given twice"
-  end
-  if problem == "a command is required" then
-    return "no command given"
-  end
-  return (
-    problem
-      :gsub("^argument '(.-)' must", "%1 must")
-      :gsub("^argument for option '(.-)' must", "%1 must")
-      :gsub("^missing argument '(.-)'$", "%1 is missing")
-      :gsub("'(%S-)'", "%1")
-  )
-end
-
--- The options' names stand in the messages of their converters.
-local function named(options)
-  local copy = {}
-  for i, option in ipairs(options) do
-    local one = {}
-    for key, value in pairs(option) do
-      one[key] = value
-    end
-    if option.convert then
-      function one.convert(argument)
-        local value, problem = option.convert(argument)
-        if value == nil then
-          return nil, option[1] .. " " .. problem
-        end
-        return value
-      end
-    end
-    copy[i] = one
-  end
-  return copy
-end
-
--- Defines one command whole.
-local function addCommand(parser, name, summary, wanted, known)
-  local module = M.module(name)
-  parser:description(summary)
-  define(parser, named(module.OPTIONS), known)
-  for _, argument in ipairs(module.ARGUMENTS or {}) do
-    local element = parser:argument(argument[1]):description(argument[2]):target(argument.target)
-    element:args(argument.args or 1)
-    if argument.choices then
-      element:choices(argument.choices)
+local function isOneOf(choices, word)
+  for _, choice in ipairs(choices) do
+    if choice == word then
+      return true
     end
   end
-  parser:usage("usage: qcimage " .. module.USAGE)
-  if module.EPILOG then
-    parser:epilog(module.EPILOG)
-  end
-  addHelp(parser, wanted, function()
-    local common = not module.standsAlone and "\n\n" .. wanted.common() or ""
-    return parser:get_help() .. common
-  end, known)
+  return false
 end
 
-local function newParser(settings)
-  local parser = argparse("qcimage", ABOUT, exits.HELP)
-  parser:usage(settings.usage or USAGE)
-  parser:help_max_width(100):help_usage_margin(2):help_description_margin(28)
-  return parser
+-- A word in a message.
+local function shown(word)
+  return word == "" and '""' or #word > 60 and word:sub(1, 60) .. "..." or word
 end
 
---- Makes the parser.
----@param isAsked fun(name: string): boolean whether a command is to be defined whole
----@param withCommon boolean
----@param wanted table gets help, where that is asked for
----@return table parser argparse's
----@return table known options by their names
-function M.parser(isAsked, withCommon, wanted)
-  local known = {}
-  local parser = newParser {}
-  addHelp(parser, wanted, function()
-    return parser:get_help()
-  end, known)
-  define(parser, { { "--version", nil, "the versions of qcimage and of the libraries in use" } }, known)
-  if withCommon then
-    parser:group(COMMON_TITLE:sub(1, -2), (table.unpack or unpack)(define(parser, named(M.COMMON), known)))
+local Reader = {}
+
+-- The API version is looked up when it is needed: that loads the C core, which the emulator does without.
+function Reader.__index(line, key)
+  if key == "version" then
+    line.version = require("qcimage.cli.client_options").version(line.settings)
+    return line.version
   end
-  function wanted.common()
-    local _, last = parser:get_help():find(COMMON_TITLE, 1, true)
-    return COMMON_TITLE .. parser:get_help():sub(last + 1):match "^(.-)\n\n"
-  end
-  for _, command in ipairs(M.COMMANDS) do
-    local name, summary = command[1], command[2]
-    local subparser = parser:command(name, summary)
-    if isAsked(name) then
-      addCommand(subparser, name, summary, wanted, known)
+  return Reader[key]
+end
+
+-- The first problem is the one that is reported.
+function Reader:fail(problem, ...)
+  self.problem = self.problem or (select("#", ...) > 0 and problem:format(...) or problem)
+end
+
+function Reader:declare(list)
+  for _, option in ipairs(list) do
+    self.options[#self.options + 1] = option
+    self.byName[option[1]] = option
+    if option.key then
+      self.byName[require("qcimage.util.text").lower(option[1])] = option
+    elseif not option.target then
+      self.byName["--" .. M.camelCase(option[1])] = option
     end
   end
-  parser:command_target "command"
-  parser:require_command(false)
-  return parser, known
 end
 
---- Reads arguments.
----@param args string[] without the program's name
----@return table|nil options command, and values by target; parameters where the command takes any
----@return string|nil problem where they are wrong
----@return string|nil help where it was asked for
----@return string|nil command
-function M.read(args)
-  local words, last = {}, nil
-  for _, word in ipairs(args) do
-    words[word] = true
+-- The option of a name; with --raw any parameter. Nil: there is none.
+function Reader:optionOf(name)
+  local option = self.byName[name]
+  local takesParameters = self.module and self.module.takesParameters
+  if option or not takesParameters then
+    return option
   end
-  for _, command in ipairs(M.COMMANDS) do
-    last = words[command[1]] and (not last or args[1] == command[1]) and command[1] or last
+  option = self.action and self.byName[require("qcimage.util.text").lower(name)]
+  local isParameter = name:find "^%-%-%a[%w.]*$" ~= nil
+  if option and option.key then
+    return option
+  elseif isParameter and self.action and (self.isRaw or not self.isKnown) then
+    return require("qcimage.cli.action_args").raw(name)
   end
-  local wanted = {}
-  local standsAlone = last == args[1] and last and M.module(last).standsAlone
-  local parser, known = M.parser(function(name)
-    return words[name] == true
-  end, not standsAlone, wanted)
-  local found
-  if last and M.module(last).takesParameters then
-    args, found = parameters(joined(args, known), known)
+end
+
+-- The option that a word most likely means: one that it begins, or the nearest.
+local function nearestOption(name, list)
+  local names, begun = {}, {}
+  for _, option in ipairs(list) do
+    names[option[1]] = true
+    begun[#begun + 1] = #name > 3 and option[1]:sub(1, #name) == name and option[1] or nil
+  end
+  return #begun == 1 and begun[1] or spelling.closest(name, names)
+end
+
+local function folded(name)
+  return (name:lower():gsub("[-_]", ""))
+end
+
+function Reader:unknownOption(name)
+  for _, option in ipairs(options.COMMON) do
+    local beginning = folded(option[1])
+    if option.secret and folded(name):sub(1, #beginning) == beginning then -- its value may follow without a blank
+      return self:fail("unknown option %s...: write %s=%s", option[1], option[1], option[2])
+    end
+  end
+  local near = nearestOption(name, self.options)
+  local subject = "unknown option " .. shown(name)
+  if self.module and self.module.takesParameters and name:find "^%-%-%a[%w.]*$" then
+    if not self.action then
+      return self:fail("%s before ACTION: parameters follow the action", subject)
+    elseif name:find "%u" or near and self.byName[near].key then
+      subject = ("%s has no parameter %s"):format(self.action, shown(name))
+    end
+  end
+  self:fail(near and "%s, did you mean %s?" or "%s", subject, near)
+end
+
+-- Notes a value of an option.
+function Reader:put(option, value)
+  local name, target = option[1], M.targetOf(option)
+  local isRepeated = self.given[name]
+  self.given[name] = true
+  if isRepeated and not option.many and not option.overwrite then
+    return self:fail("%s is given twice", name)
+  end
+  local choices = option.choices and (option.choices[1] and option.choices or option.choices[self.version])
+  if choices and not isOneOf(choices, value) then
+    return self:fail("%s must be one of %s, not %s", name, table.concat(choices, ", "), shown(value))
+  end
+  local problem
+  if option.convert then
+    value, problem = option.convert(value)
+  elseif option.key then
+    value, problem = require("qcimage.cli.action_args").value(option, value)
+  end
+  if value == nil then
+    return self:fail("%s %s", name, problem)
+  elseif option.key then
+    require("qcimage.cli.action_args").add(self.values.parameters, option, value)
+  elseif option.many then
+    self.values[target] = self.values[target] or {}
+    table.insert(self.values[target], value)
   else
-    args = joined(args, known)
+    self.values[target] = value
   end
-  local ok, read, options = pcall(parser.pparse, parser, args)
-  if wanted.help then
-    return nil, nil, wanted.help .. "\n"
-  elseif not ok then
-    error(read, 0)
-  elseif not read then
-    return nil, reworded(options, known), nil, last
-  elseif not options.command and not options.version then
-    return nil, "no command given"
+end
+
+-- Whether a word can be the value of an option that stands before it: not one that looks like an option.
+function Reader:isValue(option, word)
+  return option.secret or not word:find "^%-%-" and not (word:find "^%-" and self.byName[word])
+end
+
+-- Reads an option, and its values from the words behind it. Returns the index of its last word.
+function Reader:option(words, i)
+  local name, value = words[i]:match "^(%-%-[^=]+)=(.*)$"
+  name = name or words[i]
+  local option = self:optionOf(name)
+  if not option then
+    self:unknownOption(name)
+    return i
   end
-  options.parameters = found
-  return options
+  self.last = option
+  local count = M.takes(option)
+  if count == 0 and not option.isBoolean then
+    if value then
+      self:fail("%s takes no value", name)
+    end
+    if self.given[option[1]] then
+      self:fail("%s is given twice", name)
+    end
+    self.given[option[1]], self.values[M.targetOf(option)] = true, true
+  elseif option.isBoolean and not value then
+    local following = words[i + 1] and words[i + 1]:lower()
+    self.due = self.isTyped and not following and option or nil
+    local isSaid = following == "true" or following == "false"
+    self:put(option, isSaid and words[i + 1] or "true")
+    return isSaid and i + 1 or i
+  elseif count > 1 then
+    local values = {}
+    while #values < count and words[i + #values + 1] and self:isValue(option, words[i + #values + 1]) do
+      values[#values + 1] = words[i + #values + 1]
+    end
+    if not value and #values < count and not words[i + #values + 1] then
+      self.due = option
+    elseif value or #values < count then
+      self:fail("%s takes %d values: %s", name, count, table.concat(option[2], " "))
+    end
+    self.given[option[1]], self.values[M.targetOf(option)] = true, values
+    return i + #values
+  elseif value then
+    self:put(option, value)
+  elseif not words[i + 1] then
+    self.due = option
+  elseif not self:isValue(option, words[i + 1]) then
+    local hint = self.byName[words[i + 1]:match "^[^=]*"] and "" or (": write %s=%s"):format(name, words[i + 1])
+    self:fail("%s needs a value%s", name, hint)
+  else
+    self:put(option, words[i + 1])
+    return i + 1
+  end
+  return i
+end
+
+-- The command, by the first operand.
+function Reader:setCommand(name)
+  if not commands.byName[name] then
+    self.isLost = true
+    local near = M.nearestCommand(name)
+    self:fail("unknown command %s%s", shown(name), near and (", did you mean %s?"):format(near) or "")
+    return
+  end
+  self.command, self.module = name, commands.module(name)
+  self.values.command = name
+  if self.module.standsAlone then
+    for given in pairs(self.given) do
+      self:fail("%s has no option %s", name, given)
+    end
+    self.options, self.byName = {}, { ["-h"] = options.HELP }
+    self:declare { options.HELP }
+  end
+  self:declare(self.module.OPTIONS)
+end
+
+-- The action, whose parameters are options from here on.
+function Reader:setAction(name)
+  local list
+  list, self.isKnown = require("qcimage.cli.action_args").options(self.version, name, self.isRaw)
+  self.action = name
+  self.values.parameters = {}
+  self:declare(list)
+  if not self.isKnown and not self.isRaw then
+    local near = spelling.closest(name, require("qcimage.api.actions")[self.version])
+    local hint = near and (", did you mean %s?"):format(near) or ": qcimage help call lists them; --raw sends any"
+    self.isOfParameter = self.problem == nil
+    self:fail("unknown action %s in API %s%s", shown(name), self.version, hint)
+  end
+end
+
+-- Which operand of the command's is the next.
+function Reader:operandOf(index)
+  local list = self.module.ARGUMENTS or {}
+  local last = list[#list]
+  return list[index] or last and (last.args == "*" or last.args == "+") and last or nil
+end
+
+function Reader:operand(word, previous)
+  if not self.command then
+    return not self.isLost and self:setCommand(word)
+  end
+  local index = #self.operands + 1
+  local operand = self:operandOf(index)
+  if not operand then
+    local why = self.isOver and word:find "^%-" and ': "--" ends the options'
+      or previous and previous.many and ": repeat " .. previous[1]
+      or ""
+    return self:fail("%s is one too many%s", shown(word), why)
+  end
+  self.operands[index] = word
+  if operand == options.ACTION then
+    return self:setAction(word)
+  end
+  if word == "" then
+    self:fail("%s is empty", operand[1])
+  elseif operand.choices and not isOneOf(operand.choices, word) then
+    self:fail("%s must be one of %s", operand[1], table.concat(operand.choices, ", "))
+  end
+  if operand.args == "*" or operand.args == "+" then
+    self.values[operand.target] = self.values[operand.target] or {}
+    table.insert(self.values[operand.target], word)
+  else
+    self.values[operand.target] = word
+  end
+end
+
+-- What is missing at the end of a line.
+function Reader:finish()
+  if self.due then
+    self:fail(M.takes(self.due) > 1 and "%s needs %d values" or "%s needs a value", self.due[1], M.takes(self.due))
+  end
+  if not self.command then
+    return self:fail "no command given"
+  end
+  for i, operand in ipairs(self.module.ARGUMENTS or {}) do
+    local isOptional = operand.args == "?" or operand.args == "*"
+    if not self.operands[i] and not isOptional then
+      self:fail("%s is missing", operand[1])
+    elseif operand.args == "*" then
+      self.values[operand.target] = self.values[operand.target] or {}
+    end
+  end
+  for _, option in ipairs(self.module.OPTIONS) do
+    if option.required and not self.given[option[1]] then
+      self:fail("%s is missing", option[1])
+    end
+  end
+  self.values.action = self.action
+end
+
+--- The command that a word most likely means.
+---@param word string
+---@return string|nil
+function M.nearestCommand(word)
+  local names = {}
+  for _, command in ipairs(commands.LIST) do
+    names[command[1]] = true
+    if (" " .. command[3] .. " "):find(" " .. word:lower() .. " ", 1, true) then
+      return command[1]
+    end
+  end
+  return commands.ELSEWHERE[word] or spelling.closest(word, names)
+end
+
+-- What says which API version it is, wherever it stands: the parameters that follow an action depend on it.
+local function settingsOf(words)
+  local settings = {}
+  for i, word in ipairs(words) do
+    for _, name in ipairs { "--api-version", "--apiVersion", "--endpoint" } do
+      local value = word == name and words[i + 1] or word:sub(1, #name + 1) == name .. "=" and word:sub(#name + 2)
+      settings[M.camelCase(name)] = value or settings[M.camelCase(name)]
+    end
+    settings.isRaw = settings.isRaw or word == "--raw"
+    if word == "--" then
+      break
+    end
+  end
+  return settings
+end
+
+---@class qcimage.cli.Line a line that was read
+---@field values table options by target, command, action, parameters
+---@field problem string|nil the first
+---@field isOfParameter boolean|nil the problem is an action that does not exist
+---@field command string|nil
+---@field module table|nil
+---@field action string|nil
+---@field isKnown boolean|nil the API version has that action
+---@field version "2.0"|"3.0"
+---@field options table[] those that can follow
+---@field given table<string, boolean> options by name
+---@field operands string[]
+---@field due table|nil the option whose value is missing at the end
+---@field isOver boolean|nil "--" was read
+
+--- Reads the words of a command line.
+---@param words string[] without the program's name
+---@param isTyped boolean|nil more words are to come: nothing is missing
+---@return qcimage.cli.Line
+function M.read(words, isTyped)
+  local settings = settingsOf(words)
+  local line = setmetatable({
+    values = {},
+    options = {},
+    byName = { ["-h"] = options.HELP },
+    given = {},
+    operands = {},
+    isRaw = settings.isRaw,
+    isTyped = isTyped,
+    settings = settings,
+  }, Reader)
+  line:declare(options.COMMON)
+  line:declare { options.HELP, options.VERSION }
+  local i = 1
+  while i <= #words do
+    local word, previous = words[i], line.last
+    line.last = nil
+    if word == "--" and not line.isOver then
+      line.isOver = true
+    elseif line.isOver or not word:find "^%-." then
+      line:operand(word, previous)
+    else
+      i = line:option(words, i)
+    end
+    i = i + 1
+  end
+  if not isTyped and not line.values.help and not line.values.version then
+    line:finish()
+  end
+  return line
 end
 
 return M

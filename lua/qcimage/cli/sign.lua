@@ -1,38 +1,38 @@
---- sign.lua - qcimage sign: the signed request of an action, not sent; how it came about; or a curl command that sends it.
+--- sign.lua - qcimage sign: the signed request of an action, not sent; its signing stages; or a curl command that sends it.
 --- Part of qcimage, see LICENSE.
 
-local arguments = require "qcimage.cli.parser"
-local connect = require "qcimage.cli.client_options"
+local client_options = require "qcimage.cli.client_options"
 local endpoints = require "qcimage.api.endpoints"
-local result = require "qcimage.cli.output"
-local shown = require "qcimage.cli.terminal_text"
-local streams = require "qcimage.cli.stdio"
+local output = require "qcimage.cli.output"
+local shared = require "qcimage.cli.options"
+local stdio = require "qcimage.cli.stdio"
+local terminal = require "qcimage.cli.terminal_text"
 
 local M = {}
 
 M.takesParameters = true
 
-M.USAGE = "sign ACTION [--Key VALUE ...] [--explain | --curl]"
-
-M.ARGUMENTS = { arguments.ACTION }
+M.ARGUMENTS = { shared.ACTION }
 
 M.OPTIONS = {
-  { "--explain", nil, "each stage of the signature" },
-  { "--curl", nil, "a command for a shell that sends it" },
-  { "--method", "METHOD", "POST or GET, which API 2.0 alone has [POST]", choices = { "POST", "GET" } },
+  { "--explain", nil, "print each stage of the signature" },
+  { "--curl", nil, "print a curl command that sends it, for sh, bash and zsh" },
+  { "--method", "METHOD", "POST or GET (API 2.0) [POST]", choices = { "POST", "GET" } },
   {
     "--signature-method",
     "NAME",
     "HmacSHA256 or HmacSHA1 (API 2.0) [HmacSHA256]",
     choices = { "HmacSHA256", "HmacSHA1" },
   },
-  arguments.RAW,
+  shared.INPUT,
+  shared.RAW,
 }
 
-M.EPILOG = [[
-Parameters are given as to "qcimage call". Nothing is sent to the service; a role is taken on,
-though. A signature is good for five minutes, in API 2.0 once. It shows the SecretId, never the
-SecretKey or a token.]]
+M.ABOUT = [[
+Parameters are given as to "qcimage call". Nothing is sent to the service; a role is assumed, though. A signature is
+valid for five minutes, in API 2.0 once. It shows the SecretId, never the SecretKey or a token.]]
+
+M.EXAMPLES = { "qcimage sign DescribeImages --Limit 1 --curl" }
 
 local MASK = "***"
 
@@ -71,7 +71,7 @@ local function tokenOf(request)
     or nil
 end
 
--- The request as it may be shown.
+-- The request as it may be terminal.
 local function masked(request, token)
   if not token then
     return request
@@ -137,45 +137,18 @@ local function explained(request, signatureMethod)
   stages[#stages + 1] = { "Request", table.concat(message(request), "\n") }
   local parts = {}
   for i, stage in ipairs(stages) do
-    local lines = { streams.painted("bold", ("%d. %s"):format(i, stage[1])) }
+    local lines = { stdio.painted("bold", ("%d. %s"):format(i, stage[1])) }
     for line in (stage[2] .. "\n"):gmatch "([^\n]*)\n" do
-      lines[#lines + 1] = line == "" and "" or "   " .. shown.message(line)
+      lines[#lines + 1] = line == "" and "" or "   " .. terminal.message(line)
     end
     parts[i] = table.concat(lines, "\n")
   end
   return table.concat(parts, "\n\n") .. "\n"
 end
 
--- A word for any shell: sh, bash, zsh or fish, at a prompt, too. In quotes fish knows two escapes, "\\" and "\'", so
--- backslashes that could be read as such stand outside, as do quotes.
-local function quoted(word)
-  word = word:gsub("[\\']+", function(run)
-    return run ~= "\\" and "'" .. run:gsub(".", "\\%0") .. "'" or nil
-  end)
-  word = word:gsub("\\$", "'\\\\'")
-  return "'" .. word .. "'"
-end
-
--- What a terminal would obey, or a shell's line editor when it is pasted, as octal digits for printf.
-local function printed(word)
-  return "\"$(printf '" .. word:gsub(".", function(byte)
-    return ("\\%03o"):format(byte:byte())
-  end) .. "')\""
-end
-
+-- A word for sh, bash and zsh.
 local function shellWord(word)
-  local parts, from = {}, 1
-  for at, character in word:gmatch "()([^\128-\191][\128-\191]*)" do
-    if shown.message(character) ~= character then
-      parts[#parts + 1] = at > from and quoted(word:sub(from, at - 1)) or ""
-      parts[#parts + 1] = printed(character)
-      from = at + #character
-    end
-  end
-  if from <= #word or #parts == 0 then
-    parts[#parts + 1] = quoted(word:sub(from))
-  end
-  return table.concat(parts)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
 -- Options of the client's that curl has, too, as its options.
@@ -192,7 +165,7 @@ local function curlOptions(request, options)
     add("--connect-to", ("::%s:%d"):format(target.host, target.port))
   end
   if options.proxy and options.proxy:find("@", 1, true) then
-    streams.note "the proxy is left out of the command, since it may hold a password; https_proxy names it to curl"
+    stdio.note "the proxy is left out of the command, since it may hold a password; https_proxy names it to curl"
   elseif options.proxy and options.proxy ~= "" then
     add("--proxy", options.proxy)
   elseif options.proxy or endpoints.isLoopback((target or request).host) then
@@ -248,9 +221,6 @@ end
 
 -- What is written of a request.
 local function written(request, token, options)
-  if options.curl then
-    return curl(request, options)
-  end
   request = masked(request, token)
   if options.output == "json" then
     return require("qcimage.cli.json").document(document(request, options.explain))
@@ -259,7 +229,7 @@ local function written(request, token, options)
   end
   local lines = message(request)
   for i, line in ipairs(lines) do
-    lines[i] = shown.message(line)
+    lines[i] = terminal.message(line)
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -270,28 +240,35 @@ end
 function M.run(options)
   local problem = misuse(options)
   if problem then
-    return streams.usage(problem, "sign")
+    return stdio.usage(problem, "sign")
   end
-  local client, params = connect.action(options)
+  local client, params = client_options.action(options)
   if not client then
-    return streams.usage(params, "sign")
+    return stdio.usage(params, "sign " .. options.action)
   end
   local request, why, err = client:sign(options.action, params, { raw = options.raw })
   if not request then
-    return result.fail(why, err, true)
+    return output.fail(why, err, true)
   elseif not request.signature then
-    return streams.usage(options.action .. " is not signed", "sign")
+    return stdio.usage(options.action .. " is not signed", "sign")
   end
   local token = tokenOf(request)
   if options.curl and token and client.version == "2.0" then
-    return streams.usage(
+    return stdio.usage(
       "API 2.0 signs the token, so no command can leave it out; --api-version 3.0, or keys without a token",
       "sign"
     )
   elseif options.curl and token and token ~= os.getenv "TENCENTCLOUD_TOKEN" then
-    streams.note "the command takes the token from TENCENTCLOUD_TOKEN, which has another value here or none"
+    stdio.note "the command takes the token from TENCENTCLOUD_TOKEN, which has another value here or none"
   end
-  return streams.write(written(request, token, options))
+  if options.curl then
+    local command = curl(request, options)
+    if terminal.message(command) ~= command:gsub("\n", "\\x0a") then -- a terminal or a line editor would obey it
+      return stdio.usage("a control character is in the request: no command that can be pasted has it", "sign")
+    end
+    return stdio.write(command)
+  end
+  return stdio.write(written(request, token, options))
 end
 
 return M

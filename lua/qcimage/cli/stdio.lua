@@ -4,7 +4,7 @@
 
 local hasCore, core = pcall(require, "qcimage.core") -- without it, nothing is known of terminals
 local exits = require "qcimage.cli.exit_codes"
-local shown = require "qcimage.cli.terminal_text"
+local terminal = require "qcimage.cli.terminal_text"
 
 local M = {}
 
@@ -52,16 +52,28 @@ function M.paintedErr(colour, text)
   return painted(ERR, colour, text)
 end
 
+local failure -- what was complained of last: fields of an error
+
 --- Says on stderr what is wrong.
 ---@param ... string
 function M.complain(...)
-  io.stderr:write(painted(ERR, "red", "qcimage:"), " ", shown.message(table.concat { ... }), "\n")
+  local message = table.concat { ... }
+  failure = { message = message }
+  io.stderr:write(painted(ERR, "red", "qcimage:"), " ", terminal.message(message), "\n")
+end
+
+--- Says on stderr why a call failed.
+---@param err qcimage.Error
+---@param message string|nil err.message by default
+function M.fail(err, message)
+  M.complain(message or err.message)
+  failure = err
 end
 
 --- Says on stderr what should be known, though nothing fails of it.
 ---@param ... string
 function M.note(...)
-  io.stderr:write(painted(ERR, "yellow", "qcimage:"), " ", shown.message(table.concat { ... }), "\n")
+  io.stderr:write(painted(ERR, "yellow", "qcimage:"), " ", terminal.message(table.concat { ... }), "\n")
 end
 
 --- Says how the command was used wrongly.
@@ -70,8 +82,98 @@ end
 ---@return integer code for os.exit
 function M.usage(problem, command)
   M.complain(problem)
-  M.complain("see qcimage ", command and command .. " " or "", "--help")
+  M.note("see qcimage ", command and command .. " " or "", "--help")
   return exits.USAGE
+end
+
+-- Kinds of failures that are no error of the library's, by exit code.
+local KINDS = {
+  [exits.USAGE] = "usage",
+  [exits.PARAMETER] = "parameter",
+  [exits.CREDENTIALS] = "credentials",
+  [exits.NOT_SENT] = "network",
+  [exits.REJECTED] = "service",
+  [exits.NOT_WRITTEN] = "output",
+  [exits.FAULT] = "internal",
+}
+
+--- Fields of a failure, for JSON.
+---@param err table
+---@param code integer|nil exit code, where err may be no error of the library's
+---@return table
+function M.failureOf(err, code)
+  local outcome = err.outcome or (code == exits.USAGE or code == exits.PARAMETER) and "notSent" or nil
+  return {
+    kind = err.kind or KINDS[code] or "failed",
+    reason = err.reason,
+    outcome = outcome,
+    code = err.code,
+    requestId = err.requestId,
+    message = hasCore and core.utf8len(err.message) and err.message or terminal.message(err.message),
+  }
+end
+
+--- Writes what was complained of last, as one line of JSON on stderr.
+---@param code integer exit code
+function M.writeFailure(code)
+  if failure then
+    io.stderr:write(require("qcimage.cli.json").line(M.failureOf(failure, code)), "\n")
+  end
+end
+
+local hasStatus = false
+
+--- Shows on a terminal how far something is, in place of what was shown before.
+---@param text string|nil nil: no more
+function M.status(text)
+  local columns = core.columns(ERR)
+  if columns and (text or hasStatus) then
+    local width = math.max(1, (columns > 0 and columns or 80) - 1)
+    io.stderr:write("\r\27[K", text and terminal.cut(terminal.message(text), width) or "")
+    io.stderr:flush()
+    hasStatus = text ~= nil
+  end
+end
+
+--- From now on, a signal that ends the command says first that a change may have been made.
+---@param options table the command's; output
+---@param look string what shows whether it was
+---@param before string|false|nil what happened before
+function M.beginChange(options, look, before)
+  core.outlivePipes() -- what comes of a change is reported, whoever has gone
+  local message = ("ended by a signal: %sthe change may have been made; %s"):format(
+    before or "",
+    terminal.message(look)
+  )
+  local lines = { "", "qcimage: " .. message, "" }
+  if options.output == "json" then
+    local err = { kind = "failed", reason = "signal", outcome = "unknown", message = message }
+    lines[3], lines[4] = require("qcimage.cli.json").line(M.failureOf(err)), ""
+  end
+  core.endSaying(table.concat(lines, "\n"))
+end
+
+--- The outcome of the change is known.
+function M.endChange()
+  core.endSaying(nil)
+end
+
+--- Asks on the terminal.
+---@param question string
+---@param command string
+---@param about fun(): string what is shown before
+---@return integer|nil code for os.exit, where the answer is not yes
+function M.confirm(question, command, about)
+  if not (core.columns(0) and core.columns(ERR)) then
+    return M.usage("--yes is needed where there is no terminal to ask on", command)
+  end
+  io.stderr:write(about(), question, " [y/N] ")
+  io.stderr:flush()
+  local answer = (io.stdin:read "*l" or ""):lower():match "^%s*(.-)%s*$"
+  if answer ~= "y" and answer ~= "yes" then
+    M.note "nothing was changed"
+    return exits.FAILED
+  end
 end
 
 --- Writes a result.

@@ -1,0 +1,219 @@
+-- The commands that change, share, copy, delete and await images, over an emulator in nginx.
+local cjson = require "cjson"
+local commands = require "spec.support.command"
+
+local OTHER = "100000000002"
+
+describe("The command", function()
+  local command, server
+
+  setup(function()
+    command = commands.start()
+    server = command.server
+  end)
+
+  teardown(function()
+    command:stop()
+  end)
+
+  before_each(function()
+    server:reset()
+  end)
+
+  local function gives(line, out, err, status, more)
+    local foundOut, foundErr, foundStatus = command:shell(line, more)
+    assert.same({ out, err, status }, { foundOut, foundErr, foundStatus }, line)
+  end
+
+  local function sent()
+    local list = {}
+    for i, entry in ipairs(server:journal()) do
+      list[i] = entry.action
+    end
+    return table.concat(list, " ")
+  end
+
+  local function image(id)
+    for _, one in ipairs(server:images()) do
+      if one.imageId == id then
+        return one
+      end
+    end
+  end
+
+  it("shares images, one call each, and goes on after a refusal", function()
+    gives(
+      "qcimage share img-12345678 img-0abc12de img-12345678 --with " .. OTHER,
+      "IMAGE ID      REQUEST ID\nimg-12345678  REQUEST-ID\nimg-0abc12de  REQUEST-ID\n",
+      "",
+      0
+    )
+    local params = server:journal()[1].params
+    assert.same({ "SHARE", { OTHER } }, { params.Permission, params.AccountIds })
+    local out, err, status = command:shell("qcimage share img-nope1234 img-0abc12de --with 100000000003 --output json")
+    assert.equal(1, status)
+    local results = cjson.decode(out).Results
+    assert.same({ "img-nope1234", "InvalidImageId.NotFound", "rejected" }, {
+      results[1].ImageId,
+      results[1].Error.code,
+      results[1].Error.outcome,
+    })
+    assert.same({ "img-0abc12de", "REQUEST-ID" }, { results[2].ImageId, results[2].Response.RequestId })
+    assert.matches("^qcimage: img%-nope1234: ModifyImageSharePermission: InvalidImageId.NotFound: ", err)
+    gives("qcimage unshare img-12345678 --with " .. OTHER .. " --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    assert.equal("CANCEL", server:journal()[#server:journal()].params.Permission)
+  end)
+
+  it("stops where credentials are at fault", function()
+    local _, err, status = command:shell("qcimage share img-1 img-2 --with " .. OTHER, "TENCENTCLOUD_SECRET_KEY=")
+    assert.equal(4, status)
+    assert.equal(1, select(2, err:gsub("ModifyImageSharePermission", "")))
+  end)
+
+  it("shares in API 2.0", function()
+    local version = " --api-version 2.0 --output text"
+    gives("qcimage share img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
+    gives("qcimage unshare img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
+    assert.equal("ShareImage CancelShareImage", sent())
+  end)
+
+  it("copies images, and waits for the copies in their regions", function()
+    local out, err, status =
+      command:shell "qcimage copy img-12345678 img-0abc12de --to ap-shanghai --to ap-beijing --wait --output text"
+    assert.same({ "", 0 }, { err, status })
+    local ids = {}
+    for region, id in out:gmatch "img%-%w+\t(ap%-%w+)\t(img%-%x+)\tREQUEST%-ID\n" do
+      ids[#ids + 1] = id
+      gives(("qcimage describe %s --region %s --output text | cut -f 3"):format(id, region), "NORMAL\n", "", 0)
+    end
+    assert.equal(4, #ids)
+    local _, copied = sent():gsub("SyncImages", "")
+    assert.equal(2, copied)
+  end)
+
+  it("makes an image, and says how to look for it when the answer is lost", function()
+    local out, err, status = command:shell "qcimage create --instance ins-stopped1 --name new-01 --description x --wait"
+    assert.same({ "", 0 }, { err, status })
+    local id = out:match "\n(img%-%w+)  REQUEST%-ID\n$"
+    assert.equal("NORMAL", image(id).imageState)
+    server:fault { kind = "dropAfter", count = 9 }
+    out, err, status = command:shell 'qcimage create --instance ins-stopped1 --name "it\'s" --output json'
+    assert.same({ "", 8 }, { out, status })
+    assert.truthy(err:find("qcimage describe --filters image-name='it'\\''s' shows whether it was made", 1, true), err)
+    assert.equal("unknown", cjson.decode(err:match "([^\n]*)\n$").outcome)
+  end)
+
+  it("deletes images after a question, and waits until they are gone", function()
+    gives(
+      "qcimage delete img-12345678",
+      "",
+      "qcimage: --yes is needed where there is no terminal to ask on\nqcimage: see qcimage delete --help\n",
+      2
+    )
+    assert.equal("", sent())
+    gives("qcimage delete img-12345678 --dry-run --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    assert.is_true(server:journal()[1].params.DryRun)
+    local asked = command:terminal(80, "qcimage delete img-12345678 <<<n 2>&1", "TERM=dumb")
+    assert.matches("--yes is needed", asked, 1, true)
+    asked = command:terminal(80, "(sleep 1; echo n) | script -qec 'qcimage delete img-12345678' /dev/null", "TERM=dumb")
+    assert.truthy(asked:find("img-12345678  web-01  NORMAL", 1, true), asked)
+    assert.truthy(asked:find("Delete these images? [y/N]", 1, true), asked)
+    assert.truthy(asked:find("nothing was changed", 1, true), asked)
+    assert.truthy(image "img-12345678")
+    gives(
+      "qcimage delete img-12345678 img-0abc12de --with-snapshots --yes --wait --output text | cut -f 1",
+      "img-12345678\nimg-0abc12de\n",
+      "",
+      0
+    )
+    assert.is_nil(image "img-12345678")
+    assert.is_true(server:journal()[#server:journal() - 1].params.DeleteBindedSnap)
+  end)
+
+  it("waits for images, and ends with what became of them", function()
+    server:setImages {
+      { imageId = "img-00000001", imageName = "a", imageState = "NORMAL" },
+      { imageId = "img-00000002", imageName = "b", imageState = "CREATING" },
+      { imageId = "img-00000003", imageName = "c", imageState = "CREATEFAILED" },
+    }
+    gives("qcimage wait img-00000001 --output text | cut -f 3", "NORMAL\n", "", 0)
+    local out, err, status = command:shell "qcimage wait img-00000001 --output json"
+    assert.same({ "", 0 }, { err, status })
+    assert.same({ 1, "img-00000001" }, { cjson.decode(out).TotalCount, cjson.decode(out).ImageSet[1].ImageId })
+    gives(
+      "qcimage wait img-00000001 img-00000002 --wait-timeout 1",
+      "",
+      "qcimage: wait: image img-00000002 is CREATING after 1 s (waited for NORMAL in ap-guangzhou)\n",
+      1
+    )
+    out, err, status = command:shell "qcimage wait img-00000003 --output json"
+    assert.same({ "", 6 }, { out, status })
+    assert.equal("imageState", cjson.decode(err:match "([^\n]*)\n$").reason)
+    gives(
+      "(sleep 1; qcimage delete img-00000001 --yes >/dev/null) & qcimage wait img-00000001 img-00000002 --wait-timeout 20",
+      "",
+      "qcimage: wait: image img-00000001 no longer exists (waited for NORMAL in ap-guangzhou)\n",
+      6
+    )
+  end)
+
+  it("says which ids were not found", function()
+    local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
+    gives("qcimage describe img-00000009 img-12345678 --output text", web, "qcimage: img-00000009 not found\n", 1)
+    gives("qcimage describe img-00000009", "", "qcimage: img-00000009 not found\n", 6)
+    gives("qcimage describe nonsense img-12345678 --output text", web, "qcimage: nonsense not found\n", 1)
+    gives("qcimage describe img-12345678 --state CREATING", "", "qcimage: img-12345678 not found\n", 6)
+    local out = command:shell "qcimage describe img-00000009 img-12345678 nonsense --output json"
+    assert.same({ 1, "img-12345678" }, { cjson.decode(out).TotalCount, cjson.decode(out).ImageSet[1].ImageId })
+  end)
+
+  it("lists as many images by their ids as are given", function()
+    local images, ids = {}, {}
+    for i = 1, 130 do
+      ids[i] = ("img-%08x"):format(i)
+      images[i] = { imageId = ids[i], imageName = "n" .. i }
+    end
+    server:setImages(images)
+    local line = "qcimage describe --output json " .. table.concat(ids, " ")
+    local out, err, status = command:shell(line)
+    assert.same({ "", 0 }, { err, status })
+    local document = cjson.decode(out)
+    assert.equal(130, document.TotalCount)
+    for i, one in ipairs(document.ImageSet) do
+      assert.equal(ids[i], one.ImageId)
+    end
+    assert.equal("130\n", (command:shell(line:gsub("json", "text") .. " --api-version 2.0 | wc -l")))
+  end)
+
+  it("keeps numbers, nulls and names as the service sent them", function()
+    local raw = require "spec.support.raw"
+    local body = '{"Response": {"Big": 12345678901234567890, "Float": 1.50, "None": null, "Empty": [], "Object": {}, '
+      .. '"Text": "a\\u0041\\"\\\\ \\u202e", "List": [null, [], {"x": -0.0e5}], "RequestId": "r"}}'
+    local head = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    local answers = raw.start { { { "recv" }, { "send", head:format(#body) .. body } } }
+    finally(function()
+      answers:stop()
+    end)
+    local out = command:shell("qcimage call DescribeImageQuota --output json", "QCIMAGE_ENDPOINT=" .. answers.url)
+    for _, text in ipairs {
+      '"Big": 12345678901234567890,\n',
+      '"Float": 1.50,\n',
+      '"None": null,\n',
+      '"Empty": [],\n',
+      '"Object": {},\n',
+      '"Text": "a\\u0041\\"\\\\ \\u202e",\n',
+      '"x": -0.0e5\n',
+    } do
+      assert.truthy(out:find(text, 1, true), text .. out)
+    end
+  end)
+
+  it("asks nothing of the service that API 2.0 cannot do", function()
+    local _, err, status = command:shell "qcimage delete img-12345678 --dry-run --yes --api-version 2.0"
+    assert.same({ 2, "qcimage: --dry-run needs API 3.0" }, { status, err:match "[^\n]*" })
+    _, err, status = command:shell "qcimage modify img-12345678 --description '' --api-version 2.0"
+    assert.equal(3, status)
+    assert.matches("%-%-description is empty, which would change nothing", err)
+    assert.equal("", sent())
+  end)
+end)
