@@ -22,7 +22,6 @@ supported_platforms = { "unix" }
 dependencies = {
   "lua >= 5.1, < 5.6",
   "lua-cjson >= 2.1.0",
-  "argparse >= 0.7.1", -- for the command alone
 }
 -- The libraries alone are named: CMake finds the headers, also in Debian's multiarch folders.
 external_dependencies = {
