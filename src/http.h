@@ -1,6 +1,10 @@
 /*
- * http.h - one HTTP request at a time over libcurl, with a connection that is
- * kept. Knows no Lua. Part of qcimage, see LICENSE.
+ * http.h - HTTP requests over libcurl: several at once, on connections that
+ * are kept. Knows no Lua. Part of qcimage, see LICENSE.
+ *
+ * A loop does the I/O of all transfers of one Lua state; a client has options
+ * and connections; a transfer is one request and its response. Each is used by
+ * one thread at a time, and all that belong to a loop by the same.
  */
 #ifndef QCIMAGE_HTTP_H
 #define QCIMAGE_HTTP_H
@@ -9,15 +13,16 @@
 
 #include <stddef.h>
 
-/* A client's connection. Used by one thread at a time. */
-typedef struct qc_http qc_http;
+typedef struct qc_loop qc_loop;
+typedef struct qc_client qc_client;
+typedef struct qc_transfer qc_transfer;
 
 typedef struct {
   const char *ca_file;   /* the only certificates to trust, but for those in
                             ca_folder; NULL: libcurl's own file, and folder */
   const char *ca_folder; /* NULL: none, or with no ca_file libcurl's own */
   const char *proxy;     /* URL; "": none; NULL: as the environment says */
-  size_t max_response;   /* bytes of an answer's body */
+  size_t max_response;   /* bytes of a response's body */
   int verify;            /* 0: takes any certificate */
 } qc_http_options;
 
@@ -39,10 +44,9 @@ typedef struct {
                              URL's host; NULL: there */
 } qc_http_request;
 
-/* Belongs to the connection, stays until it is used again, trimmed or
-   closed. */
+/* Belongs to the transfer, stays until that is ended. */
 typedef struct {
-  /* The answer */
+  /* The response */
   long status;
   const char *body;
   size_t body_len;
@@ -56,18 +60,50 @@ typedef struct {
   int reused;          /* 1: it went over a connection kept from before */
 } qc_http_result;
 
-/* Makes a connection; copies the options. Nothing is set up or opened before
-   the first request. NULL: out of memory. */
-qc_http *qc_http_new(const qc_http_options *options);
+/* Makes a loop. NULL: out of memory. */
+qc_loop *qc_loop_new(void);
+
+/* Lets go of a loop; its clients hold it until they are freed. NULL is
+   allowed. */
+void qc_loop_free(qc_loop *loop);
+
+/* Waits until something can be done for a transfer under way, a signal comes
+   or the seconds are over (0: does not wait), and does it. Gives the number of
+   transfers that are still under way. */
+size_t qc_loop_wait(qc_loop *loop, double seconds);
+
+/* Makes a client; copies the options. Nothing is set up or opened before the
+   first request. NULL: out of memory. */
+qc_client *qc_client_new(qc_loop *loop, const qc_http_options *options);
+
+/* Closes the idle connections. Transfers under way come to their end; the
+   memory is freed with the last of them. NULL is allowed. */
+void qc_client_free(qc_client *client);
 
 /* What is wrong with a request, or NULL. *header: which one is at fault, or
    header_count. */
 const char *qc_http_validate(const qc_http_request *request, size_t *header);
 
-/* Sends a request without fault and reads the answer. 1: there is one, with
-   whatever status; 0: none. */
-int qc_http_send(qc_http *http, const qc_http_request *request,
-                 qc_http_result *result);
+/* Begins a request that was found valid; copies it. A failure shows at the
+   end. NULL: out of memory, nothing was sent. */
+qc_transfer *qc_transfer_begin(qc_client *client,
+                               const qc_http_request *request);
+
+/* Whether a transfer has its result; qc_loop_wait brings it about. */
+int qc_transfer_is_done(const qc_transfer *transfer);
+
+/* The result of a transfer that is done. 1: there is a response, with whatever
+   status; 0: none. */
+int qc_transfer_finish(qc_transfer *transfer, qc_http_result *result);
+
+/* Ends a transfer; one under way is cut off, with its connection. */
+void qc_transfer_end(qc_transfer *transfer);
+
+/* The three at once: begins a request, waits until it is done, and does the
+   I/O of all others meanwhile. The transfer has to be ended; NULL as above,
+   with the result that says so. */
+qc_transfer *qc_http_send(qc_client *client, const qc_http_request *request,
+                          qc_http_result *result);
 
 /* How far the last request came: seconds from its start until each stage was
    done, 0: it was not reached or not needed. */
@@ -75,17 +111,12 @@ typedef struct {
   double resolved;                    /* the address was known */
   double connected;                   /* to it, or to the proxy */
   double secured;                     /* TLS was set up */
-  double answered;                    /* the first byte of an answer came */
+  double answered;                    /* the first byte of a response came */
   char address[QC_HTTP_ADDRESS_SIZE]; /* connected to, in digits; "": none */
 } qc_http_stages;
 
-void qc_http_get_stages(const qc_http *http, qc_http_stages *stages);
-
-/* Gives back the memory of an answer that was larger than usual. */
-void qc_http_trim(qc_http *http);
-
-/* Closes the connection and frees it; NULL is allowed. */
-void qc_http_free(qc_http *http);
+/* Of the transfer that was finished last. */
+void qc_http_get_stages(const qc_client *client, qc_http_stages *stages);
 
 /* The file of certificates that libcurl trusts by itself, or NULL. */
 const char *qc_http_ca_file(void);

@@ -1,6 +1,6 @@
 /*
- * l_http.c - the Lua module qcimage.http: one HTTP request at a time over
- * libcurl. Binds http.c. Part of qcimage, see LICENSE.
+ * l_http.c - the Lua module qcimage.http: HTTP requests over libcurl, several
+ * at once. Binds http.h. Part of qcimage, see LICENSE.
  *
  * Wrong arguments are raised. What goes wrong on the way is returned: nil, a
  * message of one line, and {sent, reason, reused}.
@@ -10,19 +10,45 @@
 #include "limits.h"
 
 #define HTTP "qcimage.http"
+#define SLOT "qcimage.http.slot"
+#define LOOP "qcimage.http.loop"
 
 typedef struct {
-  qc_http *http;         /* NULL: closed */
-  qc_http_result result; /* of the last request; belongs to http */
-  char in_use;           /* 1: the result is being pushed */
-  char to_close;         /* 1: closed meanwhile */
+  qc_client *client; /* NULL: closed */
 } http_object;
 
-static void release(http_object *object)
+typedef struct {
+  qc_transfer *transfer; /* NULL: it was finished, or closed */
+} slot_object;
+
+typedef struct {
+  qc_loop *loop; /* one for each Lua state; its clients hold it, too */
+} loop_object;
+
+/* The loop of this Lua state, which is made if there is none. */
+static qc_loop *need_loop(lua_State *L)
 {
-  qc_http *http = object->http;
-  object->http = NULL;
-  qc_http_free(http);
+  loop_object *object;
+  lua_getfield(L, LUA_REGISTRYINDEX, LOOP ".only");
+  object = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (object != NULL)
+    return object->loop;
+  object = qc_newobject(L, sizeof(*object), LOOP);
+  object->loop = qc_loop_new();
+  if (object->loop == NULL)
+    luaL_error(L, "not enough memory");
+  lua_setfield(L, LUA_REGISTRYINDEX, LOOP ".only");
+  return object->loop;
+}
+
+static int loop_gc(lua_State *L)
+{
+  loop_object *object = luaL_checkudata(L, 1, LOOP);
+  qc_loop *loop = object->loop;
+  object->loop = NULL;
+  qc_loop_free(loop);
+  return 0;
 }
 
 /* Pushes an option, a text without \0, and gives it; NULL: not given. */
@@ -60,6 +86,7 @@ static int http_new(lua_State *L)
 {
   qc_http_options options = {0};
   http_object *object;
+  qc_loop *loop;
   lua_Number most = QC_HTTP_BODY_MAX;
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
@@ -79,9 +106,10 @@ static int http_new(lua_State *L)
   options.max_response = (size_t)most;
   lua_getfield(L, 1, "verify"); /* all but false checks certificates */
   options.verify = lua_isnil(L, -1) || lua_toboolean(L, -1);
+  loop = need_loop(L);
   object = qc_newobject(L, sizeof(*object), HTTP);
-  object->http = qc_http_new(&options);
-  if (object->http == NULL)
+  object->client = qc_client_new(loop, &options);
+  if (object->client == NULL)
     return luaL_error(L, "not enough memory");
   return 1;
 }
@@ -201,12 +229,32 @@ static int push_failure(lua_State *L, const qc_http_result *result)
   return 3;
 }
 
-/* push_result(connection) -> what send gives */
+/* push_result(result) -> what send gives */
 static int push_result(lua_State *L)
 {
-  const http_object *object = lua_touserdata(L, 1);
-  return object->result.message == NULL ? push_answer(L, &object->result)
-                                        : push_failure(L, &object->result);
+  const qc_http_result *result = lua_touserdata(L, 1);
+  return result->message == NULL ? push_answer(L, result)
+                                 : push_failure(L, result);
+}
+
+/* Gets ready to push a result, before there is one that an error of Lua's
+   could lose. */
+static void prepare_result(lua_State *L, qc_http_result *result)
+{
+  lua_pushcfunction(L, push_result);
+  lua_pushlightuserdata(L, result);
+}
+
+/* Pushes it, and ends its transfer; gives the number of values. What it
+   allocates may run a finalizer of the host's, which may close the connection,
+   or use it. */
+static int push_and_end(lua_State *L, qc_transfer *transfer)
+{
+  int base = lua_gettop(L) - 2;
+  int failed = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (transfer != NULL)
+    qc_transfer_end(transfer);
+  return failed ? lua_error(L) : lua_gettop(L) - base;
 }
 
 /* Takes an argument as "::HOST:PORT", or NULL where it is none. */
@@ -223,6 +271,27 @@ static const char *check_connect_to(lua_State *L, int arg)
   return text;
 }
 
+static int push_closed(lua_State *L)
+{
+  qc_http_result refusal = {0};
+  refusal.message = "the connection is closed";
+  return push_failure(L, &refusal);
+}
+
+/* Reads the arguments of send and begin; texts stay on the stack. */
+static void read_arguments(lua_State *L, qc_http_request *request,
+                           qc_http_header *headers)
+{
+  (void)luaL_checkudata(L, 1, HTTP);
+  request->seconds = check_seconds(L, 3);
+  request->connect_seconds =
+      lua_isnoneornil(L, 4) ? request->seconds : check_seconds(L, 4);
+  request->direct = lua_toboolean(L, 5);
+  request->connect_to = check_connect_to(L, 6);
+  lua_settop(L, 6); /* where its text stays until it is copied */
+  read_request(L, request, headers);
+}
+
 /*
  * connection:send(request, seconds, connectSeconds, direct, connectTo)
  *   -> {status, headers, body} or nil, message, {sent, reused, reason}
@@ -230,40 +299,95 @@ static const char *check_connect_to(lua_State *L, int arg)
  * for all of it; connectSeconds: until the request can leave, by default the
  * same. direct: true for no proxy from the environment. connectTo:
  * "::HOST:PORT", where to connect instead of the url's host, which stays what
- * the certificate must name. headers of the answer: by lower-case names.
+ * the certificate must name. headers of the response: by lower-case names.
+ * Blocks until the response is there, and moves on what else is under way.
  */
 static int connection_send(lua_State *L)
 {
-  http_object *object = luaL_checkudata(L, 1, HTTP);
   qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
   qc_http_request request;
-  int failed;
-  request.seconds = check_seconds(L, 3);
-  request.connect_seconds =
-      lua_isnoneornil(L, 4) ? request.seconds : check_seconds(L, 4);
-  request.direct = lua_toboolean(L, 5);
-  request.connect_to = check_connect_to(L, 6);
-  lua_settop(L, 6); /* where its text stays until it is sent */
-  lua_pushcfunction(L, push_result);
-  lua_pushvalue(L, 1);
-  read_request(L, &request, headers);
-  if (object->http == NULL || object->in_use) {
+  qc_http_result result;
+  qc_transfer *transfer;
+  qc_client *client;
+  read_arguments(L, &request, headers);
+  prepare_result(L, &result); /* may run a finalizer */
+  client = ((http_object *)lua_touserdata(L, 1))->client;
+  if (client == NULL)
+    return push_closed(L);
+  transfer = qc_http_send(client, &request, &result);
+  return push_and_end(L, transfer);
+}
+
+/* connection:begin(...) -> slot, or nil, message and {sent}; as send, but does
+   not wait. http.wait moves it on. */
+static int connection_begin(lua_State *L)
+{
+  qc_http_header headers[QC_HTTP_REQUEST_HEADERS];
+  qc_http_request request;
+  slot_object *slot;
+  qc_client *client;
+  read_arguments(L, &request, headers);
+  slot = qc_newobject(L, sizeof(*slot), SLOT); /* may run a finalizer */
+  client = ((http_object *)lua_touserdata(L, 1))->client;
+  if (client == NULL)
+    return push_closed(L);
+  slot->transfer = qc_transfer_begin(client, &request);
+  if (slot->transfer == NULL) {
     qc_http_result refusal = {0};
-    refusal.message = object->http == NULL ? "the connection is closed"
-                                           : "the connection is in use";
+    refusal.message = "out of memory";
     return push_failure(L, &refusal);
   }
-  (void)qc_http_send(object->http, &request, &object->result);
-  lua_settop(L, 8);
-  /* What it allocates may run a finalizer of the host's, which may close the
-     connection, or use it again. */
-  object->in_use = 1;
-  failed = lua_pcall(L, 1, LUA_MULTRET, 0);
-  object->in_use = 0;
-  qc_http_trim(object->http);
-  if (object->to_close)
-    release(object);
-  return failed ? lua_error(L) : lua_gettop(L) - 6;
+  return 1;
+}
+
+static qc_transfer *check_transfer(lua_State *L)
+{
+  const slot_object *slot = luaL_checkudata(L, 1, SLOT);
+  if (slot->transfer == NULL)
+    luaL_error(L, "the request has been finished already");
+  return slot->transfer;
+}
+
+/* slot:isDone() -> whether finish can be called */
+static int slot_is_done(lua_State *L)
+{
+  lua_pushboolean(L, qc_transfer_is_done(check_transfer(L)));
+  return 1;
+}
+
+/* slot:finish() -> what send gives; once, and when it is done */
+static int slot_finish(lua_State *L)
+{
+  qc_transfer *transfer = check_transfer(L);
+  qc_http_result result;
+  if (!qc_transfer_is_done(transfer))
+    return luaL_error(L, "the request is still under way");
+  prepare_result(L, &result); /* may run a finalizer */
+  transfer = check_transfer(L);
+  ((slot_object *)lua_touserdata(L, 1))->transfer = NULL;
+  (void)qc_transfer_finish(transfer, &result);
+  return push_and_end(L, transfer);
+}
+
+static int slot_close(lua_State *L)
+{
+  slot_object *slot = luaL_checkudata(L, 1, SLOT);
+  qc_transfer *transfer = slot->transfer;
+  slot->transfer = NULL;
+  if (transfer != NULL)
+    qc_transfer_end(transfer);
+  return 0;
+}
+
+/* http.wait(seconds) -> number of requests that are still under way. Moves on
+   all that are, of all connections; returns as soon as something happened, at
+   a signal, and after the seconds at the latest. */
+static int http_wait(lua_State *L)
+{
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0, 1, "not a number of seconds");
+  lua_pushinteger(L, (lua_Integer)qc_loop_wait(need_loop(L), seconds));
+  return 1;
 }
 
 static void push_seconds(lua_State *L, const char *name, double seconds)
@@ -282,8 +406,8 @@ static int connection_stages(lua_State *L)
   http_object *object = luaL_checkudata(L, 1, HTTP);
   qc_http_stages stages = {0};
   /* Copied before anything is allocated: a finalizer may close it. */
-  if (object->http != NULL)
-    qc_http_get_stages(object->http, &stages);
+  if (object->client != NULL)
+    qc_http_get_stages(object->client, &stages);
   lua_createtable(L, 0, 5);
   if (stages.address[0] != '\0') {
     lua_pushstring(L, stages.address);
@@ -296,20 +420,20 @@ static int connection_stages(lua_State *L)
   return 1;
 }
 
+/* What is under way comes to its end. */
 static int connection_close(lua_State *L)
 {
   http_object *object = luaL_checkudata(L, 1, HTTP);
-  if (object->in_use)
-    object->to_close = 1;
-  else
-    release(object);
+  qc_client *client = object->client;
+  object->client = NULL;
+  qc_client_free(client);
   return 0;
 }
 
 static int connection_tostring(lua_State *L)
 {
   http_object *object = luaL_checkudata(L, 1, HTTP);
-  lua_pushfstring(L, "%s (%s)", HTTP, object->http ? "open" : "closed");
+  lua_pushfstring(L, "%s (%s)", HTTP, object->client ? "open" : "closed");
   return 1;
 }
 
@@ -332,6 +456,7 @@ static int http_ca_file(lua_State *L)
 }
 
 static const luaL_Reg connection_methods[] = {{"send", connection_send},
+                                              {"begin", connection_begin},
                                               {"stages", connection_stages},
                                               {"close", connection_close},
                                               {NULL, NULL}};
@@ -341,7 +466,19 @@ static const luaL_Reg connection_meta[] = {{"__gc", connection_close},
                                            {"__tostring", connection_tostring},
                                            {NULL, NULL}};
 
+static const luaL_Reg slot_methods[] = {{"isDone", slot_is_done},
+                                        {"finish", slot_finish},
+                                        {"close", slot_close},
+                                        {NULL, NULL}};
+
+static const luaL_Reg slot_meta[] = {
+    {"__gc", slot_close}, {"__close", slot_close}, {NULL, NULL}};
+
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+static const luaL_Reg loop_meta[] = {{"__gc", loop_gc}, {NULL, NULL}};
+
 static const luaL_Reg functions[] = {{"new", http_new},
+                                     {"wait", http_wait},
                                      {"version", http_version},
                                      {"caFile", http_ca_file},
                                      {NULL, NULL}};
@@ -352,6 +489,8 @@ QC_EXPORT int luaopen_qcimage_http(lua_State *L)
 {
   qc_checkversion(L);
   qc_newtype(L, HTTP, connection_methods, connection_meta);
+  qc_newtype(L, SLOT, slot_methods, slot_meta);
+  qc_newtype(L, LOOP, no_methods, loop_meta);
   lua_newtable(L);
   qc_setfuncs(L, functions);
   lua_pushliteral(L, QC_VERSION);

@@ -69,6 +69,15 @@
 /* Longest time in seconds that a connection may have been idle to be used
    again: balancers forget theirs after 60. */
 #define QC_HTTP_IDLE_MAX 50
+/* Idle connections of a client that are kept, and slots for requests: beyond
+   these a program has its calls under way at once. */
+#define QC_HTTP_KEPT 8
+/* Descriptors of one transfer: two addresses are tried at once, a resolver may
+   ask several name servers. */
+#define QC_HTTP_DESCRIPTORS 8
+/* Seconds after its end of time at which a transfer is ended whatever libcurl
+   does. */
+#define QC_HTTP_LATE 0.025
 /* Bytes of an address in digits, with a terminator: IPv6 with a zone has up to
    61. */
 #define QC_HTTP_ADDRESS_SIZE 64

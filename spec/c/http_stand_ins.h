@@ -20,9 +20,9 @@
 #undef curl_easy_getinfo
 
 static CURLcode (*original)(CURL *, CURLoption, ...);
-static int is_old;  /* 1: libcurl knows no option that is newer than 7.79 */
-static int handles; /* made to keep connections: see lasts_in_multi */
-static int is_full; /* 1: no memory for a URL */
+static int is_old; /* 1: libcurl knows no option that is newer than 7.79 */
+static int generations;        /* multi handles that were made */
+static int is_full;            /* 1: no memory for a URL */
 static __thread int by_folder; /* 1: the last was told to use no bundle */
 static const char *other_tls;  /* that libcurl says it has, or NULL */
 static __thread long forbids_reuse;
@@ -30,7 +30,7 @@ static unsigned int other_version; /* of libcurl, 0: as it is */
 static char folders[2][64];        /* CAPATH, PROXY_CAPATH; "": none */
 static int has_no_six;             /* 1: no sockets of IPv6 */
 /* As given in this thread; another to put in its place. */
-static __thread long idle_max, idle_put, is_fresh;
+static __thread long idle_max, idle_put;
 static __thread long most_ms, most_connect_ms;
 static double distrusts; /* seconds after which the folder does not do */
 
@@ -39,14 +39,6 @@ static double distrusts; /* seconds after which the folder does not do */
 static int is_newer(CURLoption option)
 {
   return (int)option % 10000 >= 312;
-}
-
-/* Whether each transfer has an easy handle of its own, see http_handle.c; then
-   connections are kept by a multi handle. */
-static int lasts_in_multi(void)
-{
-  unsigned int version = curl_version_info(CURLVERSION_NOW)->version_num;
-  return version >= 0x075300 && version < 0x080100;
 }
 
 /* Stands before libcurl's. */
@@ -66,10 +58,8 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   }
   value = va_arg(list, void *);
   va_end(list);
-  if (option == CURLOPT_ERRORBUFFER) {
-    __atomic_add_fetch(&handles, !lasts_in_multi(), __ATOMIC_SEQ_CST);
+  if (option == CURLOPT_ERRORBUFFER) /* of a new easy handle */
     by_folder = 0;
-  }
   if (option == CURLOPT_CAPATH || option == CURLOPT_PROXY_CAPATH)
     (void)snprintf(folders[option == CURLOPT_PROXY_CAPATH], sizeof(folders[0]),
                    "%s", value == NULL ? "" : (const char *)value);
@@ -81,8 +71,6 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
     most_connect_ms = (long)value;
   if (option == CURLOPT_FORBID_REUSE)
     forbids_reuse = (long)value;
-  if (option == CURLOPT_FRESH_CONNECT)
-    is_fresh = (long)value;
   if (option == CURLOPT_MAXAGE_CONN) {
     idle_max = (long)value;
     if (idle_put != 0)
@@ -91,42 +79,44 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
   return original(easy, option, value);
 }
 
-CURLcode curl_easy_perform(CURL *easy)
-{
-  CURLcode (*perform)(CURL *);
-  if (distrusts > 0 && by_folder)
-    return CURLE_PEER_FAILED_VERIFICATION;
-  *(void **)&perform = dlsym(RTLD_NEXT, "curl_easy_perform");
-  return perform(easy);
-}
-
 CURLM *curl_multi_init(void)
 {
   CURLM *(*init)(void);
   *(void **)&init = dlsym(RTLD_NEXT, "curl_multi_init");
-  __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&generations, 1, __ATOMIC_SEQ_CST);
   return init();
 }
 
-CURLMcode curl_multi_perform(CURLM *multi, int *running)
+/* One that is distrusted is never moved on, and ends at once. */
+static __thread CURL *distrusted;
+
+CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
 {
-  CURLMcode (*perform)(CURLM *, int *);
-  if (distrusts > 0 && by_folder) {
-    *running = 0;
-    return CURLM_OK;
-  }
-  *(void **)&perform = dlsym(RTLD_NEXT, "curl_multi_perform");
-  return perform(multi, running);
+  CURLMcode (*add)(CURLM *, CURL *);
+  *(void **)&add = dlsym(RTLD_NEXT, "curl_multi_add_handle");
+  distrusted = distrusts > 0 && by_folder ? easy : NULL;
+  return add(multi, easy);
+}
+
+CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int events,
+                                   int *running)
+{
+  CURLMcode (*act)(CURLM *, curl_socket_t, int, int *);
+  *(void **)&act = dlsym(RTLD_NEXT, "curl_multi_socket_action");
+  return distrusted != NULL ? CURLM_OK : act(multi, fd, events, running);
 }
 
 CURLMsg *curl_multi_info_read(CURLM *multi, int *left)
 {
   static CURLMsg failed;
   CURLMsg *(*read)(CURLM *, int *);
-  failed.msg = CURLMSG_DONE;
-  failed.data.result = CURLE_PEER_FAILED_VERIFICATION;
-  if (distrusts > 0 && by_folder)
+  if (distrusted != NULL) {
+    failed.msg = CURLMSG_DONE;
+    failed.easy_handle = distrusted;
+    failed.data.result = CURLE_PEER_FAILED_VERIFICATION;
+    distrusted = NULL;
     return &failed;
+  }
   *(void **)&read = dlsym(RTLD_NEXT, "curl_multi_info_read");
   return read(multi, left);
 }

@@ -104,27 +104,42 @@ static int sign(int round)
   return !ok;
 }
 
-static int is_answered(qc_http *http, const char *to, int expected)
+static int is_answered(qc_client *http, const char *to, int expected)
 {
   qc_http_header header = {"X-B", "c", 3, 1};
   qc_http_request request = {to, NULL, &header, strlen(to), 0,   1,
                              60, 60,   0,       1,          NULL};
   qc_http_result result;
-  int got = qc_http_send(http, &request, &result);
+  qc_transfer *done = qc_http_send(http, &request, &result);
+  int ok;
+  if (done == NULL)
+    return 0;
   if (expected)
-    return got && result.status == 200 && result.body_len == 2 &&
-           memcmp(result.body, "hi", 2) == 0;
-  return !got && strcmp(result.reason, "connect") == 0 && !result.sent;
+    ok = result.status == 200 && result.body_len == 2 &&
+         memcmp(result.body, "hi", 2) == 0;
+  else
+    ok = result.message != NULL && strcmp(result.reason, "connect") == 0 &&
+         !result.sent;
+  qc_transfer_end(done);
+  return ok;
 }
 
-static int transfer(qc_http *http, int round)
+static qc_client *client_new(const qc_http_options *options)
+{
+  qc_loop *loop = qc_loop_new();
+  qc_client *client = loop == NULL ? NULL : qc_client_new(loop, options);
+  qc_loop_free(loop);
+  return client;
+}
+
+static int transfer(qc_client *http, int round)
 {
   qc_http_options options = {NULL, NULL, NULL, QC_HTTP_BODY_MAX, 1};
-  qc_http *fresh = qc_http_new(&options);
+  qc_client *fresh = client_new(&options);
   int ok =
       fresh != NULL && is_answered(http, url, 1) &&
       is_answered(fresh, round % 2 == 0 ? url : refused_url, round % 2 == 0);
-  qc_http_free(fresh);
+  qc_client_free(fresh);
   return !ok;
 }
 
@@ -162,13 +177,13 @@ static pthread_barrier_t barrier;
 static void *work(void *argument)
 {
   qc_http_options options = {NULL, NULL, NULL, QC_HTTP_BODY_MAX, 1};
-  qc_http *http = qc_http_new(&options);
+  qc_client *http = client_new(&options);
   int *faults = argument;
   int round;
   (void)pthread_barrier_wait(&barrier); /* first uses come together */
   for (round = 0; round < ROUNDS; round++)
     *faults += sign(round) + transfer(http, round) + run_script();
-  qc_http_free(http);
+  qc_client_free(http);
   return NULL;
 }
 
