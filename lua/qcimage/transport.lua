@@ -9,6 +9,7 @@ local custom = require "qcimage.transport.custom"
 local limits = require "qcimage.util.limits"
 local optionNames = require "qcimage.util.option_names"
 local callback = require "qcimage.util.callback"
+local tasks = require "qcimage.util.tasks"
 local text = require "qcimage.util.text"
 
 -- In nginx all that a call needs is loaded now, since reading files blocks the worker.
@@ -207,9 +208,15 @@ end
 M.background = lightThread and lightThread.background
 
 local function plainSleep(seconds)
+  if tasks.sleep(seconds) then
+    return true
+  end
   local finish = core.monotonic() + seconds
   repeat -- a signal interrupts core.sleep, so that the host's handler runs
-    core.sleep(math.max(0, finish - core.monotonic()))
+    local left = math.max(0, finish - core.monotonic())
+    if not tasks.block(left) then
+      core.sleep(left)
+    end
   until core.monotonic() >= finish
   return true
 end

@@ -7,6 +7,7 @@
 local provider = require "qcimage.credentials.provider"
 local limits = require "qcimage.util.limits"
 local callback = require "qcimage.util.callback"
+local tasks = require "qcimage.util.tasks"
 
 local M = {}
 
@@ -15,14 +16,12 @@ local M = {}
 local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 -- Seconds until a waiting call starts the request itself, since nginx may have dropped the timer (lua_max_running_timers)
--- or killed the first call; the second figure doubles each time, up to the rule's longest. Outside nginx nothing kills a
--- call, and a built-in request has all its time.
+-- or killed the first call; the second figure doubles each time, up to the rule's longest. Outside nginx nothing but the
+-- end of its loop ends a call, and a built-in request has all its time.
 local START_TIMEOUT, TAKE_OVER_AFTER = 0.2, 1
 
 -- How often the call that runs a request starts it again before that is a circle.
 local MAX_DEPTH = 4
-
-local MAIN = {} -- the main thread, which has no coroutine
 
 ---@class qcimage.FetchRule
 ---@field name string the provider's name in messages
@@ -38,6 +37,11 @@ local MAIN = {} -- the main thread, which has no coroutine
 ---@field isDone boolean|nil
 ---@field answer any
 ---@field err qcimage.Error|nil
+
+-- Whether others run while this call waits.
+local function canWait(context)
+  return context.canWait or tasks.running() ~= nil
+end
 
 -- A context with another time limit.
 local function within(seconds, context)
@@ -56,7 +60,7 @@ function M.new(ask, rule)
 
   -- Runs the request, and sets its result: the first result counts for all waiting calls.
   local function run(fetch, context)
-    local thread, began = coroutine.running() or MAIN, context.monotonic()
+    local thread, began = callback.caller(), context.monotonic()
     fetch.threads[thread] = true
     local ok, answer, err = callback.pcall(ask, context)
     fetch.threads[thread] = nil
@@ -82,7 +86,8 @@ function M.new(ask, rule)
   end
 
   local function new(context)
-    local seconds = (rule.usesCallback or context.background) and TAKE_OVER_AFTER or rule.longest
+    local canEnd = rule.usesCallback or context.background or tasks.current() -- the call that runs it
+    local seconds = canEnd and TAKE_OVER_AFTER or rule.longest
     return { threads = {}, depth = 0, takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
   end
 
@@ -130,7 +135,7 @@ function M.new(ask, rule)
 
   local function source(context)
     local fetch = current
-    if fetch and fetch.threads[coroutine.running() or MAIN] then
+    if fetch and fetch.threads[callback.caller()] then
       if fetch.depth == MAX_DEPTH then
         return provider.noCredentials(rule.name .. " needs its own answer (a circle of roles or functions)", true)
       end
@@ -138,7 +143,7 @@ function M.new(ask, rule)
       local answer, err = ask(context) -- a callback that calls by the same client would wait for itself
       fetch.depth = fetch.depth - 1
       return answer, err
-    elseif fetch and context.canWait then
+    elseif fetch and canWait(context) then
       return await(fetch, context)
     end
     fetch = new(context)

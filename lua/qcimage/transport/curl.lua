@@ -1,5 +1,5 @@
---- curl.lua - the transport for plain Lua: one kept connection over libcurl.
---- Blocks while it waits, so it is never used inside nginx. Part of qcimage, see LICENSE.
+--- curl.lua - the transport for plain Lua: kept connections over libcurl.
+--- Blocks while it waits, but for tasks, so it is never used inside nginx. Part of qcimage, see LICENSE.
 
 local endpoints = require "qcimage.api.endpoints"
 local environments = require "qcimage.util.environment"
@@ -7,12 +7,31 @@ local errors = require "qcimage.util.errors"
 local http = require("qcimage.util.version").loadNative "qcimage.http"
 local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
+local tasks = require "qcimage.util.tasks"
 local text = require "qcimage.util.text"
 
 local M = {}
 
+tasks.poll = http.wait
+
 -- Bytes of libcurl's text that a message shows: its buffer has 256.
 local SHOWN = 256
+
+-- Sends a request, and lets other tasks go on meanwhile: nothing is begun before it is clear that this can be waited for.
+local function send(connection, ...)
+  local task = tasks.running()
+  if not task then
+    return connection:send(...)
+  end
+  local slot, message, detail = connection:begin(...)
+  if not slot then
+    return nil, message, detail
+  end
+  tasks.await(task, function()
+    return slot:isDone()
+  end)
+  return slot:finish()
+end
 
 -- The first variable whose proxy cannot be one: a password that was read with its line break.
 local function faultyVariable(environment)
@@ -98,7 +117,7 @@ function M.new(settings)
     end
     local connectTime = math.min(secondsLeft, settings.connectTimeout)
     local way = target and ("::%s:%d"):format(target.host, target.port)
-    local response, message, detail = connection:send(request, secondsLeft, connectTime, isHere, way)
+    local response, message, detail = send(connection, request, secondsLeft, connectTime, isHere, way)
     if not response then
       return nil, describe(request, detail.reason, redact.removeProxyPasswords(message, logins), trusted), detail
     end

@@ -4,6 +4,7 @@
 
 local core = require "qcimage.core"
 local limits = require "qcimage.util.limits"
+local tasks = require "qcimage.util.tasks"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -19,7 +20,7 @@ local function relay(thread, ok, ...)
   return relay(thread, coroutine.resume(thread, coroutine.yield(...)))
 end
 
-local guarded = setmetatable({}, { __mode = "k" }) -- such coroutines
+local guarded = setmetatable({}, { __mode = "k" }) -- such coroutines, and whose yields go on to
 
 local function pcall51(run, ...)
   if not coroutine.running() then -- nothing there that could take a yield
@@ -28,7 +29,7 @@ local function pcall51(run, ...)
   local thread = coroutine.create(function(...) -- which takes no C function
     return run(...)
   end)
-  guarded[thread] = true
+  guarded[thread] = coroutine.running()
   return relay(thread, coroutine.resume(thread, ...))
 end
 
@@ -36,13 +37,25 @@ end
 ---@param run function
 ---@return boolean ok
 ---@return any ... what it returned, or threw
-M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or pcall
+M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or tasks.pcall
+
+local MAIN = {} -- stands for the main thread, which has no coroutine
+
+--- Who runs: the task, or else the coroutine whose yields go to a scheduler; the same inside of a callback.
+---@return any
+function M.caller()
+  local thread = coroutine.running() or MAIN
+  while guarded[thread] do
+    thread = guarded[thread]
+  end
+  return tasks.current() or thread
+end
 
 --- Returns whether `pcall` above, though not Lua's, catches what the running coroutine throws.
 ---@return boolean
 function M.isGuarded()
   local thread = coroutine.running()
-  return thread ~= nil and guarded[thread] == true
+  return thread ~= nil and guarded[thread] ~= nil
 end
 
 -- Bytes of such a text that a message shows.
