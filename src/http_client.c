@@ -177,7 +177,9 @@ void qc_generation_abandon(qc_generation *generation)
     }
   }
   close_connections(generation);
-  qc_generation_retire(generation);
+  generation->is_retired = 1;
+  if (generation->client->generation == generation)
+    generation->client->generation = NULL;
   qc_generation_release(generation);
 }
 

@@ -1,5 +1,5 @@
---- tasks.lua - runs a function over items, several at once: in plain Lua as coroutines, whose waits it orders, in nginx
---- as light threads. Knows neither transports nor calls: who waits for what tells it so.
+--- tasks.lua - runs a function over items, several at once: as coroutines, whose waits it orders. Knows neither transports
+--- nor calls: who waits for what tells it so. In nginx light_tasks.lua does it.
 --- Part of qcimage, see LICENSE.
 ---
 --- A turn of the scheduler polls for I/O, wakes what waits, and resumes what is ready. It happens only inside a step of a
@@ -8,8 +8,10 @@
 
 local core = require "qcimage.core"
 local environments = require "qcimage.util.environment"
-local errors = require "qcimage.util.errors"
-local text = require "qcimage.util.text"
+local items = require "qcimage.util.loop"
+
+-- In nginx all files are read when the worker begins.
+local light = environments.isNginx and require "qcimage.util.light_tasks"
 
 local M = {}
 
@@ -20,22 +22,9 @@ M.poll = nil
 -- PUC 5.1 can yield neither across pcall nor in an iterator, so nothing runs there at once.
 local hasTasks = not environments.isNginx and (_VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil)
 
--- In nginx all files are read when the worker begins.
-local semaphores = environments.isNginx and select(2, pcall(require, "ngx.semaphore"))
-semaphores = type(semaphores) == "table" and semaphores or nil
-
 local FOREIGN = "it yielded, and not by a call of this library"
 
 local closeThread = rawget(coroutine, "close") or function() end
-
--- Seconds between two looks at a signal in an nginx without semaphores: the first, and the most.
-local PAUSE, LONGEST_PAUSE = 0.002, 0.02
-
--- Seconds that a light thread waits for a semaphore at most, which it then looks at again.
-local LONGEST_WAIT = 60
-
--- Bytes of what work threw that a message shows.
-local SHOWN = 500
 
 local TOKEN = {} -- what a task yields
 local current ---@type qcimage.Task|nil the task that runs
@@ -136,55 +125,6 @@ function M.pcall(run, ...)
   return relay(thread, coroutine.resume(thread, ...))
 end
 
----@class qcimage.Loop a function over items, several at once
----@field next fun(): any
----@field work fun(item: any): any, any, any
----@field concurrency integer
----@field results table[] with first and last, by the order in which they came
----@field state {active: integer} tasks that have not ended
----@field isEnded boolean|nil no item begins any more
----@field isStopped boolean|nil
----@field parent qcimage.Loop|nil whose task made this one
-local Loop = {}
-Loop.__index = Loop
-
-local function isStopped(loop)
-  while loop and not loop.isStopped do
-    loop = loop.parent
-  end
-  return loop ~= nil
-end
-
-local function put(loop, entry)
-  loop.last = loop.last + 1
-  loop.results[loop.last] = entry
-end
-
--- Takes the oldest result; raises nothing.
-local function take(loop)
-  local entry = loop.results[loop.first]
-  if not entry then
-    return nil
-  end
-  loop.results[loop.first] = nil
-  loop.first = loop.first + 1
-  return entry.item, entry[1], entry[2], entry[3]
-end
-
--- What is thrown, as what a failing work returns.
-local function thrown(entry, value, traceback)
-  local ok, shown = pcall(tostring, value) -- its own __tostring may throw, too
-  shown = ok and type(shown) == "string" and shown or "a " .. type(value)
-  entry[1], entry[2] = nil, "the work threw: " .. text.oneLine(shown, SHOWN)
-  entry[3] = errors.new {
-    kind = "thrown",
-    outcome = "unknown",
-    message = entry[2],
-    thrown = value,
-    traceback = traceback,
-  }
-end
-
 -- Runs a task until it waits or ends.
 local function resume(task)
   local loop, entry = task.loop, task.entry
@@ -201,13 +141,13 @@ local function resume(task)
     return
   end
   if not ok then
-    thrown(entry, first, debug and debug.traceback(task.thread))
+    items.thrown(entry, first, debug and debug.traceback(task.thread))
   elseif not isDead then
-    thrown(entry, FOREIGN)
+    items.thrown(entry, FOREIGN)
     closeThread(task.thread)
   end
   loop.state.active = loop.state.active - 1
-  put(loop, entry)
+  items.put(loop, entry)
 end
 
 local function isReady(task, now)
@@ -317,10 +257,16 @@ function M.block(seconds)
   return true
 end
 
--- Lets the others go on until the loop has a result, or nothing is under way in it.
+---@class qcimage.TaskLoop: qcimage.Loop
+---@field ready qcimage.Task[]
+---@field waiting qcimage.Task[]
+local Loop = {}
+Loop.__index = Loop
+
+-- Lets the others go on until the loop has a result, or nothing is under way in it. Returns false where that cannot be.
 local function waitFor(loop)
   local function isDone()
-    return loop.results[loop.first] ~= nil or loop.state.active == 0
+    return items.hasResult(loop)
   end
   local task = M.running()
   if task and not isDone() then
@@ -334,147 +280,33 @@ local function waitFor(loop)
   return true
 end
 
--- Begins a task.
-local function spawn(loop, item)
-  local entry = { item = item }
+local function spawn(loop, entry)
   local task = { loop = loop, entry = entry }
-  task.thread = coroutine.create(function(given)
-    entry[1], entry[2], entry[3] = loop.work(given)
+  task.thread = coroutine.create(function(item)
+    entry[1], entry[2], entry[3] = loop.work(item)
   end)
   taskOf[task.thread] = task
   loop.state.active = loop.state.active + 1
   loop.ready[#loop.ready + 1] = task
 end
 
--- Begins as many items as may be under way.
-local function beginItems(loop, begin)
-  while not loop.isEnded and loop.state.active + loop.last - loop.first + 1 < loop.concurrency do
-    local ok, item = pcall(loop.next)
-    if not ok or item == nil then
-      loop.isEnded = true
-    end
-    if not ok then
-      error(item, 0)
-    elseif item ~= nil then
-      begin(loop, item)
-    end
-  end
-end
-
---- The next result, in the order in which they come. Begins new items before: none between a result and what is done with
---- it.
----@return any item nil: all are done
----@return any result
----@return any message
----@return any err
 function Loop:step()
-  beginItems(self, spawn)
-  if not M.running() then
+  items.begin(self, spawn)
+  if not M.running() then -- what is under way goes on however fast the results are taken
     protectedTurn(0)
   end
   if not waitFor(self) then
     error(("qcimage: %d items of a loop can no longer end"):format(self.state.active), 0)
   end
-  return take(self)
+  return items.take(self)
 end
 
---- Begins nothing more, and waits for what is under way. What comes of it is dropped.
 function Loop:stop()
   self.isEnded, self.isStopped = true, true
-  while self.state.active > 0 do
-    while take(self) ~= nil do
-    end
-    if not waitFor(self) then
-      break
-    end
-  end
-  self.results, self.first, self.last = {}, 1, 0
-end
-
--- nginx
-
-local loopOf = setmetatable({}, { __mode = "k" }) -- by light thread
-
-local LightLoop = {}
-LightLoop.__index = LightLoop
-
-local function runLight(loop, entry)
-  loopOf[coroutine.running()] = loop
-  local ok, first, second, third = pcall(loop.work, entry.item)
-  if ok then
-    entry[1], entry[2], entry[3] = first, second, third
-  else
-    thrown(entry, first)
-  end
-  return entry
-end
-
-local function spawnLight(loop, item)
-  local entry = { item = item }
-  loop.state.active = loop.state.active + 1
-  loop.threads[#loop.threads + 1] = ngx.thread.spawn(runLight, loop, entry)
-  loop.entries[#loop.threads] = entry
-end
-
--- Waits until one has ended.
-local function waitLight(loop)
-  local ok, ended = ngx.thread.wait((table.unpack or unpack)(loop.threads))
-  for i = #loop.threads, 1, -1 do
-    local entry = loop.entries[i]
-    if entry == ended or not ok and coroutine.status(loop.threads[i]) == "dead" then
-      table.remove(loop.threads, i)
-      table.remove(loop.entries, i)
-      loop.state.active = loop.state.active - 1
-      if not ok then
-        thrown(entry, ended)
-      end
-      put(loop, entry)
-    end
-  end
-end
-
-function LightLoop:step()
-  beginItems(self, spawnLight)
-  while not self.results[self.first] and self.state.active > 0 do
-    waitLight(self)
-  end
-  return take(self)
-end
-
-function LightLoop:stop()
-  self.isEnded, self.isStopped = true, true
-  for signal in pairs(self.signals) do
-    signal:notify()
-  end
-  while self.state.active > 0 do
-    waitLight(self)
-  end
-  self.results, self.first, self.last = {}, 1, 0
-end
-
--- One after the other
-
-local SerialLoop = {}
-SerialLoop.__index = SerialLoop
-
-local function serial(loop, item)
-  local entry = { item = item }
-  local ok, first, second, third = pcall(loop.work, item)
-  if ok then
-    entry[1], entry[2], entry[3] = first, second, third
-  else
-    thrown(entry, first)
-  end
-  put(loop, entry)
-end
-
-function SerialLoop:step()
-  beginItems(self, serial)
-  return take(self)
-end
-
-function SerialLoop:stop()
-  self.isEnded = true
+  repeat
+    items.drop(self)
+  until self.state.active == 0 or not waitFor(self)
+  items.drop(self)
 end
 
 -- Signals
@@ -487,7 +319,7 @@ local function waitInTask(signal, task, seconds)
   local seen, loop = signal.count, task.loop
   task.isSignal = true
   suspend(task, function()
-    return signal.count ~= seen or isStopped(loop)
+    return signal.count ~= seen or items.isStopped(loop)
   end, seconds and core.monotonic() + seconds)
   local isAlone = task.isAlone
   task.isAlone = nil
@@ -499,62 +331,39 @@ local function waitInTask(signal, task, seconds)
   return false
 end
 
-local function waitInNginx(signal, loop, seconds)
-  local seen, pause = signal.count, PAUSE
-  local deadline = core.monotonic() + (seconds or math.huge)
-  if core.isyieldable() == false then
-    return nil, "alone"
-  elseif loop then
-    loop.signals[signal] = true
-  end
-  while signal.count == seen do
-    local left = deadline - core.monotonic()
-    if left <= 0 then
-      return false
-    elseif signal.semaphore then
-      signal.semaphore:wait(math.min(left, LONGEST_WAIT))
-    else
-      ngx.sleep(math.max(0.001, math.min(left, pause)))
-      pause = math.min(LONGEST_PAUSE, pause * 2)
-    end
-  end
-  return true
-end
-
 --- Lets the others go on until somebody notifies.
 ---@param seconds number|nil nil: without an end
 ---@return boolean|nil isNotified false: the seconds are over; nil: it cannot be waited
 ---@return string|nil why "stopped": the loop was; "alone": nobody is there who could notify
 function Signal:wait(seconds)
   local task = M.running()
-  local loop = task and task.loop or environments.isNginx and loopOf[coroutine.running()] or nil
+  local loop = task and task.loop or light and light.loop()
   local isNotified, why = nil, "alone"
-  if isStopped(loop) then
+  if items.isStopped(loop) then
     return nil, "stopped"
   elseif task then
     isNotified, why = waitInTask(self, task, seconds)
-  elseif environments.isNginx then
-    isNotified, why = waitInNginx(self, loop, seconds)
+  elseif light then
+    isNotified, why = light.wait(self, seconds)
   end
-  if isStopped(loop) then
+  if items.isStopped(loop) then
     return nil, "stopped"
   end
   return isNotified, why
 end
 
---- Wakes all that wait.
+--- Wakes all that wait. They run at their next turn, not within this.
 function Signal:notify()
   self.count = self.count + 1
-  local waiting = self.semaphore and -self.semaphore:count() or 0
-  if waiting > 0 then
-    self.semaphore:post(waiting)
+  if self.semaphore then
+    light.notify(self.semaphore)
   end
 end
 
 --- Makes a signal.
 ---@return qcimage.Signal
 function M.signal()
-  return setmetatable({ count = 0, semaphore = semaphores and semaphores.new(0) or nil }, Signal)
+  return setmetatable({ count = 0, semaphore = light and light.semaphore() or nil }, Signal)
 end
 
 -- Loops
@@ -582,8 +391,8 @@ end
 --- Whether loops run several items at once here.
 ---@return boolean
 function M.isParallel()
-  if environments.isNginx then
-    return (pcall(ngx.thread.spawn, function() end))
+  if light then
+    return light.canSpawn()
   end
   return hasTasks
 end
@@ -594,23 +403,12 @@ end
 ---@param concurrency integer
 ---@return qcimage.Loop
 function M.new(next, work, concurrency)
-  local loop = {
-    next = next,
-    work = work,
-    concurrency = concurrency,
-    results = {},
-    first = 1,
-    last = 0,
-    state = { active = 0 },
-  }
   if not M.isParallel() then
-    loop.concurrency = 1
-    return setmetatable(loop, SerialLoop)
-  elseif environments.isNginx then
-    loop.threads, loop.entries, loop.signals = {}, {}, {}
-    loop.parent = loopOf[coroutine.running()]
-    return setmetatable(loop, LightLoop)
+    return items.serial(next, work)
+  elseif light then
+    return light.new(next, work, concurrency)
   end
+  local loop = items.new(next, work, concurrency)
   loop.ready, loop.waiting = {}, {}
   loop.parent = current and current.loop
   loop.guard = guardOf(loop.state)
