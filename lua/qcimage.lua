@@ -73,6 +73,18 @@ end
 ---@field close fun(): true
 local image = { _VERSION = version.NUMBER }
 
+-- The rest of the library, or an error.
+local function loaded()
+  local found, err = client, nil
+  if not found then
+    found, err = load()
+  end
+  if not found then
+    error(err.message, 0)
+  end
+  return found
+end
+
 --- Makes a client. No network; inside nginx it reads files of keys. Options that are wrong are raised.
 ---@param options qcimage.Options|nil
 ---@return qcimage.Client
@@ -80,14 +92,21 @@ function image.new(options)
   if options == image then
     misuse.raise "call image.new(...) with a dot, not with a colon"
   end
-  local loaded, err = client, nil
-  if not loaded then
-    loaded, err = load()
+  return loaded().new(options)
+end
+
+--- Calls a function with each item of a list, several at once; a loop over it gets what the function returns, in the order
+--- in which the calls end. Any client's calls and their waits let the others go on. What the function throws is an error
+--- of the kind "thrown". PUC Lua 5.1 works the items one after the other.
+---@param list table|fun(): any a list, or an iterator that ends
+---@param work fun(item: any): any, any, any
+---@param options qcimage.ParallelOptions|nil
+---@return fun(): any, any, any, any iterator item, result, message, err
+function image.parallel(list, work, options)
+  if list == image then
+    misuse.raise "call image.parallel(...) with a dot, not with a colon"
   end
-  if not loaded then
-    error(err.message, 0)
-  end
-  return loaded.new(options)
+  return loaded().parallel(list, work, options)
 end
 
 local default -- made at first use, or set

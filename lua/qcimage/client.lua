@@ -14,6 +14,7 @@ local errors = require "qcimage.util.errors"
 local misuse = require "qcimage.util.misuse"
 local optionsOf = require "qcimage.options"
 local paginator = require "qcimage.call.paginator"
+local parallel = require "qcimage.parallel"
 local redact = require "qcimage.util.redact"
 local refusals = require "qcimage.credentials.refusals"
 local retry = require "qcimage.call.retry"
@@ -277,6 +278,7 @@ function functions.close(client)
 end
 
 M.functions = functions
+M.parallel = parallel.parallel
 
 --- What a client's calls go by, and why: see call/explain.lua. For the command.
 ---@param client qcimage.Client

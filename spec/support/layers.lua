@@ -15,7 +15,7 @@ M.LAYERS = {
   },
   client = {
     "puts a client together, of all that a call needs",
-    modules = { "qcimage.client", "qcimage.signer_cache" },
+    modules = { "qcimage.client", "qcimage.parallel", "qcimage.signer_cache" },
     reaches = {
       "options",
       "call",

@@ -10,7 +10,7 @@ local M = {}
 ---| "internal"
 
 ---@class qcimage.Error
----@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"
+---@field kind "parameter"|"credentials"|"network"|"response"|"service"|"unsupported"|"thrown"
 ---@field message string one line, without secrets; also what tostring gives
 ---@field subject string|nil the action that failed; the message begins with "SUBJECT: PROBLEM"
 ---@field problem string|nil the message without the subject and what follows from the whole call
@@ -26,6 +26,8 @@ local M = {}
 ---@field imageIds string[]|nil of `wait`: images that do not have the state
 ---@field retryAfter number|nil seconds that the response asks to wait
 ---@field attempts table[] records of the attempts
+---@field thrown any of `parallel`, kind "thrown": what the function threw
+---@field traceback string|nil of `parallel`: where it threw
 ---@field hookError string|nil what onAttempt or onProgress threw first
 ---@field package source string|nil of credentials: the place that was to give them
 local Error = {}

@@ -34,6 +34,9 @@ return {
   -- often uses up all the time of an attempt.
   readBack = 1,
   readBackPart = 1 / 10,
+  -- Items that a loop works at once, and the most: the service allows ten calls a second of an action.
+  concurrency = 8,
+  mostConcurrency = 64,
   -- Seconds that `wait` waits: an image of a large disk takes minutes.
   waitTimeout = 600,
   -- Seconds: the longest timeout, a day, far below what C can count in milliseconds.
