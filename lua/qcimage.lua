@@ -59,7 +59,7 @@ end
 ---@field describe fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 --- Iterates over all images, each once, with the result of its page. Raises an error, as a table, at the loop; it never
 --- ends early without one. In Lua 5.1 its transport cannot yield.
----@field each fun(params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
+---@field each fun(params?: qcimage.DescribeParams, options?: qcimage.EachOptions): fun(): qcimage.Image?, qcimage.Result?
 --- Waits until images have a state. Ends at a state that ends in FAILED, or when an image was deleted. The result has the
 --- images in the order of their ids.
 ---@field wait fun(params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?

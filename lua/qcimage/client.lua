@@ -30,7 +30,7 @@ local M = {}
 ---@class qcimage.Client
 ---@field modify fun(self, params: qcimage.ModifyParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field describe fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
----@field each fun(self, params?: qcimage.DescribeParams, options?: qcimage.CallOptions): fun(): qcimage.Image?, qcimage.Result?
+---@field each fun(self, params?: qcimage.DescribeParams, options?: qcimage.EachOptions): fun(): qcimage.Image?, qcimage.Result?
 --- Waits until images have a state.
 ---@field wait fun(self, params: qcimage.WaitParams, options?: qcimage.WaitOptions): qcimage.Result?, string?, qcimage.Error?
 ---@field call fun(self, action: string, params?: table, options?: qcimage.CallOptions): qcimage.Result?, string?, qcimage.Error?
@@ -175,6 +175,9 @@ end
 
 local NONE = {} -- nobody writes to options
 
+-- Options of functions that do not have those of a call.
+local OPTIONS = { each = optionsOf.each, wait = optionsOf.wait }
+
 -- Returns validated options and parameters; the latter may be absent if optional is true.
 local function arguments(client, name, params, options, optional)
   if client.closed then
@@ -189,7 +192,7 @@ local function arguments(client, name, params, options, optional)
   if options == nil then
     return NONE, params
   end
-  local checked = optionsOf.check(name == "wait" and optionsOf.wait or optionsOf.call, options)
+  local checked = optionsOf.check(OPTIONS[name] or optionsOf.call, options)
   local misplaced = optionsOf.misplaced(name, checked)
   if misplaced then
     misuse.raise(misplaced)

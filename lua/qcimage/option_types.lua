@@ -68,6 +68,21 @@ function M.region(value) -- calls check its form, and remove white space around 
   return M.plainText((value:gsub("\t", " ")))
 end
 
+function M.regions(value)
+  if value == "all" then
+    return true
+  elseif type(value) ~= "table" or #value == 0 then
+    return false, 'must be "all" or a list of regions'
+  end
+  for i, region in ipairs(value) do
+    local isRegion, problem = M.region(region)
+    if not isRegion then
+      return false, ("%s (number %d)"):format(problem, i)
+    end
+  end
+  return true
+end
+
 function M.proxy(value) -- "": no proxy
   return type(value) == "string" and not value:find(text.CONTROL), "must be a URL without control characters"
 end

@@ -55,6 +55,12 @@ local types = require "qcimage.option_types"
 ---@field readBack boolean|nil false: a modification whose outcome is unknown is not read back
 ---@field raw boolean|nil parameters are named as they travel, and not checked
 
+--- Options of `each`.
+---@class qcimage.EachOptions: qcimage.CallOptions
+---@field regions "all"|string[]|nil lists each of these, several at once, in this order; images have the field `region`.
+--- "all": the public cloud's, without the finance zones
+---@field concurrency integer|nil regions at once, 8 by default
+
 --- Options of `wait`.
 ---@class qcimage.WaitOptions
 ---@field waitTimeout number|nil seconds of the whole wait, 600 by default
@@ -140,6 +146,14 @@ M.call = {
   readBack = types.boolean,
   raw = types.boolean,
 }
+
+M.each = {
+  regions = types.regions,
+  concurrency = types.count(limits.mostConcurrency),
+}
+for name, fits in pairs(M.call) do
+  M.each[name] = fits
+end
 
 M.wait = {
   waitTimeout = types.seconds,
@@ -235,6 +249,9 @@ local NEUTRAL = { raw = false, readBack = true }
 ---@param options table validated
 ---@return string|nil problem nil: there is none
 function M.misplaced(name, options)
+  if options.region ~= nil and options.regions ~= nil then
+    return (exclusive("region", "regions"))
+  end
   for option, why in pairs(WITHOUT_EFFECT[name] or {}) do
     if options[option] ~= nil and options[option] ~= NEUTRAL[option] then
       return ("%s cannot be used with %s: %s"):format(optionNames.shown(option), name, why)
@@ -301,7 +318,7 @@ function M.validate(known, given)
   end
   for name, value in pairs(copy) do
     local fits = known[name]
-    if not fits and known == M.call and M.client[name] then
+    if not fits and (known == M.call or known == M.each) and M.client[name] then
       local message = "%s belongs to a client, not to a call: make a client for each %s (clients can share credentials)"
       return nil, message:format(optionNames.shown(name), name), name
     elseif not fits then

@@ -38,6 +38,28 @@ M.REGIONS = {
   usw = "na-siliconvalley",
 }
 
+--- The regions of the public cloud that every account reaches by the same host, which the guide to API 3.0 lists. Not the
+--- finance zones, whose accounts and hosts are their own, nor those that were closed. Data, since DescribeRegions is
+--- suspended; new ones appear over time.
+M.ALL_REGIONS = {
+  "ap-bangkok",
+  "ap-beijing",
+  "ap-chengdu",
+  "ap-chongqing",
+  "ap-guangzhou",
+  "ap-hongkong",
+  "ap-jakarta",
+  "ap-nanjing",
+  "ap-seoul",
+  "ap-shanghai",
+  "ap-singapore",
+  "ap-tokyo",
+  "eu-frankfurt",
+  "na-ashburn",
+  "na-siliconvalley",
+  "sa-saopaulo",
+}
+
 --- Whether a host is this machine.
 ---@param host string without port, an IPv6 address in brackets
 ---@return boolean

@@ -3,6 +3,7 @@
 local actions = require "qcimage.api.actions"
 local codes = require "qcimage.api.error_codes"
 local limits = require "qcimage.util.limits"
+local tasks = require "qcimage.util.tasks"
 
 local M = {}
 
@@ -28,17 +29,15 @@ local function describeBatch(images, refused, ids, describe)
   elseif #ids == 1 then
     refused[ids[1]] = true
   else
-    for _, id in ipairs(ids) do
-      local isDone, problem = describeBatch(images, refused, { id }, describe)
-      if not isDone then
-        return nil, problem
-      end
-    end
+    return tasks.forEach(ids, function(id)
+      return describeBatch(images, refused, { id }, describe)
+    end, limits.concurrency)
   end
   return true
 end
 
---- Describes images by their ids, in batches; if the service refuses a batch because an image does not exist, one by one.
+--- Describes images by their ids, in batches, several at once; one by one if the service refuses a batch because an
+--- image does not exist.
 ---@param ids string[] without duplicates
 ---@param size integer images per call
 ---@param describe fun(params: table): qcimage.Result|nil, qcimage.Error|nil calls DescribeImages; its error ends all
@@ -59,11 +58,11 @@ function M.describeByIds(ids, size, describe, doubtful)
       batch[#batch + 1] = id
     end
   end
-  for _, each in ipairs(batches) do
-    local isDone, err = describeBatch(images, refused, each, describe)
-    if not isDone then
-      return nil, err
-    end
+  local isDone, err = tasks.forEach(batches, function(each)
+    return describeBatch(images, refused, each, describe)
+  end, limits.concurrency)
+  if not isDone then
+    return nil, err
   end
   return images, nil, refused
 end

@@ -5,6 +5,9 @@ local actions = require "qcimage.api.actions"
 local errors = require "qcimage.util.errors"
 local limits = require "qcimage.util.limits"
 local copyParams = require "qcimage.call.copy_params"
+local endpoints = require "qcimage.api.endpoints"
+local tasks = require "qcimage.util.tasks"
+local text = require "qcimage.util.text"
 local warning = require "qcimage.util.warning"
 
 local M = {}
@@ -122,31 +125,83 @@ local function readAll(images, page, ask)
   end
 end
 
+-- Reads the list of a region. Returns its images, with the result that each came with in from, and an error.
+local function readRegion(client, params, options, run)
+  local name = actions.describe[client.version]
+  local page, problem = copyParams.copy(params, actions[client.version][name].params)
+  -- seen: by id, the last run that had the image; a run begins at the first page
+  local images = { seen = {}, run = 0, from = {} }
+  if not page then
+    return images, errors.ofAction(name, "parameter", "the parameter table " .. problem)
+  end
+  page.limit = page.limit or limits.pageSize
+  page.offset = page.offset or 0
+  local err = readAll(images, page, function(asked)
+    local result, fault, call = run(client, name, asked, options)
+    images.region = call and call.region
+    return result, fault
+  end)
+  images.seen = nil
+  return images, err
+end
+
+-- Regions, each once.
+local function distinct(regions)
+  local list, isKnown = {}, {}
+  for _, region in ipairs(regions == "all" and endpoints.ALL_REGIONS or regions) do
+    local name = endpoints.region(region, "3.0") or region -- it may have a short one
+    list[#list + 1] = not isKnown[name] and region or nil
+    isKnown[name] = true
+  end
+  return list
+end
+
+-- The error of several regions: that of the first, which names the others.
+local function ofRegions(failed, faults)
+  local err, others = faults[failed[1]], table.concat(failed, ", ", 2)
+  if err then
+    local more = others ~= "" and ("; %d more of the regions failed: %s"):format(#failed - 1, others) or ""
+    err.message = ("%s (region %s%s)"):format(err.message, text.oneLine(failed[1], 80), text.oneLine(more, 800))
+    err.regions = failed
+  end
+  return err
+end
+
+-- Reads the lists of several regions. Returns their images in the order of the regions, and an error.
+local function readRegions(client, params, options, run)
+  local regions, lists, faults, failed = distinct(options.regions), {}, {}, {}
+  local images = { from = {} }
+  tasks.forEach(regions, function(region)
+    local one = setmetatable({ region = region }, { __index = options })
+    lists[region], faults[region] = readRegion(client, params, one, run)
+    return true
+  end, options.concurrency or limits.concurrency)
+  for _, region in ipairs(regions) do
+    local list = lists[region]
+    for i, image in ipairs(list) do
+      if type(image) == "table" then
+        image.region = list.region
+      end
+      images[#images + 1], images.from[#images + 1] = image, list.from[i]
+    end
+    failed[#failed + 1] = faults[region] and region or nil
+  end
+  return images, ofRegions(failed, faults)
+end
+
 --- Returns an iterator over all images: each once, with the result of its page (without imageSet and body). The first step
---- reads the whole list, so that the loop may change it. After the images that were read, an error is raised as a table.
+--- reads the whole lists, so that the loop may change them. After the images that were read, an error is raised as a table.
 ---@param client table
 ---@param params table
 ---@param options table validated
 ---@param run function run of execute.lua
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
-  local name = actions.describe[client.version]
-  local page, problem = copyParams.copy(params, actions[client.version][name].params)
-  -- seen: the last run that had an image, by id; a run begins at the first page
-  local images, err, index = { seen = {}, run = 0, from = {} }, nil, 0
-  if not page then
-    err = errors.ofAction(name, "parameter", "the parameter table " .. problem)
-  else
-    page.limit = page.limit or limits.pageSize
-    page.offset = page.offset or 0
-  end
-  local function ask(asked)
-    return run(client, name, asked, options)
-  end
+  local own = copyParams.copy(params, actions[client.version][actions.describe[client.version]].params) or params
+  local images, err, index = nil, nil, 0
   return function()
-    if page and not err and index == 0 then
-      err = readAll(images, page, ask)
-      images.seen = nil
+    if not images then
+      images, err = (options.regions and readRegions or readRegion)(client, own, options, run)
     end
     index = index + 1
     local image, result = images[index], images.from[index]

@@ -39,6 +39,7 @@ M.OPTIONS = {
   { "--offset", "N", "skip the first N", convert = parser.number(0, 2147483647, true) },
   { "--limit", "N", "at most N images, up to 100 [20]", convert = parser.number(1, 100, true) },
   { "--all", nil, "all pages" },
+  { "--all-regions", nil, "all pages of all regions of the public cloud, several at once", target = "allRegions" },
 }
 
 M.EXAMPLES = {
@@ -55,6 +56,11 @@ M.COLUMNS = {
   { key = "createdTime", title = "CREATED", rank = 4 },
   { key = "imageDescription", title = "DESCRIPTION", cut = true, rank = 3 },
 }
+
+local WITH_REGION = { { key = "region", title = "REGION" } }
+for _, column in ipairs(M.COLUMNS) do
+  WITH_REGION[#WITH_REGION + 1] = column
+end
 
 local FILTER_CHOICES = {
   ["image-type"] = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "SHARED_IMAGE" },
@@ -84,18 +90,19 @@ end
 
 --- Collects the JSON texts of images as a client's calls receive them.
 ---@param client qcimage.Client
----@return fun(images: table[]): string document of a list of these images
+---@return fun(images: table[]): string document of a list of these images, with their Region if they have one
 function M.collect(client)
   local texts, send = {}, client.transport
-  function client.transport(...)
-    local response, message, detail = send(...)
+  function client.transport(request, ...)
+    local region = request.headers["X-TC-Region"] or ""
+    local response, message, detail = send(request, ...)
     if response and response.status == 200 and response.body:find '[iI]mageSet"' then
       local _, members = json.parts(response.body)
       local _, inner = json.parts(members.Response or "{}")
       for _, item in ipairs((json.parts(inner.ImageSet or members.imageSet or "[]"))) do
         local _, image = json.parts(item)
         local id = image.ImageId or image.imageId or image.unImgId or ""
-        texts[id:sub(2, -2)] = item
+        texts[id:sub(2, -2)], texts[region .. "/" .. id:sub(2, -2)] = item, item
       end
     end
     return response, message, detail
@@ -103,7 +110,12 @@ function M.collect(client)
   return function(images)
     local items = {}
     for i, image in ipairs(images) do
-      items[i] = type(image) == "table" and texts[image.imageId] or json.line(image)
+      local region = type(image) == "table" and image.region
+      items[i] = type(image) == "table" and (texts[(region or "") .. "/" .. image.imageId] or texts[image.imageId])
+        or json.line(image)
+      if region then
+        items[i] = items[i]:gsub("^{", '{"Region":' .. json.line(region) .. ",", 1)
+      end
     end
     return output.list(items)
   end
@@ -144,10 +156,10 @@ local function byIds(client, params)
 end
 
 -- All pages. Returns images, the result of the last, and that there may be several; or nil, a message and an error.
-local function all(client, params)
+local function all(client, params, regions)
   local images, last = {}, nil
   local ok, err = pcall(function()
-    for image, page in client:each(params) do
+    for image, page in client:each(params, { regions = regions }) do
       images[#images + 1], last = image, page
     end
   end)
@@ -196,8 +208,10 @@ function M.run(options)
       return stdio.usage(problem, "describe")
     end
   end
-  if hasIds and (options.all or options.offset or options.limit) then
-    return stdio.usage("--all, --offset and --limit have no effect beside ids", "describe")
+  if hasIds and (options.all or options.allRegions or options.offset or options.limit) then
+    return stdio.usage("--all, --all-regions, --offset and --limit have no effect beside ids", "describe")
+  elseif options.allRegions and options.region then
+    return stdio.usage("--region and --all-regions cannot be combined", "describe")
   elseif params.imageType == "ALL" then
     params.imageType = nil
   elseif not hasIds and not params.filters then
@@ -209,14 +223,15 @@ function M.run(options)
   end
   optionNames.useParameters { imageIds = "IMAGE_ID", filters = "--filters" }
   local document = options.output == "json" and M.collect(client)
-  local images, result, calls, absent = (hasIds and byIds or options.all and all or page)(client, params)
+  local list = hasIds and byIds or (options.all or options.allRegions) and all or page
+  local images, result, calls, absent = list(client, params, options.allRegions and "all" or nil)
   if not images then
     return output.fail(result, calls, true)
   end
   local code = 0
   if document or #images > 0 or not absent then
     local written = document and (calls == 1 and result and output.answer(result) or document(images))
-    code = output.write(options, written, M.COLUMNS, images)
+    code = output.write(options, written, options.allRegions and WITH_REGION or M.COLUMNS, images)
   end
   local total = result and tonumber(result.totalCount)
   if code ~= 0 then

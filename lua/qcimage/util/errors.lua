@@ -26,6 +26,7 @@ local M = {}
 ---@field imageIds string[]|nil of `wait`: images that do not have the state
 ---@field retryAfter number|nil seconds that the response asks to wait
 ---@field attempts table[] records of the attempts
+---@field regions string[]|nil of `each`: those of several that could not be listed
 ---@field thrown any of `parallel`, kind "thrown": what the function threw
 ---@field traceback string|nil of `parallel`: where it threw
 ---@field hookError string|nil what onAttempt or onProgress threw first

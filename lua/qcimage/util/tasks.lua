@@ -417,4 +417,31 @@ function M.new(next, work, concurrency)
   return setmetatable(loop, Loop)
 end
 
+--- Calls a function with each item of a list, several at once, and returns when all have returned; after one that fails no
+--- other begins. Raises what the function raises.
+---@param list any[]
+---@param work fun(item: any): boolean|nil, any true; or nil and an error
+---@param concurrency integer
+---@return boolean|nil
+---@return any err the first
+function M.forEach(list, work, concurrency)
+  if #list == 1 then
+    return work(list[1])
+  end
+  local index, hasFailed, err, raised = 0, false, nil, nil
+  local loop = M.new(function()
+    index = index + 1
+    return not hasFailed and list[index] or nil
+  end, work, concurrency)
+  for _, ok, problem, thrown in loop.step, loop do
+    if not ok and not hasFailed then
+      hasFailed, err, raised = true, problem, thrown
+    end
+  end
+  if raised then
+    error(raised.thrown, 0)
+  end
+  return not hasFailed or nil, err
+end
+
 return M
