@@ -432,11 +432,17 @@ function M.forEach(list, work, concurrency)
   local loop = M.new(function()
     index = index + 1
     return not hasFailed and list[index] or nil
-  end, work, concurrency)
-  for _, ok, problem, thrown in loop.step, loop do
-    if not ok and not hasFailed then
-      hasFailed, err, raised = true, problem, thrown
+  end, function(item)
+    local ok, problem = true, nil
+    if not hasFailed then
+      ok, problem = work(item)
     end
+    if not ok and not hasFailed then
+      hasFailed, err = true, problem
+    end
+  end, concurrency)
+  for _, _, _, thrown in loop.step, loop do
+    raised = raised or thrown
   end
   if raised then
     error(raised.thrown, 0)
