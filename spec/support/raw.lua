@@ -23,6 +23,9 @@
 ---     { "cut" }                     over TLS without one
 ---     { "reset" }                   RST instead of FIN
 ---     { "loop", steps }             does steps for ever
+---     { "echo", seconds }           after so many seconds the response of API 3.0 whose request id is the image of the request
+---     { "gather", count }           waits until so many connections wait so
+---     { "chaos" }                   the same response, or a third of the time what a broken server does
 ---     { "splice", host, port }      passes bytes on to there and back (of a CONNECT proxy)
 ---
 --- Options, beside the lists: tls = a kind of spec/support/certs.lua; host = address to listen at,

@@ -95,6 +95,7 @@ function steps.recv(state)
   while true do
     local stop = select(2, state.unread:find("\r\n\r\n", 1, true))
     if stop then
+      state.request = state.unread
       local length = state.unread:sub(1, stop):lower():match "\r\ncontent%-length:%s*(%d+)" or 0
       if #state.unread >= stop + length then
         state.unread = state.unread:sub(stop + length + 1)
@@ -132,6 +133,80 @@ end
 
 function steps.close(state)
   finish(state)
+end
+
+-- A response of API 3.0 whose request id is the image of the last request.
+local function echo(state, field)
+  local body = ('{"Response":{"RequestId":"%s"}}'):format(state.request:match "img%-%x+" or "none")
+  return ("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s"):format(field or "", #body, body)
+end
+
+local gathered = 0
+
+function steps.gather(_, count)
+  gathered = gathered + 1
+  local last = math.ceil(gathered / count) * count
+  while gathered < last do
+    wait({}, {}, 0.005)
+  end
+end
+
+function steps.echo(state, seconds)
+  if seconds then
+    wait({}, {}, seconds)
+  end
+  send(state.conn, echo(state))
+end
+
+-- What a broken or hostile server does with a request, one of these at random.
+local wrongs = {
+  function(state)
+    steps.reset(state)
+  end,
+  function(state) -- a part of the head
+    send(state.conn, echo(state):sub(1, 20))
+    steps.cut(state)
+  end,
+  function(state) -- a part of the body
+    send(state.conn, echo(state):sub(1, -5))
+    finish(state)
+  end,
+  function(state) -- another response behind it
+    send(
+      state.conn,
+      echo(state) .. "HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n" .. '{"Response":{"RequestId":"other"}}'
+    )
+  end,
+  function(state)
+    send(state.conn, echo(state) .. "more")
+  end,
+  function(state)
+    send(state.conn, (echo(state):gsub("\r\n", "\r\n X: y\r\n", 1)))
+  end,
+  function(state) -- longer than an attempt
+    wait({}, {}, 1)
+    send(state.conn, echo(state))
+  end,
+  function(state)
+    send(state.conn, echo(state))
+    finish(state)
+  end,
+  function(state)
+    send(state.conn, echo(state))
+    steps.reset(state)
+  end,
+  function(state)
+    send(state.conn, echo(state, "Connection: keep-alive, close\r\n"))
+  end,
+}
+
+function steps.chaos(state)
+  wait({}, {}, math.random() * 0.01)
+  local wrong = math.random() < 0.3 and wrongs[math.random(#wrongs)]
+  if wrong then
+    return wrong(state)
+  end
+  send(state.conn, echo(state))
 end
 
 -- Does something to the descriptor below TLS.

@@ -49,7 +49,7 @@ function M.isStopped(loop)
   while loop and not loop.isStopped do
     loop = loop.parent
   end
-  return loop ~= nil
+  return loop and true or false
 end
 
 --- Notes that an item has ended.
