@@ -93,7 +93,7 @@ endif()
 set(two ${main} luajit)
 
 # Those whose subject runs in a process of its own (nginx, Node, a shell script) run once.
-set(once apply_nginx cli_pid1 cmake hostile hostile_nginx hosts instance emulator_nginx peers install lightthread limiter_nginx openresty
+set(once apply_nginx cli_pid1 cmake hostile hostile_nginx hosts instance emulator_nginx parallel_nginx peers install lightthread limiter_nginx openresty
   fixtures openresty_askers openresty_credentials openresty_errors
   openresty_load openresty_endpoints openresty_raise openresty_wire outcome resty_http)
 

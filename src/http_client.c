@@ -59,7 +59,7 @@ static int is_foreign(const qc_generation *generation)
     return 1;
   for (i = 0; i < generation->count; i++) {
     const qc_socket *one = &generation->sockets[i];
-    if (one->is_connection && one->events == 0 && !is_ours(one))
+    if (one->is_kept && one->events == 0 && !is_ours(one))
       return 1;
   }
   return 0;
@@ -237,12 +237,26 @@ int qc_generation_note(qc_generation *generation, curl_socket_t fd)
 {
   struct stat status;
   qc_socket *one;
-  if (fstat(fd, &status) != 0 || (one = add(generation, fd)) == NULL)
+  /* libcurl (7.88 on) closes one that is still connecting without a word */
+  one = find(generation, fd);
+  if (fstat(fd, &status) != 0 ||
+      (one == NULL && (one = add(generation, fd)) == NULL))
     return 0;
   one->is_connection = 1;
+  one->is_kept = one->port = 0;
   one->device = status.st_dev;
   one->inode = status.st_ino;
   return 1;
+}
+
+void qc_generation_note_kept(qc_generation *generation, CURL *easy)
+{
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  qc_socket *one;
+  if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+      fd == CURL_SOCKET_BAD || (one = find(generation, fd)) == NULL)
+    return;
+  one->is_kept = one->is_connection;
 }
 
 int qc_generation_close_socket(void *user, curl_socket_t fd)
@@ -302,7 +316,7 @@ static int is_quiet(const qc_generation *generation, int port)
   for (i = 0; i < generation->count; i++) {
     qc_socket *one = &generation->sockets[i];
     char byte;
-    if (!one->is_connection || one->events != 0 || port_of(one) != port)
+    if (!one->is_kept || one->events != 0 || port_of(one) != port)
       continue;
     is_known = 1; /* the few of one port have several addresses */
     if (recv(one->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||

@@ -18,6 +18,7 @@ typedef struct {
   short events;      /* of poll, that libcurl waits for; 0: it is idle */
   int port;          /* of a connection, on this side; 0: not known yet */
   int is_connection; /* 0: of its resolver, say; the rest is not known */
+  int is_kept;       /* 1: a request over it was answered */
   dev_t device;      /* what fstat said of it: its number may be another */
   ino_t inode;       /* file's once the host has closed descriptors */
 } qc_socket;
@@ -113,6 +114,8 @@ void qc_generation_abandon(qc_generation *generation);
 int qc_generation_reserve(qc_generation *generation);
 /* Notes a new connection's socket. 0: it cannot be noted. */
 int qc_generation_note(qc_generation *generation, curl_socket_t fd);
+/* Notes that the connection of a transfer that has ended is kept, if it is. */
+void qc_generation_note_kept(qc_generation *generation, CURL *easy);
 /* CURLOPT_CLOSESOCKETFUNCTION; its data is the generation. */
 int qc_generation_close_socket(void *generation, curl_socket_t fd);
 /* Whether the kept connection that a transfer is about to use may be: neither

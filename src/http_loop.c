@@ -303,9 +303,11 @@ static void end_late(qc_loop *loop)
 
 void qc_loop_turn(qc_loop *loop, double seconds)
 {
-  size_t count;
+  size_t count, before = loop->under_way;
   int ready;
   abandon_lost(loop);
+  if (loop->under_way != before) /* there is something to tell */
+    seconds = 0;
   seconds = until_due(loop, seconds, qc_loop_now());
   count = fill(loop);
   ready = poll(loop->polled, (nfds_t)count, (int)ceil(seconds * 1000));

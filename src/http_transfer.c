@@ -250,6 +250,8 @@ void qc_transfer_complete(qc_transfer *transfer, CURLcode code)
   qc_client *client = transfer->client;
   qc_generation *generation = transfer->generation;
   int sent = transfer->was_forked || may_have_left(transfer, code), ok;
+  if (code == CURLE_OK)
+    qc_generation_note_kept(generation, transfer->easy);
   qc_loop_remove(client->loop, transfer);
   if (!sent && transfer->is_disturbed) {
     if (begin_again(transfer, 1))

@@ -381,6 +381,83 @@ static void test_addresses(void)
   qc_client_free(http);
 }
 
+static qc_transfer *begin(qc_client *http, const char *path)
+{
+  char url[64];
+  qc_http_request request;
+  memset(&request, 0, sizeof(request));
+  request.url_len =
+      (size_t)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+  request.url = url;
+  request.seconds = request.connect_seconds = 10;
+  request.direct = 1;
+  return qc_transfer_begin(http, &request);
+}
+
+/* Several at once, of two clients and one loop: each gets its own response,
+   whoever waits; one is cut off, one outlives its client. */
+static void test_several(void)
+{
+  qc_loop *loop = qc_loop_new();
+  qc_client *one = qc_client_new(loop, &options);
+  qc_client *other = qc_client_new(loop, &options);
+  qc_transfer *transfers[24], *cut;
+  qc_http_result result;
+  char path[16];
+  size_t i;
+  for (i = 0; i < 24; i++) {
+    (void)snprintf(path, sizeof(path), "/%d", (int)(100 + i));
+    transfers[i] = begin(i % 2 == 0 ? one : other, path);
+    CHECK(transfers[i] != NULL);
+  }
+  cut = begin(one, "/5");
+  qc_transfer_end(cut);
+  CHECK(get(other, port, "/7", &result) && result.body_len == 7);
+  qc_client_free(one);
+  while (qc_loop_wait(loop, 10) > 0)
+    ;
+  for (i = 0; i < 24; i++) {
+    CHECK(qc_transfer_is_done(transfers[i]));
+    CHECK(qc_transfer_finish(transfers[i], &result));
+    CHECK(result.body_len == 100 + i);
+    qc_transfer_end(transfers[i]);
+  }
+  qc_client_free(other);
+  CHECK(qc_loop_wait(loop, 0) == 0);
+  qc_loop_free(loop);
+}
+
+/* A forked child learns of the parent's transfers that nothing is known. */
+static void test_fork_under_way(void)
+{
+  qc_loop *loop = qc_loop_new();
+  qc_client *http = qc_client_new(loop, &options);
+  qc_transfer *transfer = begin(http, "/9");
+  qc_http_result result;
+  int status = -1;
+  pid_t child;
+  (void)fflush(stdout);
+  child = fork();
+  if (child == 0) {
+    int ok = qc_loop_wait(loop, 10) == 0 && qc_transfer_is_done(transfer) &&
+             !qc_transfer_finish(transfer, &result) && result.sent &&
+             strstr(result.message, "forked") != NULL &&
+             get(http, port, "/3", &result);
+    qc_transfer_end(transfer);
+    qc_client_free(http);
+    qc_loop_free(loop);
+    _exit(ok ? 7 : 1);
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  while (qc_loop_wait(loop, 10) > 0)
+    ;
+  CHECK(qc_transfer_finish(transfer, &result) && result.body_len == 9);
+  qc_transfer_end(transfer);
+  qc_client_free(http);
+  qc_loop_free(loop);
+}
+
 static void test_nothing_open(void)
 {
   qc_client *http = client_new(&options);
@@ -404,6 +481,8 @@ int main(void)
   test_folder();
   test_file_alone();
   test_addresses();
+  test_several();
+  test_fork_under_way();
   if (qc_global_has_ca_folder())
     test_bundle();
   if (keeps_connections()) {
