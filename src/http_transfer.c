@@ -245,6 +245,16 @@ static int begin_again(qc_transfer *transfer, int is_fresh)
   return 1;
 }
 
+/* Whether what libcurl keeps may be of no use any more after a failure. A
+   connection that was made and is slow says nothing of the others. */
+static int is_suspect(const qc_transfer *transfer, CURLcode code)
+{
+  if (transfer->sent)
+    return code == CURLE_OK || code == CURLE_OUT_OF_MEMORY;
+  return code != CURLE_OPERATION_TIMEDOUT ||
+         seconds_of(transfer, CURLINFO_CONNECT_TIME) <= 0;
+}
+
 void qc_transfer_complete(qc_transfer *transfer, CURLcode code)
 {
   qc_client *client = transfer->client;
@@ -272,8 +282,8 @@ void qc_transfer_complete(qc_transfer *transfer, CURLcode code)
   ok = code == CURLE_OK && qc_response_end(&transfer->response);
   transfer->code = code;
   transfer->sent = sent;
-  if (!ok && (!sent || code == CURLE_OK || code == CURLE_OUT_OF_MEMORY) &&
-      transfer->generation == client->generation)
+  if (!ok && transfer->generation == client->generation &&
+      is_suspect(transfer, code))
     qc_generation_retire(generation);
 }
 
