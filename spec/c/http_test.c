@@ -138,6 +138,15 @@ static void test_pipe(void)
   CHECK(found.sa_handler == on_pipe);
 }
 
+/* How many there are; none is left. */
+static int take_errors(void)
+{
+  int count = 0;
+  while (ERR_get_error() != 0)
+    count++;
+  return count;
+}
+
 /* Errors of TLS do not stay in libcrypto's queue, those of the host do where
    libcurl (which clears the queue for TLS) leaves them. */
 static void test_errors(void)
@@ -145,6 +154,7 @@ static void test_errors(void)
   static const qc_http_options nowhere = {"/nowhere", NULL, NULL, 1000, 1};
   qc_client *http = client_new(&nowhere), *plain = client_new(&options);
   qc_http_result result;
+  int own, left;
   char url[64];
   CHECK(snprintf(url, sizeof(url), "https://127.0.0.1:%d/2", port) > 0);
   CHECK(!get_url(http, url, 1, &result));
@@ -152,11 +162,14 @@ static void test_errors(void)
   CHECK(ERR_peek_error() == 0);
 
   CHECK(BIO_new_file("/nowhere", "r") == NULL); /* the host's own failure */
+  own = take_errors();
+  CHECK(BIO_new_file("/nowhere", "r") == NULL);
   CHECK(ERR_peek_error() != 0);
   CHECK(get(plain, port, "/2", &result));
   CHECK(ERR_peek_error() != 0);
   CHECK(!get_url(http, url, 1, &result));
-  CHECK(ERR_peek_error() == 0);
+  left = take_errors();
+  CHECK(left == 0 || left == own); /* 7.74 does not get as far as that */
   qc_client_free(http);
   qc_client_free(plain);
 }
