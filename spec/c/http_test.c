@@ -394,17 +394,37 @@ static void test_addresses(void)
   qc_client_free(http);
 }
 
-static qc_transfer *begin(qc_client *http, const char *path)
+static qc_transfer *begin_at(qc_client *http, int at, const char *path)
 {
   char url[64];
   qc_http_request request;
   memset(&request, 0, sizeof(request));
   request.url_len =
-      (size_t)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+      (size_t)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", at, path);
   request.url = url;
   request.seconds = request.connect_seconds = 10;
   request.direct = 1;
   return qc_transfer_begin(http, &request);
+}
+
+static qc_transfer *begin(qc_client *http, const char *path)
+{
+  return begin_at(http, port, path);
+}
+
+/* A port that takes connections and never answers. */
+static int mute_port(void)
+{
+  struct sockaddr_in address;
+  socklen_t len = sizeof(address);
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  memset(&address, 0, sizeof(address));
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        listen(listener, 8) == 0 &&
+        getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+  return ntohs(address.sin_port);
 }
 
 /* Several at once, of two clients and one loop: each gets its own response,
@@ -445,7 +465,7 @@ static void test_fork_under_way(void)
 {
   qc_loop *loop = qc_loop_new();
   qc_client *http = qc_client_new(loop, &options);
-  qc_transfer *transfer = begin(http, "/9");
+  qc_transfer *transfer = begin_at(http, mute_port(), "/9");
   qc_http_result result;
   int status = -1;
   pid_t child;
@@ -463,10 +483,9 @@ static void test_fork_under_way(void)
   }
   CHECK(child > 0 && waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-  while (qc_loop_wait(loop, 10) > 0)
-    ;
-  CHECK(qc_transfer_finish(transfer, &result) && result.body_len == 9);
+  CHECK(qc_loop_wait(loop, 0) == 1); /* the parent's goes on */
   qc_transfer_end(transfer);
+  CHECK(get(http, port, "/3", &result));
   qc_client_free(http);
   qc_loop_free(loop);
 }
