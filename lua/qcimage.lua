@@ -74,7 +74,7 @@ end
 local image = { _VERSION = version.NUMBER }
 
 -- The rest of the library, or an error.
-local function loaded()
+local function library()
   local found, err = client, nil
   if not found then
     found, err = load()
@@ -92,7 +92,7 @@ function image.new(options)
   if options == image then
     misuse.raise "call image.new(...) with a dot, not with a colon"
   end
-  return loaded().new(options)
+  return library().new(options)
 end
 
 --- Calls a function with each item of a list, several at once; a loop over it gets what the function returns, in the order
@@ -106,7 +106,7 @@ function image.parallel(list, work, options)
   if list == image then
     misuse.raise "call image.parallel(...) with a dot, not with a colon"
   end
-  return loaded().parallel(list, work, options)
+  return library().parallel(list, work, options)
 end
 
 local default -- made at first use, or set
