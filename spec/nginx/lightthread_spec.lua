@@ -1,4 +1,5 @@
 --- Light threads of nginx that call: those that are killed, and those whose transport minds no time.
+--- Covers transport/light_thread.lua.
 
 local core = require "qcimage.core"
 local dns = require "spec.support.dns"

@@ -1,4 +1,5 @@
 --- Boundaries, each just within and just beyond: where a limit is said to be, there it is.
+--- Covers util/limits.lua.
 
 local emulators = require "spec.support.emulator"
 local errors = require "qcimage.util.errors"

@@ -1,4 +1,5 @@
 -- Covers which source of credentials counts: their order, what is named and what is passed over, what the error lists.
+-- Covers chain.lua, provider.lua.
 
 local chain = require "qcimage.credentials.chain"
 local sources = require "qcimage.credentials"

@@ -1,4 +1,5 @@
 -- Covers credentials in files: ~/.tencentcloud/credentials and tccli's, in every state that people have them.
+-- Covers file.lua, ini.lua, read_file.lua, reload.lua, tccli.lua, util/warning.lua.
 
 local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"

@@ -1,4 +1,5 @@
 -- Covers temporary keys: the instance's role, a role to assume, a pod's web identity; and when others are asked for.
+-- Covers assume_role.lua, cvm_role.lua, oidc_role.lua, sts.lua, refresh.lua, provider_context.lua, api/roles.lua.
 
 local assumerole = require "qcimage.credentials.assume_role"
 local cloud = require "spec.support.cloud"

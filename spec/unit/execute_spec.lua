@@ -1,5 +1,6 @@
 --- What a call does when its answers leave something open: tokens that ended, clocks, times to wait, answers that
 --- were all lost. Covers execute.lua, clock.lua, util/http_date.lua.
+--- Covers call/prepare.lua and call/context.lua, too.
 
 local httpdate = require "qcimage.util.http_date"
 local stub = require "spec.support.stub"

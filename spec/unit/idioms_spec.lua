@@ -1,4 +1,5 @@
 --- How Lua programs use a result and its error; and that a client shows no secret: covers errors.lua and client.lua.
+--- Covers qcimage.lua.
 
 local image = require "qcimage"
 local process = require "spec.support.process"

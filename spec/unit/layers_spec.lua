@@ -106,3 +106,34 @@ describe("the table of folders", function()
     assert.same({}, missing)
   end)
 end)
+
+describe("a module of lua/", function()
+  -- Covered by specs that are named for what a user does.
+  local BY_USE = { "^apply", "^cli", "^emulator", "^limiter", "^tasks" }
+
+  it("has a spec of its name, or one whose head names it", function()
+    local heads, names, without = {}, {}, {}
+    local pipe = assert(io.popen "ls spec/*/*_spec.lua")
+    for path in pipe:lines() do
+      local file = assert(io.open(path, "rb"))
+      heads[#heads + 1] = "\n" .. (file:read "*a"):match "^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n"
+      names[path:match "([^/]+)_spec%.lua$"] = true
+      file:close()
+    end
+    pipe:close()
+    local text = table.concat(heads)
+    pipe = assert(io.popen "find lua -name '*.lua'")
+    for path in pipe:lines() do
+      local short, base = path:gsub("^lua/qcimage/", ""), path:match "([^/]+)%.lua$"
+      local isNamed = names[base] or text:find("%f[%w_]" .. base .. "%.lua") ~= nil
+      for _, pattern in ipairs(BY_USE) do
+        isNamed = isNamed or short:find(pattern) ~= nil
+      end
+      if not isNamed then
+        without[#without + 1] = short
+      end
+    end
+    pipe:close()
+    assert.same({}, without)
+  end)
+end)

@@ -1,4 +1,5 @@
 --- What is used wrongly is raised at the line that does so, in whichever function.
+--- Covers util/misuse.lua.
 
 local credentials = require "qcimage.credentials"
 local emulators = require "qcimage.emulator"

@@ -1,4 +1,5 @@
 --- Options that would have no effect are raised, at the line that gives them: covers options.lua.
+--- Covers option_types.lua and util/option_names.lua, too.
 
 local image = require "qcimage"
 local stub = require "spec.support.stub"

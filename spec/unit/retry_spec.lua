@@ -1,4 +1,5 @@
 --- Attempts and what comes between them: covers call/retry.lua, execute.lua, read_back.lua and clock.lua.
+--- Covers util/backoff.lua, too.
 
 local errors = require "qcimage.util.errors"
 local retry = require "qcimage.call.retry"

@@ -3,6 +3,7 @@
 --- With QCIMAGE_ACCEPT=1 in the environment the answers are written anew, so that a change of behaviour shows as a change of
 --- these lines. But no refusal becomes an acceptance by that, and nothing begins to raise: such lines are listed, and written with
 --- QCIMAGE_ACCEPT=all.
+--- Covers among others api/endpoints.lua, util/text.lua, util/spelling.lua, credentials/expiration.lua.
 
 local process = require "spec.support.process"
 
