@@ -226,7 +226,7 @@ end
 --- Looks for options of a client that cannot be combined.
 ---@param options table validated
 ---@return string|nil problem nil: there are none
----@return string|nil name of the option at fault
+---@return string|nil name of the invalid option
 function M.conflict(options)
   if options.roleSessionName ~= nil and options.roleArn == nil then
     local problem = "%s needs %s"
@@ -305,7 +305,7 @@ end
 ---@param given any
 ---@return table|nil copy
 ---@return string|nil problem
----@return string|nil name of the option at fault
+---@return string|nil name of the invalid option
 function M.validate(known, given)
   if given == nil then
     return {}

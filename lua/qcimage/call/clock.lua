@@ -13,7 +13,7 @@ local M = {}
 local TOLERATED = 240
 
 -- Returns nil and the error of what the option clock or nonce returned, redacted.
-local function fault(call, attempt, problem, field)
+local function invalidCallback(call, attempt, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", redact.said(problem, attempt), field)
 end
 
@@ -26,7 +26,7 @@ function M.stamp(call, attempt)
   local client = call.client
   local now, problem = client.clock()
   if not now then
-    return fault(call, attempt, problem, "clock")
+    return invalidCallback(call, attempt, problem, "clock")
   end
   local offset = client.offset
   if now + offset < 0 then -- a clock that was set back since
@@ -40,7 +40,7 @@ function M.stamp(call, attempt)
   if attempt.nonce then
     return true
   elseif client.options.nonce then
-    return fault(call, attempt, problem, "nonce")
+    return invalidCallback(call, attempt, problem, "nonce")
   end
   return nil, errors.ofAction(call.action.name, "unsupported", problem) -- the core's
 end

@@ -312,7 +312,7 @@ end
 ---@param options table checked
 ---@return qcimage.Result|nil
 ---@return qcimage.Error|nil err
----@return qcimage.Call|nil call nil: its parameters are at fault, or it cannot be made
+---@return qcimage.Call|nil call nil: its parameters are invalid, or it cannot be made
 function M.run(client, name, params, options)
   local call, err = prepare.call(client, name, params, options)
   if not call then

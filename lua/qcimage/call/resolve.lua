@@ -314,9 +314,9 @@ function M.newAttempt(call)
   elseif action.unsigned then
     return { credentials = given, logins = call.client.logins }
   end
-  local signer, fault = call.client.getSigner(given)
+  local signer, problem = call.client.getSigner(given)
   if not signer then
-    return nil, errors.ofAction(action.name, "unsupported", fault)
+    return nil, errors.ofAction(action.name, "unsupported", problem)
   end
   -- with room for what the next steps set, or the table would grow twice
   return {

@@ -138,9 +138,9 @@ local function each(param, value, context, checkItem)
   end
   local list = {}
   for i = 1, count do
-    local item, fault = checkItem(copy[i])
+    local item, invalid = checkItem(copy[i])
     if item == nil then
-      return nil, fault, i
+      return nil, invalid, i
     end
     list[i] = item
   end
@@ -158,14 +158,14 @@ end
 local fields
 
 -- A validation error in words: {name, problem, and where the problem is of a part of it, its index}.
-local function named(fault)
-  if fault.isUnknown then -- the problem contains the name
-    return fault.problem
+local function named(invalid)
+  if invalid.isUnknown then -- the problem contains the name
+    return invalid.problem
   end
   return ("%s%s %s"):format(
-    optionNames.parameter(fault.name),
-    fault.index and ("[%d]"):format(fault.index) or "",
-    fault.problem
+    optionNames.parameter(invalid.name),
+    invalid.index and ("[%d]"):format(invalid.index) or "",
+    invalid.problem
   )
 end
 
@@ -174,8 +174,8 @@ function checkers.objects(param, value, context)
     if type(item) ~= "table" then
       return nil, ("must be a table, not %s"):format(text.quote(item))
     end
-    local values, fault = fields(param.fields, item, context)
-    return values, fault and named(fault)
+    local values, invalid = fields(param.fields, item, context)
+    return values, invalid and named(invalid)
   end)
 end
 
@@ -205,10 +205,10 @@ local function firstOf(other, name, problem, index)
   return other and other.name < name and other or { name = name, problem = problem, index = index }
 end
 
--- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a fault.
+-- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a invalid.
 function fields(params, given, context)
   local byName, due = entriesOf(params, context.version)
-  local values, fault = { ImageId = nil, ImageName = nil, ImageDescription = nil }, nil -- with room for a few
+  local values, invalid = { ImageId = nil, ImageName = nil, ImageDescription = nil }, nil -- with room for a few
   for name, value in pairs(given) do
     local entry = byName[name]
     if not entry then
@@ -222,7 +222,7 @@ function fields(params, given, context)
     local param = entry.param
     local travels, problem, index = entry.check(param, value, context)
     if travels == nil then
-      fault = firstOf(fault, name, problem, index)
+      invalid = firstOf(invalid, name, problem, index)
     elseif not (travels == "" and param.blank == "omit") then
       values[entry.wire] = travels
     end
@@ -234,11 +234,11 @@ function fields(params, given, context)
     if isAbsent and param.default ~= nil then
       values[entry.wire] = entry.check(param, param.default, context)
     elseif isAbsent then
-      fault = firstOf(fault, entry.name, "is required")
+      invalid = firstOf(invalid, entry.name, "is required")
     end
   end
-  if fault then
-    return nil, fault
+  if invalid then
+    return nil, invalid
   end
   return values
 end
@@ -293,15 +293,15 @@ end
 ---@return table|nil values by wire name
 ---@return qcimage.Error|nil err its field names the parameter
 function M.params(action, given, context)
-  local values, fault = fields(action.params, given, context)
+  local values, invalid = fields(action.params, given, context)
   if values and action.oneOf and not context.options.skipRules then
-    fault = oneOf(action, given, context)
+    invalid = oneOf(action, given, context)
   end
-  if not fault and action.params.filters then
-    values, fault = toFilters(action.params, values, context)
+  if not invalid and action.params.filters then
+    values, invalid = toFilters(action.params, values, context)
   end
-  if fault then
-    return nil, errors.ofAction(action.name, "parameter", named(fault), fault.name)
+  if invalid then
+    return nil, errors.ofAction(action.name, "parameter", named(invalid), invalid.name)
   end
   return values
 end

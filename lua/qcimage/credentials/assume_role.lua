@@ -23,11 +23,11 @@ local M = {}
 ---@param role qcimage.Role
 ---@return qcimage.CredentialsProvider
 function M.new(source, role)
-  local field, fault = sts.validateRole(role)
-  if fault then
+  local field, problem = sts.validateRole(role)
+  if problem then
     local name = role.names and role.names[field] or field
     return function()
-      return provider.noCredentials(("%s %s; it is %s"):format(name, fault, text.quote(role[field])), true, name)
+      return provider.noCredentials(("%s %s; it is %s"):format(name, problem, text.quote(role[field])), true, name)
     end
   end
   local usesCallback = provider.usesCallback(source)

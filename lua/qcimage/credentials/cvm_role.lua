@@ -54,9 +54,9 @@ local function get(context, base, path, deadline)
     if wait >= deadline - context.monotonic() then
       break
     end
-    local slept, fault = context.sleep(wait)
+    local slept, problem = context.sleep(wait)
     if not slept then
-      return nil, redact.said(fault), { kind = "unsupported" }
+      return nil, redact.said(problem), { kind = "unsupported" }
     end
   end
   return nil, ("metadata status %d"):format(status), { isThere = true }

@@ -37,7 +37,7 @@ local function readToken(path)
 end
 
 -- Returns the error of incomplete variables; it is final if one of them is set.
-local function fault(environment)
+local function incomplete(environment)
   local missing = {}
   for _, name in ipairs(VARIABLES) do
     if not environments.value(environment, name) then
@@ -58,7 +58,7 @@ end
 ---@param environment table<string, string>
 ---@return qcimage.CredentialsProvider
 function M.new(environment)
-  local err = fault(environment)
+  local err = incomplete(environment)
   if err then
     return function()
       return nil, err

@@ -63,7 +63,7 @@ local FIELDS = {
 
 --- Settings of a profile.
 ---@param profile {home: string|nil, name: string, nameOf: string|nil, mustExist: boolean|nil, isEager: boolean|nil, pause: function|nil}
---- name: of the profile; nameOf: what messages call that which names it; mustExist: no such file is a fault; isEager: the
+--- name: of the profile; nameOf: what messages call that which names it; mustExist: the file must exist; isEager: the
 --- file is read once
 ---@return qcimage.ProfileSettings
 function M.new(profile)

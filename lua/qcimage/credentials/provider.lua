@@ -55,7 +55,7 @@ local LONGEST = { secretId = 1024, secretKey = 1024, token = 4096 }
 local OTHER_NAMES = { "sessionToken", "securityToken", "session_token", "security_token" }
 
 -- Says what is wrong with a secret, never what it is.
-local function fault(value, field)
+local function secretProblem(value, field)
   if value == nil then
     return "is not given"
   elseif type(value) ~= "string" then
@@ -77,7 +77,7 @@ end
 --- Returns nil and the error of a provider without credentials.
 ---@param message string
 ---@param final boolean|nil no other provider may replace it
----@param field string|nil name of the option or variable at fault
+---@param field string|nil name of the option or variable
 ---@return nil, qcimage.Error
 function M.noCredentials(message, final, field)
   local err = errors.notSent("credentials", message, field)
@@ -126,7 +126,7 @@ function M.validate(given, names, final, beside)
   end
   local values = { secretId = given.secretId, secretKey = given.secretKey, token = token }
   for _, field in ipairs { "secretId", "secretKey", "token" } do
-    local problem = (field ~= "token" or token ~= nil) and fault(values[field], field)
+    local problem = (field ~= "token" or token ~= nil) and secretProblem(values[field], field)
     if problem then
       local name = names[field] or field
       return M.noCredentials(("%s %s"):format(name, problem), final, name)

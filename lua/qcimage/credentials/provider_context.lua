@@ -22,7 +22,7 @@ local function caller(client, run, retryBudget)
   end
   local refused = setmetatable({}, { __mode = "k" }) -- by provider
   return function(action, params, how)
-    local source, given, fault = how.source, nil, nil
+    local source, given, providerError = how.source, nil, nil
     if source then
       refused[source] = refused[source] or refusals.new()
     end
@@ -30,7 +30,7 @@ local function caller(client, run, retryBudget)
       version = "3.0",
       provider = source and function(context) -- never the client's own provider, which may be the one that calls
         local found, err = source(context)
-        given, fault = found or given, err
+        given, providerError = found or given, err
         return found, err
       end,
       hasDynamicCredentials = true,
@@ -44,7 +44,7 @@ local function caller(client, run, retryBudget)
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
-    return result, err, given, fault
+    return result, err, given, providerError
   end
 end
 

@@ -79,13 +79,13 @@ end
 function M.fetch(context, action, params, how, besideOf)
   how.region = how.region or endpoints.ANY_REGION
   how.secondsLeft = math.min(context.secondsLeft, M.TIMEOUT)
-  local result, err, base, fault = context.call(action, params, how)
+  local result, err, base, providerError = context.call(action, params, how)
   if not result then
     if err.kind == "unsupported" then
       return provider.cannotAsk(err.message)
     end
     local _, mine = provider.noCredentials(err.message, true)
-    mine.cause = fault or { kind = err.kind, code = err.code } -- not its body: responses of STS contain keys
+    mine.cause = providerError or { kind = err.kind, code = err.code } -- not its body: responses of STS contain keys
     return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}

@@ -21,7 +21,7 @@ local M = {}
 ---@field serviceMessage string|nil the service's own text, as received
 ---@field requestId string|nil
 ---@field httpStatus integer|nil
----@field field string|nil name of the parameter, option or variable at fault
+---@field field string|nil name of the parameter, option or variable
 ---@field body string|nil the response body, without secrets
 ---@field imageIds string[]|nil of `wait`: images that do not have the state
 ---@field retryAfter number|nil seconds that the response asks to wait
