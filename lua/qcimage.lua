@@ -85,7 +85,7 @@ local function library()
   return found
 end
 
---- Makes a client. No network; inside nginx it reads files of keys. Options that are wrong are raised.
+--- Makes a client. Sends nothing; inside nginx it reads files of keys. Invalid options raise an error.
 ---@param options qcimage.Options|nil
 ---@return qcimage.Client
 function image.new(options)

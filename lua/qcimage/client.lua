@@ -42,10 +42,10 @@ local Client = {}
 Client.__index = Client
 Client.__name = "qcimage.Client"
 
--- From 0 to below 1.
+-- Returns a number from 0 to below 1.
 local function random()
   local drawn = core.nonce()
-  return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- where the system has no random bytes
+  return drawn and tonumber(drawn) / 2 ^ 53 or 0.5 -- the system has no random bytes
 end
 
 -- Validated options, what they resolve to, and what is wrong with the environment, which each call returns; or nil and the
@@ -78,7 +78,7 @@ end
 -- Adds the context of the credentials providers. Returns the function that closes its transport.
 local function addProviderContext(client, metadata)
   local transport, close = client.transport, nil
-  if not client.options.transport then -- one of the caller's carries all
+  if not client.options.transport then -- the user's transport carries all requests
     transport, close = transports.toMetadata()
   end
   client.providerContext = providerContext.new(client, {
@@ -173,7 +173,7 @@ function Client:__tostring()
   return ("qcimage.Client (API %s, %s%s)"):format(self.version, host, self.closed and ", closed" or "")
 end
 
-local NONE = {} -- nobody writes to options
+local NONE = {} -- never written to
 
 -- Options of functions that do not have those of a call.
 local OPTIONS = { each = optionsOf.each, wait = optionsOf.wait }
@@ -283,7 +283,7 @@ end
 M.functions = functions
 M.parallel = parallel.parallel
 
---- What a client's calls go by, and why: see call/explain.lua. For the command.
+--- Explains what a client's calls use: see call/explain.lua. For the command.
 ---@param client qcimage.Client
 ---@param seconds number
 ---@return qcimage.Fact[]|nil
@@ -302,7 +302,7 @@ for name, call in pairs(functions) do
     if err then
       return errors.asResults(err)
     end
-    return result -- one value, as the functions of the io library
+    return result -- one value, like the functions of the io library
   end
 end
 

@@ -116,7 +116,7 @@ function M.assumeRole(options)
   if problem then
     misuse.raise(("%s %s"):format(optionNames.shown(name), problem))
   end
-  local source = options.credentials or provider.markBuiltIn((variables.new(environments.snapshot(), true))) -- a role replaces another
+  local source = options.credentials or provider.markBuiltIn((variables.new(environments.snapshot(), true))) -- the other role is replaced
   if type(source) == "table" then
     source = provider.static(source)
   else

@@ -70,8 +70,8 @@ local types = require "qcimage.option_types"
 ---@field timeout number|nil seconds of each call
 ---@field maxAttempts integer|nil of each call
 
---- What `apply` changes: a list of tables, or a text of one in CSV, JSON or JSON Lines; or a plan, as a dry run's report
---- has it or as text.
+--- What `apply` changes: a list of tables; text of one in CSV, JSON or JSON Lines; or a plan, as in the report of a dry run or
+--- as text.
 ---@alias qcimage.Changes table|string
 
 --- Options of `apply`.

@@ -1,4 +1,4 @@
---- signer_cache.lua - the signers of a client, by identity: a key is worked in once.
+--- signer_cache.lua - caches the signers of a client by identity, so that key derivation is not repeated.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"

@@ -10,7 +10,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
---- Options that go with one API version only.
+--- Options of a single API version.
 local ONLY = {
   { "method", "GET", "2.0", "API 3.0 is called by POST" },
   { "signatureMethod", "HmacSHA1", "2.0", "API 3.0 signs by TC3-HMAC-SHA256" },
@@ -23,7 +23,7 @@ local ONLY = {
 ---@field variable string|nil the variable's name
 ---@field option string|nil the option's name
 
--- An option, or else what the environment says.
+-- Returns the setting of an option, or else of a variable of the environment.
 local function setting(options, environment, option, variable)
   if options[option] ~= nil then
     return { value = options[option], name = optionNames.shown(option), option = option }
@@ -48,7 +48,7 @@ local function isTooPlain(endpoint, options)
   return endpoints.isExposed(endpoint) and not options.allowPlainHttp
 end
 
--- A URL without a path, parsed; or nil.
+-- Parses a URL without path; returns nil if it is not one.
 local function bare(url)
   local endpoint = type(url) == "string" and endpoints.parse(url)
   return endpoint and not endpoint.version and endpoint or nil
@@ -79,7 +79,7 @@ function M.services(options, environment, metadataOption)
   return { metadata = address and address:gsub("/$", "") or address, sts = endpoint, stsName = sts.name }
 end
 
--- The endpoint of a setting, or nil and an error.
+-- Returns the endpoint of a setting, or nil and an error.
 local function endpointOf(url, version, options, connectTo)
   local endpoint, problem = endpoints.parse(url.value)
   if not endpoint then
@@ -100,7 +100,7 @@ local function endpointOf(url, version, options, connectTo)
   return endpoint
 end
 
--- What is wrong with options beside an API version, or nil.
+-- Returns what is wrong with options in an API version, and the option's name; nil: nothing.
 local function misfit(options, version)
   for _, only in ipairs(ONLY) do
     local name, value, where, why = only[1], only[2], only[3], only[4]

@@ -18,7 +18,7 @@ local lightThread = environments.isNginx and require "qcimage.transport.light_th
 
 local M = {}
 
---- A transport carries one request, and raises nothing. Nil: the third value says what is known of the failure.
+--- A transport sends one request, and never raises an error. On failure the third value describes it.
 ---@alias qcimage.Transport fun(request: qcimage.Request, seconds: number): qcimage.Response?, string?, qcimage.TransportFailure?
 
 ---@class qcimage.Response
@@ -130,12 +130,12 @@ local function proxyOf(option, environment, endpoint)
   return { field = "proxy" }
 end
 
--- Why a file cannot be read, or nil; of a folder, why it cannot be opened.
+-- Returns why a file (or folder) cannot be read; nil: it can.
 local function unreadable(path, isFolder)
   local file, problem = io.open(path, "rb")
   if file then
     if not isFolder then
-      problem = select(2, file:read(1)) -- a folder opens, too
+      problem = select(2, file:read(1)) -- opening a folder succeeds, too
     end
     file:close()
     return problem and ("%s: %s"):format(path, problem)
@@ -143,7 +143,7 @@ local function unreadable(path, isFolder)
   return problem
 end
 
--- The certificates that an endpoint's is checked by.
+-- Returns the fact of the certificates that verify an endpoint's.
 local function certificatesOf(option, environment, endpoint)
   if endpoint.scheme ~= "https" then
     return { field = "caFile" }
@@ -151,7 +151,7 @@ local function certificatesOf(option, environment, endpoint)
   local path, source, folders = require("qcimage.transport.curl").certificates(option, environment)
   local fact = { field = "caFile", value = path, source = source, problem = path and unreadable(path), folders = {} }
   for folder in (folders or ""):gmatch "[^:]+" do
-    local problem = unreadable(folder .. "/.", true) -- which a file has not
+    local problem = unreadable(folder .. "/.", true) -- a path that only a folder has
     table.insert(fact.folders, { path = folder, problem = problem and problem:gsub("/%.: ", ": ") })
   end
   return fact
@@ -161,7 +161,7 @@ end
 ---@field stages fun(): table see curl.lua
 ---@field facts fun(endpoint: qcimage.Endpoint): qcimage.Fact, qcimage.Fact proxy and caFile, without secrets
 
--- Without what is secret, in closures.
+-- Secrets stay in closures.
 local function notesOf(options, environment, stages)
   local proxy, caFile = options.proxy, options.caFile
   return {
@@ -203,7 +203,7 @@ function M.toMetadata()
   }, {}))
 end
 
---- In nginx: runs a function apart from any request. Returns false where it cannot.
+--- In nginx: runs a function in the background of all requests. Returns false where that is impossible.
 ---@type nil|fun(run: function): boolean
 M.background = lightThread and lightThread.background
 

@@ -295,7 +295,7 @@ M["3.0"] = {
 }
 
 --------------------------------------------------------------------------------
--- API 3.0, sts, version 2018-08-13: who one is, and keys of other identities.
+-- API 3.0, sts, version 2018-08-13: the caller's identity, and keys of other identities.
 -- cloud.tencent.com/document/api/1312/48197, /73068 and /61556
 
 local SESSION = with(ID, { max = 128 })
@@ -347,7 +347,7 @@ M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
 -- States of data type Image, and USING of older pages.
 local V3_STATES = set { "CREATING", "NORMAL", "USING", "SYNCING", "IMPORTING", "CREATEFAILED", "IMPORTFAILED" }
 
---- What waiting for images takes, as data like that of an action.
+--- The schema of `wait`.
 M.wait = {}
 for version, states in pairs { ["2.0"] = set(invert(V2_STATES)), ["3.0"] = V3_STATES } do
   M.wait[version] = {

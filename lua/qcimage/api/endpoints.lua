@@ -89,7 +89,7 @@ local function withUrls(endpoint)
   return endpoint
 end
 
--- Host, and port if there is one, of "HOST", "HOST:PORT" or "[ADDRESS]:PORT"; or nil and what is wrong.
+-- Parses "HOST", "HOST:PORT" or "[ADDRESS]:PORT" into host and port (or nil); or returns nil and a problem.
 local function hostAndPort(authority)
   local host, port = authority:match("^(%[[%x:.]+%])(.*)$")
   if not host then
@@ -105,7 +105,7 @@ local function hostAndPort(authority)
   return text.lower(host), port
 end
 
---- Reads where the bytes go.
+--- Parses the option connectTo.
 ---@param value string HOST or HOST:PORT, an IPv6 address in brackets
 ---@return {host: string, port: integer|nil}|nil
 ---@return string|nil problem
@@ -145,7 +145,7 @@ function M.parse(url)
     return nil, ("has the path %s; allowed are none, / and %s"):format(text.oneLine(path, 60), M.PATHS["2.0"])
   end
   local signed = host:gsub("%.$", "")
-  if M.isLoopback(signed) then -- /etc/hosts knows it without the dot
+  if M.isLoopback(signed) then -- /etc/hosts has the name without the dot
     host = signed
   end
   local suffix = port ~= DEFAULT_PORTS[scheme] and (":%d"):format(port) or ""
@@ -159,14 +159,14 @@ function M.parse(url)
   }
 end
 
---- Whether requests to an endpoint would cross a network unencrypted: by where the bytes go.
+--- Returns whether requests to an endpoint would cross a network unencrypted, considering connectTo.
 ---@param endpoint qcimage.Endpoint
 ---@return boolean
 function M.isExposed(endpoint)
   return endpoint.scheme == "http" and not M.isLoopback((endpoint.connectTo or endpoint).host)
 end
 
---- An endpoint whose bytes go elsewhere; what is signed, and what the certificate must name, stay as they are.
+--- Returns an endpoint with another connectTo; what is signed, and what the certificate must name, do not change.
 ---@param endpoint qcimage.Endpoint
 ---@param target {host: string, port: integer|nil}|nil nil: the endpoint itself
 ---@return qcimage.Endpoint
@@ -193,14 +193,14 @@ local function public(host)
   }
 end
 
---- Whether a region is of the public cloud's isolated finance zones.
+--- Returns whether a region is one of the public cloud's isolated finance zones.
 ---@param region string
 ---@return boolean
 function M.isFinance(region)
   return region:find("%-fsi$") ~= nil
 end
 
--- The public cloud's, by their hosts.
+-- The public cloud's endpoints by host.
 local defaults = {}
 
 --- Returns the public cloud's endpoint of an action. Finance regions have their own hosts
@@ -237,7 +237,7 @@ end
 ---@field signature string|nil
 ---@field canonicalRequest string|nil API 3.0
 
---- A request to an endpoint.
+--- Makes a request to an endpoint.
 ---@param endpoint qcimage.Endpoint
 ---@param method "GET"|"POST"
 ---@param path string with the query, encoded
@@ -261,12 +261,12 @@ function M.request(endpoint, method, path, headers, body)
   return request
 end
 
---- What is sent to a service that belongs to no region, as Tencent's clients send it to STS.
+--- Region for services that belong to none, as Tencent's clients send it to STS.
 M.ANY_REGION = "ap-guangzhou"
 
 local LONGEST_REGION = 64 -- bytes; the public cloud's have at most 20
 
--- Without white space around it, in small letters.
+-- Removes white space around a region, and makes it lower case.
 local function mended(region)
   local first = region:find "[^ \t]"
   return first and text.lower(region:match("^.*[^ \t]", first)) or ""
@@ -285,7 +285,7 @@ for _, name in pairs(M.REGIONS) do
   names[name] = true
 end
 
--- What is wrong with a name of a region of the public cloud, or nil. Unknown ones pass: new ones appear over time.
+-- Returns what is wrong with a region of the public cloud, or nil. Unknown names are accepted, since new ones appear.
 local function publicProblem(name)
   local region = name:match "^([a-z]+%-.*)%-%d+$"
   if region then

@@ -43,7 +43,7 @@ local NUMBERS = {
   [6200] = { false, REJECTED, LATER }, -- stopped for maintenance
 }
 
---- Words of API 3.0 (and of API 2.0 with Version=2017-03-12): full codes whose details say less than is known.
+--- Codes of API 3.0 (and of API 2.0 with Version=2017-03-12) that are known in more detail than their parts tell.
 local WORDS = {
   ["AuthFailure.CamRoleNameAuthenticateFailed"] = { "permission", REJECTED },
   ["AuthFailure.MFAFailure"] = { "permission", REJECTED },
@@ -134,7 +134,7 @@ local DETAILS = {
   { "Permission", "permission" },
 }
 
--- Families in which such a detail is a throttle, and so a refusal.
+-- Families in which such a detail means throttling, and so a rejection.
 local THROTTLING = { LimitExceeded = true, FailedOperation = true, RequestLimitExceeded = true }
 
 local THROTTLED = { "throttled", REJECTED, LATER }
@@ -142,7 +142,7 @@ local INVALID = { false, REJECTED }
 
 local UNKNOWN_ID = { "signature", REJECTED, RENEW }
 
--- Reasons that are about the caller, whatever was not found or too much.
+-- Reasons about the caller, whatever the other details say.
 local OF_CALLER = { permission = true, signature = true }
 
 -- Codes that are not listed: the family decides the outcome; the details the reason, unless the family has one.
@@ -221,7 +221,7 @@ function M.isReplay(code)
   return code == 4500 or code == "InvalidRequest.ReplayAttack"
 end
 
---- Whether a code says that a region is not one, or not to be used.
+--- Returns whether a code means an invalid or unavailable region.
 ---@param code integer|string
 ---@return boolean
 function M.isOfRegion(code)
@@ -229,7 +229,7 @@ function M.isOfRegion(code)
   return family == "UnsupportedRegion" or family == "InvalidRegion" or family == "RegionAbilityLimit"
 end
 
---- Whether a code says that a dry run went well.
+--- Returns whether a code means a successful dry run.
 ---@param code integer|string
 ---@return boolean
 function M.isDryRun(code)

@@ -1,4 +1,4 @@
---- roles.lua - what STS demands of the name of a role and of its session.
+--- roles.lua - rules of STS for role ARNs and session names.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -7,7 +7,7 @@ local M = {}
 local SESSION_NAME = "^[A-Za-z0-9_+=,.@-]+$"
 local SESSION_SHORTEST, SESSION_LONGEST = 2, 128
 
---- What is wrong with a role's ARN or a session's name, or nil.
+--- Returns what is wrong with a role's ARN; nil: nothing.
 ---@param arn any
 ---@return string|nil problem follows the name
 function M.arnProblem(arn)

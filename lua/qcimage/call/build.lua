@@ -7,7 +7,7 @@ local limits = require "qcimage.util.limits"
 
 local M = {}
 
-local DEEPEST = 16 -- raw parameters come unchecked, and a table may hold itself
+local DEEPEST = 16 -- raw parameters are not validated, and a table may contain itself
 
 local AT = 64 -- the byte "@"
 
@@ -22,12 +22,12 @@ local PUBLIC = {
   Signature = true,
 }
 
--- Nil and the error of a request that cannot be built.
+-- Returns nil and the error of a request that cannot be built.
 local function refuse(call, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", field and field .. " " .. problem or problem, field)
 end
 
--- A number as a form has it, or nil.
+-- Returns a number as decimal text, or nil.
 local function decimal(value)
   if value ~= value or value == math.huge or value == -math.huge then
     return nil
@@ -36,12 +36,12 @@ local function decimal(value)
   elseif value % 1 == 0 then
     return ("%.0f"):format(value)
   end
-  return (("%.14g"):format(value):gsub("[^%d.e+-]", ".")) -- whatever the locale's decimal point
+  return (("%.14g"):format(value):gsub("[^%d.e+-]", ".")) -- in any locale
 end
 
 -- Adds a value to a form, and its size. Lists become name.0, name.1; tables name.field.
 -- (cloud.tencent.com/document/api/213/6976, "array parameters")
--- Returns a name and what is wrong with it, or nothing.
+-- Returns the name and problem of an invalid value, or nothing.
 local function flatten(form, size, method, name, value, depth)
   local kind = type(value)
   if type(name) ~= "string" then
@@ -72,8 +72,7 @@ local function flatten(form, size, method, name, value, depth)
   if PUBLIC[name] then
     return name, "is a public parameter, which the client sets"
   elseif method == "POST" and value:byte() == AT then
-    -- Tencent's clients leave such a value of a POST out of what they sign: a mark for files. What
-    -- the service does is not documented.
+    -- Tencent's clients do not sign such a value in a POST, since it marks files. The service's behaviour is not documented.
     return name, 'begins with "@", which cannot be signed reliably in a POST; use method = "GET"'
   end
   form[name] = value
@@ -83,7 +82,7 @@ end
 -- Bytes of values that need no exact count: far below every limit.
 local FEW = 16 * 1024
 
--- Whether a call's values are a form as they are: few checked texts, of which `flatten` has nothing to say.
+-- Returns whether a call's values are a form already: few validated texts, which `flatten` would not change.
 local function isForm(call)
   local bytes = 0
   for _, value in pairs(call.values) do
@@ -95,7 +94,7 @@ local function isForm(call)
   return bytes <= FEW and not call.isRaw
 end
 
--- A call's values as a form has them; or nil and an error.
+-- Returns a call's values as a form, or nil and an error.
 local function flattened(call)
   local form, size = {}, { bytes = 0, count = 0 }
   for name, value in pairs(call.values) do
@@ -104,7 +103,7 @@ local function flattened(call)
       return refuse(call, problem, at)
     end
   end
-  -- before libcrypto sees them
+  -- Before libcrypto handles them.
   if size.bytes > limits.formBytes then
     return refuse(call, ("the request has %d bytes of parameters; it may have %d"):format(size.bytes, limits.formBytes))
   elseif size.count > limits.formParams then
@@ -118,7 +117,7 @@ end
 ---@return table<string, string>|nil form
 ---@return qcimage.Error|nil err
 function M.form(call)
-  local form, err = call.form, nil -- of the attempt before
+  local form, err = call.form, nil -- of the previous attempt
   if not form and isForm(call) then
     form = call.values
   elseif not form then

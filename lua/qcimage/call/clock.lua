@@ -17,7 +17,7 @@ local function invalidCallback(call, attempt, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", redact.said(problem, attempt), field)
 end
 
---- Sets the time and, in API 2.0, the nonce of an attempt.
+--- Sets the timestamp and, in API 2.0, the nonce of an attempt.
 ---@param call qcimage.Call
 ---@param attempt qcimage.Attempt
 ---@return boolean|nil isSet
@@ -29,11 +29,11 @@ function M.stamp(call, attempt)
     return invalidCallback(call, attempt, problem, "clock")
   end
   local offset = client.offset
-  if now + offset < 0 then -- a clock that was set back since
+  if now + offset < 0 then -- the clock was set back since
     offset = 0
   end
   attempt.now, attempt.offset, attempt.time = now, offset, math.floor(now + offset)
-  if call.version == "3.0" then -- which has no nonce
+  if call.version == "3.0" then -- API 3.0 has no nonce
     return true
   end
   attempt.nonce, problem = client.nonce()
@@ -68,7 +68,7 @@ end
 ---@return boolean canRetry whether the next attempt has a new timestamp or nonce, for the first time in this call
 function M.correctSkew(call, err, response, elapsed)
   local offset = offsetBy(call.attempt, response, elapsed)
-  local off = offset and call.attempt.offset - offset or 0 -- of the clock that signed, from the service's
+  local off = offset and call.attempt.offset - offset or 0 -- skew of the signing clock
   if math.abs(off) >= 1 then
     err.message = ("%s; the signing clock is %s"):format(err.message, aheadOrBehind(off))
     call.clockSkew = call.clockSkew or off

@@ -145,7 +145,7 @@ local function record(call, elapsed, result, err)
   end
 end
 
--- What the caller gets of a success.
+-- Completes the result of a successful call.
 local function succeed(call, result)
   result.attempts = call.attempts
   result.hookError = call.hookError
@@ -168,9 +168,9 @@ local function callOutcome(call, outcome)
   return outcome
 end
 
--- Reads a modification of unknown outcome back. Returns its result where the image has the wanted values, or nil.
+-- Reads back a modification of unknown outcome. Returns its result if the image has the wanted values, otherwise nil.
 local function verifyLost(call, err)
-  local isReached = err.kind ~= "network" or err.outcome ~= "notSent" -- else this would not reach the service either
+  local isReached = err.kind ~= "network" or err.outcome ~= "notSent" -- otherwise the read-back would not reach the service either
   local changes = isReached and readBack.wantedFields(call)
   if not changes then
     return nil
@@ -227,7 +227,7 @@ local function finish(call, err)
   return nil, err
 end
 
--- Seconds to wait before another attempt; or nil, and what to add to the message.
+-- Returns the seconds to wait before a retry; or nil, and a note for the message.
 local function decide(call, err, skewCorrected)
   local client = call.client
   local left = callContext.secondsLeft(call)
@@ -265,7 +265,7 @@ local function retryAfter(call, response, elapsed)
     )
 end
 
--- What a failed attempt teaches. Returns the seconds to wait before another one; or nil, and what to add to the message.
+-- Learns from a failed attempt. Returns the seconds to wait before a retry; or nil, and a note for the message.
 local function handleFailure(call, err, response, elapsed)
   local skewCorrected = err.retry == "clock" and clock.correctSkew(call, err, response, elapsed)
   err.retryAfter = retryAfter(call, response, elapsed)
@@ -323,7 +323,7 @@ function M.run(client, name, params, options)
   return result, err, call
 end
 
---- The signed request of a call, not sent.
+--- Signs the request of a call without sending it.
 ---@param client table
 ---@param name string the action
 ---@param params table

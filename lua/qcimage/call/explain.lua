@@ -40,7 +40,7 @@ local function keysFact(given, err, passed)
   }
 end
 
--- Those of a call's that belong to a field.
+-- Returns a call's skipped sources of a field.
 local function skippedOf(call, field)
   local list = {}
   for _, one in ipairs(call.skipped) do

@@ -7,15 +7,14 @@ local tasks = require "qcimage.util.tasks"
 
 local M = {}
 
---- Images of one call by ids.
+--- Returns how many ids one call may have.
 ---@param version "2.0"|"3.0"
 ---@return integer
 function M.batchSize(version)
   return actions[version][actions.describe[version]].params.imageIds.items or limits.pageSize
 end
 
--- Describes one batch; one by one where the service refuses it since one of the images does not exist. Adds to images, and
--- to refused ids.
+-- Describes one batch; one by one if the service refuses it because an image does not exist. Adds to images and refused.
 local function describeBatch(images, refused, ids, describe)
   local page, err = describe { imageIds = ids, limit = #ids }
   if page then

@@ -51,7 +51,7 @@ end
 -- Adds a page to the run, and its new images to the result. Returns how many are new to the run.
 local function add(images, result, list)
   local added = 0
-  result.imageSet, result.body = nil, nil -- of a long list they would fill the memory
+  result.imageSet, result.body = nil, nil -- a long list would fill the memory
   for _, image in ipairs(list) do
     local id = idOf(image)
     if images.seen[id] == nil then
@@ -69,14 +69,14 @@ end
 local function readAll(images, page, ask)
   local first, limit, requests, farthest = page.offset, page.limit, 0, 0
   local known -- images of the list at first
-  local overlap, half, back -- back: images by which a page moves back that does not follow the one before
+  local overlap, half, back -- back: images to go back after a page that does not continue the run
   local common = 0 -- expected overlap with the previous page; 0 for pages of one image
   while true do
     local result, err = ask(page)
     if not result then
       return err
     end
-    if requests == 0 then -- the limit is a number, as the call found
+    if requests == 0 then -- the call has validated the limit
       half = math.max(1, math.floor(limit / 2))
       overlap, back = limit > 1 and math.min(OVERLAP, half) or 0, half
     end
@@ -84,7 +84,7 @@ local function readAll(images, page, ask)
     local offset, list = page.offset, result.imageSet
     local behind = offset + #list
     local total = tonumber(result.totalCount)
-    if total and not (total >= 0 and total < math.huge) then -- some Luas take "nan" and "inf" for numbers
+    if total and not (total >= 0 and total < math.huge) then -- some Luas convert "nan" and "inf"
       total = nil
     end
     if #list == 0 and total and total > offset then
@@ -94,7 +94,7 @@ local function readAll(images, page, ask)
     end
     known = known or total or math.huge
     if offset == first then
-      images.run = images.run + 1 -- whatever moved before
+      images.run = images.run + 1 -- a new run: whatever changed before does not matter
     end
     local isNext = offset == first or common == 0 or follows(images, list, overlap)
     local added = isNext and add(images, result, list) or 0
@@ -208,7 +208,7 @@ function M.each(client, params, options, run)
     if image == nil and err then
       warning.raise(err)
     end
-    images[index], images.from[index] = nil, nil -- the loop has it now
+    images[index], images.from[index] = nil, nil -- the loop has them now
     return image, result
   end
 end

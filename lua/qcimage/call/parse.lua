@@ -54,7 +54,7 @@ end
 
 local SHOWN_BODY = 120 -- bytes; enough to know a gateway's page by
 
-local SHOWN_MESSAGE = 1000 -- bytes; a refusal of rights names the action and the resource last
+local SHOWN_MESSAGE = 1000 -- bytes; a refused permission names action and resource last
 
 local function quoted(call, body)
   if call.action.givesKeys then
@@ -100,12 +100,12 @@ local function serviceError(call, response, fields)
   }
 end
 
--- With room for what every result has, or it would grow twice.
+-- Preallocates the fields of every result.
 local function newResult()
   return { code = nil, message = nil, requestId = nil, body = nil, httpStatus = nil, attempts = nil }
 end
 
--- An item of a list, its names and words of API 2.0 those of API 3.0.
+-- Renames the fields and words of an item of API 2.0 to those of API 3.0.
 local function renamed(item, names)
   if type(item) ~= "table" then
     return item
@@ -122,7 +122,7 @@ local function renamed(item, names)
   return copy
 end
 
--- Renames in lists, by the action's data.
+-- Renames the fields of lists, by the action's schema.
 local function rename(result, lists)
   for name, fields in pairs(lists) do
     local list = result[name]
@@ -215,7 +215,7 @@ local function read2(call, response, answer)
   if type(requestId) ~= "string" then
     requestId, taskId = nil, requestId
   end
-  if code == 0 and call.version == "3.0" then -- there it is no more than the shape of refusals
+  if code == 0 and call.version == "3.0" then -- API 3.0 uses this envelope for errors only
     return nil, unexpected(call, response, "no Response")
   elseif code ~= 0 then
     return nil,

@@ -14,7 +14,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- The action, or nil and an error.
+-- Returns the action, or nil and an error.
 local function actionOf(version, name, isRaw)
   local action = actions[version][name]
   if action then
@@ -31,7 +31,7 @@ local function actionOf(version, name, isRaw)
   return nil, errors.notSent("parameter", message, "action")
 end
 
--- Raw parameters, or nil and an error where a list among them has a hole.
+-- Returns raw parameters, or nil and an error if a list among them has a hole.
 local function regular(action, copy)
   local faulty
   for name, value in pairs(copy) do
@@ -96,7 +96,7 @@ function M.call(client, name, params, options)
     values = values,
     isRaw = options.raw,
     endpoint = resolve.destination(client, action),
-    region = nil, -- set with the credentials, as the next
+    region = nil, -- set with the credentials, like the next
     regionSource = nil,
     wantedRegion = options.region,
     timeout = timeout,
@@ -105,7 +105,7 @@ function M.call(client, name, params, options)
     limiterWaitIsExtra = options.limiterWaitIsExtra,
     maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},
-    attempt = nil, -- set soon, as the next: without room for them the table would grow
+    attempt = nil, -- set later, like the next: preallocated, so that the table does not grow
     form = nil,
   }
 end

@@ -24,8 +24,7 @@ local function ask(limiter, name, ...)
   end
 end
 
--- What the limiter's acquire returned: seconds and a message; seconds nil where it refused, false where they are not
--- seconds.
+-- Validates what the limiter's acquire returned. Returns seconds; nil and a message: it refused; false and a message: invalid.
 local function acquired(wait, message)
   if type(wait) == "number" and wait >= 0 then
     return wait
@@ -35,7 +34,7 @@ local function acquired(wait, message)
   return false, ("returned %s; expected seconds, or nil and a message"):format(callback.kind(wait))
 end
 
--- Seconds that the limiter said, or nil and an error.
+-- Returns the seconds to wait, or nil and an error.
 local function acquire(call, longest)
   local name = call.action.name
   local ok, wait, message = callback.pcall(function()

@@ -42,7 +42,7 @@ function M.readBack(call, changes, run)
     page, problem = run(call.client, actions.describe[call.version], params, {
       region = call.region,
       timeout = math.max(callContext.secondsLeft(call), SHORTEST_TIMEOUT),
-      maxAttempts = 1, -- the call had its attempts
+      maxAttempts = 1, -- no retries
     })
     callContext.noteCallbackError(call, (page or problem).hookError)
     return page, problem

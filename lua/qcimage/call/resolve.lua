@@ -40,7 +40,7 @@ function M.credentials(call)
     return given
   end
   local last = call.attempt
-  local said = last and redact.forAttempt(err.message, last) or err.message -- by a function of the caller's
+  local said = last and redact.forAttempt(err.message, last) or err.message -- from a callback
   return nil, errors.ofAction(call.action.name, err.kind, said, err.field), err
 end
 
@@ -50,7 +50,7 @@ local function publicEndpoint(client, action, region)
   return action.service and endpoint or endpoints.via(endpoint, client.target.connectTo)
 end
 
--- Nil and an error of a call.
+-- Returns nil and an error of a call.
 local function refuse(call, problem, field)
   return nil, errors.ofAction(call.action.name, "parameter", problem, field)
 end
@@ -125,14 +125,14 @@ local function namedEndpoint(call, profile)
   return endpoint, profile.source
 end
 
--- Nil and the error of a region that is not one, which names what says it.
+-- Returns nil and the error of an invalid region, which names its source.
 local function refuseRegion(call, source, problem, field)
   local isOption = call.wantedRegion ~= nil or call.client.target.region.option ~= nil
   local what = (isOption or field ~= "region") and source or "the region of " .. source
   return refuse(call, ("%s %s"):format(what, problem), field)
 end
 
--- What the error says where no region is found.
+-- The error of a missing region.
 local NOWHERE = "no region: set %s or TENCENTCLOUD_REGION (the credentials%s name none; %s)"
 
 -- Returns the region of a call, its source and its field in errors; or nil and an error.
@@ -174,8 +174,8 @@ local function findRegion(call, given, profile)
   return nil, mine
 end
 
--- The region of a call of another service than the client's: any that it has, and never a finance zone's, which the
--- public service is not in. As findRegion.
+-- Returns the region of a call to another service (STS): any that it has, but no finance zone, which the public service is not
+-- in. Results as in findRegion.
 local function serviceRegion(call)
   local client = call.client
   local region, source = client.serviceRegion, client.serviceRegionName
@@ -192,7 +192,7 @@ local function serviceRegion(call)
   return region, source, "region"
 end
 
--- The language of the command's profile becomes the client's. Returns true, or nil and an error.
+-- Sets the client's language from the command's profile. Returns true, or nil and an error.
 local function readLanguage(call)
   local client = call.client
   local language, problem = client.profile.get "language"
@@ -224,7 +224,7 @@ function M.endpointAndRegion(call, given)
   if endpoint == false then
     return nil, from
   end
-  call.endpoint = endpoint or call.endpoint -- else the public cloud's
+  call.endpoint = endpoint or call.endpoint -- otherwise the public cloud's
   if call.skipped then
     call.endpointSource = from
   end
@@ -254,7 +254,7 @@ end
 ---@return qcimage.Endpoint
 function M.destination(client, action)
   local named = client.target.endpoint
-  if action.service then -- another one than the client's
+  if action.service then -- a service other than the client's
     named = client.stsEndpoint
   end
   return named or publicEndpoint(client, action)

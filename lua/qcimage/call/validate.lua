@@ -12,7 +12,7 @@ local M = {}
 
 local checkers = {}
 
--- Each checker returns the value as it travels; or nil and a message that follows the name.
+-- Each checker returns the wire value; or nil, a problem to follow the name, and the index of a list's item.
 
 local function rule(param)
   local parts = {}

@@ -20,13 +20,13 @@ local function relay(thread, ok, ...)
   return relay(thread, coroutine.resume(thread, coroutine.yield(...)))
 end
 
-local guarded = setmetatable({}, { __mode = "k" }) -- such coroutines, and whose yields go on to
+local guarded = setmetatable({}, { __mode = "k" }) -- coroutines made by pcall51, and the coroutine each relays yields to
 
 local function pcall51(run, ...)
-  if not coroutine.running() then -- nothing there that could take a yield
+  if not coroutine.running() then -- nothing could receive a yield
     return pcall(run, ...)
   end
-  local thread = coroutine.create(function(...) -- which takes no C function
+  local thread = coroutine.create(function(...) -- coroutine.create takes no C function
     return run(...)
   end)
   guarded[thread] = coroutine.running()
@@ -58,7 +58,7 @@ function M.isGuarded()
   return thread ~= nil and guarded[thread] ~= nil
 end
 
--- Bytes of such a text that a message shows.
+-- Bytes of a thrown text that a message shows.
 local SHOWN = 500
 
 --- Converts a thrown value, or one returned as a message, to text. Neither cut nor redacted.
@@ -72,7 +72,7 @@ function M.text(value)
   return ok and type(shown) == "string" and shown or "a " .. type(value)
 end
 
---- The same for one line. Not redacted, but never cut within a secret: white space is where it is cut.
+--- Converts a value to one line. Not redacted, but cut only at white space, never within a secret.
 ---@param value any
 ---@return string
 function M.errorText(value)
@@ -83,7 +83,7 @@ function M.errorText(value)
   return text.oneLine(shown, SHOWN + 3)
 end
 
--- Bytes of a text that can be no secret.
+-- Bytes of a text too short to be a secret.
 local HARMLESS = 7
 
 --- Describes a value of the wrong type, without showing what may be a secret.

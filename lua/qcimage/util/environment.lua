@@ -69,7 +69,7 @@ function M.snapshot()
   return environment
 end
 
---- A variable of a snapshot, or nil where it is not set, or empty.
+--- Returns a variable of a snapshot; nil if it is unset or empty.
 ---@param environment table<string, string>
 ---@param name string
 ---@return string|nil
@@ -78,8 +78,8 @@ function M.value(environment, name)
   return value ~= "" and value or nil
 end
 
---- The certificates that a snapshot names, as curl takes it: CURL_CA_BUNDLE a file, or else SSL_CERT_FILE one and
---- SSL_CERT_DIR a folder (or several, with colons between).
+--- Returns the certificates that a snapshot names, with curl's meaning: CURL_CA_BUNDLE is a file; otherwise SSL_CERT_FILE is a
+--- file and SSL_CERT_DIR a folder (or several, separated by colons).
 ---@param environment table<string, string>
 ---@return string|nil file
 ---@return string|nil folder

@@ -47,7 +47,7 @@ end
 --- fix.
 M.TRANSIENT = { dns = true, connect = true, timeout = true, closed = true }
 
---- What a transport's reason says of an endpoint, HOST:PORT.
+--- Messages of a transport's reasons, for an endpoint HOST:PORT.
 M.TRANSPORT = {
   dns = "cannot find the address of %s",
   connect = "cannot connect to %s",

@@ -1,4 +1,4 @@
---- http_date.lua - times as the headers Date and Retry-After have them.
+--- http_date.lua - parses the headers Date and Retry-After.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -11,7 +11,7 @@ local MONTHS = {
 
 local SECONDS_PER_YEAR = 31556952 -- on average
 
---- A time in UTC as Unix time, by arithmetic: os.time knows only the host's time zone.
+--- Converts a time in UTC to Unix time, by arithmetic, since os.time uses the host's time zone.
 ---@return integer seconds
 function M.toUnix(year, month, day, hour, minute, second)
   -- The year begins in March, so that a leap day is its last.

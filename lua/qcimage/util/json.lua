@@ -10,8 +10,8 @@ local MAX_DEPTH = 64
 
 local current, locale
 
--- lua-cjson notes the locale's decimal point when an instance is made, and reads no number when the
--- host has changed it since.
+-- lua-cjson stores the locale's decimal point when an instance is made; if the host changes the locale later, that instance
+-- cannot parse numbers.
 local function json()
   local now = os.setlocale(nil, "numeric")
   if not current or now ~= locale then

@@ -37,7 +37,7 @@ return {
   -- Items that a loop works at once, and the most: the service allows ten calls a second of an action.
   concurrency = 8,
   mostConcurrency = 64,
-  -- Seconds that `wait` waits: an image of a large disk takes minutes.
+  -- Seconds of `wait`: an image of a large disk takes minutes.
   waitTimeout = 600,
   -- Seconds: the longest timeout, a day, far below what C can count in milliseconds.
   longestTimeout = 86400,

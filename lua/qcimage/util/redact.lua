@@ -11,10 +11,10 @@ local M = {}
 -- Bytes of a text that are searched; the rest is cut off. Far more than the service's longest refusal.
 local LONGEST = 64 * 1024
 
--- Bytes: a shorter secret would be found in any text.
+-- Bytes: shorter secrets would be found in any text.
 local SHORTEST = 4
 
--- Cuts a text at white space, which no secret has.
+-- Cuts a text at white space, which no secret contains.
 local function cut(message)
   if #message > LONGEST then
     return (message:sub(1, LONGEST):match "^.*%s" or "") .. "..."
@@ -31,7 +31,7 @@ end
 function M.secrets(message, given, signature, logins)
   local secrets = {}
   for _, secret in ipairs { given.secretKey, signature or "", given.token or "" } do
-    -- with its padding, and without: that is written in many ways
+    -- With and without its padding, which is encoded in many ways.
     secrets[#secrets + 1] = secret
     secrets[#secrets + 1] = secret:match "^(.-)=+$"
   end
@@ -51,7 +51,7 @@ function M.signature(carrier)
   return found
 end
 
---- The same for what an attempt knows and sent.
+--- Removes the secrets of an attempt.
 ---@param message string
 ---@param attempt qcimage.Attempt
 ---@return string
@@ -112,12 +112,12 @@ function M.proxyPasswords(proxy, environment)
   return secrets
 end
 
---- Puts "***" for each login of a proxy.
+--- Replaces each login of a proxy by "***".
 ---@param message string
 ---@param secrets string[] from `logins`
 ---@return string
 function M.removeProxyPasswords(message, secrets)
-  -- the pattern helps where the environment has changed since the secrets were noted
+  -- The pattern helps if the environment has changed since the secrets were collected.
   return (core.redact(cut(message), secrets):gsub("://[^/%s]*@", "://***@"))
 end
 

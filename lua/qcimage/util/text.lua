@@ -62,7 +62,7 @@ for byte = 65, 90 do
   SMALL[string.char(byte)] = string.char(byte + 32)
 end
 
---- Small letters, by bytes: string.lower follows the host's locale.
+--- Returns a word in lower case, by bytes: string.lower depends on the host's locale.
 ---@param word string
 ---@return string
 function M.lower(word)
@@ -125,7 +125,7 @@ M.decapitalise = M.memoize(function(name)
   return shiftFirst(name, 65, 90, 32)
 end)
 
---- Whether a text can be a part of a file's name, and nothing else.
+--- Returns whether a text is a valid name of a file, without folders.
 ---@param name string
 ---@return boolean
 function M.isFileName(name)

@@ -1,4 +1,4 @@
---- version.lua - the version of these files, and their C modules, which must be of the same.
+--- version.lua - the version of the Lua files and of their C modules, which must be equal.
 --- Part of qcimage, see LICENSE.
 
 local M = {}

@@ -1,4 +1,4 @@
---- warning.lua - what a person should know, though no call fails of it: on stderr, inside nginx in its error log.
+--- warning.lua - writes warnings to stderr, inside nginx to its error log.
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
@@ -8,7 +8,7 @@ local M = {}
 
 local said = {}
 
---- Says something.
+--- Writes a warning.
 ---@param message string one line, without secrets
 function M.write(message)
   if environments.isNginx then
@@ -18,7 +18,7 @@ function M.write(message)
   end
 end
 
---- Says something once in the life of a process.
+--- Writes a warning once in the life of a process.
 ---@param message string one line, without secrets
 function M.once(message)
   if not said[message] then
@@ -27,7 +27,7 @@ function M.once(message)
   end
 end
 
--- Whether a function on this coroutine's stack takes what is raised.
+-- Returns whether a function on this coroutine's stack catches errors.
 local function isCaught()
   local level = 2
   local info = debug and debug.getinfo(level, "f") -- debug may be missing in a host
@@ -41,7 +41,7 @@ end
 -- nginx and the interpreter of PUC Lua 5.1 show an uncaught error only if it is text, not a table.
 local showsText = environments.isNginx or _VERSION == "Lua 5.1" and not rawget(_G, "jit")
 
---- Raises an error; its message is in nginx's error log, or on stderr, where nobody else would show it.
+--- Raises an error. Where the host would not show its message, it is also written to nginx's error log or to stderr.
 ---@param err qcimage.Error
 function M.raise(err)
   if showsText and not isCaught() then
