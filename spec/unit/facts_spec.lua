@@ -27,6 +27,7 @@ describe("a code", function()
     ["throttled rejected later"] = [[4400 InvalidRequest.LimitExceeded InvalidRequest.RequestConcurrencyExceeded
       RequestLimitExceeded LimitExceeded.RequestLimit LimitExceeded.RateLimit LimitExceeded.FreqLimit
       LimitExceeded.TooManyRequests FailedOperation.RequestLimitExceeded]],
+    ["permission rejected"] = "4101 4102 4103 4106 4110 4300 5500 AuthFailure.MFAFailure AuthFailure.UnauthorizedOperation",
     ["notFound rejected"] = "5000 ResourceNotFound InvalidImageId.NotFound InvalidInstanceId.NotFound",
     ["imageState rejected"] = [[FailedOperation.InvalidImageState InvalidImageId.IncorrectState
       InvalidParameterValue.InvalidImageState]],
@@ -37,6 +38,7 @@ describe("a code", function()
       LimitExceeded.QuotaLimitExceeded LimitExceeded.OutOfQuota]],
     ["busy rejected"] = [[MutexOperation ResourceInUse ResourceUnavailable OperationDenied.InstanceOperationInProgress
       UnsupportedOperation.MutexOperation LimitExceeded.ExportImageTaskLimitExceeded
+      UnsupportedOperation.ResourceUnavailableNow
       UnsupportedOperation.InstanceStateRunning]],
     ["internal unknown"] = "5100 5400 FailedOperation InternalError.ResourceOpFailed",
     ["internal unknown again"] = "6000 InternalError InternalServerError ServiceUnavailable",

@@ -389,3 +389,13 @@ describe("wait", function()
     assert.is_true(resumed >= 7)
   end)
 end)
+
+describe("images described by their ids", function()
+  it("are taken from a page whose other items are malformed", function()
+    local lookup = require "qcimage.call.images"
+    local images = assert(lookup.describeByIds({ "img-1" }, 10, function()
+      return { imageSet = { "text", {}, { imageId = "img-1", imageState = "NORMAL" } } }
+    end))
+    assert.same({ ["img-1"] = { imageId = "img-1", imageState = "NORMAL" } }, images)
+  end)
+end)
