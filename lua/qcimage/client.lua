@@ -269,7 +269,7 @@ function functions.apply(client, changes, options)
   if not apply then
     return nil, err
   end
-  return apply.run(changes, options, adapters.new(client))
+  return apply.run(changes, options, adapters.new(client, options))
 end
 
 function functions.close(client)

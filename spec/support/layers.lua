@@ -38,7 +38,7 @@ M.LAYERS = {
   ["apply.adapter"] = {
     "the calls of a client as apply makes them, held within the service's rate",
     modules = { "qcimage.apply.adapter" },
-    reaches = { "call", "limiter", "api" },
+    reaches = { "apply", "call", "limiter", "api", "shared", "core" },
   },
   options = {
     "options and where they lead; credentials and limiters take options of their own",

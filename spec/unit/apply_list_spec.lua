@@ -132,12 +132,12 @@ describe("a list of changes", function()
     for list, expected in pairs {
       [first .. 'img-00000001,a,ok\nimg-00000002,b,"not closed\nimg-00000003,c,ok\n'] = "line 3: the quote that opens here is never closed",
       [first .. 'img-00000002,"web"-02b,ok\n'] = "line 2: text follows a closing quote",
-      [first .. "img-00000001,web-01b,ok\nimg-00000002,web-02b,\255\n"] = "line 3: is not valid UTF-8",
+      [first .. "img-00000001,web-01b,ok\nimg-00000002,web-02b,\255\n"] = "line 3: is not valid UTF-8: save the list as UTF-8 (in Excel: CSV UTF-8)",
       [first .. "img-00000001,web-01b\n"] = "line 2: has 2 values, and the header 3 names",
       ["imageId,imageId\n"] = "line 1: has the name imageId twice",
       ["web-01,web-02\n"] = "line 1: the header has no imageId (a list in JSON begins with [ or {)",
-      ["imageId,imagename\nimg-00000001,x\n"] = "line 2: img-00000001: unknown field imagename (imageName?)",
-      ["\255\254i\0m\0"] = "the list is in UTF-16; save it as UTF-8",
+      ["imageId,imagename\nimg-00000001,x\n"] = "line 1: unknown field imagename (imageName?)",
+      ["\255\254i\0m\0"] = "the list is in UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)",
       [first .. 'img-00000001,x,"' .. ("x"):rep(70000)] = "line 2: the value that a quote opens here is longer than 65536 bytes",
       [first .. "img-00000001,x," .. ("x"):rep(70000)] = "line 2: a value is longer than 65536 bytes",
     } do

@@ -1,75 +1,169 @@
---- adapter.lua - what apply reaches the service by: the calls of a client, held within the service's rate.
+--- adapter.lua - a client as apply sees it: its calls, held within the service's rate, and the time.
 --- Part of qcimage, see LICENSE.
 
 local actions = require "qcimage.api.actions"
-local execute = require "qcimage.call.execute"
+local callback = require "qcimage.util.callback"
+local core = require "qcimage.core"
+local drivers = require "qcimage.apply.driver"
 local endpoints = require "qcimage.api.endpoints"
-local resolve = require "qcimage.call.resolve"
+local errors = require "qcimage.util.errors"
+local execute = require "qcimage.call.execute"
 local imageLookup = require "qcimage.call.images"
 local paginator = require "qcimage.call.paginator"
 local prepare = require "qcimage.call.prepare"
+local rateLimit = require "qcimage.call.rate_limit"
+local resolve = require "qcimage.call.resolve"
+local runClock = require "qcimage.apply.run_clock"
 
 local M = {}
 
--- Images that are looked at together before they are changed.
-local LOOKED_AT = 20
+--- A client as apply sees it.
+---@class qcimage.ApplyAdapter
+---@field apiVersion "2.0"|"3.0"
+---@field region string|nil the client's
+---@field endpoint string|nil HOST:PORT, where it is not the public cloud
+---@field driver qcimage.ApplyDriver
+---@field now fun(): number seconds of the run
+---@field clock fun(): number|nil Unix seconds
+---@field random fun(): number
+---@field account fun(): string|nil what tells two permanent keys apart; nil: temporary ones, or none was used yet
+---@field regionKey fun(region: string|nil): string a region as one spelling
+---@field regionProblem fun(region: string): string|nil
+---@field keepsBlank fun(name: string): boolean whether an empty text leaves a field as it is
+---@field check fun(params: table): qcimage.Error|nil what is wrong with the parameters of a modification
+---@field acquire fun(params: table, region: string|nil, longest: number, sleep: function): boolean|nil, qcimage.Error|nil
+--- waits for the slot of a modification
+---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil one attempt, without a slot of
+--- its own; err.isCorrected: the next one has a corrected clock or other credentials
+---@field describeBatch integer images that one request describes
+---@field describeByIds fun(ids: string[], region: string|nil, attempts: integer|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
+---@field each fun(params: table, region: string|nil): fun(): table|nil
 
--- The client with a limiter, where it has none: a list as fast as it can be sent would mostly be refused.
-local function paced(client)
+local function hex(raw)
+  return (raw:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+local shared = {} -- limiters of this process, by account, endpoint and rate
+
+-- The limiter of a client that has none: what runs at the same time in this process shares it. Two sources of temporary keys
+-- cannot be told apart, and share it, too.
+local function limiterOf(client, settings, endpoint, now)
   if client.options.limiter then
-    return client
+    return client.options.limiter
   end
-  local options = { limiter = require("qcimage.limiter").memory {} }
-  return setmetatable({ options = setmetatable(options, { __index = client.options }) }, { __index = client })
+  local limiter = require "qcimage.limiter"
+  if client.options.sleep then -- its time may be another
+    return limiter.memory { rate = settings.rate, clock = now }
+  end
+  local given = not client.hasDynamicCredentials and client.provider() or {}
+  local key = ("%s %s %s"):format(tostring(given.secretId), tostring(endpoint), tostring(settings.rate))
+  shared[key] = shared[key] or limiter.memory { rate = settings.rate }
+  return shared[key]
+end
+
+-- Whether what the service refused is put right for the next attempt.
+local function isCorrected(client, call)
+  local refused = client.hasDynamicCredentials and client.refusals.current()
+  return call.skewCorrected or refused ~= nil and refused ~= false and call.attempt ~= nil and refused == call.attempt.credentials
+end
+
+-- Whether the caller wants to stop. What a function of the caller's throws is reported by the run.
+local function isStopped(stop)
+  local ok, wanted = callback.pcall(stop or function() end)
+  return ok and wanted
 end
 
 --- Makes the adapter of a client.
 ---@param client qcimage.Client
+---@param settings {concurrency: integer|nil, rate: number|nil, stop: nil|fun(): any}
 ---@return qcimage.ApplyAdapter
-function M.new(client)
+function M.new(client, settings)
   local version = client.version
   local modify, describe = actions.modify[version], actions.describe[version]
   local params = actions[version][modify].params
-  client = paced(client)
   local known = resolve.regionOf(client)
   local endpoint, isPublic = resolve.endpointOf(client)
-  local function optionsOf(region)
-    return { region = region, limiterWaitIsExtra = true }
+  local now, sleep = runClock.new(client.clock, client.sleep)
+  local limiter = limiterOf(client, settings, endpoint and endpoint.hostHeader, now)
+  local lastCredentials
+  local function run(name, wanted, options)
+    options.limiter = limiter
+    local result, err, call = execute.run(client, name, wanted, options)
+    lastCredentials = call and call.attempt and call.attempt.credentials or lastCredentials
+    if err and call then
+      err.isCorrected = isCorrected(client, call) or nil
+    end
+    return result, err
   end
-  return {
+  local self = {
     apiVersion = version,
     region = known,
     endpoint = endpoint and endpoint.hostHeader,
-    describeBatch = actions[version][describe].params.imageIds.items or LOOKED_AT,
-    regionKey = function(region)
-      region = region or known
-      return region and endpoints.regionName(region) or ""
-    end,
-    regionProblem = function(region)
-      return select(2, endpoints.region(region, version, isPublic))
-    end,
-    keepsBlank = function(name)
-      local blank = params[name] and params[name].blank
-      return blank == "keep" or blank == "omit"
-    end,
-    check = function(wanted)
-      return select(2, prepare.call(client, modify, wanted, {}))
-    end,
-    modify = function(wanted, region)
-      return execute.run(client, modify, wanted, optionsOf(region))
-    end,
-    describeByIds = function(ids, region)
-      return imageLookup.describeByIds(ids, imageLookup.batchSize(version), function(wanted)
-        return execute.run(client, describe, wanted, optionsOf(region))
-      end)
-    end,
-    each = function(wanted, region)
-      return paginator.each(client, wanted, optionsOf(region), execute.run)
-    end,
-    sleep = client.sleep,
-    random = client.random,
+    describeBatch = imageLookup.batchSize(version),
+    driver = drivers.of(client, limiter, settings.concurrency, sleep),
+    now = now,
     clock = client.clock,
+    random = client.random,
   }
+
+  function self.account()
+    if lastCredentials and not lastCredentials.token then
+      return hex(core.sha256(lastCredentials.secretId)):sub(1, 16)
+    end
+  end
+
+  function self.regionKey(region)
+    region = region or known
+    return region and endpoints.regionName(region) or ""
+  end
+
+  function self.regionProblem(region)
+    return select(2, endpoints.region(region, version, isPublic))
+  end
+
+  function self.keepsBlank(name)
+    local blank = params[name] and params[name].blank
+    return blank == "keep" or blank == "omit"
+  end
+
+  function self.check(wanted)
+    return select(2, prepare.call(client, modify, wanted, {}))
+  end
+
+  function self.acquire(wanted, region, longest, wait)
+    local call, err = prepare.call(client, modify, wanted, { region = region, limiter = limiter })
+    local isFound = call
+    if call then
+      isFound, err = resolve.region(call)
+    end
+    if not isFound then
+      return nil, err
+    end
+    return rateLimit.waitForSlot(call, longest, wait)
+  end
+
+  function self.modify(wanted, region)
+    return run(modify, wanted, { region = region, maxAttempts = 1, readBack = false, hasSlot = true })
+  end
+
+  function self.describeByIds(ids, region, attempts)
+    return imageLookup.describeByIds(ids, self.describeBatch, function(wanted)
+      return run(describe, wanted, { region = region, limiterWaitIsExtra = true, maxAttempts = attempts })
+    end)
+  end
+
+  function self.each(wanted, region)
+    return paginator.each(client, wanted, { region = region, limiterWaitIsExtra = true }, function(_, name, page, options)
+      local result, err = run(name, page, options)
+      if isStopped(settings.stop) then
+        return nil, errors.notSent("unsupported", "stopped; nothing was sent")
+      end
+      return result, err
+    end)
+  end
+  return self
 end
 
 return M

@@ -88,10 +88,11 @@ end
 ---@param adapter qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[] each once
+---@param attempts integer|nil of each request
 ---@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
 ---@return qcimage.Error|nil err
-function M.describe(adapter, region, ids)
-  local images, err = adapter.describeByIds(ids, region)
+function M.describe(adapter, region, ids, attempts)
+  local images, err = adapter.describeByIds(ids, region, attempts)
   for id, image in pairs(images or {}) do
     images[id] = kept(image)
   end

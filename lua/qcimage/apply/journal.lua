@@ -7,6 +7,7 @@
 
 local core = require "qcimage.core"
 local json = require "qcimage.util.json"
+local journalStates = require "qcimage.apply.journal_states"
 local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
@@ -14,8 +15,7 @@ local M = {}
 ---@class qcimage.ApplyJournal
 ---@field path string
 ---@field plan qcimage.ApplyPlan|nil of one that was opened
----@field begun table<integer, boolean> numbers of steps that may have been made, and were not taken back
----@field isUndone boolean|nil its run was taken back, or that was begun
+---@field states table what its records say of the steps: journal_states.lua
 local Journal = {}
 Journal.__index = Journal
 
@@ -33,7 +33,7 @@ function M.create(path, plan)
   if not file then
     return cannot(path, reason == "exists" and "is there already; the options resume and undo take it" or problem)
   end
-  local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
+  local self = setmetatable({ file = file, path = path, states = journalStates.new() }, Journal)
   local ok, message = self:append(planFormat.write(plan, "journal"))
   if ok then
     ok, message = self:sync()
@@ -68,13 +68,7 @@ local function readRecords(self, text, at, line)
       previous = line
     else
       previous = nil
-      if record.begin and not self.isUndone then
-        self.begun[record.begin] = true
-      elseif record.undo then
-        self.isUndone = true
-      elseif self.isUndone and record.status == "ok" then
-        self.begun[record["end"]] = nil
-      end
+      self.states:add(record)
     end
     self.endsWithin = not last
     at, line = (last or #text) + 1, line + 1
@@ -106,7 +100,7 @@ function M.open(path)
   if not file then
     return cannot(path, reason == "locked" and "another run is using it" or problem)
   end
-  local self = setmetatable({ file = file, path = path, begun = {} }, Journal)
+  local self = setmetatable({ file = file, path = path, states = journalStates.new() }, Journal)
   local text, behind
   text, problem = contentOf(path)
   if text == "" then
@@ -130,13 +124,19 @@ function M.open(path)
   return self
 end
 
+--- Whether its run was rolled back, or that was begun.
+---@return boolean
+function Journal:isUndone()
+  return self.states.isUndone
+end
+
 --- Goes on behind what is there: on a line of its own, and tells of a line that was cut.
 ---@param isUndo boolean
 ---@return boolean|nil ok
 ---@return string|nil message
 function Journal:continue(isUndo)
   local lines = (self.endsWithin and "\n" or "") .. (self.torn and ('{"torn":%d}\n'):format(self.torn) or "")
-  if isUndo and not self.isUndone then
+  if isUndo and not self:isUndone() then
     lines = lines .. '{"undo":true}\n'
   end
   return self:append(lines)

@@ -6,6 +6,7 @@ local csv = require "qcimage.apply.csv"
 local json = require "qcimage.util.json"
 local jsonScan = require "qcimage.apply.json_scan"
 local planFormat = require "qcimage.apply.plan_format"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -30,25 +31,25 @@ local function fault(line, message)
 end
 
 -- Lines of a text, without their ends.
-local function eachLine(text)
+local function eachLine(source)
   local at, number = 1, 0
   return function()
-    if at > #text then
+    if at > #source then
       return nil
     end
-    local last = text:find("\n", at, true) or #text + 1
-    local line = text:sub(at, last - 1):gsub("\r$", "")
+    local last = source:find("\n", at, true) or #source + 1
+    local line = source:sub(at, last - 1):gsub("\r$", "")
     at, number = last + 1, number + 1
     return number, line
   end
 end
 
 -- The lines that are not UTF-8, at most a few.
-local function badLines(text)
+local function badLines(source)
   local faults = {}
-  for number, line in eachLine(text) do
+  for number, line in eachLine(source) do
     if not core.utf8len(line) then
-      faults[#faults + 1] = fault(number, "is not valid UTF-8")
+      faults[#faults + 1] = fault(number, "is not valid UTF-8: save the list as UTF-8 (in Excel: CSV UTF-8)")
       if #faults == 10 then
         break
       end
@@ -57,8 +58,8 @@ local function badLines(text)
   return faults
 end
 
-local function lineOf(text, at)
-  local _, count = text:sub(1, at - 1):gsub("\n", "")
+local function lineOf(source, at)
+  local _, count = source:sub(1, at - 1):gsub("\n", "")
   return count + 1
 end
 
@@ -76,9 +77,9 @@ end
 
 local readers = {}
 
-function readers.jsonl(text)
+function readers.jsonl(source)
   local entries, faults = {}, {}
-  for number, line in eachLine(text) do
+  for number, line in eachLine(source) do
     if line:find "%S" then
       local value, problem
       if #line > LONGEST_LINE then
@@ -97,15 +98,15 @@ function readers.jsonl(text)
   return entries, faults
 end
 
-function readers.json(text)
+function readers.json(source)
   local entries, faults = {}, {}
-  local list, problem = json.decode(text)
+  local list, problem = json.decode(source)
   if list == nil then
     return entries, { fault(nil, ("the list is no JSON: %s"):format(problem or "it is null")) }
   end
-  local starts = jsonScan.scan(text)
-  if not text:find "^%s*%[" then
-    add(entries, faults, lineOf(text, text:find "%S"), list, text)
+  local starts = jsonScan.scan(source)
+  if not source:find "^%s*%[" then
+    add(entries, faults, lineOf(source, source:find "%S"), list, source)
     return entries, faults
   end
   if #starts ~= #list then
@@ -113,53 +114,79 @@ function readers.json(text)
   end
   local line, counted = 1, 1
   for i, start in ipairs(starts) do
-    local _, breaks = text:sub(counted, start - 1):gsub("\n", "")
+    local _, breaks = source:sub(counted, start - 1):gsub("\n", "")
     line, counted = line + breaks, start
-    add(entries, faults, line, list[i], text:sub(start, (starts[i + 1] or #text + 1) - 1):gsub("[,%]]%s*$", ""))
+    add(entries, faults, line, list[i], source:sub(start, (starts[i + 1] or #source + 1) - 1):gsub("[,%]]%s*$", ""))
   end
   return entries, faults
 end
 
-function readers.csv(text)
-  local rows, problem = csv.read(text)
-  local entries, faults = {}, {}
-  local header = rows[1]
-  for i = 2, #rows do
-    local row = rows[i]
-    if #row ~= #header then
-      faults[#faults + 1] = fault(row.line, ("has %d values, and the header %d names"):format(#row, #header))
-    else
-      local values = {}
-      for column, name in ipairs(header) do
-        values[name] = row[column]
-      end
-      entries[#entries + 1] = { line = row.line, values = values, isCsv = true }
+-- What is wrong with the heading of a table, or nil. A column without a name is one that a spreadsheet program left.
+local function headingProblem(names)
+  local seen, unknown, twice = {}, nil, nil
+  for _, name in ipairs(names) do
+    unknown = unknown or name ~= "" and not planFormat.ENTRY_FIELDS[name] and name
+    twice = twice or name ~= "" and seen[name] and name
+    seen[name] = true
+  end
+  if not seen.imageId then
+    return "the header has no imageId (a list in JSON begins with [ or {)"
+  elseif twice then
+    return ("has the name %s twice"):format(twice)
+  end
+  return unknown and text.unknownName("field", unknown, planFormat.ENTRY_FIELDS)
+end
+
+-- A row of a table as an entry; or nil and what is wrong, if the row has any value.
+local function entryOf(row, names)
+  local values, isEmpty = {}, true
+  for column = 1, math.max(#row, #names) do
+    local name, value = names[column], row[column]
+    isEmpty = isEmpty and (value or "") == ""
+    if (name or "") == "" and (value or "") ~= "" or value == nil then
+      return nil, ("has %d values, and the header %d names"):format(#row, #names)
+    end
+    values[name or ""] = value
+  end
+  if isEmpty then
+    return nil
+  end
+  values[""] = nil
+  return { line = row.line, values = values, isCsv = true }
+end
+
+function readers.csv(source)
+  local rows, problem = csv.read(source)
+  local entries, faults, names = {}, {}, {}
+  if rows[1] then
+    for column, name in ipairs(rows[1]) do
+      names[column] = name:match "^%s*(.-)%s*$"
+    end
+    while #names > 0 and names[#names] == "" do
+      names[#names] = nil
+    end
+    local what = headingProblem(names)
+    if what then
+      return {}, { fault(rows[1].line, what) }
     end
   end
-  if header then
-    local seen = {}
-    for _, name in ipairs(header) do
-      if seen[name] then
-        return {}, { fault(header.line, ("has the name %s twice"):format(name)) }
-      end
-      seen[name] = true
-    end
-    if not seen.imageId then
-      return {}, { fault(header.line, "the header has no imageId (a list in JSON begins with [ or {)") }
-    end
+  for i = 2, #rows do
+    local entry, what = entryOf(rows[i], names)
+    entries[#entries + 1] = entry
+    faults[#faults + 1] = what and fault(rows[i].line, what)
   end
   faults[#faults + 1] = problem and fault(problem.line, problem.problem)
   return entries, faults
 end
 
 -- What a text holds.
-local function formatOf(text)
-  local first = text:match "%S"
+local function formatOf(source)
+  local first = source:match "%S"
   if first == "[" then
     return "json"
   elseif first == "{" then
-    local line = text:match "%S[^\r\n]*"
-    return (json.decode(line) == nil and json.decode(text) ~= nil) and "json" or "jsonl"
+    local line = source:match "%S[^\r\n]*"
+    return (json.decode(line) == nil and json.decode(source) ~= nil) and "json" or "jsonl"
   end
   return "csv"
 end
@@ -169,26 +196,26 @@ end
 ---@param format "csv"|"json"|"jsonl"|nil by default what the text holds
 ---@return qcimage.ApplyEntry[]
 ---@return qcimage.ApplyFault[] faults
----@return table|nil plan where the text is one, see planFormat.lua
-function M.read(text, format)
-  if #text > M.MAX_BYTES then
+---@return table|nil plan where the text is one, see plan_format.lua
+function M.read(source, format)
+  if #source > M.MAX_BYTES then
     return {}, { fault(nil, ("the list is longer than %d bytes"):format(M.MAX_BYTES)) }
-  elseif text:find "^\255\254" or text:find "^\254\255" then
-    return {}, { fault(nil, "the list is in UTF-16; save it as UTF-8") }
+  elseif source:find "^\255\254" or source:find "^\254\255" or source:sub(1, 200):find "%z" then
+    return {}, { fault(nil, "the list is in UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)") }
   end
-  text = text:gsub("^\239\187\191", "")
-  local kind = planFormat.kindOf(text)
+  source = source:gsub("^\239\187\191", "")
+  local kind = planFormat.kindOf(source)
   if kind == "journal" then
     return {}, { fault(nil, "the list is the journal of a run: resume goes on with it, and undo takes it back") }
   elseif kind then
-    local plan, problem = planFormat.read(text)
+    local plan, problem = planFormat.read(source)
     return {}, { problem and fault(nil, "the plan " .. problem) }, plan
   end
-  local faults = core.utf8len(text) and {} or badLines(text)
-  if #faults > 0 or not text:find "%S" then
+  local faults = core.utf8len(source) and {} or badLines(source)
+  if #faults > 0 or not source:find "%S" then
     return {}, faults
   end
-  return readers[format or formatOf(text)](text)
+  return readers[format or formatOf(source)](source)
 end
 
 return M

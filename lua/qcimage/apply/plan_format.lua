@@ -12,6 +12,12 @@ M.FORMAT = 1
 --- What can be changed of an image, in the order in which it is written and shown.
 M.FIELDS = { "imageName", "imageDescription", "imageFamily", "imageDeprecated" }
 
+--- What an entry of a list may have.
+M.ENTRY_FIELDS = { imageId = true, region = true, select = true }
+for _, name in ipairs(M.FIELDS) do
+  M.ENTRY_FIELDS[name] = true
+end
+
 --- Whether an image has these values, as far as the service tells them.
 ---@param image qcimage.ApplyImage
 ---@param values table<string, any>
@@ -38,7 +44,11 @@ end
 ---@field apiVersion "2.0"|"3.0"
 ---@field region string|nil
 ---@field endpoint string|nil HOST:PORT of another cloud
+---@field account string|nil tells two permanent keys apart
 ---@field steps qcimage.ApplyStep[]
+---@field unchanged qcimage.ApplyChange[]|nil changes that hold already; not of one from a file, as the next two
+---@field faults qcimage.ApplyFault[]|nil what cannot be changed
+---@field notes string[]|nil
 
 local function object(names, values)
   local parts = {}
@@ -83,7 +93,7 @@ local function hex(raw)
   end))
 end
 
-local HEAD = { "qcimage", "format", "apiVersion", "region", "endpoint", "steps", "sha256" }
+local HEAD = { "qcimage", "format", "apiVersion", "region", "endpoint", "account", "steps", "sha256" }
 
 --- A plan as text.
 ---@param plan qcimage.ApplyPlan
@@ -101,6 +111,7 @@ function M.write(plan, kind)
     apiVersion = plan.apiVersion,
     region = plan.region,
     endpoint = plan.endpoint,
+    account = plan.account,
     steps = #plan.steps,
     sha256 = hex(core.sha256(steps)),
   })
@@ -165,9 +176,23 @@ function M.read(text)
   if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
     return nil, "was changed after it was made: its steps do not fit its sha256", at
   end
-  local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint, steps = steps }
+  local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint }
+  plan.account, plan.steps = head.account, steps
   local problem = M.problem(plan)
   return not problem and plan or nil, problem, at
+end
+
+--- A plan with other steps.
+---@param plan qcimage.ApplyPlan
+---@param steps qcimage.ApplyStep[]
+---@return qcimage.ApplyPlan
+function M.withSteps(plan, steps)
+  local copy = {}
+  for name, value in pairs(plan) do
+    copy[name] = value
+  end
+  copy.steps = steps
+  return copy
 end
 
 --- What keeps a client from running a plan.

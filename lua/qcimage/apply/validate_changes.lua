@@ -22,12 +22,11 @@ local M = {}
 ---@field region string|nil
 ---@field templates table<string, any>
 
-local KNOWN = { imageId = true, region = true, select = true }
-for _, name in ipairs(planFormat.FIELDS) do
-  KNOWN[name] = true
-end
+-- As JSON, spreadsheet programs and Python write them.
+local BOOLEANS = { ["true"] = true, ["false"] = false, TRUE = true, FALSE = false, True = true, False = false }
 
-local BOOLEANS = { ["true"] = true, ["false"] = false, TRUE = true, FALSE = false }
+-- What every id of an image looks like; the service refuses a whole list for another one.
+local IMAGE_ID = "^img%-%w+$"
 
 -- A cell of CSV as the value that it stands for; nil: it says nothing.
 local function ofCell(name, value, settings)
@@ -60,8 +59,8 @@ end
 local function valuesOf(entry, settings, tell)
   local values = {}
   for name, value in pairs(entry.values) do
-    if not KNOWN[name] then
-      tell(text.unknownName("field", name, KNOWN))
+    if not planFormat.ENTRY_FIELDS[name] then
+      tell(text.unknownName("field", name, planFormat.ENTRY_FIELDS))
     elseif entry.isCsv then
       values[name] = ofCell(name, value, settings)
     else
@@ -100,6 +99,17 @@ local function checkRegion(region, adapter, tell)
   return region
 end
 
+-- Refuses what only a selection fills.
+local function rejectTemplates(values, tell)
+  for _, name in ipairs(planFormat.FIELDS) do
+    local value = values[name]
+    local placeholder = type(value) == "string" and value:match "%%{%a+:?%d*}"
+    if placeholder then
+      tell(("%s has %s, which only an entry with select fills"):format(name, placeholder))
+    end
+  end
+end
+
 --- Checks the entries of a list.
 ---@param entries qcimage.ApplyEntry[]
 ---@param adapter qcimage.ApplyAdapter
@@ -124,7 +134,10 @@ function M.check(entries, adapter, settings, faults)
       local err = adapter.check { imageId = values.imageId }
       if err then
         tell(problemOf(err))
+      elseif not values.imageId:find(IMAGE_ID) then
+        tell(("imageId %s is not that of an image (img-12345678)"):format(text.quote(values.imageId)))
       end
+      rejectTemplates(values, tell)
       local to = checkFields("img-00000000", values, adapter, tell)
       if #faults == before then
         changes[#changes + 1] = {

@@ -13,6 +13,8 @@ local M = {}
 ---@field values table the parameters by their wire names
 ---@field isRaw boolean|nil the parameters were given by wire names, and are not validated
 ---@field readBackSeconds number seconds that attempts leave for the read-back; 0: no read-back
+---@field limiter qcimage.Limiter|function|nil the client's, or another that its attempts wait for
+---@field hasSlot boolean|nil a slot of the limiter was acquired before the call
 ---@field limiterWaitIsExtra boolean|nil waits for the rate limiter do not count against the timeout
 ---@field maxAttempts integer
 ---@field attempts table[] records of the attempts; execute.lua adds them

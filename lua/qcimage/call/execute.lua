@@ -67,7 +67,7 @@ end
 
 -- Waits for a slot of the rate limiter, then begins the next attempt. Returns its request, or nil and an error.
 local function nextRequest(call)
-  if call.client.options.limiter then
+  if call.limiter and not call.hasSlot then
     local isAcquired, err = resolve.region(call) -- slots are per region
     if isAcquired then
       isAcquired, err = rateLimit.acquire(call)

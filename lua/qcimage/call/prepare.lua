@@ -102,7 +102,9 @@ function M.call(client, name, params, options)
     timeout = timeout,
     deadline = began + timeout,
     readBackSeconds = readBackSeconds,
+    limiter = options.limiter or client.options.limiter,
     limiterWaitIsExtra = options.limiterWaitIsExtra,
+    hasSlot = options.hasSlot,
     maxAttempts = options.maxAttempts or client.options.maxAttempts,
     attempts = {},
     attempt = nil, -- set later, like the next: preallocated, so that the table does not grow

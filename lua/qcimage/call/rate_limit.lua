@@ -1,4 +1,4 @@
---- rate_limit.lua - acquires a slot of the client's rate limiter before each attempt, and reports throttled attempts to it.
+--- rate_limit.lua - acquires a slot of the call's rate limiter before each attempt, and reports throttled attempts to it.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -24,21 +24,22 @@ local function ask(limiter, name, ...)
   end
 end
 
--- Validates what the limiter's acquire returned. Returns seconds; nil and a message: it refused; false and a message: invalid.
+-- Validates what the limiter's acquire returned. Returns seconds, and whether to ask it again after them; or a message after
+-- nil (it refused) or false (not seconds).
 local function acquired(wait, message)
   if type(wait) == "number" and wait >= 0 then
-    return wait
+    return wait, wait > 0 and message == "again"
   elseif wait == nil then
     return nil, callback.errorText(message == nil and "no message" or message)
   end
   return false, ("returned %s; expected seconds, or nil and a message"):format(callback.kind(wait))
 end
 
--- Returns the seconds to wait, or nil and an error.
-local function acquire(call, longest)
+-- Returns the seconds to wait, and whether no slot was given and it must be asked again; or nil and an error.
+local function askLimiter(call, longest)
   local name = call.action.name
   local ok, wait, message = callback.pcall(function()
-    return acquired(ask(call.client.options.limiter, "acquire", name, call.region, longest, call.version))
+    return acquired(ask(call.limiter, "acquire", name, call.region, longest, call.version))
   end)
   if not ok then
     wait, message = false, "threw: " .. callback.errorText(wait)
@@ -46,7 +47,7 @@ local function acquire(call, longest)
     wait, message = nil, ("needs %.3g s, but only %.3g s remain of the timeout"):format(wait, longest)
   end
   if wait then
-    return wait
+    return wait, message
   end
   message = redact.said(message, resolve.known(call))
   if wait == false then
@@ -57,9 +58,36 @@ local function acquire(call, longest)
   return nil, err
 end
 
+--- Waits for a slot of a call's limiter.
+---@param call qcimage.Call its region is known
+---@param longest number seconds
+---@param sleep fun(seconds: number): any, string|nil
+---@return boolean|nil hasSlot
+---@return qcimage.Error|nil err
+function M.waitForSlot(call, longest, sleep)
+  local left = longest
+  while true do
+    local wait, asksAgain = askLimiter(call, left)
+    if not wait then
+      return nil, asksAgain
+    end
+    if wait > 0 then
+      local slept, problem = sleep(wait)
+      if not slept then
+        local message = "cannot wait for the rate limiter: " .. redact.said(problem, resolve.known(call))
+        return nil, errors.ofAction(call.action.name, "unsupported", message)
+      end
+    end
+    if not asksAgain then
+      return true
+    end
+    left = left - wait
+  end
+end
+
 --- Acquires a slot for the next attempt of a call, and waits for it.
 ---@param call qcimage.Call
----@return boolean|nil isAcquired nil: no attempt is made
+---@return boolean|nil hasSlot nil: no attempt is made
 ---@return qcimage.Error|nil err
 function M.acquire(call)
   local client = call.client
@@ -72,25 +100,18 @@ function M.acquire(call)
     return true
   end
   local longest = call.limiterWaitIsExtra and limits.limiterWait or left - math.min(limits.reservedForAttempt, left / 2)
-  local wait, err = acquire(call, longest)
-  if wait and wait > 0 then
-    local slept, problem = client.sleep(wait)
-    if not slept then
-      local message = "cannot wait for the rate limiter: " .. redact.said(problem, resolve.known(call))
-      wait, err = nil, errors.ofAction(call.action.name, "unsupported", message)
-    end
-  end
+  local hasSlot, err = M.waitForSlot(call, longest, client.sleep)
   if call.limiterWaitIsExtra then
     callContext.extendDeadline(call, core.monotonic() - began)
   end
-  return wait and true, err
+  return hasSlot, err
 end
 
 --- Reports a throttled attempt to the limiter. What the limiter throws is noted as hookError.
 ---@param call qcimage.Call
 ---@param err qcimage.Error of the attempt
 function M.reportThrottled(call, err)
-  local limiter = call.client.options.limiter
+  local limiter = call.limiter
   if not limiter or err.reason ~= "throttled" and err.httpStatus ~= 429 then
     return
   end

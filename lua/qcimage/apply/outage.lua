@@ -1,0 +1,71 @@
+--- outage.lua - what a run does while the service or the network is out of order: after some failures in a row one step
+--- tries for all, so that a run does not add to the trouble. A circuit breaker with a probe.
+--- Pure. Part of qcimage, see LICENSE.
+
+local times = require "qcimage.apply.times"
+
+local M = {}
+
+-- Transient failures in a row, of all steps, after which one step tries for all.
+M.PROBE_AFTER = 4
+
+local TRANSIENT =
+  { throttled = true, busy = true, internal = true, dns = true, connect = true, timeout = true, closed = true }
+
+--- Whether a failure may go away by itself.
+---@param err qcimage.Error
+---@return boolean
+function M.isTransient(err)
+  return TRANSIENT[err.reason] or err.reason == "status" and ((err.httpStatus or 0) >= 500 or err.httpStatus == 429)
+end
+
+---@class qcimage.ApplyOutage
+---@field failures integer transient ones in a row
+---@field probe table|nil the step that tries for all
+---@field lastErr qcimage.Error|nil
+local Outage = {}
+Outage.__index = Outage
+
+--- Makes the state of a run.
+---@return qcimage.ApplyOutage
+function M.new()
+  return setmetatable({ failures = 0, probe = nil, lastErr = nil }, Outage)
+end
+
+function Outage:failed(err)
+  self.lastErr = err
+  if M.isTransient(err) then
+    self.failures = self.failures + 1
+  end
+end
+
+function Outage:succeeded()
+  self.failures, self.probe = 0, nil
+end
+
+--- Lets another step be the one that tries.
+---@param step table
+function Outage:release(step)
+  if self.probe == step then
+    self.probe = nil
+  end
+end
+
+--- Waits as long as another step tries for all.
+---@param run qcimage.ApplyRun
+---@param step table
+---@param deadline number
+---@return boolean goesOn false: the time is over, or the run is stopped
+function Outage:await(run, step, deadline)
+  while self.failures >= M.PROBE_AFTER and self.probe and self.probe ~= step do
+    if run.now() >= deadline or not run:wait(times.SLICE) then
+      return false
+    end
+  end
+  if self.failures >= M.PROBE_AFTER then
+    self.probe = step
+  end
+  return true
+end
+
+return M
