@@ -82,11 +82,11 @@ static int open_file(const char *path, int flags, int *fd)
   return problem;
 }
 
-int qc_journal_open(qc_journal *journal, const char *path, int is_new)
+int qc_journal_open(qc_journal *journal, const char *path, int is_new,
+                    int follows)
 {
-  int fd, problem;
-  problem =
-      open_file(path, is_new ? O_WRONLY | O_CREAT | O_EXCL : O_WRONLY, &fd);
+  int fd, problem, flags = O_WRONLY | (follows ? 0 : O_NOFOLLOW);
+  problem = open_file(path, is_new ? flags | O_CREAT | O_EXCL : flags, &fd);
   if (problem != 0)
     return problem;
   if (is_new)

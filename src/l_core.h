@@ -19,9 +19,9 @@ int qc_core_redact(lua_State *L);
 void qc_journal_type(lua_State *L);
 
 /*
- * core.journal(path, isNew) -> journal with the methods append(text), sync()
- * and close(), the first two of which return true, or nil and a message
- *   or nil, a message, and "exists", "locked" or nil
+ * core.journal(path, isNew, noLinks) -> journal with the methods append(text),
+ * sync() and close(), the first two of which return true, or nil and a message
+ *   or nil, a message, and "exists", "locked", "missing" or nil
  * See journal.h.
  */
 int qc_core_journal(lua_State *L);

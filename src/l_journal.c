@@ -15,6 +15,7 @@ static int push_errno(lua_State *L, int problem)
 {
   lua_pushnil(L);
   lua_pushstring(L, problem == QC_JOURNAL_NO_FILE ? "is not a regular file"
+                    : problem == ELOOP            ? "is a symbolic link"
                                                   : strerror(problem));
   return 2;
 }
@@ -30,15 +31,17 @@ static const char *check_path(lua_State *L, int arg)
 int qc_core_journal(lua_State *L)
 {
   const char *path = check_path(L, 1);
-  int is_new = lua_toboolean(L, 2), problem;
+  int is_new = lua_toboolean(L, 2), follows = !lua_toboolean(L, 3), problem;
   qc_journal *journal = qc_newobject(L, sizeof(*journal), JOURNAL);
-  problem = qc_journal_open(journal, path, is_new);
+  problem = qc_journal_open(journal, path, is_new, follows);
   if (problem != 0) {
     push_errno(L, problem);
     if (problem == EEXIST)
       lua_pushliteral(L, "exists");
     else if (problem == EWOULDBLOCK)
       lua_pushliteral(L, "locked");
+    else if (problem == ENOENT)
+      lua_pushliteral(L, "missing");
     else
       lua_pushnil(L);
     return 3;

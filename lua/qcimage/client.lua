@@ -260,6 +260,9 @@ end
 function functions.apply(client, changes, options)
   options = optionsOf.check(optionsOf.apply, options)
   local problem = client.closed and "the client is closed" or optionsOf.misapplied(changes, options)
+  if options.rate and client.options.limiter then
+    problem = "option rate has no effect beside the client's option limiter"
+  end
   if problem then
     misuse.raise(problem)
   elseif client.configError then

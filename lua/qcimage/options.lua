@@ -163,6 +163,11 @@ M.wait = {
   maxAttempts = attempts,
 }
 
+local function rate(value)
+  return type(value) == "number" and value >= 0.01 and value <= 1000,
+    "must be a number of changes a second, 0.01 to 1000"
+end
+
 M.apply = {
   dryRun = types.boolean,
   journal = types.plainText,
@@ -175,6 +180,8 @@ M.apply = {
   region = types.region,
   onProgress = types.func,
   stop = types.func,
+  concurrency = types.count(16),
+  rate = rate,
 }
 
 -- Options of a client that exclude others.
@@ -259,8 +266,8 @@ function M.misplaced(name, options)
   end
 end
 
--- Options of `apply` that a run which continues from a journal does not take.
-local OF_CHANGES = { "journal", "continue", "temporaryNames", "format", "empty", "region" }
+--- Options of `apply` that a run which continues from a journal does not take.
+M.OF_LISTS = { "journal", "continue", "temporaryNames", "format", "empty", "region" }
 
 --- Validates the changes of `apply` together with its options.
 ---@param changes any
@@ -278,7 +285,7 @@ function M.misapplied(changes, options)
   elseif changes ~= nil then
     return ("changes cannot be combined with %s: the journal contains them"):format(optionNames.shown(old))
   end
-  for _, name in ipairs(OF_CHANGES) do
+  for _, name in ipairs(M.OF_LISTS) do
     if options[name] ~= nil then
       return (exclusive(name, old))
     end

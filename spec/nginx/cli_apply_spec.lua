@@ -302,7 +302,7 @@ describe("qcimage apply", function()
       local inBash = process.quote("bash -c " .. process.quote(line))
       local out, err = command:shell(
         ("export -f qcimage; echo %s | SHELL=/bin/bash script -qec %s /dev/null"):format(answer, inBash),
-        "TERM=dumb"
+        "TERM=xterm NO_COLOR=1"
       )
       return out .. err
     end

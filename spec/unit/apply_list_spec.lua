@@ -127,17 +127,87 @@ describe("a list of changes", function()
     )
   end)
 
+  it("of CSV may have what spreadsheet programs add: blanks, empty columns and rows, their own booleans", function()
+    for _, list in ipairs {
+      "imageId,imageName,imageDeprecated,,\r\nimg-00000001,web-01b,TRUE,,\r\n,,,,\r\n,,,,\r\n",
+      "\239\187\191imageId;imageName;imageDeprecated\r\nimg-00000001;web-01b;True\r\n;;\r\n",
+      "imageId\t imageName\timageDeprecated \nimg-00000001\tweb-01b\ttrue\n",
+      "imageId,,imageName,imageDeprecated\nimg-00000001,,web-01b,true\n",
+      'sep=;\r\n"imageId";"imageName";"imageDeprecated"\r\n"img-00000001";"web-01b";"TRUE"\r\n',
+      "imageId,imageName,imageDeprecated\rimg-00000001,web-01b,true\r",
+    } do
+      local report = assert(client:apply(list, { dryRun = true }))
+      assert.same({ imageName = "web-01b", imageDeprecated = true }, report.plan.steps[1].to, list)
+      assert.equal(1, #report.plan.steps)
+    end
+  end)
+
+  it("has one line for a heading that is misspelt, however long it is", function()
+    local lines = { "imageId,imageNmae\n" }
+    for i = 1, 10000 do
+      lines[i + 1] = ("img-%08d,web-%d\n"):format(i, i)
+    end
+    assert.equal("line 1: unknown field imageNmae (imageName?)", faults(table.concat(lines)))
+    for i = 1, 10000 do
+      lines[i + 1] = ("img-%08d,%s\n"):format(i, ("x"):rep(61))
+    end
+    lines[1] = "imageId,imageName\n"
+    local _, message, err = client:apply(table.concat(lines))
+    assert.equal(10000, #err.lines)
+    assert.is_true(#message < 10000, #message)
+    assert.matches("^10000 changes cannot be made: .*; and 9980 more; nothing was sent$", message)
+  end)
+
+  it("is refused for an id that is none and for a template that nothing fills, before any call", function()
+    local before = #(service:journal())
+    for list, expected in pairs {
+      ["imageId,imageName\nimg-1 23,a\n"] = 'line 2: img-1 23: imageId "img-1 23" is not that of an image (img-12345678)',
+      ["imageId,imageName\nweb-01,a\n"] = 'line 2: web-01: imageId "web-01" is not that of an image (img-12345678)',
+      ['{"imageId":"img-00000001","imageName":"web-%{n:3}"}'] = "line 1: img-00000001: "
+        .. "imageName has %{n:3}, which only an entry with select fills",
+      ['{"imageId":"img-00000001","imageDescription":"of %{date}"}'] = "line 1: img-00000001: "
+        .. "imageDescription has %{date}, which only an entry with select fills",
+    } do
+      assert.equal(expected, faults(list))
+    end
+    assert.equal(before, #(service:journal()))
+  end)
+
+  it("is told of a selection that matches no image, and of an entry once whatever is wrong with it", function()
+    local report = assert(client:apply {
+      { select = { imageIds = { "img-0000abcd" } }, imageName = "x" },
+      { imageId = "img-00000001", imageName = "web-01b" },
+    })
+    assert.same({ "change 1: the selection matches no image" }, report.notes)
+    assert.equal(1, report.ok)
+    report = assert(client:apply({
+      { imageId = "img-00000001", imageName = ("x"):rep(61), imageDescription = "\7" },
+      { imageId = "img-00000002", imageName = "web-02b" },
+    }, { continue = true }))
+    assert.same({ 2, 1, 1 }, { report.total, report.ok, report.failed })
+    assert.matches(
+      "imageDescription has a control character.*; imageName must be at most 60",
+      report.results[1].message
+    )
+  end)
+
   it("of CSV is refused with the line at fault", function()
     local first = "imageId,imageName,imageDescription\n"
+    local inExcel = ": save it as UTF-8 (in Excel: CSV UTF-8)"
+    local wayOut = ": save the list as UTF-8 (in Excel: CSV UTF-8)"
     for list, expected in pairs {
       [first .. 'img-00000001,a,ok\nimg-00000002,b,"not closed\nimg-00000003,c,ok\n'] = "line 3: the quote that opens here is never closed",
       [first .. 'img-00000002,"web"-02b,ok\n'] = "line 2: text follows a closing quote",
-      [first .. "img-00000001,web-01b,ok\nimg-00000002,web-02b,\255\n"] = "line 3: is not valid UTF-8: save the list as UTF-8 (in Excel: CSV UTF-8)",
+      [first .. "img-00000001,web-01b,ok\nimg-00000002,web-02b,\255\n"] = "line 3: is not valid UTF-8" .. wayOut,
       [first .. "img-00000001,web-01b\n"] = "line 2: has 2 values, and the header 3 names",
       ["imageId,imageId\n"] = "line 1: has the name imageId twice",
       ["web-01,web-02\n"] = "line 1: the header has no imageId (a list in JSON begins with [ or {)",
       ["imageId,imagename\nimg-00000001,x\n"] = "line 1: unknown field imagename (imageName?)",
-      ["\255\254i\0m\0"] = "the list is in UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)",
+      ["\255\254i\0m\0"] = "the list is in UTF-16" .. inExcel,
+      ["i\0m\0a\0g\0e\0I\0d\0"] = "the list is in UTF-16" .. inExcel,
+      [first .. "img-00000001,\191\170\183\162,ok\n"] = "line 2: is not valid UTF-8" .. wayOut, -- GBK, as Excel in Chinese has it
+      [first .. "img-00000001,a,b,,c\n"] = "line 2: has 5 values, and the header 3 names",
+      ["imageId,imageName,,\nimg-00000001,a,,x\n"] = "line 2: has 4 values, and the header 2 names",
       [first .. 'img-00000001,x,"' .. ("x"):rep(70000)] = "line 2: the value that a quote opens here is longer than 65536 bytes",
       [first .. "img-00000001,x," .. ("x"):rep(70000)] = "line 2: a value is longer than 65536 bytes",
     } do

@@ -23,7 +23,9 @@ describe("a line of progress", function()
       written[#written + 1] = text
     end, function()
       return now
-    end, 40)
+    end, function()
+      return 40
+    end)
     for i = 1, 100 do
       now = i / 100
       tell { total = 100, done = i - 1, failed = 1, sent = i }
@@ -33,15 +35,62 @@ describe("a line of progress", function()
     assert.equal("\r99 of 100 done, 1 failed", written[#written])
     clear()
     assert.equal("\r" .. (" "):rep(24) .. "\r", written[#written - 1] .. written[#written])
+    local columns = 10
     tell, clear = progress.new(function(text)
       written[#written + 1] = text
     end, function()
       return now
-    end, 10)
+    end, function()
+      return columns
+    end)
     local before = #written
     clear()
     assert.equal(before, #written)
     tell { total = 100, done = 1, failed = 0, sent = 1 }
     assert.equal("\r1 of 100 ", written[#written])
+    columns, now = 5, now + 1 -- the terminal was made narrower: no more than its width is written
+    tell { total = 100, done = 2, failed = 0, sent = 2 }
+    assert.equal("\r2 of", written[#written])
+    clear()
+    assert.equal("\r    \r", written[#written - 1] .. written[#written])
+  end)
+
+  it("says what holds the run, at once", function()
+    local written, now = {}, 0
+    local tell = progress.new(function(text)
+      written[#written + 1] = text
+    end, function()
+      return now
+    end, function()
+      return 0
+    end)
+    for _, one in ipairs {
+      { {}, "\r5 of 10 done" },
+      { { held = "throttled" }, "\r5 of 10 done, throttled, retrying" },
+      { { held = "unreachable" }, "\r5 of 10 done, no answer, retrying" },
+      { { held = "rate" }, "\r5 of 10 done, waiting for the rate, which others share" },
+      { { phase = "confirming" }, "\r5 of 10 done, confirming" .. (" "):rep(30) },
+    } do
+      tell { total = 10, done = 5, failed = 0, sent = 5, held = one[1].held, phase = one[1].phase }
+      assert.equal(one[2], written[#written])
+    end
+  end)
+
+  it("is a line a minute where there is no terminal", function()
+    local written, now = {}, 0
+    local tell, clear = progress.new(function(text)
+      written[#written + 1] = text
+    end, function()
+      return now
+    end, function() end)
+    for i = 1, 150 do
+      now = i
+      tell { total = 1500, done = 10 * i, failed = 0, sent = 10 * i, held = i > 100 and "throttled" or nil }
+    end
+    clear()
+    assert.same({
+      "qcimage: 600 of 1500 done, 10.0 a second, 1 min 30 s left\n",
+      "qcimage: 1200 of 1500 done, throttled, retrying\n",
+    }, written)
   end)
 end)

@@ -66,7 +66,8 @@ end
 -- Whether what the service refused is put right for the next attempt.
 local function isCorrected(client, call)
   local refused = client.hasDynamicCredentials and client.refusals.current()
-  return call.skewCorrected or refused ~= nil and refused ~= false and call.attempt ~= nil and refused == call.attempt.credentials
+  return call.skewCorrected
+    or refused ~= nil and refused ~= false and call.attempt ~= nil and refused == call.attempt.credentials
 end
 
 -- Whether the caller wants to stop. What a function of the caller's throws is reported by the run.
@@ -155,13 +156,18 @@ function M.new(client, settings)
   end
 
   function self.each(wanted, region)
-    return paginator.each(client, wanted, { region = region, limiterWaitIsExtra = true }, function(_, name, page, options)
-      local result, err = run(name, page, options)
-      if isStopped(settings.stop) then
-        return nil, errors.notSent("unsupported", "stopped; nothing was sent")
+    return paginator.each(
+      client,
+      wanted,
+      { region = region, limiterWaitIsExtra = true },
+      function(_, name, page, options)
+        local result, err = run(name, page, options)
+        if isStopped(settings.stop) then
+          return nil, errors.notSent("unsupported", "stopped; nothing was sent")
+        end
+        return result, err
       end
-      return result, err
-    end)
+    )
   end
   return self
 end

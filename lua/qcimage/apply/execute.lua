@@ -72,6 +72,9 @@ function Run:wait(seconds)
     if left <= 0 then
       return true
     end
+    if self.held and self.now() - self.reportedAt >= times.REPORT then
+      self:report()
+    end
     local ok, problem = self.driver.sleep(math.min(left, times.SLICE))
     if not ok then
       self.stopped = self.stopped or { message = redact.said(problem) }
@@ -137,7 +140,7 @@ end
 --- Stops the run where the failure of one step says that the others would fail, too.
 ---@param err qcimage.Error
 function Run:handleFailure(err)
-  if err.kind == "credentials" or err.kind == "unsupported" or err.reason == "signature" then
+  if outages.isOfKeys(err) or err.kind == "unsupported" or err.reason == "signature" then
     self.stopped = self.stopped or { message = err.message, err = err }
   elseif outages.isTransient(err) and err.reason ~= "internal" and err.reason ~= "busy" then
     self:stopUnreachable(err)
@@ -153,6 +156,7 @@ end
 
 --- Tells of progress.
 function Run:report()
+  self.reportedAt = self.now()
   if not self.options.onProgress then
     return
   end
@@ -169,16 +173,20 @@ function Run:report()
   end
 end
 
---- Notes what holds the run: a throttle, or a service that is out of reach.
----@param err qcimage.Error|nil nil: nothing
-function Run:hold(err)
-  local held
-  if err then
-    held = err.reason == "throttled" and "throttled" or outages.isTransient(err) and "unreachable" or self.held
-  end
+--- Notes what holds the run: a throttle, a service that is out of reach, or the rate, which others share.
+---@param held "throttled"|"unreachable"|"rate"|nil nil: nothing
+function Run:hold(held)
   if held ~= self.held then
     self.held = held
     self:report()
+  end
+end
+
+--- Notes a failure that holds the run, if it does.
+---@param err qcimage.Error
+function Run:holdBy(err)
+  if outages.isTransient(err) then
+    self:hold(err.reason == "throttled" and "throttled" or "unreachable")
   end
 end
 
@@ -266,6 +274,7 @@ function M.run(adapter, steps, options, journal)
     failed = 0,
     sameFailures = 0,
     held = nil, -- by what
+    reportedAt = adapter.now(),
     phase = nil, -- "confirming" at the end
   }, Run)
   driver.run(math.min(driver.count, #queue.steps), function()

@@ -60,8 +60,10 @@ function States:resumeSteps(plan)
   local steps = {}
   for number, step in ipairs(plan.steps) do
     local state = self.states[number]
-    steps[number] =
-      setmetatable({ isVerifyOnly = state == "made" or nil, isOpen = state == "open" or nil }, { __index = step })
+    steps[number] = setmetatable(
+      { isVerifyOnly = state == "made" or nil, isOpen = state == "open" or nil },
+      { __index = step }
+    )
   end
   return steps
 end

@@ -148,7 +148,7 @@ function Making:observe()
     if seen then
       return seen
     end
-    run:hold(err)
+    run:holdBy(err)
     tries = tries + 1
     local wait = backoff.seconds(tries, times.FIRST_WAIT, times.LONGEST_WAIT)
     if not outages.isTransient(err) or run.now() + wait > self.deadline or not run:wait(wait) then
@@ -171,7 +171,9 @@ function Making:succeed(requestId)
   run.wrote[step.key] = run.now()
   run.sent = run.sent + 1
   run.outage:succeeded()
-  run:hold(nil)
+  if run.held ~= "rate" then
+    run:hold(nil)
+  end
   return self:conclude { status = "ok", requestId = requestId, message = step.lost and M.lostFields(step) or nil }
 end
 
@@ -278,6 +280,7 @@ function Making:reserve()
     return true
   end
   run.queued = run.queued + 1
+  local asked = run.now()
   local ok, err = run.adapter.acquire(self.params, step.region, self.deadline - run.now(), function(seconds)
     return run:wait(seconds)
   end)
@@ -288,13 +291,17 @@ function Making:reserve()
   elseif not ok then
     self.lastErr = self.isInDoubt and self.lastErr or err
     run.outage:failed(err)
-    run:hold(err)
+    run:holdBy(err)
     if self:retries(err) then
       return true
     end
     return false, self:fail(err)
   end
   self.hasSlot = true
+  local isHeld = run.now() - asked > times.LONG_SLOT
+  if isHeld or run.held == "rate" then
+    run:hold(isHeld and "rate" or nil)
+  end
   if not self.hasBegun then
     if not run:record("begin", step.number) then
       run.outage:release(step)
@@ -319,7 +326,7 @@ function Making:send()
   end
   self.lastErr = err
   run.outage:failed(err)
-  run:hold(err)
+  run:holdBy(err)
   if err.outcome == "unknown" then
     self.isInDoubt, run.doubted[step.key] = true, run.now()
   end

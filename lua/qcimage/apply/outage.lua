@@ -2,6 +2,7 @@
 --- tries for all, so that a run does not add to the trouble. A circuit breaker with a probe.
 --- Pure. Part of qcimage, see LICENSE.
 
+local codes = require "qcimage.api.codes"
 local times = require "qcimage.apply.times"
 
 local M = {}
@@ -17,6 +18,14 @@ local TRANSIENT =
 ---@return boolean
 function M.isTransient(err)
   return TRANSIENT[err.reason] or err.reason == "status" and ((err.httpStatus or 0) >= 500 or err.httpStatus == 429)
+end
+
+--- Whether a failure is one of the credentials: there are none, or the service refused them for good.
+---@param err qcimage.Error
+---@return boolean
+function M.isOfKeys(err)
+  local retry = err.kind == "service" and err.code and select(3, codes.meaning(err.code))
+  return err.kind == "credentials" or retry == "renew" or retry == "reread"
 end
 
 ---@class qcimage.ApplyOutage

@@ -42,10 +42,7 @@ local function refuse(faults, isLocal, word)
   local lines = linesOf(faults, word)
   local message = lines[1]
   if #faults > 1 then
-    message = ("%d changes cannot be made: %s"):format(
-      #faults,
-      table.concat(lines, "; ", 1, math.min(#lines, NAMED))
-    )
+    message = ("%d changes cannot be made: %s"):format(#faults, table.concat(lines, "; ", 1, math.min(#lines, NAMED)))
     if #lines > NAMED then -- the message of a long list would fill a log
       message = ("%s; and %d more"):format(message, #lines - NAMED)
     end

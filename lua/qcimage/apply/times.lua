@@ -21,6 +21,10 @@ return {
   NAME_RETRY = 5,
   -- Part of a wait in which no signal to stop is heard.
   SLICE = 0.2,
+  -- Between two reports of progress while nothing gets on.
+  REPORT = 10,
+  -- A wait for a slot that is longer shows that others share the rate.
+  LONG_SLOT = 3,
   -- Between two looks at an image whose change the list does not show yet, and at one that another client changed.
   CONFIRM = 0.5,
   REPEAT = 1,

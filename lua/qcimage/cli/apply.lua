@@ -4,9 +4,13 @@
 local connect = require "qcimage.cli.client_options"
 local core = require "qcimage.core"
 local exits = require "qcimage.cli.exit_codes"
+local optionsOf = require "qcimage.options"
+local outages = require "qcimage.apply.outage"
+local parser = require "qcimage.cli.parser"
 local plans = require "qcimage.cli.plan"
 local progress = require "qcimage.cli.progress"
 local result = require "qcimage.cli.output"
+local savePlan = require "qcimage.cli.save_plan"
 local streams = require "qcimage.cli.stdio"
 
 local M = {}
@@ -35,16 +39,15 @@ M.OPTIONS = {
   { "--temporary-names", nil, "let images swap names, by a third one" },
   { "--format", "FORMAT", "csv, json or jsonl [what the list looks like]", choices = { "csv", "json", "jsonl" } },
   { "--empty", "MEANING", "an empty cell of CSV: keep or clear the description [keep]", choices = { "keep", "clear" } },
+  { "--concurrency", "N", "changes in flight at once, 1 to 16 [8]", convert = parser.number(1, 16, true) },
+  { "--rate", "N", "changes a second, which leaves room for others [9.7]", convert = parser.number(0.01, 1000) },
 }
 
 M.EPILOG = [[
 A list has a heading (imageId,imageName,imageDescription,...), or an object for each change:
   {"imageId": "img-12345678", "imageName": "web-01"}
   {"select": {"imageState": "NORMAL"}, "imageName": "web-%{date}-%{n:3}"}
-Ctrl-C lets the change that is under way come to its end. In a script: qcimage apply FILE --yes]]
-
--- Options of a list, which the library has by the same name.
-local OF_LISTS = { "continue", "temporaryNames", "format", "empty" }
+Ctrl-C lets what is under way come to its end. In a script: qcimage apply FILE --yes]]
 
 -- What is wrong with options that do not go together, or nil.
 local function misuse(options)
@@ -58,8 +61,11 @@ local function misuse(options)
   elseif options.exitCode and not options.dryRun and not options.save then
     return "--exit-code needs --dry-run"
   end
-  for _, name in ipairs { "journal", "save", "continue", "temporaryNames", "format", "empty" } do
-    if old and options[name] then
+  if old and options.save then
+    return "--save does not go with " .. old
+  end
+  for _, name in ipairs(optionsOf.OF_LISTS) do
+    if old and options[name] and name ~= "region" then -- that is the client's here
       return ("--%s does not go with %s"):format(name == "temporaryNames" and "temporary-names" or name, old)
     end
   end
@@ -92,44 +98,49 @@ local function reworded(message)
   return (message:gsub("the options resume and undo", "--resume and --undo"))
 end
 
+-- Lines of a fault or a failure that are shown on stderr at most.
+local MOST_LINES = 100
+
 -- Says why nothing was sent.
 local function fail(options, message, err)
   if not err.lines then
-    return result.fail(reworded(message), err)
+    return result.fail(reworded(message), err, true) -- whatever failed has changed nothing
   end
-  for _, line in ipairs(err.lines) do
-    streams.complain(options.file, ": ", reworded(line))
+  for i = 1, math.min(#err.lines, MOST_LINES) do
+    streams.complain(options.file, ": ", reworded(err.lines[i]))
+  end
+  if #err.lines > MOST_LINES then
+    streams.complain(("and %d more"):format(#err.lines - MOST_LINES))
   end
   streams.complain(#err.lines == 1 and "1 fault" or #err.lines .. " faults", "; nothing was sent")
   return err.kind == "parameter" and exits.PARAMETER or exits.FAILED
 end
 
--- Writes a plan beside its file, and then puts it there, so that it is whole or not there.
-local function save(path, plan)
-  local beside = path .. ".new"
-  os.remove(beside)
-  local file, problem = core.journal(beside, true)
-  local ok = file
-  if file then
-    ok, problem = file:append(require("qcimage.apply.plan_format").write(plan, "plan"))
-    if ok then
-      ok, problem = file:sync()
+-- Failed changes that are told on stderr at most.
+local MOST_TOLD = 20
+
+local function tellFailures(report, source)
+  local told = 0
+  for _, one in ipairs(report.results) do
+    if one.status ~= "ok" and one.status ~= "unchanged" and not one.isLeft and one.message then
+      told = told + 1
+      if told <= MOST_TOLD then
+        local line = one.line and (" line %d"):format(one.line) or ""
+        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", reworded(one.message))
+      end
     end
-    file:close()
   end
-  if ok then
-    ok, problem = os.rename(beside, path)
+  if told > MOST_TOLD then
+    streams.complain(("and %d more"):format(told - MOST_TOLD))
   end
-  if ok then
-    ok, problem = core.syncFolder(path)
+end
+
+-- What is to be known of a plan beside its steps: what cannot be changed, too.
+local function tellNotes(options, report)
+  tellFailures(report, options.file or options.resume or options.undo)
+  for _, note in ipairs(plans.notes(report)) do
+    streams.note(note)
   end
-  if not ok then
-    os.remove(beside)
-    streams.complain("the plan cannot be saved: ", path, ": ", (tostring(problem):gsub("^.*: ", "")))
-    return exits.NOT_WRITTEN
-  end
-  streams.note("plan: ", path)
-  return exits.OK
 end
 
 -- Shows a plan on stdout, and saves it where that is asked for.
@@ -144,26 +155,22 @@ local function show(options, report)
   else
     code = streams.write(plans.diff(report.plan, streams.painted))
   end
-  for _, note in ipairs(plans.notes(report)) do
-    streams.note(note)
-  end
+  tellNotes(options, report)
   if code == exits.OK and options.save then
-    code = save(options.save, report.plan)
+    code = savePlan.save(options.save, report.plan)
   end
   if code ~= exits.OK then
     return code
-  elseif report.failed + report.conflict > 0 then
+  elseif report.failed + report.conflict + report.skipped > 0 then
     return exits.FAILED
   end
   return options.exitCode and report.changes > 0 and exits.CHANGES or exits.OK
 end
 
 -- Shows a plan on the terminal and asks. Returns whether the answer is yes.
-local function ask(report)
+local function ask(options, report)
   io.stderr:write(plans.diff(report.plan, streams.paintedErr))
-  for _, note in ipairs(plans.notes(report)) do
-    streams.note(note)
-  end
+  tellNotes(options, report)
   io.stderr:write "Make these changes? [y/N] "
   io.stderr:flush()
   local answer = io.stdin:read "*l"
@@ -183,32 +190,13 @@ local COLUMNS = {
   { key = "message", title = "MESSAGE", cut = true, rank = 2 },
 }
 
--- Failed changes that are told on stderr at most.
-local MOST_TOLD = 20
-
 local COUNTED = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
 local CALLED = { unchanged = "so already", conflict = "changed by somebody else", skipped = "not sent" }
-
-local function tellFailures(report, source)
-  local told = 0
-  for _, one in ipairs(report.results) do
-    if one.status ~= "ok" and one.status ~= "unchanged" and one.message and one.message ~= "not sent" then
-      told = told + 1
-      if told <= MOST_TOLD then
-        local line = one.line and (" line %d"):format(one.line) or ""
-        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", reworded(one.message))
-      end
-    end
-  end
-  if told > MOST_TOLD then
-    streams.complain(("and %d more"):format(told - MOST_TOLD))
-  end
-end
 
 local function codeOf(report)
   if report.unknown > 0 then
     return exits.UNKNOWN
-  elseif report.stoppedBy and report.stoppedBy.kind == "credentials" then
+  elseif report.stoppedBy and outages.isOfKeys(report.stoppedBy) then
     return exits.CREDENTIALS
   elseif report.ok + report.unchanged < report.total then
     return exits.FAILED
@@ -230,7 +218,7 @@ local function tell(options, report)
   end
   local document = {}
   for name, value in pairs(report) do
-    document[name] = name ~= "stoppedBy" and value or nil
+    document[name] = name ~= "stoppedBy" and value or nil -- the text is in `stopped`
   end
   local written = result.write(options, document, COLUMNS, rows, true)
   tellFailures(report, options.file or options.resume or options.undo)
@@ -246,77 +234,77 @@ local function tell(options, report)
   local code = codeOf(report)
   local say = code == exits.OK and streams.note or streams.complain
   say(("%s of %d"):format(#parts > 0 and table.concat(parts, ", ") or "nothing to do, 0", report.total))
+  if report.unconfirmed then
+    local text = "the list of images does not show %d of the changes yet: wait a moment before the next run"
+    streams.note(text:format(report.unconfirmed))
+  end
+  for _, note in ipairs(plans.listNotes(report)) do
+    streams.note(note)
+  end
   if report.journal and not (options.undo and code == exits.OK) then
-    streams.note(
-      ("journal: %s (%s)"):format(
-        report.journal,
-        code == exits.OK and "--undo takes it back" or "--resume goes on, --undo takes it back"
-      )
-    )
+    local advice = code == exits.OK and "--undo takes it back" or "--resume goes on, --undo takes it back"
+    streams.note(("journal: %s (%s)"):format(report.journal, options.undo and "--undo goes on" or advice))
   end
   return written == exits.OK and code or written
 end
 
--- Runs changes: signals let the one under way come to its end.
-local function run(client, changes, options)
-  core.outlivePipes()
-  core.noteSignals()
+-- The library's options.
+local function settingsOf(options, changes)
   local settings = {
     resume = options.resume,
     undo = options.undo,
-    journal = changes and (options.journal or newJournal()),
-    stop = function()
-      return core.notedSignal() ~= nil
-    end,
+    concurrency = options.concurrency,
+    rate = options.rate,
   }
-  for _, name in ipairs(OF_LISTS) do
-    settings[name] = changes and options[name]
+  for _, name in ipairs(optionsOf.OF_LISTS) do
+    if changes and name ~= "region" and name ~= "journal" then
+      settings[name] = options[name]
+    end
   end
-  local columns, clear = core.columns(2), nil
-  if columns then
-    settings.onProgress, clear = progress.new(function(text)
+  return settings
+end
+
+-- Runs changes: signals let what is under way come to its end.
+local function run(client, changes, options)
+  core.outlivePipes()
+  core.noteSignals()
+  local settings = settingsOf(options, changes)
+  settings.journal = changes and (options.journal or newJournal())
+  function settings.stop()
+    return core.notedSignal() ~= nil
+  end
+  local clear
+  settings.onProgress, clear = progress.new(
+    function(text)
       io.stderr:write(text)
       io.stderr:flush()
-    end, core.monotonic, columns > 0 and columns or 80)
-  end
+    end,
+    core.monotonic,
+    function()
+      return os.getenv "TERM" ~= "dumb" and core.columns(2) or nil
+    end
+  )
   local report, message, err = client:apply(changes, settings)
-  if clear then
-    clear()
-  end
+  clear()
   return report, message, err
 end
 
--- Puts what a plan left out to what its run gave.
-local function merge(report, planned)
-  for _, one in ipairs(planned.results) do
-    report.results[#report.results + 1] = one
-    report[one.status] = report[one.status] + 1
-  end
-  report.total = #report.results
-  table.sort(report.results, function(a, b)
-    return (a.line or 0) < (b.line or 0)
-  end)
-  return report
-end
-
--- Plans, shows and asks; gives what to run and what the plan left out, or an exit code.
+-- Plans, shows and asks. Gives what to run, or nil and an exit code.
 local function confirm(client, changes, options)
-  local settings = { dryRun = true, resume = options.resume, undo = options.undo }
-  for _, name in ipairs(OF_LISTS) do
-    settings[name] = changes and options[name]
-  end
+  local settings = settingsOf(options, changes)
+  settings.dryRun = true
   local report, message, err = client:apply(changes, settings)
   if not report then
-    return nil, nil, fail(options, message, err)
+    return nil, fail(options, message, err)
   elseif options.dryRun or options.save then
-    return nil, nil, show(options, report)
-  elseif report.changes == 0 then
-    return nil, nil, tell(options, report)
-  elseif not ask(report) then
+    return nil, show(options, report)
+  elseif report.changes == 0 and report.unchanged == 0 then
+    return nil, tell(options, report)
+  elseif report.changes > 0 and not ask(options, report) then
     streams.note "nothing was changed"
-    return nil, nil, exits.FAILED
+    return nil, exits.FAILED
   end
-  return changes and report.plan, report
+  return changes and report.plan
 end
 
 --- Runs it.
@@ -350,17 +338,15 @@ function M.run(options)
   if not client then
     return streams.usage(problem, "apply")
   end
-  local planned
   if isAsked or options.dryRun or options.save then
     local code
-    changes, planned, code = confirm(client, changes, options)
+    changes, code = confirm(client, changes, options)
     if code then
       return code
     end
   end
   local report, message, err = run(client, changes, options)
-  local code = report and tell(options, planned and changes and merge(report, planned) or report)
-    or fail(options, message, err)
+  local code = report and tell(options, report) or fail(options, message, err)
   local signal = core.notedSignal()
   if signal then
     io.stderr:flush()

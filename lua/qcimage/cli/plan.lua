@@ -34,6 +34,20 @@ local function plural(count, one, many)
   return ("%d %s"):format(count, count == 1 and one or many)
 end
 
+--- What is to be known of a list beside its changes.
+---@param report qcimage.ApplyReport
+---@return string[] notes
+function M.listNotes(report)
+  local notes = {}
+  for i, note in ipairs(report.notes or {}) do
+    notes[i] = note
+  end
+  if report.otherKeys then
+    notes[#notes + 1] = "the journal or plan was made with another key, perhaps of another account"
+  end
+  return notes
+end
+
 --- What is to be known of a plan beside its lines.
 ---@param report qcimage.ApplyReport of a dry run
 ---@return string[] notes
@@ -46,7 +60,8 @@ function M.notes(report)
       lost[#lost + 1] = ("%s (%s)"):format(shown.value(step.imageId), table.concat(names, ", "))
     end
   end
-  local notes = { plural(report.changes, "change", "changes") }
+  local notes = M.listNotes(report)
+  table.insert(notes, 1, plural(report.changes, "change", "changes"))
   if report.unchanged > 0 then
     notes[1] = ("%s; %s so already"):format(notes[1], plural(report.unchanged, "image is", "images are"))
   end

@@ -1,12 +1,19 @@
---- progress.lua - one line of progress on a terminal: how many are done, how fast this run goes, how long it will take.
+--- progress.lua - the progress of a run: on a terminal one line, in the place of the last; elsewhere a line a minute. How many
+--- are done, how fast this run goes, how long it will take, and what holds it.
 --- Pure but for what it is given. Part of qcimage, see LICENSE.
 
 local M = {}
 
--- Seconds between two lines.
-local PACE = 0.1
+-- Seconds between two lines on a terminal, and elsewhere.
+local PACE, SLOW_PACE = 0.1, 60
 -- What must be behind a run before a rate is told.
 local LEAST_SENT, LEAST_SECONDS = 5, 2
+
+local HELD = {
+  throttled = "throttled, retrying",
+  unreachable = "no answer, retrying",
+  rate = "waiting for the rate, which others share",
+}
 
 local function span(seconds)
   seconds = math.ceil(seconds)
@@ -19,13 +26,18 @@ local function span(seconds)
 end
 
 --- What the line says.
----@param progress table total, done, failed, sent, as onProgress is told
+---@param progress table total, done, failed, sent, held, phase, as onProgress is told
 ---@param seconds number since this run began
 ---@return string
 function M.line(progress, seconds)
   local line = ("%d of %d done"):format(progress.done, progress.total)
   if progress.failed > 0 then
     line = ("%s, %d failed"):format(line, progress.failed)
+  end
+  if progress.held then
+    return ("%s, %s"):format(line, HELD[progress.held])
+  elseif progress.phase then
+    return ("%s, %s"):format(line, progress.phase)
   end
   local left = progress.total - progress.done - progress.failed
   if progress.sent >= LEAST_SENT and seconds >= LEAST_SECONDS then
@@ -38,26 +50,34 @@ function M.line(progress, seconds)
   return line
 end
 
---- Makes what is told of progress and shows it, each line in the place of the last.
+--- Makes what is told of progress and shows it.
 ---@param write fun(text: string)
 ---@param clock fun(): number
----@param columns integer of the terminal
+---@param columnsOf fun(): integer|nil of the terminal as it is now, 0 where it does not say; nil: it is none
 ---@return fun(progress: table) tell
 ---@return fun() clear takes the line away
-function M.new(write, clock, columns)
+function M.new(write, clock, columnsOf)
   local began = clock()
-  local last, shown = -math.huge, 0
+  local last, shown, state = columnsOf() and -math.huge or began, 0, nil
   local function show(line)
-    line = line:sub(1, math.max(columns - 1, 0))
-    write("\r" .. line .. (" "):rep(shown - #line))
+    local columns = columnsOf() or 0
+    line = line:sub(1, math.max((columns > 0 and columns or 80) - 1, 0))
+    -- a terminal that was made narrower has broken the last line into several: what is beyond its width stays
+    local rest = math.max(0, math.min(shown, (columns > 0 and columns or 80) - 1) - #line)
+    write("\r" .. line .. (" "):rep(rest))
     shown = #line
   end
   return function(progress)
-    local now = clock()
+    local now, isTerminal = clock(), columnsOf() ~= nil
     local isLast = progress.done + progress.failed == progress.total
-    if isLast or now - last >= PACE then
+    local isNew = (progress.held or progress.phase) ~= state
+    state = progress.held or progress.phase
+    if isTerminal and (isLast or isNew or now - last >= PACE) then
       last = now
       show(M.line(progress, now - began))
+    elseif not isTerminal and now - last >= SLOW_PACE then
+      last = now
+      write(("qcimage: %s\n"):format(M.line(progress, now - began)))
     end
   end, function()
     if shown > 0 then

@@ -160,8 +160,7 @@ function History:plan(operation, adapter)
     steps[i] = step
   end
   for _, change in ipairs(unchanged) do
-    steps[#steps + 1] =
-      { line = change.line, imageId = change.imageId, from = {}, to = change.to, isVerifyOnly = true }
+    steps[#steps + 1] = { line = change.line, imageId = change.imageId, from = {}, to = change.to, isVerifyOnly = true }
   end
   return steps
 end
