@@ -5,10 +5,10 @@
 local actions = require "qcimage.api.actions"
 local execute = require "qcimage.call.execute"
 local callback = require "qcimage.util.callback"
+local providers = require "qcimage.credentials.provider"
 local providerContext = require "qcimage.credentials.provider_context"
 local core = require "qcimage.core"
 local credentials = require "qcimage.credentials"
-local adapters = require "qcimage.apply.adapter"
 local environments = require "qcimage.util.environment"
 local errors = require "qcimage.util.errors"
 local misuse = require "qcimage.util.misuse"
@@ -114,6 +114,7 @@ function M.make(given, preset, isCalled)
   local logins = redact.proxyPasswords(options.proxy, environment)
   local getSigner, closeSigner = signerCache.new()
   local transport, closeTransport, notes = transports.new(options, environment, isCalled)
+  local asksCallback = type(options.credentials) == "function" and not providers.isBuiltIn(options.credentials)
   -- Secrets stay in closures: a dump of the client does not show them.
   options.secretId, options.secretKey, options.token, options.credentials = nil, nil, nil, nil
   options.proxy = nil -- it may contain a password
@@ -124,6 +125,7 @@ function M.make(given, preset, isCalled)
     options = options,
     provider = provider,
     hasDynamicCredentials = not isFixed,
+    asksCallback = asksCallback,
     passedOver = passedOver,
     base = base,
     refusals = refusals.new(),
@@ -247,6 +249,9 @@ local function loadApply()
   local ok, apply = pcall(require, "qcimage.apply")
   local isWhole, problem = pcall(require, "qcimage.limiter")
   if ok and isWhole then
+    isWhole, problem = pcall(require, "qcimage.apply.adapter")
+  end
+  if ok and isWhole then
     return apply
   end
   local message = "apply: cannot load all modules (chroot, or package.path changed? require qcimage.apply earlier): "
@@ -272,7 +277,7 @@ function functions.apply(client, changes, options)
   if not apply then
     return nil, err
   end
-  return apply.run(changes, options, adapters.new(client, options))
+  return apply.run(changes, options, require("qcimage.apply.adapter").new(client, options))
 end
 
 function functions.close(client)

@@ -313,7 +313,7 @@ describe("qcimage apply", function()
     isUntouched()
     output = terminal "y"
     assert.truthy(output:find(plan, 1, true), output)
-    assert.truthy(output:find("\r2 of 2 done", 1, true), output)
+    assert.truthy(output:find("\r3 of 3 done", 1, true), output)
     assert.matches("\nqcimage: 2 ok, 1 so already of 3\n", output)
     assert.equal("new-1 old-2 new-3 old-4 old-5", names())
   end)

@@ -51,7 +51,9 @@ function Run:surely(step)
 end
 
 function Run:isStopped()
-  if not self.stopped and self.options.stop then
+  if not self.stopped and self.driver.isAbandoned() then
+    self.stopped = { message = "abandoned" }
+  elseif not self.stopped and self.options.stop then
     local ok, wanted = callback.pcall(self.options.stop)
     if not ok then
       self.stopped = { message = "option stop threw: " .. redact.said(wanted) }
@@ -277,8 +279,15 @@ function M.run(adapter, steps, options, journal)
     reportedAt = adapter.now(),
     phase = nil, -- "confirming" at the end
   }, Run)
-  driver.run(math.min(driver.count, #queue.steps), function()
+  local working = math.min(driver.count, #queue.steps)
+  driver.run(working, function()
     self:work()
+    working = working - 1
+    if working == 0 and driver.isAbandoned() and journal then
+      journal:close() -- nobody else does
+    end
+  end, function()
+    self.stopped = self.stopped or { message = "interrupted" }
   end)
   self:skipRest()
   local unconfirmed = confirm.run(self)

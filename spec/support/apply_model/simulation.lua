@@ -87,7 +87,7 @@ end
 --- Makes a process, whose workers are stopped and killed together. It has the functions of a driver of apply.
 ---@param count integer workers
 function Simulation:process(count)
-  local process = { count = count, isDead = false, frozenUntil = nil, parked = {} }
+  local process = { count = count, isDead = false, frozenUntil = nil, parked = {}, isAbandoned = function() end }
   local function resume(thread)
     if process.isDead then
       return
