@@ -2,7 +2,7 @@
 --- tries for all, so that a run does not add to the trouble. A circuit breaker with a probe.
 --- Pure. Part of qcimage, see LICENSE.
 
-local codes = require "qcimage.api.codes"
+local codes = require "qcimage.api.error_codes"
 local times = require "qcimage.apply.times"
 
 local M = {}
