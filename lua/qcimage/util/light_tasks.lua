@@ -76,7 +76,11 @@ end
 --- Whether light threads can be made here.
 ---@return boolean
 function M.canSpawn()
-  return (pcall(ngx.thread.spawn, function() end))
+  local ok, thread = pcall(ngx.thread.spawn, function() end)
+  if ok then -- unwaited, it would keep the request open for ever where nginx kills who spawned it
+    ngx.thread.wait(thread)
+  end
+  return ok
 end
 
 --- Makes a loop.
