@@ -48,42 +48,54 @@ local function keyOf(action, region, apiVersion)
   return ("%s:%s:%s"):format(apiVersion, action, apiVersion ~= "2.0" and region or "")
 end
 
---- Asks for a place. Reaches for Redis where that is the engine, so in nginx it may yield.
+-- Microseconds of a pause that are left.
+function Limiter:pauseLeft(key)
+  local left = (self.pauses[key] or -math.huge) - self.clock()
+  if left <= 0 then
+    self.pauses[key] = nil
+    return 0
+  end
+  return left
+end
+
+--- Asks for a slot. Reaches for Redis where that is the backend, so in nginx it may yield.
 ---@param action string
 ---@param region string|nil
 ---@param secondsLeft number|nil the longest wait that is of use, at most 60, which is the default
 ---@param apiVersion string|nil "3.0" by default
----@return number|nil seconds to wait before the call. Nil: refused, and no place was taken
----@return string|nil message
+---@return number|nil seconds to wait before the call. Nil: refused, and no slot was taken
+---@return string|nil message with nil; "again" with seconds: this process was throttled and took no slot: wait, and ask again
 function Limiter:acquire(action, region, secondsLeft, apiVersion)
   apiVersion = apiVersion or "3.0"
   local rate = self.rate or (DOCUMENTED[apiVersion] or DOCUMENTED["3.0"]) * USED
   local request = {
-    action = action,
-    region = region,
-    apiVersion = apiVersion,
     key = keyOf(action, region, apiVersion),
     interval = math.ceil(1e6 / rate),
     burst = self.burst,
     longest = microseconds(secondsLeft or limits.limiterWait),
   }
-  local wait, message = self.engine:take(request)
+  -- a slot behind a pause would keep the slots before it from others, and all that waited would go at once
+  local wait, message = self:pauseLeft(request.key), "again"
+  if wait == 0 then
+    wait, message = self.engine:take(request)
+  end
   if not wait then
     return nil, message
   elseif wait > request.longest then
     local text = "no place is free within %.3g s (the next one in %.3g s)"
     return nil, text:format(request.longest / 1e6, wait / 1e6)
   end
-  return wait / 1e6
+  return wait / 1e6, message
 end
 
---- Hears that the service refused a call as one too many. This process gives out no place for a while.
+--- Hears that the service refused a call as one too many. This process takes no slot for a while.
 ---@param action string
 ---@param region string|nil
 ---@param retryAfter number|nil seconds that the service asked for, 1 by default
 ---@param apiVersion string|nil "3.0" by default
 function Limiter:throttled(action, region, retryAfter, apiVersion)
-  self.engine:hold(keyOf(action, region, apiVersion or "3.0"), self.clock() + microseconds(retryAfter or 1))
+  local key = keyOf(action, region, apiVersion or "3.0")
+  self.pauses[key] = math.max(self.pauses[key] or -math.huge, self.clock() + microseconds(retryAfter or 1))
 end
 
 local function name(value)
@@ -97,8 +109,8 @@ local COMMON = {
   clock = types.func, -- monotonic seconds, in tests
 }
 
-local OF_SHARED = { dict = name, key = name, onFailure = types.limiter, processes = types.count(100000) }
-local OF_REDIS = { eval = types.func, key = name, onFailure = types.limiter, processes = types.count(100000) }
+local OF_SHARED = { dict = name, key = name, processes = types.count(100000) }
+local OF_REDIS = { eval = types.func, key = name, processes = types.count(100000) }
 
 for option, check in pairs(COMMON) do
   OF_SHARED[option], OF_REDIS[option] = check, check
@@ -109,6 +121,8 @@ local function new(engine, clock, title, options)
     engine = engine,
     clock = clock,
     name = title,
+    callsBack = options.eval ~= nil, -- a function of the caller's
+    pauses = {}, -- until when, by key
     rate = options.rate,
     burst = options.burst or 1,
   }, Limiter)
@@ -130,8 +144,6 @@ end
 ---@field eval function redis: eval(script, 1, key, …) sends EVAL with these and gives the reply, or nil and a
 --- message
 ---@field key string|nil shared and redis: a name for the account, "qcimage" by default
----@field onFailure qcimage.Limiter|function|nil shared and redis: what is asked while the engine fails, by default
---- a limiter in memory with the rate divided by processes
 ---@field processes integer|nil shared and redis: how many processes share the rate, by default the workers of this
 --- nginx, or 1
 

@@ -461,7 +461,7 @@ describe("calls that share a rate", function()
       repeat
         client:modify { imageId = "img-12345678", imageName = "b" }
       until core.monotonic() > ends
-    ]]):format(redis.PATH, readme.block("redis.connect", port), options "limiter = limiter, timeout = 3", SECONDS)
+    ]]):format(redis.PATH, readme.block("socket.tcp", port), options "limiter = limiter, timeout = 3", SECONDS)
     local load = "wrk -t1 -c12 -d%ds %s/rename >/dev/null & "
     local text, status = process.run(
       load:format(SECONDS, startRenaming(2, inNginx).url)

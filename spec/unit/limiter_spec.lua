@@ -177,20 +177,66 @@ describe("places in memory", function()
     assert.is_nil(places:acquire("A", "gz", -1))
   end)
 
-  it("stop for a while after a throttle", function()
-    local places = new { rate = 10 }
-    places:throttled("A", "gz")
-    assert.equal("1.000000", shown(places:acquire("A", "gz", 10)))
-    assert.equal("1.100000", shown(places:acquire("A", "gz", 10)))
-    places:throttled("A", "gz", 0.5) -- no sooner than before
-    assert.equal("1.200000", shown(places:acquire("A", "gz", 10)))
-    places:throttled("A", "gz", 7)
-    assert.equal("7.000000", shown(places:acquire("A", "gz", 10)))
-    places:throttled("A", "gz", 1e9)
-    assert.equal("60.000000", shown(places:acquire("A", "gz", 60)))
-    assert.equal(0, places:acquire("A", "sh", 0))
-    places:throttled("A", "gz", 3, "2.0")
-    assert.equal("3.000000", shown(places:acquire("A", "sh", 10, "2.0")))
+  it("are not taken by a process that was throttled, which asks again behind its pause", function()
+    for _, make in ipairs { new, newShared } do
+      local places, now = make { rate = 10 }
+      local function expect(wait, what, ...)
+        local got, message = places:acquire(...)
+        assert.same({ wait, what }, { shown(got), message or "slot" })
+      end
+      places:throttled("A", "gz")
+      expect("1.000000", "again", "A", "gz", 10)
+      expect("1.000000", "again", "A", "gz", 10)
+      places:throttled("A", "gz", 0.5) -- no sooner than before
+      expect("1.000000", "again", "A", "gz", 10)
+      expect("refused", "no place is free within 0.9 s (the next one in 1 s)", "A", "gz", 0.9)
+      expect("0.000000", "slot", "A", "sh", 0)
+      now.seconds = now.seconds + 1
+      expect("0.000000", "slot", "A", "gz", 10)
+      expect("0.100000", "slot", "A", "gz", 10)
+      places:throttled("A", "gz", 1e9)
+      expect("60.000000", "again", "A", "gz", 60)
+      places:throttled("A", "gz", 3, "2.0")
+      expect("3.000000", "again", "A", "sh", 10, "2.0")
+    end
+  end)
+
+  it("of others are not kept by the pause of one", function()
+    local outside = rawget(_G, "ngx")
+    local values, now = {}, 1000
+    rawset(_G, "ngx", {
+      shared = {
+        places = {
+          get = function(_, key)
+            return values[key]
+          end,
+          safe_add = function(_, key, value)
+            if values[key] ~= nil then
+              return false, "exists"
+            end
+            values[key] = value
+            return true
+          end,
+        },
+      },
+    })
+    local function worker()
+      return limiter.shared {
+        dict = "places",
+        rate = 10,
+        clock = function()
+          return now
+        end,
+      }
+    end
+    local one, other = worker(), worker()
+    rawset(_G, "ngx", outside)
+    assert.equal(0, one:acquire("A", "gz", 60))
+    one:throttled("A", "gz", 20)
+    assert.same({ 20, "again" }, { one:acquire("A", "gz", 60) })
+    for i = 1, 30 do
+      assert.equal(shown(i / 10), shown(other:acquire("A", "gz", 60)))
+    end
   end)
 
   it("are numbers that no Lua rounds", function()
@@ -256,9 +302,6 @@ describe("a limiter", function()
       ["option processes must be a whole number from 1 to 100000"] = function()
         limiter.redis { eval = print, processes = 0 }
       end,
-      ["option onFailure must be a limiter: a function, or a table with a function acquire"] = function()
-        limiter.redis { eval = print, onFailure = {} }
-      end,
     } do
       local ok, problem = pcall(make)
       assert.is_false(ok)
@@ -288,7 +331,7 @@ describe("while Redis fails", function()
       if type(answer) == "function" then
         return answer()
       end
-      return ("%.0f %s"):format(answer, asked[9])
+      return ("%.0f %s"):format(answer, asked[11])
     end
     return limiter.redis(options)
   end
@@ -391,39 +434,6 @@ describe("while Redis fails", function()
     end
   end)
 
-  it("onFailure is asked, if there is one", function()
-    local heard
-    local function other(...)
-      heard = { ... }
-      return 2
-    end
-    answer = refuse
-    local places = failing { onFailure = other }
-    assert.equal(2, places:acquire("A", "gz", 7, "2.0"))
-    assert.same({ "A", "gz", 7, "2.0" }, heard)
-    places = failing {
-      onFailure = {
-        acquire = function(self, ...)
-          assert.is_table(self)
-          return other(...)
-        end,
-      },
-    }
-    assert.equal(2, places:acquire("B", "sh", 7))
-    assert.same({ "B", "sh", 7, "3.0" }, heard)
-    places = failing {
-      onFailure = function()
-        return nil, "Redis is away"
-      end,
-    }
-    local wait, message = places:acquire("A", "gz", 7)
-    assert.is_nil(wait)
-    assert.equal("Redis is away", message)
-    places = failing { onFailure = new { rate = 2 } }
-    assert.equal(0, places:acquire("A", "gz", 7))
-    assert.equal("0.500000", shown(places:acquire("A", "gz", 7)))
-  end)
-
   it("nobody goes before the places that it had given out", function()
     local places = failing { processes = 4 } -- a place each 0.4 s for this process
     answer = 3e6
@@ -456,14 +466,5 @@ describe("while Redis fails", function()
     now = 1003
     places:acquire("A", "gz", 10)
     assert.equal("0", asked[7])
-  end)
-
-  it("a throttle holds for both", function()
-    local places = failing()
-    places:throttled("A", "gz", 3)
-    places:acquire("A", "gz", 10)
-    assert.equal("3000000", asked[7])
-    answer = refuse
-    assert.equal("3.000000", shown(places:acquire("A", "gz", 10)))
   end)
 end)

@@ -1,4 +1,4 @@
---- The limiter over a real Redis, by redis-lua: its numbers, its state, and each way in which a Redis fails.
+--- The limiter over a real Redis, by the README's program: its numbers, its state, and each way in which a Redis fails.
 -- packages: redis-tools unpacked:lua-redis
 
 local core = require "qcimage.core"
@@ -35,7 +35,7 @@ end)
 
 -- eval of the README's program.
 local function evaluator(port)
-  local block = readme.block("redis.connect", { ["6379"] = ("%d"):format(port) })
+  local block = readme.block("socket.tcp", { ["6379"] = ("%d"):format(port) })
   return assert((loadstring or load)(block .. "return eval"))() -- luacheck: ignore
 end
 
@@ -186,8 +186,8 @@ describe("places of a Redis", function()
       places:acquire("A", "gz", 60)
     end
     server:cli("del " .. key)
-    near(began + 9, place(places)) -- of its own places this process knows
-    near(began + 10, place(places))
+    near(began + 10, place(places)) -- this process knows how far it was
+    near(began + 11, place(places))
     assert.same({}, told)
   end)
 

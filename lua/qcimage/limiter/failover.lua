@@ -25,16 +25,15 @@ end
 local Failover = {}
 Failover.__index = Failover
 
----@param engine table with take(request, state, least)
+---@param engine table with take(request, seen)
 ---@param clock fun(): integer monotonic microseconds
----@param options qcimage.LimiterOptions onFailure, processes
+---@param options qcimage.LimiterOptions processes
 ---@return table engine
 function M.new(engine, clock, options)
   return setmetatable({
     engine = engine,
     clock = clock,
     own = memory.new(clock),
-    other = options.onFailure,
     processes = options.processes,
     failed = nil, -- the period of the last failure, while the engine fails
   }, Failover)
@@ -44,9 +43,8 @@ end
 function Failover:fail(problem)
   if not self.failed then
     warning.write(
-      ("limiter: %s; until that passes, %s"):format(
-        text.oneLine(problem, SHOWN),
-        self.other and "onFailure is asked" or "this process keeps to its share of the rate"
+      ("limiter: %s; until that passes, this process keeps to its share of the rate"):format(
+        text.oneLine(problem, SHOWN)
       )
     )
   end
@@ -57,20 +55,6 @@ end
 function Failover:share()
   local workers = type(ngx) == "table" and ngx.worker and ngx.worker.count and ngx.worker.count()
   return self.processes or workers or 1
-end
-
--- A place from the caller's own limiter.
-function Failover:askOther(request)
-  local other = self.other
-  local ask = type(other) == "table" and other.acquire or function(_, ...)
-    return other(...)
-  end
-  local wait, message = ask(other, request.action, request.region, request.longest / 1e6, request.apiVersion)
-  if type(wait) ~= "number" then
-    return nil, tostring(message or "onFailure gave no place")
-  end
-  self.own:hold(request.key, self.clock() + wait * 1e6)
-  return wait * 1e6
 end
 
 -- A place of this process's share.
@@ -84,18 +68,20 @@ function Failover:takeShare(request, state)
     self.own:hold(request.key, state.asked + state.queue + interval * math.max(1, math.ceil(since / interval)))
     state.asked = nil
   end
-  return self.own:take {
+  local wait = self.own:take {
     key = request.key,
     interval = interval,
     burst = math.max(1, math.floor(request.burst / processes)),
     longest = request.longest,
   }
+  state.shareEnd = state.free
+  return wait
 end
 
 --- Takes a place, unless the wait would be longer than request.longest.
----@param request table key, interval, burst, longest; action, region, apiVersion
+---@param request table key, interval, burst, longest
 ---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
----@return string|nil message where onFailure refused, or the engine cannot be asked
+---@return string|nil message where the engine cannot be asked
 function Failover:take(request)
   local state = self.own:state(request.key)
   if self.failed ~= period() then
@@ -103,11 +89,21 @@ function Failover:take(request)
       self.failed = period()
     end
     local asked = self.clock()
-    local wait, problem, isBarred = self.engine:take(request, state, math.max(0, state.free - asked))
+    local wait, problem, isBarred = self.engine:take(request, {
+      floor = math.max(0, (state.shareEnd or asked) - asked), -- behind the places of its share
+      frontier = math.max(0, (state.frontier or asked) - asked),
+      queue = state.queue or 0,
+      state = state,
+    })
     if wait then
       self.failed = nil
+      local isTaken = wait <= request.longest
       state.asked, state.queue = asked, wait
-      if wait <= request.longest then
+      state.frontier = asked + wait + (isTaken and request.interval or 0)
+      if wait == 0 then -- part of a burst, of which nobody tells how much is left
+        state.frontier = state.frontier - (request.burst - 1) * request.interval
+      end
+      if isTaken then
         self.own:hold(request.key, asked + wait)
       end
       return wait
@@ -117,17 +113,7 @@ function Failover:take(request)
     end
     self:fail(problem)
   end
-  if self.other then
-    return self:askOther(request)
-  end
   return self:takeShare(request, state)
-end
-
---- Gives out no place of a key before a moment, in this process.
----@param key string
----@param moment number
-function Failover:hold(key, moment)
-  self.own:hold(key, moment)
 end
 
 return M

@@ -12,21 +12,26 @@ local M = {}
 
 -- One step, atomic in Redis and timed by its clock. KEYS[1] holds two moments in microseconds: when it was
 -- written, and from when on the next place is free. ARGV: interval, microseconds ahead of its time that a place
--- may be taken (burst), longest wait, microseconds from now before which there is no place (may be below 0), the
+-- may be taken (burst), longest wait, microseconds from now before which there is no place (may be below 0), what this
+-- process saw last (microseconds until the next free place, 0 where that is past; and the wait that it was given), the
 -- longest wait of any caller, a token. Numbers travel as text: Redis cuts those of its Lua to integers, and
 -- Lua's own text of a large one has an exponent. The token comes back, so that a late answer shows as one.
 M.SCRIPT = [[
 local interval, ahead, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local earliest, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local earliest, frontier, queue, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
 local written, free = string.match(redis.call("GET", KEYS[1]) or "", "^(%d+) (%d+)$")
+local isGone = not free
 written, free = tonumber(written or 0), tonumber(free or 0)
 if written > now then -- the clock was set back
   free = free - (written - now)
 end
 if not (free <= now + most + interval) then -- no state of ours
-  free = now
+  free, isGone = now, true
+end
+if isGone and frontier > 0 then -- there was one: places are still to come
+  free = now + math.min(most, math.max(frontier, queue))
 end
 local place = math.max(free, now + earliest)
 local wait = math.max(0, place - now)
@@ -34,7 +39,7 @@ if wait <= longest then
   redis.call("SET", KEYS[1], string.format("%.0f %.0f", now, place + interval),
     "PX", string.format("%.0f", math.ceil((wait + interval + ahead) / 1000) + 1000))
 end
-return string.format("%.0f %s", wait, ARGV[6])
+return string.format("%.0f %s", wait, ARGV[8])
 ]]
 
 local Redis = {}
@@ -56,12 +61,12 @@ end
 
 --- Takes a place, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@param _ table
----@param least number microseconds before which this process may have no place
+---@param seen {floor: number, frontier: number, queue: number} microseconds: before which this process may have no place;
+--- until the next free place that it knows of; that it had to wait last
 ---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
 ---@return string|nil problem
 ---@return boolean|nil isBarred it is where this was asked that is at fault, not Redis
-function Redis:take(request, _, least)
+function Redis:take(request, seen)
   if isNginx and core.isyieldable() == false then -- it might be sent, but its answer not be read
     return nil, ("Redis: nginx cannot wait here (phase %s, or a C function)"):format(ngx.get_phase()), true
   end
@@ -75,7 +80,9 @@ function Redis:take(request, _, least)
     whole(request.interval),
     whole(ahead),
     whole(request.longest),
-    whole(least > 0 and least or 0 - ahead),
+    whole(seen.floor > 0 and seen.floor or 0 - ahead),
+    whole(seen.frontier),
+    whole(seen.queue),
     whole(limits.limiterWait * 1e6),
     token
   )

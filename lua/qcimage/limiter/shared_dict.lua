@@ -32,19 +32,6 @@ local function keyOf(prefix, slot)
   return ("%s%.0f"):format(prefix, slot)
 end
 
--- The first free slot from low on, or high. Those taken lie side by side.
-local function firstFree(dict, prefix, low, high)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if dict:get(keyOf(prefix, middle)) == nil then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  return low
-end
-
 -- Moment of the place in a slot, or nil and what is wrong.
 local function placeIn(dict, prefix, slot, interval, from)
   local before, problem = dict:get(keyOf(prefix, slot - 1))
@@ -58,12 +45,12 @@ end
 
 --- Takes a place, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@param state table what this worker knows of the key; lastKey and lastEnd are ours
----@param least number microseconds before which this worker may have no place
+---@param seen {floor: number, state: table} microseconds before which this worker may have no place; what it knows of the
+--- key: lastKey, lastEnd and nextSlot are ours
 ---@return number|nil wait microseconds until the place. One above request.longest: no place was taken
 ---@return string|nil problem
-function Shared:take(request, state, least)
-  local dict, interval, now = self.dict, request.interval, self.clock()
+function Shared:take(request, seen)
+  local dict, interval, now, state = self.dict, request.interval, self.clock(), seen.state
   if state.lastKey and now < state.lastEnd and dict:get(state.lastKey) == nil then
     state.lastKey = nil
     return self:failure "keys vanish; give the limiter a dictionary of its own, and a larger one"
@@ -71,8 +58,8 @@ function Shared:take(request, state, least)
 
   local prefix = ("%s:%s:%.0f:"):format(self.key, request.key, interval)
   local ahead = (request.burst - 1) * interval
-  local from = least > 0 and now + least or now - ahead
-  local slot = math.floor(from / interval)
+  local from = seen.floor > 0 and now + seen.floor or now - ahead
+  local slot = math.max(math.floor(from / interval), state.nextSlot or 0) -- those before are taken
   while true do
     local place, problem = placeIn(dict, prefix, slot, interval, from)
     if not place then
@@ -88,11 +75,12 @@ function Shared:take(request, state, least)
     local isOvertaken = ok and wait == 0 and dict:get(keyOf(prefix, slot + 1)) ~= nil
     if ok and not isOvertaken then
       state.lastKey, state.lastEnd = key, ends + SPARE / 2
+      state.nextSlot = seen.floor == 0 and slot + 1 or state.nextSlot -- else there may be free ones before it
       return wait
     elseif not ok and refusal ~= "exists" then
       return self:failure(tostring(refusal))
     end
-    slot = firstFree(dict, prefix, slot + 1, math.floor((now + request.longest) / interval) + 1)
+    slot = slot + 1
   end
 end
 
