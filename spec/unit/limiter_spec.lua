@@ -3,6 +3,8 @@
 
 local core = require "qcimage.core"
 local limiter = require "qcimage.limiter"
+local script = require("qcimage.limiter.redis").SCRIPT
+local simulations = require "spec.support.apply_model.simulation"
 
 -- A limiter on a clock that the spec moves: seconds since some moment.
 local function new(options)
@@ -466,5 +468,125 @@ describe("while Redis fails", function()
     now = 1003
     places:acquire("A", "gz", 10)
     assert.equal("0", asked[7])
+  end)
+end)
+
+-- Processes that share a Redis in memory, which runs the limiter's own script, in a simulated time.
+describe("slots of Redis, of several processes that always want one,", function()
+  local time, write = core.time, io.stderr
+
+  before_each(function()
+    io.stderr = { write = function() end } -- luacheck: ignore
+  end)
+
+  after_each(function()
+    core.time, io.stderr = time, write -- luacheck: ignore
+  end)
+
+  local function fakeRedis(simulation)
+    local redis = { values = {}, isDown = false }
+    local environment = setmetatable({}, { __index = _G })
+    local function call(name, key, value)
+      if name == "TIME" then
+        local now = math.floor(simulation.now * 1e6)
+        return { ("%.0f"):format(math.floor(now / 1e6)), ("%.0f"):format(now % 1000000) }
+      elseif name == "SET" then
+        redis.values[key] = value
+      end
+      return redis.values[key]
+    end
+    environment.redis = { call = call }
+    local chunk
+    if setfenv then -- luacheck: ignore 113
+      chunk = setfenv(loadstring(script), environment) -- luacheck: ignore 113
+    else
+      chunk = load(script, "=script", "t", environment)
+    end
+    function redis.eval(_, _, key, ...)
+      if redis.isDown then
+        return nil, "connection refused"
+      end
+      environment.KEYS, environment.ARGV = { key }, { ... }
+      return chunk()
+    end
+    return redis
+  end
+
+  -- The most slots in any second of a minute, and how many a second they are.
+  local function play(seed, processes, workers, mishap)
+    local simulation = simulations.new(seed * 7919 + 13)
+    simulation.now = 1000 + simulation.random()
+    local redis, slots, last = fakeRedis(simulation), {}, simulation.now + 60
+    function core.time()
+      return math.floor(simulation.now)
+    end
+    for _ = 1, processes do
+      local places = limiter.redis {
+        eval = redis.eval,
+        processes = processes,
+        clock = function()
+          return simulation.now
+        end,
+      }
+      local process = simulation:process(workers)
+      for _ = 1, workers do
+        process.spawn(function()
+          process.sleep(simulation.random() * 3)
+          while simulation.now < last do
+            local wait, again = places:acquire("A", "gz", 60)
+            process.sleep(wait or 0.5)
+            if wait and not again then
+              slots[#slots + 1] = simulation.now
+              process.sleep(0.15 + 0.3 * simulation.random())
+            end
+          end
+        end)
+      end
+    end
+    mishap(simulation, redis)
+    simulation:run()
+    table.sort(slots)
+    local most, first = 0, 1
+    for i = 1, #slots do
+      while slots[i] - slots[first] >= 1 do
+        first = first + 1
+      end
+      most = math.max(most, i - first + 1)
+    end
+    return most, #slots / 60
+  end
+
+  local function expect(mostOfAll, mishap)
+    for _, size in ipairs { { 2, 8 }, { 8, 1 }, { 12, 2 } } do
+      for seed = 1, 6 do
+        local most, rate = play(seed, size[1], size[2], mishap)
+        assert.is_true(most <= mostOfAll and rate > 7, ("%d of %d x %d, %.1f"):format(most, size[1], size[2], rate))
+      end
+    end
+  end
+
+  it("are ten in any second", function()
+    expect(10, function() end)
+  end)
+
+  it("are eleven at most where all keys are flushed", function()
+    expect(11, function(simulation, redis)
+      for i = 1, 12 do
+        simulation:at(1005 + 4 * i + simulation.random(), function()
+          redis.values = {}
+        end)
+      end
+    end)
+  end)
+
+  it("are twelve at most where it is away for ten seconds, and comes back without the key", function()
+    expect(12, function(simulation, redis)
+      simulation:at(1013.3, function()
+        redis.isDown = true
+      end)
+      simulation:at(1024.1, function()
+        redis.isDown, redis.values = false, {}
+      end)
+    end)
   end)
 end)

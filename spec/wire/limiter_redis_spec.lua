@@ -126,11 +126,11 @@ describe("places of a Redis", function()
   it("are kept under one key, which ends by itself", function()
     local places, key = new()
     local began = place(places)
-    near(began + 2, tonumber(server:cli("pttl " .. key)) / 1000 + socket.gettime())
+    near(began + 6, tonumber(server:cli("pttl " .. key)) / 1000 + socket.gettime())
     for _ = 1, 9 do
       places:acquire("A", "gz", 60)
     end
-    near(began + 11, tonumber(server:cli("pttl " .. key)) / 1000 + socket.gettime())
+    near(began + 15, tonumber(server:cli("pttl " .. key)) / 1000 + socket.gettime())
     assert.equal(key:gsub("'", ""), server:cli(("keys '{test-%d}*'"):format(serial)))
     for command, key1 in script:gmatch 'redis%.call%("(%u+)",? ?([^,)]*)' do
       assert.is_true(command == "TIME" or key1 == "KEYS[1]", command)
@@ -157,7 +157,7 @@ describe("places of a Redis", function()
       set(key, "%s", value)
       assert.is_true(places:acquire("A", "gz", 10) <= 1, value)
       near(1 + socket.gettime(), place(places))
-      assert.is_true(tonumber(server:cli("pttl " .. key)) <= 4000)
+      assert.is_true(tonumber(server:cli("pttl " .. key)) <= 8000)
     end
     assert.same({}, told)
   end)
@@ -186,8 +186,8 @@ describe("places of a Redis", function()
       places:acquire("A", "gz", 60)
     end
     server:cli("del " .. key)
-    near(began + 10, place(places)) -- this process knows how far it was
-    near(began + 11, place(places))
+    near(began + 11, place(places)) -- this process knows how far it was, and leaves room for what it does not know
+    near(began + 12, place(places))
     assert.same({}, told)
   end)
 

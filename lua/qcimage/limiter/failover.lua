@@ -15,6 +15,9 @@ local M = {}
 -- that the others have meanwhile.
 local PERIOD = 5
 
+-- Microseconds since the next free place that an engine is told at most.
+local LONG_PAST = 60e6
+
 -- Bytes that are shown of what went wrong: clients of Redis put their own place before its words.
 local SHOWN = 400
 
@@ -91,8 +94,8 @@ function Failover:take(request)
     local asked = self.clock()
     local wait, problem, isBarred = self.engine:take(request, {
       floor = math.max(0, (state.shareEnd or asked) - asked), -- behind the places of its share
-      frontier = math.max(0, (state.frontier or asked) - asked),
-      queue = state.queue or 0,
+      frontier = math.max(-LONG_PAST, (state.frontier or -math.huge) - asked),
+      queue = (state.queue or 0) + 2 * request.interval,
       state = state,
     })
     if wait then

@@ -10,13 +10,16 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
+-- Microseconds that the state outlives the next free place: so long a process can tell that it was lost.
+local SPARE = "5000000"
+
 -- One step, atomic in Redis and timed by its clock. KEYS[1] holds two moments in microseconds: when it was
 -- written, and from when on the next place is free. ARGV: interval, microseconds ahead of its time that a place
 -- may be taken (burst), longest wait, microseconds from now before which there is no place (may be below 0), what this
--- process saw last (microseconds until the next free place, 0 where that is past; and the wait that it was given), the
+-- process saw last (microseconds until the next free place, below 0 where that is past; and the wait that it was given), the
 -- longest wait of any caller, a token. Numbers travel as text: Redis cuts those of its Lua to integers, and
 -- Lua's own text of a large one has an exponent. The token comes back, so that a late answer shows as one.
-M.SCRIPT = [[
+M.SCRIPT = ([[
 local interval, ahead, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local earliest, frontier, queue, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call("TIME")
@@ -30,17 +33,17 @@ end
 if not (free <= now + most + interval) then -- no state of ours
   free, isGone = now, true
 end
-if isGone and frontier > 0 then -- there was one: places are still to come
+if isGone and frontier > -SPARE then -- it was lost, not over: places are still to come
   free = now + math.min(most, math.max(frontier, queue))
 end
 local place = math.max(free, now + earliest)
 local wait = math.max(0, place - now)
 if wait <= longest then
   redis.call("SET", KEYS[1], string.format("%.0f %.0f", now, place + interval),
-    "PX", string.format("%.0f", math.ceil((wait + interval + ahead) / 1000) + 1000))
+    "PX", string.format("%.0f", math.ceil((wait + interval + ahead + SPARE) / 1000)))
 end
 return string.format("%.0f %s", wait, ARGV[8])
-]]
+]]):gsub("SPARE", SPARE)
 
 local Redis = {}
 Redis.__index = Redis
