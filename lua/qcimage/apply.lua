@@ -14,7 +14,7 @@ local M = {}
 ---@class qcimage.ApplyReport
 ---@field total integer changes, each of which has one of these:
 ---@field ok integer made, and known to be
----@field unchanged integer the image was so already
+---@field unchanged integer the image was already done
 ---@field failed integer refused, or not possible
 ---@field unknown integer the change may have been made
 ---@field conflict integer somebody else has changed the image meanwhile: left alone
@@ -97,7 +97,7 @@ local function openJournal(adapter, options)
   end
   local problem = planFormat.incompatibility(journal.plan, adapter)
   if journal:isUndone() and not isUndo then
-    problem = "was undone: there is nothing to go on with"
+    problem = "was rolled back: there is nothing to continue"
   end
   message = problem and ("journal %s: %s"):format(journal.path, problem)
   if not message and not options.dryRun then

@@ -78,13 +78,13 @@ describe("qcimage apply", function()
     gives(
       list .. " --dry-run",
       'img-00000001  imageName  "old-1" -> "new-1"\nimg-00000003  imageName  "old-3" -> "new-3"\n',
-      "qcimage: 2 changes; 1 image is so already\n",
+      "qcimage: 2 changes; 1 image is already in the desired state\n",
       0
     )
     gives(
       list .. " --dry-run --exit-code --output text",
       "img-00000001\timageName\told-1\tnew-1\nimg-00000003\timageName\told-3\tnew-3\n",
-      "qcimage: 2 changes; 1 image is so already\n",
+      "qcimage: 2 changes; 1 image is already in the desired state\n",
       9
     )
     local out, _, status = apply(list .. " --dry-run --yes --output json")
@@ -101,7 +101,7 @@ describe("qcimage apply", function()
         .. "2     img-00000001  ok         new-1  -\n"
         .. "3     img-00000002  unchanged  old-2  -\n"
         .. "4     img-00000003  ok         new-3  -\n",
-      "qcimage: 2 ok, 1 so already of 3\nqcimage: journal: JOURNAL (--undo takes it back)\n",
+      "qcimage: 2 ok, 1 already done of 3\nqcimage: journal: JOURNAL (--undo rolls it back)\n",
       0
     )
     assert.equal("new-1 old-2 new-3 old-4 old-5", names())
@@ -113,7 +113,7 @@ describe("qcimage apply", function()
     )
     assert.equal("old-1 old-2 old-3 old-4 old-5", names())
     local _, err, status = apply(list .. " --yes --journal " .. journal)
-    assert.equal("qcimage: journal JOURNAL: is there already; --resume and --undo take it\n", err)
+    assert.equal("qcimage: journal JOURNAL: already exists; --resume continues it, --undo rolls it back\n", err)
     assert.equal(3, status)
   end)
 
@@ -123,7 +123,7 @@ describe("qcimage apply", function()
       path .. " --yes",
       "",
       "qcimage: FOLDER/bad.jsonl: line 1: img-00000001: imageName must be text, not 1\n"
-        .. "qcimage: FOLDER/bad.jsonl: line 2: is no JSON object\nqcimage: 2 faults; nothing was sent\n",
+        .. "qcimage: FOLDER/bad.jsonl: line 2: is not a JSON object\nqcimage: 2 faults; nothing was sent\n",
       3
     )
     path = write("taken.csv", "imageId,imageName\nimg-00000001,old-5\n")
@@ -136,11 +136,11 @@ describe("qcimage apply", function()
     )
     path = write("swap.csv", "imageId,imageName\nimg-00000001,old-2\nimg-00000002,old-1\n")
     local _, err, status = apply(path .. " --dry-run")
-    assert.matches("names go round in a circle %(img%-00000001, img%-00000002%): %-%-temporary%-names lets one go", err)
+    assert.matches("the names form a cycle %(img%-00000001, img%-00000002%): %-%-temporary%-names lets one image", err)
     assert.equal(1, status)
     gives(
       path .. " --dry-run --temporary-names",
-      'img-00000001  imageName  "old-1" -> "tmp-00000001"  (for the time being)\n'
+      'img-00000001  imageName  "old-1" -> "tmp-00000001"  (temporary)\n'
         .. 'img-00000002  imageName  "old-2" -> "old-1"\n'
         .. 'img-00000001  imageName  "tmp-00000001" -> "old-2"\n',
       "qcimage: 3 changes\n",
@@ -218,7 +218,7 @@ describe("qcimage apply", function()
     gives(
       ("%s --save %s --output text"):format(list, plan),
       "img-00000001\timageName\told-1\tnew-1\nimg-00000003\timageName\told-3\tnew-3\n",
-      "qcimage: 2 changes; 1 image is so already\nqcimage: plan: FOLDER/plan\n",
+      "qcimage: 2 changes; 1 image is already in the desired state\nqcimage: plan: FOLDER/plan\n",
       0
     )
     isUntouched()
@@ -227,7 +227,7 @@ describe("qcimage apply", function()
     assert.same({ "2\timg-00000001\tok\tnew-1\t\n4\timg-00000003\tok\tnew-3\t\n", 0 }, { out, status })
     local _, err
     _, err, status = apply(("%s --yes --journal %s.2"):format(plan, journal))
-    assert.same({ "qcimage: 2 so already of 2\n", 0 }, { err, status })
+    assert.same({ "qcimage: 2 already done of 2\n", 0 }, { err, status })
     server:reset()
     local others = images(5)
     others[3].imageName = "by-hand"
@@ -291,7 +291,7 @@ describe("qcimage apply", function()
   it("says that changes were made when its report cannot be written", function()
     local _, err, status = command:shell(("qcimage apply %s --yes --journal %s >/dev/full"):format(list, journal))
     assert.matches("the change was made, but its result could not be written: No space left on device", err)
-    assert.matches("2 ok, 1 so already of 3", err)
+    assert.matches("2 ok, 1 already done of 3", err)
     assert.equal(74, status)
     assert.equal("new-1 old-2 new-3 old-4 old-5", names())
   end)
@@ -307,14 +307,14 @@ describe("qcimage apply", function()
       return out .. err
     end
     local plan = 'img-00000001  imageName  "old-1" -> "new-1"\nimg-00000003  imageName  "old-3" -> "new-3"\n'
-      .. "qcimage: 2 changes; 1 image is so already\nMake these changes? [y/N] "
+      .. "qcimage: 2 changes; 1 image is already in the desired state\nMake these changes? [y/N] "
     local output = terminal "n"
     assert.truthy(output:find(plan .. "qcimage: nothing was changed\n", 1, true), output)
     isUntouched()
     output = terminal "y"
     assert.truthy(output:find(plan, 1, true), output)
     assert.truthy(output:find("\r3 of 3 done", 1, true), output)
-    assert.matches("\nqcimage: 2 ok, 1 so already of 3\n", output)
+    assert.matches("\nqcimage: 2 ok, 1 already done of 3\n", output)
     assert.equal("new-1 old-2 new-3 old-4 old-5", names())
   end)
 end)

@@ -106,7 +106,7 @@ describe("a list of changes", function()
     )
     assert.equal(
       "line 1: img-00000001: imageName must be text, not 1\n"
-        .. "line 2: is no JSON object\n"
+        .. "line 2: is not a JSON object\n"
         .. "line 3: imageId must be text, not a table\n"
         .. "line 4: img-00000001: unknown field imageNam (imageName?)\n"
         .. "line 5: has the key imageName twice",
@@ -116,10 +116,10 @@ describe("a list of changes", function()
           .. '{"imageId":"img-00000001","imageName":"web-01b","image\\u004eame":"web-99"}\n'
       )
     )
-    assert.matches("^line 1: is no JSON object of one line: ", faults '{"imageId":"img-1"} {"imageId":"img-2"}')
-    assert.equal("line 1: is no JSON object", faults '[["img-1"]]')
+    assert.matches("^line 1: is not a JSON object on one line: ", faults '{"imageId":"img-1"} {"imageId":"img-2"}')
+    assert.equal("line 1: is not a JSON object", faults '[["img-1"]]')
     assert.equal("the list has items that are null", faults '[null, {"imageId":"img-1"}]')
-    assert.matches("^the list is no JSON: ", faults '[{"imageId":"img-1"}')
+    assert.matches("^the list is not JSON: ", faults '[{"imageId":"img-1"}')
     assert.equal("change 2: must be a table, not 7", faults { { imageId = "img-00000001", imageName = "x" }, 7 })
     assert.matches(
       "^change 1: img%-1: region must be the name of one, not 7$",
@@ -219,7 +219,7 @@ describe("a list of changes", function()
   end)
 
   it("has the format that an option says", function()
-    assert.matches("^line 1: is no JSON object of one line: ", faults("imageId\n", { format = "jsonl" }))
+    assert.matches("^line 1: is not a JSON object on one line: ", faults("imageId\n", { format = "jsonl" }))
     assert.matches("^line 1: the header has no imageId", faults('{"a":1}', { format = "csv" }))
     assert.equal("1:1 x", planned('{"imageId":"img-00000001",\n"imageName":"x"}', { format = "json" }))
     assert.has_error(function()

@@ -80,11 +80,11 @@ describe("a plan", function()
     local circle = renames { "b", "c", "a" }
     local faults = planned(circle)
     assert.equal(
-      "change 1: img-00000001: names go round in a circle (img-00000001, img-00000002, img-00000003): "
-        .. "the option temporaryNames lets one go by a third name",
+      "change 1: img-00000001: the names form a cycle (img-00000001, img-00000002, img-00000003): "
+        .. "option temporaryNames lets one image have another name for a moment",
       faults:match "^[^\n]*"
     )
-    assert.equal(3, select(2, faults:gsub("circle", "")))
+    assert.equal(3, select(2, faults:gsub("cycle", "")))
     assert.equal("1:a>tmp-00000001 3:c>a 2:b>c 1:tmp-00000001>b", planned(circle, { temporaryNames = true }))
     assert.equal("1=tmp-00000001 3=a 2=c 1=b", made(circle, { temporaryNames = true }))
     start(catalogue.named("a", "b", "tmp-00000001"))
@@ -101,7 +101,7 @@ describe("a plan", function()
     start(images)
     assert.equal(
       'change 1: img-00000001: the name "c" is that of img-00000003, which is CREATING\n'
-        .. "change 2: img-00000002: is another account's, shared with this one: it cannot be changed\n"
+        .. "change 2: img-00000002: belongs to another account, which shares it: it cannot be changed\n"
         .. "change 3: img-00000003: is CREATING: it cannot be changed now\n"
         .. "change 4: img-00000004: is a PUBLIC_IMAGE: it cannot be changed\n"
         .. "change 5: img-00000009: is not there",
@@ -201,13 +201,13 @@ describe("a plan", function()
       refused((written:gsub('"format":1', '"format":2')))
     )
     assert.matches("ends before its step 2 of 2", refused(written:match "^[^\n]*\n[^\n]*\n"))
-    assert.equal("the plan has a step 1 that is none; nothing was sent", refused { steps = { {} } })
-    assert.equal("the plan has a step 1 that is none; nothing was sent", refused { steps = 7 })
+    assert.equal("the plan has an invalid step 1; nothing was sent", refused { steps = { {} } })
+    assert.equal("the plan has an invalid step 1; nothing was sent", refused { steps = 7 })
     assert.matches("is the journal of a run", refused(planfile.write(plan, "journal")))
     client = catalogue.client(catalogue.images(2), { region = "ap-beijing" })
-    assert.equal("the plan is of region ap-guangzhou, and the client is of ap-beijing", refused(written))
+    assert.equal("the plan was made for region ap-guangzhou, but the client uses ap-beijing", refused(written))
     client = catalogue.client(catalogue.images(2), { apiVersion = "2.0" })
-    assert.matches("the plan is of apiVersion 3.0", refused(written))
+    assert.matches("the plan was made for apiVersion 3.0", refused(written))
   end)
 
   it("needs no more than the pages of the list, and changes nothing by itself", function()

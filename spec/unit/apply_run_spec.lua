@@ -272,7 +272,7 @@ describe("a run of many modifications", function()
     end
     report = assert(client:apply(renames(30)))
     assert.same({ 0, 10, 20 }, { report.ok, report.failed, report.skipped })
-    assert.matches("the first 10 changes failed alike: ", report.stopped)
+    assert.matches("the first 10 changes failed with the same error: ", report.stopped)
     assert.equal("", catalogue.applied(service))
   end)
 
@@ -293,7 +293,7 @@ describe("a run of many modifications", function()
         end,
       }))
       assert.same(expected, { report.ok, report.failed, report.unknown, report.skipped })
-      assert.matches("out of reach for 60 s: ", report.stopped)
+      assert.matches("unreachable for 60 s: ", report.stopped)
       assert.is_true(time.now - began > 30 and time.now - began < 300, time.now - began)
       assert.equal("1=new-1 2=new-2 3=new-3", catalogue.applied(service))
     end
@@ -331,7 +331,7 @@ describe("a run of many modifications", function()
     report = assert(client:apply(nil, { resume = journal }))
     assert.same({ 1, 1, 1 }, { report.ok, report.unchanged, report.conflict })
     assert.equal(
-      'imageName is "by-hand", neither "old-2" nor "new-2": somebody else changed it',
+      'imageName is "by-hand", neither "old-2" nor "new-2": modified concurrently',
       report.results[2].message
     )
     assert.equal("new-1 by-hand new-3", catalogue.names(service))
@@ -356,7 +356,7 @@ describe("a run of many modifications", function()
       { imageId = id(3), imageName = "d" },
     })
     assert.same({ 1, 2 }, { report.failed, report.skipped })
-    assert.equal("waits for the name that img-00000003 still has", report.results[2].message)
+    assert.equal("needs the name that img-00000003 still has", report.results[2].message)
     assert.equal("", catalogue.applied(service))
   end)
 
@@ -399,7 +399,7 @@ describe("a run of many modifications", function()
     report = assert(client:apply(nil, { undo = journal }))
     assert.same({ 0, 1 }, { report.ok, report.conflict })
     local _, message = client:apply(nil, { resume = journal })
-    assert.matches("was undone: there is nothing to go on with$", message)
+    assert.matches("was rolled back: there is nothing to continue$", message)
   end)
 
   it("is taken back only as far as it went", function()
@@ -426,7 +426,7 @@ describe("a run of many modifications", function()
     }, { journal = journal }))
     local report = assert(client:apply(nil, { undo = journal }))
     assert.same({ 1, 1 }, { report.ok, report.skipped })
-    assert.same({ "imageName cannot be set back", "imageDescription cannot be set back" }, {
+    assert.same({ "imageName cannot be restored", "imageDescription cannot be restored" }, {
       report.results[1].message,
       report.results[2].message,
     })
@@ -475,7 +475,7 @@ describe("a run of many modifications", function()
     it("that is there already is not written over", function()
       local report, message = client:apply(renames(3), { journal = journal })
       assert.is_nil(report)
-      assert.matches("is there already; the options resume and undo take it$", message)
+      assert.matches("already exists; option resume continues it, option undo rolls it back$", message)
       assert.equal(whole, read(journal))
       assert.equal("", catalogue.applied(service))
     end)
@@ -504,16 +504,13 @@ describe("a run of many modifications", function()
 
     it("that holds what no run writes is refused, with its line", function()
       local lines = select(2, whole:gsub("\n", ""))
-      refused(
-        whole:gsub('{"begin":2}\n', '{"begi{"begin":2}\n'),
-        ("line %d is no record, and not the last"):format(lines - 3)
-      )
-      refused(whole:gsub('{"begin":2}\n', '\n{"begin":2}\n'), ("line %d is no record"):format(lines - 3))
+      refused(whole:gsub('{"begin":2}\n', '{"begi{"begin":2}\n'), ("line %d is not a journal record"):format(lines - 3))
+      refused(whole:gsub('{"begin":2}\n', '\n{"begin":2}\n'), ("line %d is not a journal record"):format(lines - 3))
       refused("", "is empty: nothing was sent")
-      refused("imageId,imageName\n", "is no journal")
-      refused(whole:sub(1, 40), "has no whole first line: nothing was sent$")
+      refused("imageId,imageName\n", "is not a journal")
+      refused(whole:sub(1, 40), "has an incomplete first line: nothing was sent$")
       refused(whole:match '^[^\n]*\n{"step":1', "ends before its step 1 of 3: nothing was sent$")
-      refused(whole:gsub('"qcimage":"journal"', '"qcimage":"plan"'), "is a plan, and no journal")
+      refused(whole:gsub('"qcimage":"journal"', '"qcimage":"plan"'), "is a plan, not a journal")
       write("nul", whole .. '{"begin":' .. ("\0"):rep(60))
       assert.equal(3, assert(client:apply(nil, { resume = folder .. "/nul" })).conflict) -- made, and the images are new
     end)

@@ -134,7 +134,7 @@ end
 function Run:stopUnreachable(err)
   local message = err.message
   if outages.isTransient(err) then
-    message = ("the service was out of reach for %d s: %s"):format(times.RETRY, message)
+    message = ("the service was unreachable for %d s: %s"):format(times.RETRY, message)
   end
   self.stopped = self.stopped or { message = message, err = err }
 end
@@ -151,7 +151,7 @@ function Run:handleFailure(err)
   self.sameFailures = self.sameAs == sameAs and self.sameFailures + 1 or 1
   self.sameAs = sameAs
   if self.sent == 0 and self.sameFailures >= MAX_SAME_FAILURES then
-    local message = ("the first %d changes failed alike: %s"):format(self.sameFailures, err.message)
+    local message = ("the first %d changes failed with the same error: %s"):format(self.sameFailures, err.message)
     self.stopped = self.stopped or { message = message, err = err }
   end
 end

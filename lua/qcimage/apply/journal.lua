@@ -8,6 +8,7 @@
 local core = require "qcimage.core"
 local json = require "qcimage.util.json"
 local journalStates = require "qcimage.apply.journal_states"
+local optionNames = require "qcimage.util.option_names"
 local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
@@ -31,7 +32,15 @@ end
 function M.create(path, plan)
   local file, problem, reason = core.journal(path, true)
   if not file then
-    return cannot(path, reason == "exists" and "is there already; the options resume and undo take it" or problem)
+    return cannot(
+      path,
+      reason == "exists"
+          and ("already exists; %s continues it, %s rolls it back"):format(
+            optionNames.shown "resume",
+            optionNames.shown "undo"
+          )
+        or problem
+    )
   end
   local self = setmetatable({ file = file, path = path, states = journalStates.new() }, Journal)
   local ok, message = self:append(planFormat.write(plan, "journal"))
@@ -63,7 +72,7 @@ local function readRecords(self, text, at, line)
     local last = text:find("\n", at, true)
     local record = recordOf(text:sub(at, (last or #text + 1) - 1))
     if previous and not (record and record.torn == previous) then
-      return nil, ("line %d is no record, and not the last"):format(previous)
+      return nil, ("line %d is not a journal record"):format(previous)
     elseif not record then
       previous = line
     else
@@ -106,7 +115,7 @@ function M.open(path)
   if text == "" then
     problem = "is empty: nothing was sent"
   elseif text and planFormat.kindOf(text) ~= "journal" then
-    problem = planFormat.kindOf(text) and "is a plan, and no journal" or "is no journal"
+    problem = planFormat.kindOf(text) and "is a plan, not a journal" or "is not a journal"
   elseif text then
     self.plan, problem, behind = planFormat.read(text)
     if not self.plan and not behind then -- it is on disk before the first step leaves

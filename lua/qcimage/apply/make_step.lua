@@ -49,15 +49,15 @@ function M.describeConflict(step, image)
     if to ~= nil and value ~= to and value ~= from then
       local known = from ~= nil and ('neither "%s" nor "%s"'):format(tostring(from), tostring(to))
         or ('not "%s"'):format(tostring(to))
-      parts[#parts + 1] = ('%s is "%s", %s: somebody else changed it'):format(name, tostring(value), known)
+      parts[#parts + 1] = ('%s is "%s", %s: modified concurrently'):format(name, tostring(value), known)
     end
   end
   if #parts > 0 then
     return text.oneLine(table.concat(parts, "; "), 500)
   elseif step.isVerifyOnly then
-    return "it was set before, and is not so any more: somebody else changed it"
+    return "modified concurrently: it was made before, and has been changed since"
   end
-  return "only some of its fields are as they were: somebody else changed them"
+  return "modified concurrently: only some fields have their original values"
 end
 
 -- Whether an image has what a step sets, or what a later step of the image sets.
@@ -105,7 +105,7 @@ end
 ---@param step table lost
 ---@return string
 function M.lostFields(step)
-  return ("%s cannot be set back"):format(table.concat(step.lost, ", "))
+  return ("%s cannot be restored"):format(table.concat(step.lost, ", "))
 end
 
 local Making = {}
@@ -126,7 +126,7 @@ function Making:obstacle()
   if not latest then
     return { status = "skipped", message = ("waits for the name of %s, which was not changed"):format(blocker.imageId) }
   elseif latest.image and latest.image.imageName == step.to.imageName then
-    return { status = "skipped", message = ("waits for the name that %s still has"):format(blocker.imageId) }
+    return { status = "skipped", message = ("needs the name that %s still has"):format(blocker.imageId) }
   end
 end
 

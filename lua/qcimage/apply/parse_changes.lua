@@ -67,7 +67,7 @@ end
 local function add(entries, faults, line, value, written)
   local _, repeated = jsonScan.scan(written)
   if type(value) ~= "table" or written:find "^%s*%[" then
-    faults[#faults + 1] = fault(line, "is no JSON object")
+    faults[#faults + 1] = fault(line, "is not a JSON object")
   elseif repeated then
     faults[#faults + 1] = fault(line, ("has the key %s twice"):format(repeated))
   else
@@ -86,10 +86,10 @@ function readers.jsonl(source)
         problem = ("is longer than %d bytes"):format(LONGEST_LINE)
       else
         value, problem = json.decode(line)
-        problem = problem and ("is no JSON object of one line: %s"):format(problem)
+        problem = problem and ("is not a JSON object on one line: %s"):format(problem)
       end
       if value == nil then
-        faults[#faults + 1] = fault(number, problem or "is no JSON object")
+        faults[#faults + 1] = fault(number, problem or "is not a JSON object")
       else
         add(entries, faults, number, value, line)
       end
@@ -102,7 +102,7 @@ function readers.json(source)
   local entries, faults = {}, {}
   local list, problem = json.decode(source)
   if list == nil then
-    return entries, { fault(nil, ("the list is no JSON: %s"):format(problem or "it is null")) }
+    return entries, { fault(nil, ("the list is not JSON: %s"):format(problem or "it is null")) }
   end
   local starts = jsonScan.scan(source)
   if not source:find "^%s*%[" then
@@ -206,7 +206,7 @@ function M.read(source, format)
   source = source:gsub("^\239\187\191", "")
   local kind = planFormat.kindOf(source)
   if kind == "journal" then
-    return {}, { fault(nil, "the list is the journal of a run: resume goes on with it, and undo takes it back") }
+    return {}, { fault(nil, "the list is the journal of a run: resume continues it, and undo rolls it back") }
   elseif kind then
     local plan, problem = planFormat.read(source)
     return {}, { problem and fault(nil, "the plan " .. problem) }, plan

@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
+local optionNames = require "qcimage.util.option_names"
 local planFormat = require "qcimage.apply.plan_format"
 
 local M = {}
@@ -27,7 +28,7 @@ local function obstacle(change, image, where)
   elseif image.isUnseen then
     return ("is not among the images of this account%s"):format(where), "notFound"
   elseif image.imageType == "SHARED_IMAGE" then
-    return "is another account's, shared with this one: it cannot be changed", "sharedImage"
+    return "belongs to another account, which shares it: it cannot be changed", "sharedImage"
   elseif image.imageType and image.imageType ~= "PRIVATE_IMAGE" then
     return ("is a %s: it cannot be changed"):format(image.imageType), "permission"
   elseif codes.readiness(image.imageState) ~= "ready" then
@@ -242,8 +243,9 @@ local function tellCircles(circles, faults)
     for _, change in ipairs(members) do
       faults[#faults + 1] = faultOf(
         change,
-        ("names go round in a circle (%s): the option temporaryNames lets one go by a third name"):format(
-          table.concat(ids, ", ")
+        ("the names form a cycle (%s): %s lets one image have another name for a moment"):format(
+          table.concat(ids, ", "),
+          optionNames.shown "temporaryNames"
         ),
         "circle"
       )

@@ -37,7 +37,7 @@ end
 ---@field region string|nil nil: the client's
 ---@field from table<string, any> what the image has before it: the fields that it sets, as far as the service tells them
 ---@field to table<string, any>
----@field cannotUndo string[]|nil fields that cannot be set back
+---@field cannotUndo string[]|nil fields that cannot be restored
 ---@field isTemporary boolean|nil it sets a name that another step replaces
 
 ---@class qcimage.ApplyPlan
@@ -130,7 +130,7 @@ local function headOf(text)
   local line = text:match "^([^\n]*)\n"
   local head = line and json.decode(line)
   if type(head) ~= "table" or type(head.steps) ~= "number" or head.steps < 0 or head.steps % 1 ~= 0 then
-    return nil, "has no whole first line"
+    return nil, "has an incomplete first line"
   elseif head.format ~= M.FORMAT then
     local message = "has the format %s, and this version of qcimage knows format %d"
     return nil, message:format(tostring(head.format), M.FORMAT), #line + 2
@@ -149,7 +149,7 @@ function M.problem(plan)
       or type(step.from) ~= "table"
       or type(step.to) ~= "table"
     then
-      return ("has a step %d that is none"):format(i)
+      return ("has an invalid step %d"):format(i)
     end
   end
 end
@@ -174,7 +174,7 @@ function M.read(text)
     at = last + 1
   end
   if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
-    return nil, "was changed after it was made: its steps do not fit its sha256", at
+    return nil, "has been modified: checksum mismatch (sha256 of the steps)", at
   end
   local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint }
   plan.account, plan.steps = head.account, steps
@@ -203,7 +203,7 @@ function M.incompatibility(plan, adapter)
   for _, name in ipairs { "apiVersion", "region", "endpoint" } do
     if plan[name] ~= adapter[name] then
       local of, here = plan[name] or "another", adapter[name] or "another"
-      return ("is of %s %s, and the client is of %s"):format(name, of, here)
+      return ("was made for %s %s, but the client uses %s"):format(name, of, here)
     end
   end
 end

@@ -125,7 +125,7 @@ function M.check(entries, adapter, settings, faults)
     local region = checkRegion(values.region, adapter, tell) or settings.region
     if values.select ~= nil then
       if type(values.select) ~= "table" or values.imageId ~= nil then
-        tell "select must be a table of what DescribeImages takes, and stands in the place of imageId"
+        tell "select must be a table of what DescribeImages takes, and replaces imageId"
       end
       if #faults == before then
         selections[#selections + 1] = { line = entry.line, select = values.select, region = region, templates = values }

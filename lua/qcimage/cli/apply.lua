@@ -92,22 +92,16 @@ local function readList(path)
   return text, problem and ("%s: %s"):format(path, problem)
 end
 
--- A message of the library's with the options as the command has them.
-local function reworded(message)
-  message = message:gsub("the option temporaryNames", "--temporary-names")
-  return (message:gsub("the options resume and undo", "--resume and --undo"))
-end
-
 -- Lines of a fault or a failure that are shown on stderr at most.
 local MOST_LINES = 100
 
 -- Says why nothing was sent.
 local function fail(options, message, err)
   if not err.lines then
-    return result.fail(reworded(message), err, true) -- whatever failed has changed nothing
+    return result.fail(message, err, true) -- whatever failed has changed nothing
   end
   for i = 1, math.min(#err.lines, MOST_LINES) do
-    streams.complain(options.file, ": ", reworded(err.lines[i]))
+    streams.complain(options.file, ": ", err.lines[i])
   end
   if #err.lines > MOST_LINES then
     streams.complain(("and %d more"):format(#err.lines - MOST_LINES))
@@ -126,7 +120,7 @@ local function tellFailures(report, source)
       told = told + 1
       if told <= MOST_TOLD then
         local line = one.line and (" line %d"):format(one.line) or ""
-        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", reworded(one.message))
+        streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", one.message)
       end
     end
   end
@@ -191,7 +185,7 @@ local COLUMNS = {
 }
 
 local COUNTED = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
-local CALLED = { unchanged = "so already", conflict = "changed by somebody else", skipped = "not sent" }
+local CALLED = { unchanged = "already done", conflict = "modified concurrently", skipped = "not sent" }
 
 local function codeOf(report)
   if report.unknown > 0 then
@@ -229,7 +223,7 @@ local function tell(options, report)
     end
   end
   if report.stopped then
-    streams.complain("ended early: ", core.notedSignal() and "by a signal" or reworded(report.stopped))
+    streams.complain("ended early: ", core.notedSignal() and "by a signal" or report.stopped)
   end
   local code = codeOf(report)
   local say = code == exits.OK and streams.note or streams.complain
@@ -242,8 +236,8 @@ local function tell(options, report)
     streams.note(note)
   end
   if report.journal and not (options.undo and code == exits.OK) then
-    local advice = code == exits.OK and "--undo takes it back" or "--resume goes on, --undo takes it back"
-    streams.note(("journal: %s (%s)"):format(report.journal, options.undo and "--undo goes on" or advice))
+    local advice = code == exits.OK and "--undo rolls it back" or "--resume continues it, --undo rolls it back"
+    streams.note(("journal: %s (%s)"):format(report.journal, options.undo and "--undo continues" or advice))
   end
   return written == exits.OK and code or written
 end

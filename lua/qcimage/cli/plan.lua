@@ -63,17 +63,17 @@ function M.notes(report)
   local notes = M.listNotes(report)
   table.insert(notes, 1, plural(report.changes, "change", "changes"))
   if report.unchanged > 0 then
-    notes[1] = ("%s; %s so already"):format(notes[1], plural(report.unchanged, "image is", "images are"))
+    notes[1] = ("%s; %s already in the desired state"):format(
+      notes[1],
+      plural(report.unchanged, "image is", "images are")
+    )
   end
   if cleared > 0 then
     notes[#notes + 1] = ("%s emptied"):format(plural(cleared, "description is", "descriptions are"))
   end
   if #lost > 0 then
     local few = table.concat(lost, ", ", 1, math.min(#lost, 5))
-    notes[#notes + 1] = ("cannot be taken back: %s%s"):format(
-      few,
-      #lost > 5 and (" and %d more"):format(#lost - 5) or ""
-    )
+    notes[#notes + 1] = ("cannot be restored: %s%s"):format(few, #lost > 5 and (" and %d more"):format(#lost - 5) or "")
   end
   return notes
 end
@@ -97,7 +97,7 @@ function M.diff(plan, painted)
       (" "):rep(fieldWidth - #row.field),
       painted("red", quoted(row.from)),
       painted("green", quoted(row.to)),
-      row.isTemporary and "  (for the time being)" or ""
+      row.isTemporary and "  (temporary)" or ""
     )
   end
   return table.concat(lines)

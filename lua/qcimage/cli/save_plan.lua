@@ -21,7 +21,7 @@ local function obstacle(path)
   end
   local kind = planFormat.kindOf(file:read(64) or "")
   file:close()
-  return kind ~= "plan" and "is there, and is no plan" or nil
+  return kind ~= "plan" and "exists and is not a plan" or nil
 end
 
 -- Writes it beside its file, and then puts it there.
