@@ -240,6 +240,75 @@ describe("qcimage apply", function()
     assert.equal(74, status)
   end)
 
+  it("replaces nothing but a plan", function()
+    local scratch = command.scratch
+    process.run(("mkfifo %s/pipe; ln -s %s %s/link; ln -s nowhere %s/dangling"):format(scratch, list, scratch, scratch))
+    local before = process.run("cat " .. list)
+    for name, problem in pairs {
+      ["list.csv"] = "exists and is not a plan",
+      pipe = "is not a regular file",
+      link = "is a symbolic link",
+      dangling = "is a symbolic link",
+    } do
+      local _, err, status = apply(("%s --save %s/%s --output text"):format(list, scratch, name))
+      assert.same({ 74, "qcimage: the plan cannot be saved: FOLDER/" .. name .. ": " .. problem }, {
+        status,
+        err:match "\n?([^\n]*cannot be saved[^\n]*)",
+      })
+    end
+    assert.equal(74, select(3, apply(list .. " --save /dev/null")))
+    assert.equal(before, process.run("cat " .. list))
+    write("old.new", "the user's own")
+    for _ = 1, 2 do
+      assert.equal(0, select(3, apply(("%s --save %s/old"):format(list, scratch))))
+    end
+    assert.equal("the user's own", process.run(("cat %s/old.new"):format(scratch)))
+    assert.equal("old\nold.new\n", process.run(("cd %s && ls old*"):format(scratch)))
+    process.run(("rm %s/pipe %s/link %s/dangling %s/old*"):format(scratch, scratch, scratch, scratch))
+  end)
+
+  it("shows in a dry run what cannot be done", function()
+    local path = write("some.csv", "imageId,imageName\nimg-00000001,a\nimg-00000009,b\n")
+    local out, err, status = apply(path .. " --dry-run --continue --output text")
+    assert.equal("img-00000001\timageName\told-1\ta\n", out)
+    assert.equal("qcimage: FOLDER/some.csv line 3: img-00000009: failed: is not there\nqcimage: 1 change\n", err)
+    assert.equal(1, status)
+    assert.equal(0, select(3, apply(list .. " --yes --journal " .. journal)))
+    local other = images(5)
+    other[1].imageName, other[3].imageName = "by-hand", "new-3"
+    server:reset()
+    server:control("POST", "images", other)
+    out, err, status = apply(("--undo %s --dry-run --output text"):format(journal))
+    assert.equal("img-00000003\timageName\tnew-3\told-3\n", out)
+    assert.matches('JOURNAL line 2: img%-00000001: conflict: imageName is "by%-hand"', err)
+    assert.equal(1, status)
+  end)
+
+  it("ends as a read does where nothing can be read", function()
+    server:fault { kind = "dropAfter", action = "DescribeImages", count = 100 }
+    for _, how in ipairs { "--dry-run", "--yes" } do
+      assert.equal(5, select(3, apply(("%s %s --timeout 1"):format(list, how))))
+    end
+    isUntouched()
+  end)
+
+  it("is told in one line of a misspelt heading, and of a selection of nothing", function()
+    local lines = { "imageId,imageNmae\n" }
+    for i = 1, 10000 do
+      lines[i + 1] = ("img-%08d,web-%d\n"):format(i, i)
+    end
+    gives(
+      write("long.csv", table.concat(lines)) .. " --yes",
+      "",
+      "qcimage: FOLDER/long.csv: line 1: unknown field imageNmae (imageName?)\nqcimage: 1 fault; nothing was sent\n",
+      3
+    )
+    local path = write("none.json", '{"select":{"imageIds":["img-0000abcd"]},"imageName":"x"}')
+    local _, err, status = apply(path .. " --yes")
+    assert.matches("qcimage: line 1: the selection matches no image\n", err)
+    assert.equal(0, status)
+  end)
+
   -- Runs a list until so many changes have begun, and a moment longer; then sends a signal.
   local function interrupted(path, begins, moment)
     local script = ([[
