@@ -91,8 +91,8 @@ static volatile sig_atomic_t noted;
 static void note(int number)
 {
   static const char text[] =
-      "\nqcimage: ended at once: a change was under way, and may have been "
-      "made; --resume with the journal finds out\n";
+      "\nqcimage: ended at once; a change that was under way may have been "
+      "made: --resume with the journal finds out\n";
   int kept = errno;
   if (noted == 0) {
     noted = number;

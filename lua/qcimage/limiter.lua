@@ -1,5 +1,5 @@
 --- limiter.lua - limiters: each holds all who share it within the rate that the service allows an account.
---- A client asks its limiter before each attempt. Public; the engines behind it, in limiter/, are not.
+--- A client asks its limiter before each attempt. Public; the backends behind it, in limiter/, are not.
 --- Part of qcimage, see LICENSE.
 ---
 ---     local limiter = require "qcimage.limiter"
@@ -7,7 +7,7 @@
 ---     limiter.shared { dict = "qcimage" }            -- all workers of an nginx
 ---     limiter.redis { eval = …, key = "account-1" }  -- all machines
 ---
---- Places are given out by GCRA (the generic cell rate algorithm): one every 1/rate seconds, and up to `burst`
+--- Slots are given out by GCRA (the generic cell rate algorithm): one every 1/rate seconds, and up to `burst`
 --- at once after a rest. All sums are in whole microseconds, which a Lua number holds exactly.
 
 local core = require "qcimage.core"
@@ -77,7 +77,7 @@ function Limiter:acquire(action, region, secondsLeft, apiVersion)
   -- a slot behind a pause would keep the slots before it from others, and all that waited would go at once
   local wait, message = self:pauseLeft(request.key), "again"
   if wait == 0 then
-    wait, message = self.engine:take(request)
+    wait, message = self.backend:take(request)
   end
   if not wait then
     return nil, message
@@ -116,9 +116,9 @@ for option, check in pairs(COMMON) do
   OF_SHARED[option], OF_REDIS[option] = check, check
 end
 
-local function new(engine, clock, title, options)
+local function new(backend, clock, title, options)
   return setmetatable({
-    engine = engine,
+    backend = backend,
     clock = clock,
     name = title,
     callsBack = options.eval ~= nil, -- a function of the caller's
@@ -171,8 +171,8 @@ function M.shared(options)
     )
   end
   local clock = clockOf(options)
-  local engine = sharedDict.new(dict, options.dict, options.key or "qcimage", clock)
-  return new(failover.new(engine, clock, options), clock, "shared " .. options.dict, options)
+  local backend = sharedDict.new(dict, options.dict, options.key or "qcimage", clock)
+  return new(failover.new(backend, clock, options), clock, "shared " .. options.dict, options)
 end
 
 --- Makes a limiter for all processes that reach a Redis.
@@ -184,8 +184,8 @@ function M.redis(options)
     misuse.raise "option eval must be a function that sends EVAL to Redis"
   end
   local clock = clockOf(options)
-  local engine = redis.new(options.eval, options.key or "qcimage")
-  return new(failover.new(engine, clock, options), clock, "redis", options)
+  local backend = redis.new(options.eval, options.key or "qcimage")
+  return new(failover.new(backend, clock, options), clock, "redis", options)
 end
 
 return M

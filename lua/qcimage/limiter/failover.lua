@@ -1,6 +1,6 @@
---- limiter/failover.lua - an engine that is shared, and what gives out places while it fails.
---- What a process knows of its own places and of the queue it last saw is carried from one to the other and
---- back, so that neither begins anew beside the places that the other has given out.
+--- limiter/failover.lua - a backend that is shared, and what gives out slots while it fails.
+--- What a process knows of its own slots and of the queue it last saw is carried from one to the other and
+--- back, so that neither begins anew beside the slots that the other has given out.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -10,15 +10,15 @@ local warning = require "qcimage.util.warning"
 
 local M = {}
 
--- Seconds of a period. After a failure the engine is asked again in the next one. Periods are those of the
+-- Seconds of a period. After a failure the backend is asked again in the next one. Periods are those of the
 -- wall clock, so that all processes come back together: one alone would have the whole rate beside the shares
 -- that the others have meanwhile.
 local PERIOD = 5
 
--- Microseconds since the next free place that an engine is told at most.
+-- Microseconds since the next free slot that a backend is told at most.
 local LONG_PAST = 60e6
 
--- Bytes that are shown of what went wrong: clients of Redis put their own place before its words.
+-- Bytes that are shown of what went wrong: clients of Redis put their own position before its words.
 local SHOWN = 400
 
 local function period()
@@ -28,21 +28,21 @@ end
 local Failover = {}
 Failover.__index = Failover
 
----@param engine table with take(request, seen)
+---@param backend table with take(request, seen)
 ---@param clock fun(): integer monotonic microseconds
 ---@param options qcimage.LimiterOptions processes
----@return table engine
-function M.new(engine, clock, options)
+---@return table backend
+function M.new(backend, clock, options)
   return setmetatable({
-    engine = engine,
+    backend = backend,
     clock = clock,
     own = memory.new(clock),
     processes = options.processes,
-    failed = nil, -- the period of the last failure, while the engine fails
+    failed = nil, -- the period of the last failure, while the backend fails
   }, Failover)
 end
 
--- The engine has failed. One line tells of it, however long that lasts.
+-- The backend has failed. One line tells of it, however long that lasts.
 function Failover:fail(problem)
   if not self.failed then
     warning.write(
@@ -60,13 +60,13 @@ function Failover:share()
   return self.processes or workers or 1
 end
 
--- A place of this process's share.
+-- A slot of this process's share.
 function Failover:takeShare(request, state)
   local processes = self:share()
   local interval = request.interval * processes
   if state.asked then
-    -- Behind the places that the engine had given to all, if the queue is as long as when this process last
-    -- asked; and in step with its own last place, which lies apart from those of the others.
+    -- Behind the slots that the backend had given to all, if the queue is as long as when this process last
+    -- asked; and in step with its own last slot, which lies apart from those of the others.
     local since = math.min(self.clock() - state.asked, state.queue)
     self.own:hold(request.key, state.asked + state.queue + interval * math.max(1, math.ceil(since / interval)))
     state.asked = nil
@@ -81,10 +81,10 @@ function Failover:takeShare(request, state)
   return wait
 end
 
---- Takes a place, unless the wait would be longer than request.longest.
+--- Takes a slot, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@return number|nil wait microseconds until the place. One above request.longest: no place was taken
----@return string|nil message where the engine cannot be asked
+---@return number|nil wait microseconds until the slot. One above request.longest: no slot was taken
+---@return string|nil message where the backend cannot be asked
 function Failover:take(request)
   local state = self.own:state(request.key)
   if self.failed ~= period() then
@@ -92,8 +92,8 @@ function Failover:take(request)
       self.failed = period()
     end
     local asked = self.clock()
-    local wait, problem, isBarred = self.engine:take(request, {
-      floor = math.max(0, (state.shareEnd or asked) - asked), -- behind the places of its share
+    local wait, problem, isBarred = self.backend:take(request, {
+      floor = math.max(0, (state.shareEnd or asked) - asked), -- behind the slots of its share
       frontier = math.max(-LONG_PAST, (state.frontier or -math.huge) - asked),
       queue = (state.queue or 0) + 2 * request.interval,
       state = state,

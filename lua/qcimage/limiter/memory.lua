@@ -1,4 +1,4 @@
---- limiter/memory.lua - places given out by one process.
+--- limiter/memory.lua - slots given out by one process.
 --- Pure but for the clock that it is given. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -13,13 +13,13 @@ local Memory = {}
 Memory.__index = Memory
 
 ---@param clock fun(): integer monotonic microseconds
----@return table engine
+---@return table backend
 function M.new(clock)
   return setmetatable({ clock = clock, states = {}, count = 0, most = KEPT }, Memory)
 end
 
 ---@class qcimage.limiter.State what a process knows of a key
----@field free number the moment from which on the next place is free
+---@field free number the moment from which on the next slot is free
 ---@field rest number the moment from which on the state says nothing
 
 --- State of a key.
@@ -50,22 +50,22 @@ function Memory:sweep()
   self.count, self.most = count, math.max(KEPT, 2 * count)
 end
 
---- Takes a place, unless the wait would be longer than request.longest.
+--- Takes a slot, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@return number wait microseconds until the place. One above request.longest: no place was taken
+---@return number wait microseconds until the slot. One above request.longest: no slot was taken
 function Memory:take(request)
   local state, now = self:state(request.key), self.clock()
   local ahead = (request.burst - 1) * request.interval
-  local place = math.max(state.free, now - ahead)
-  local wait = math.max(0, place - now)
+  local slot = math.max(state.free, now - ahead)
+  local wait = math.max(0, slot - now)
   if wait <= request.longest then
-    state.free = place + request.interval
+    state.free = slot + request.interval
     state.rest = state.free + ahead + REST
   end
   return wait
 end
 
---- Gives out no place before a moment.
+--- Gives out no slot before a moment.
 ---@param key string
 ---@param moment number
 function Memory:hold(key, moment)

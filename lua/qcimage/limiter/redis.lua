@@ -1,4 +1,4 @@
---- limiter/redis.lua - places given out by Redis, for all processes that reach it.
+--- limiter/redis.lua - slots given out by Redis, for all processes that reach it.
 --- Knows no client of Redis: eval is the caller's. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -10,13 +10,13 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- Microseconds that the state outlives the next free place: so long a process can tell that it was lost.
+-- Microseconds that the state outlives the next free slot: so long a process can tell that it was lost.
 local SPARE = "5000000"
 
 -- One step, atomic in Redis and timed by its clock. KEYS[1] holds two moments in microseconds: when it was
--- written, and from when on the next place is free. ARGV: interval, microseconds ahead of its time that a place
--- may be taken (burst), longest wait, microseconds from now before which there is no place (may be below 0), what this
--- process saw last (microseconds until the next free place, below 0 where that is past; and the wait that it was given), the
+-- written, and from when on the next slot is free. ARGV: interval, microseconds ahead of its time that a slot
+-- may be taken (burst), longest wait, microseconds from now before which there is no slot (may be below 0), what this
+-- process saw last (microseconds until the next free slot, below 0 where that is past; and the wait that it was given), the
 -- longest wait of any caller, a token. Numbers travel as text: Redis cuts those of its Lua to integers, and
 -- Lua's own text of a large one has an exponent. The token comes back, so that a late answer shows as one.
 M.SCRIPT = ([[
@@ -33,13 +33,13 @@ end
 if not (free <= now + most + interval) then -- no state of ours
   free, isGone = now, true
 end
-if isGone and frontier > -SPARE then -- it was lost, not over: places are still to come
+if isGone and frontier > -SPARE then -- it was lost, not over: slots are still to come
   free = now + math.min(most, math.max(frontier, queue))
 end
-local place = math.max(free, now + earliest)
-local wait = math.max(0, place - now)
+local slot = math.max(free, now + earliest)
+local wait = math.max(0, slot - now)
 if wait <= longest then
-  redis.call("SET", KEYS[1], string.format("%.0f %.0f", now, place + interval),
+  redis.call("SET", KEYS[1], string.format("%.0f %.0f", now, slot + interval),
     "PX", string.format("%.0f", math.ceil((wait + interval + ahead + SPARE) / 1000)))
 end
 return string.format("%.0f %s", wait, ARGV[8])
@@ -50,7 +50,7 @@ Redis.__index = Redis
 
 ---@param eval fun(script: string, keys: integer, key: string, ...): any, any the caller's
 ---@param key string a name for the account
----@return table engine
+---@return table backend
 function M.new(eval, key)
   -- what is in braces decides the node of a cluster: all keys of an account are on one
   return setmetatable({ eval = eval, prefix = ("{%s}:"):format(key) }, Redis)
@@ -62,11 +62,11 @@ local function whole(number)
   return ("%.0f"):format(number)
 end
 
---- Takes a place, unless the wait would be longer than request.longest.
+--- Takes a slot, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@param seen {floor: number, frontier: number, queue: number} microseconds: before which this process may have no place;
---- until the next free place that it knows of; that it had to wait last
----@return number|nil wait microseconds until the place. One above request.longest: no place was taken
+---@param seen {floor: number, frontier: number, queue: number} microseconds: before which this process may have no slot;
+--- until the next free slot that it knows of; that it had to wait last
+---@return number|nil wait microseconds until the slot. One above request.longest: no slot was taken
 ---@return string|nil problem
 ---@return boolean|nil isBarred it is where this was asked that is at fault, not Redis
 function Redis:take(request, seen)

@@ -1,14 +1,14 @@
---- shared_dict.lua - places given out by all workers of an nginx, in a shared dictionary, without a lock.
---- Time is cut into slots as long as the interval between two places, so that no two places lie in one. A worker
---- takes a slot by adding its key, which only one can do; the value is the moment of the place, from which the
---- place in the next slot follows. Nothing is ever read, changed and written back.
+--- shared_dict.lua - slots given by all workers of an nginx, in a shared dictionary, without a lock.
+--- Time is cut into cells as long as the interval between two slots, so that no two slots lie in one. A worker
+--- takes a cell by adding its key, which only one can do; the value is the moment of the slot, from which the
+--- slot in the next cell follows. Nothing is ever read, changed and written back.
 --- Part of qcimage, see LICENSE.
 
 local text = require "qcimage.util.text"
 
 local M = {}
 
--- Microseconds that a slot's key outlives its use. nginx ends keys by the wall clock, which may be moved; and
+-- Microseconds that a cell's key outlives its use. nginx ends keys by the wall clock, which may be moved; and
 -- a key that is gone early shows that others fill the dictionary.
 local SPARE = 5e6
 
@@ -19,7 +19,7 @@ Shared.__index = Shared
 ---@param name string its name
 ---@param key string what our keys begin with
 ---@param clock fun(): integer monotonic microseconds, the same for all workers
----@return table engine
+---@return table backend
 function M.new(dict, name, key, clock)
   return setmetatable({ dict = dict, name = name, key = key, clock = clock }, Shared)
 end
@@ -28,26 +28,26 @@ function Shared:failure(problem)
   return nil, ("nginx's dictionary %s: %s"):format(self.name, problem)
 end
 
-local function keyOf(prefix, slot)
-  return ("%s%.0f"):format(prefix, slot)
+local function keyOf(prefix, cell)
+  return ("%s%.0f"):format(prefix, cell)
 end
 
--- Moment of the place in a slot, or nil and what is wrong.
-local function placeIn(dict, prefix, slot, interval, from)
-  local before, problem = dict:get(keyOf(prefix, slot - 1))
+-- Moment of the slot in a cell, or nil and what is wrong.
+local function slotIn(dict, prefix, cell, interval, from)
+  local before, problem = dict:get(keyOf(prefix, cell - 1))
   if before == nil and not problem then
-    return math.max(from, slot * interval)
-  elseif type(before) ~= "number" or math.floor(before / interval) ~= slot - 1 then
-    return nil, "something else is in it at the key " .. text.oneLine(keyOf(prefix, slot - 1))
+    return math.max(from, cell * interval)
+  elseif type(before) ~= "number" or math.floor(before / interval) ~= cell - 1 then
+    return nil, "something else is in it at the key " .. text.oneLine(keyOf(prefix, cell - 1))
   end
   return math.max(from, before + interval)
 end
 
---- Takes a place, unless the wait would be longer than request.longest.
+--- Takes a slot, unless the wait would be longer than request.longest.
 ---@param request table key, interval, burst, longest
----@param seen {floor: number, state: table} microseconds before which this worker may have no place; what it knows of the
---- key: lastKey, lastEnd and nextSlot are ours
----@return number|nil wait microseconds until the place. One above request.longest: no place was taken
+---@param seen {floor: number, state: table} microseconds before which this worker may have no slot; what it knows of the
+--- key: lastKey, lastEnd and nextCell are ours
+---@return number|nil wait microseconds until the slot. One above request.longest: no slot was taken
 ---@return string|nil problem
 function Shared:take(request, seen)
   local dict, interval, now, state = self.dict, request.interval, self.clock(), seen.state
@@ -59,28 +59,28 @@ function Shared:take(request, seen)
   local prefix = ("%s:%s:%.0f:"):format(self.key, request.key, interval)
   local ahead = (request.burst - 1) * interval
   local from = seen.floor > 0 and now + seen.floor or now - ahead
-  local slot = math.max(math.floor(from / interval), state.nextSlot or 0) -- those before are taken
+  local cell = math.max(math.floor(from / interval), state.nextCell or 0) -- those before are taken
   while true do
-    local place, problem = placeIn(dict, prefix, slot, interval, from)
-    if not place then
+    local slot, problem = slotIn(dict, prefix, cell, interval, from)
+    if not slot then
       return self:failure(problem)
     end
-    local wait = math.max(0, place - now)
+    local wait = math.max(0, slot - now)
     if wait > request.longest then
       return wait
     end
-    local key, ends = keyOf(prefix, slot), place + 2 * interval + ahead
-    local ok, refusal = dict:safe_add(key, place, (ends + SPARE - now) / 1e6)
-    -- A worker that had to stop since it read the clock may come too late: then its slot stays unused.
-    local isOvertaken = ok and wait == 0 and dict:get(keyOf(prefix, slot + 1)) ~= nil
+    local key, ends = keyOf(prefix, cell), slot + 2 * interval + ahead
+    local ok, refusal = dict:safe_add(key, slot, (ends + SPARE - now) / 1e6)
+    -- A worker that had to stop since it read the clock may come too late: then its cell stays unused.
+    local isOvertaken = ok and wait == 0 and dict:get(keyOf(prefix, cell + 1)) ~= nil
     if ok and not isOvertaken then
       state.lastKey, state.lastEnd = key, ends + SPARE / 2
-      state.nextSlot = seen.floor == 0 and slot + 1 or state.nextSlot -- else there may be free ones before it
+      state.nextCell = seen.floor == 0 and cell + 1 or state.nextCell -- else there may be free ones before it
       return wait
     elseif not ok and refusal ~= "exists" then
       return self:failure(tostring(refusal))
     end
-    slot = slot + 1
+    cell = cell + 1
   end
 end
 
