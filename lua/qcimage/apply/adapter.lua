@@ -86,7 +86,7 @@ function M.new(client, settings)
   local params = actions[version][modify].params
   local known = resolve.regionOf(client)
   local endpoint, isPublic = resolve.endpointOf(client)
-  local now, sleep = runClock.new(client.clock, client.sleep)
+  local now, sleep = runClock.new(client.clock, client.sleep, client.options.clock and client.options.sleep)
   local limiter = limiterOf(client, settings, endpoint and endpoint.hostHeader, now)
   local lastCredentials
   local function run(name, wanted, options)

@@ -9,13 +9,14 @@ local M = {}
 --- Makes a clock.
 ---@param wallClock fun(): number|nil Unix seconds
 ---@param sleep fun(seconds: number): boolean|nil, string|nil
+---@param isVirtual boolean|nil the time is what the clock and the sleep say, as in tests
 ---@return fun(): number now seconds since the clock was made; never goes back
 ---@return fun(seconds: number): boolean|nil, string|nil sleep the same, which takes as long by this clock
-function M.new(wallClock, sleep)
+function M.new(wallClock, sleep, isVirtual)
   local beganAt, beganWall = core.monotonic(), wallClock()
   local latest, made = 0, 0 -- made: seconds by which sleeps were too short
   local function now()
-    local elapsed, wall = core.monotonic() - beganAt, wallClock()
+    local elapsed, wall = isVirtual and 0 or core.monotonic() - beganAt, wallClock()
     if wall and beganWall then
       elapsed = math.max(elapsed, wall - beganWall)
     end
