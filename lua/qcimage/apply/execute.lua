@@ -4,6 +4,7 @@
 
 local callback = require "qcimage.util.callback"
 local confirm = require "qcimage.apply.confirm"
+local judge = require "qcimage.apply.judge"
 local makeStep = require "qcimage.apply.make_step"
 local observedImages = require "qcimage.apply.observed_images"
 local outages = require "qcimage.apply.outage"
@@ -214,11 +215,11 @@ function Run:work()
     else
       local outcome
       if step.isVerifyOnly and not step.due and not self.options.dryRun then
-        step.due, outcome = self:surely(step), makeStep.PUT_OFF -- a look would not be believed before
+        step.due, outcome = self:surely(step), judge.PUT_OFF -- a look would not be believed before
       else
         outcome = makeStep.make(self, step)
       end
-      if outcome == makeStep.PUT_OFF then
+      if outcome == judge.PUT_OFF then
         self.queue:putOff(step)
       elseif outcome then
         self:finish(step, outcome)

@@ -1,15 +1,11 @@
 --- make_step.lua - makes one step. Its image is described, a slot of the rate is taken, the journal says that it begins, and
 --- it is sent once; each further attempt goes the same way.
----   The image is in the original state: sent.
----   It is in the desired state, in another one, or does not exist: nothing is sent. A list may lag, so this is believed
----   only of a request that began LAG after this run, after our last change of the image, and after the last attempt
----   whose outcome is unknown.
 --- Reaches the service by the adapter of its run. Part of qcimage, see LICENSE.
 
 local backoff = require "qcimage.util.backoff"
+local judge = require "qcimage.apply.judge"
 local outages = require "qcimage.apply.outage"
 local planFormat = require "qcimage.apply.plan_format"
-local text = require "qcimage.util.text"
 local times = require "qcimage.apply.times"
 
 local M = {}
@@ -20,10 +16,6 @@ M.QUEUE = 6
 
 -- Attempts after a corrected clock or with new credentials, which follow at once.
 local MAX_CORRECTIONS = 2
-
---- What `M.make` returns of a step that is to be taken again at `step.due`.
-M.PUT_OFF = {}
-local PUT_OFF = M.PUT_OFF
 
 ---@class qcimage.ApplyOutcome what came of a step
 ---@field status "ok"|"unchanged"|"failed"|"unknown"|"conflict"|"skipped"
@@ -36,76 +28,6 @@ local PUT_OFF = M.PUT_OFF
 ---@return boolean
 function M.isDone(outcome)
   return outcome.status == "ok" or outcome.status == "unchanged"
-end
-
---- Describes an image that is neither in the original nor in the desired state.
----@param step table from, to
----@param image qcimage.ApplyImage
----@return string
-function M.describeConflict(step, image)
-  local parts = {}
-  for _, name in ipairs(planFormat.FIELDS) do
-    local value, from, to = image[name], step.from[name], step.to[name]
-    if to ~= nil and value ~= to and value ~= from then
-      local known = from ~= nil and ('neither "%s" nor "%s"'):format(tostring(from), tostring(to))
-        or ('not "%s"'):format(tostring(to))
-      parts[#parts + 1] = ('%s is "%s", %s: modified concurrently'):format(name, tostring(value), known)
-    end
-  end
-  if #parts > 0 then
-    return text.oneLine(table.concat(parts, "; "), 500)
-  elseif step.isVerifyOnly then
-    return "modified concurrently: it was made before, and has been changed since"
-  end
-  return "modified concurrently: only some fields have their original values"
-end
-
--- Whether an image has what a step sets, or what a later step of the image sets.
-local function isReached(step, image)
-  for i = step.sequence, #step.chain do
-    local to = step.chain[i].to
-    if next(to) ~= nil and planFormat.matches(image, to) then
-      return true
-    end
-  end
-  return false
-end
-
---- Judges a step by its image.
----@param run qcimage.ApplyRun
----@param step qcimage.ApplyQueuedStep
----@param seen qcimage.ObservedImage
----@return qcimage.ApplyOutcome|table|nil outcome or PUT_OFF; nil: it is to be sent
-function M.judge(run, step, seen)
-  local image, sure, now = seen.image, run:surely(step), run.now()
-  local outcome
-  if image and next(step.to) == nil then
-    return { status = "skipped", message = M.lostFields(step) }
-  elseif not image then
-    outcome = { status = "failed", message = "is not there", reason = "notFound" }
-  elseif isReached(step, image) then
-    outcome = { status = "unchanged" }
-  elseif not step.isVerifyOnly and planFormat.matches(image, step.from) then
-    if not step.isSent and now < run:settled(step) then -- an older request may still arrive, and set another value
-      step.due = run:settled(step)
-      return PUT_OFF
-    end
-    return nil
-  else
-    outcome = { status = "conflict", message = M.describeConflict(step, image), reason = "conflict" }
-  end
-  if seen.at < sure and not run.options.dryRun then
-    step.due = outcome.status == "unchanged" and sure or math.min(now + times.REPEAT, sure)
-    return PUT_OFF
-  end
-  return outcome
-end
-
---- Says which fields of a rollback's step cannot be restored.
----@param step table lost
----@return string
-function M.lostFields(step)
-  return ("%s cannot be restored"):format(table.concat(step.lost, ", "))
 end
 
 local Making = {}
@@ -124,7 +46,7 @@ function Making:obstacle()
   end
   local latest = self.run.images.latest[blocker.key]
   if not latest then
-    return { status = "skipped", message = ("waits for the name of %s, which was not changed"):format(blocker.imageId) }
+    return { status = "skipped", message = ("needs the name of %s, which was not changed"):format(blocker.imageId) }
   elseif latest.image and latest.image.imageName == step.to.imageName then
     return { status = "skipped", message = ("needs the name that %s still has"):format(blocker.imageId) }
   end
@@ -174,7 +96,7 @@ function Making:succeed(requestId)
   if run.held ~= "rate" then
     run:hold(nil)
   end
-  return self:conclude { status = "ok", requestId = requestId, message = step.lost and M.lostFields(step) or nil }
+  return self:conclude { status = "ok", requestId = requestId, message = step.lost and judge.lostFields(step) or nil }
 end
 
 -- Ends a step that had an attempt of unknown outcome, by its image: after such an attempt it ends as ok or unknown, and
@@ -216,7 +138,11 @@ function Making:stop()
   if self.isInDoubt then
     return self:resolve(self.lastErr)
   elseif self.hasBegun and self.step.isSent then
-    return self:conclude { status = "failed", message = self.lastErr.message, reason = self.lastErr.reason }
+    return self:conclude {
+      status = "failed",
+      message = self.lastErr.message,
+      reason = self.lastErr.reason or self.lastErr.kind,
+    }
   elseif self.hasBegun then
     return self:conclude { status = "skipped", message = "not sent", isLeft = true }
   end
@@ -227,7 +153,11 @@ end
 -- Ends a step whose image cannot be described.
 function Making:endUnseen(err)
   if self.isInDoubt then
-    return self:conclude { status = "unknown", message = self.lastErr.message, reason = self.lastErr.reason }
+    return self:conclude {
+      status = "unknown",
+      message = self.lastErr.message,
+      reason = self.lastErr.reason or self.lastErr.kind,
+    }
   elseif self.hasBegun then
     return self:conclude { status = "failed", message = err.message, reason = err.reason or err.kind }
   end
@@ -353,13 +283,13 @@ end
 -- What comes of a judgement of a step. Returns true where it goes on, or false and what came of it.
 function Making:act(judged)
   local run, step = self.run, self.step
-  if judged ~= PUT_OFF and not self.isInDoubt then
+  if judged ~= judge.PUT_OFF and not self.isInDoubt then
     return false, self:conclude(judged)
   elseif self.isInDoubt then
     return false, self:resolve(self.lastErr)
   elseif not self.hasBegun then
     run.outage:release(step)
-    return false, PUT_OFF
+    return false, judge.PUT_OFF
   end
   self.hasSlot = false -- it would be too old when it is used
   if run:wait(math.min(times.REPEAT, step.due - run.now())) then
@@ -371,7 +301,7 @@ end
 --- Makes a step.
 ---@param run qcimage.ApplyRun
 ---@param step qcimage.ApplyQueuedStep
----@return qcimage.ApplyOutcome|table|nil outcome or PUT_OFF; nil: it was not begun, and the run stops
+---@return qcimage.ApplyOutcome|table|nil outcome or judge.PUT_OFF; nil: it was not begun, and the run stops
 function M.make(run, step)
   local params = { imageId = step.imageId }
   for name, value in pairs(step.to) do
@@ -393,7 +323,7 @@ function M.make(run, step)
   local goesOn = not outcome
   while goesOn do
     local seen, err = self:observe()
-    local judged = seen and M.judge(run, step, seen)
+    local judged = seen and judge.judge(run, step, seen)
     if not seen then
       goesOn, outcome = false, self:endUnseen(err)
     elseif judged then
