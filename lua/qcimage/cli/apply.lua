@@ -113,10 +113,13 @@ end
 -- Failed changes that are told on stderr at most.
 local MOST_TOLD = 20
 
+-- What a run that was stopped did not come to; the summary counts it.
+local LEFT = { ["not sent"] = true, ["not looked at again"] = true }
+
 local function tellFailures(report, source)
   local told = 0
   for _, one in ipairs(report.results) do
-    if one.status ~= "ok" and one.status ~= "unchanged" and not one.isLeft and one.message then
+    if one.status ~= "ok" and one.status ~= "unchanged" and one.message and not LEFT[one.message] then
       told = told + 1
       if told <= MOST_TOLD then
         local line = one.line and (" line %d"):format(one.line) or ""
