@@ -82,7 +82,7 @@ function Limiter:acquire(action, region, secondsLeft, apiVersion)
   if not wait then
     return nil, message
   elseif wait > request.longest then
-    local text = "rate limit: no slot within %.3g s (next slot in %.3g s)"
+    local text = "no slot within %.3g s (next slot in %.3g s)"
     return nil, text:format(request.longest / 1e6, wait / 1e6)
   end
   return wait / 1e6, message

@@ -139,7 +139,7 @@ describe("places in a shared dictionary", function()
     assert.is_true(taken >= 1 and taken <= socket.gettime() - began + 1.2, taken)
     local wait, message = server:lua "return place(0)"
     assert.is_nil(wait)
-    assert.matches("^rate limit: no slot within 0 s %(next slot in 0.%d+ s%)$", message)
+    assert.matches("^no slot within 0 s %(next slot in 0.%d+ s%)$", message)
     assert.is_true(server:lua "return place(5)" <= 1)
   end)
 

@@ -162,7 +162,7 @@ describe("places in memory", function()
     for _ = 1, 50 do
       local wait, message = places:acquire("A", "gz", 0.5)
       assert.is_nil(wait)
-      assert.equal("rate limit: no slot within 0.5 s (next slot in 1 s)", message)
+      assert.equal("no slot within 0.5 s (next slot in 1 s)", message)
     end
     now.seconds = now.seconds + 0.2
     assert.equal("0.800000", shown(places:acquire("A", "gz", 30)))
@@ -191,7 +191,7 @@ describe("places in memory", function()
       expect("1.000000", "again", "A", "gz", 10)
       places:throttled("A", "gz", 0.5) -- no sooner than before
       expect("1.000000", "again", "A", "gz", 10)
-      expect("refused", "rate limit: no slot within 0.9 s (next slot in 1 s)", "A", "gz", 0.9)
+      expect("refused", "no slot within 0.9 s (next slot in 1 s)", "A", "gz", 0.9)
       expect("0.000000", "slot", "A", "sh", 0)
       now.seconds = now.seconds + 1
       expect("0.000000", "slot", "A", "gz", 10)

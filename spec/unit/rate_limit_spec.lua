@@ -331,7 +331,7 @@ describe("the limiter of a client", function()
       local _, message, err = client:modify(RENAME, { timeout = 2 })
       assert.equal("throttled", err.reason)
       assert.matches(
-        "rejected by the rate limiter: rate limit: no slot within %S+ s %(next slot in 3 s%); nothing was sent$",
+        "rejected by the rate limiter: no slot within %S+ s %(next slot in 3 s%); nothing was sent$",
         message
       )
     end

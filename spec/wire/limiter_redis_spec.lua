@@ -108,7 +108,7 @@ describe("places of a Redis", function()
     for _ = 1, 20 do
       local wait, message = places:acquire("A", "gz", 0.5)
       assert.is_nil(wait)
-      assert.matches("^rate limit: no slot within 0.5 s %(next slot in %d+.?%d* s%)$", message)
+      assert.matches("^no slot within 0.5 s %(next slot in %d+.?%d* s%)$", message)
     end
     assert.equal(state, server:cli("get " .. key))
     assert.is_true(places:acquire("A", "gz", 10) <= 10)
