@@ -3,6 +3,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
+local errors = require "qcimage.util.errors"
 local times = require "qcimage.apply.times"
 
 local M = {}
@@ -10,14 +11,16 @@ local M = {}
 -- Transient failures in a row, of all steps, after which one step tries for all.
 M.PROBE_AFTER = 4
 
-local TRANSIENT =
-  { throttled = true, busy = true, internal = true, dns = true, connect = true, timeout = true, closed = true }
+-- Transient errors of the service, by their reasons; those of the network are named in util/errors.
+local TRANSIENT = { throttled = true, busy = true, internal = true }
 
 --- Whether a failure may go away by itself.
 ---@param err qcimage.Error
 ---@return boolean
 function M.isTransient(err)
-  return TRANSIENT[err.reason] or err.reason == "status" and ((err.httpStatus or 0) >= 500 or err.httpStatus == 429)
+  return TRANSIENT[err.reason]
+    or errors.TRANSIENT[err.reason]
+    or err.reason == "status" and ((err.httpStatus or 0) >= 500 or err.httpStatus == 429)
 end
 
 --- Whether a failure is one of the credentials: there are none, or the service refused them for good.
