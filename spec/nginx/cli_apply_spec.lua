@@ -277,7 +277,7 @@ describe("qcimage apply", function()
     local other = images(5)
     other[1].imageName, other[3].imageName = "by-hand", "new-3"
     server:reset()
-    server:control("POST", "images", other)
+    server:setImages(other)
     out, err, status = apply(("--undo %s --dry-run --output text"):format(journal))
     assert.equal("img-00000003\timageName\tnew-3\told-3\n", out)
     assert.matches('JOURNAL line 2: img%-00000001: conflict: imageName is "by%-hand"', err)

@@ -226,7 +226,7 @@ describe("a modify whose answers were all lost", function()
   it("is read back where the attempts took all the time that they had", function()
     local core = require "qcimage.core"
     local client = stub.client {
-      timeout = 0.4,
+      timeout = 2,
       transport = function(request, seconds)
         if stub.form(request.body).Action == "DescribeImages" then
           return { status = 200, headers = {}, body = SEEN }
@@ -237,7 +237,7 @@ describe("a modify whose answers were all lost", function()
     }
     local began = core.monotonic()
     assert(client:modify { imageId = "img-1", imageName = "a" })
-    assert.is_true(core.monotonic() - began < 0.5)
+    assert.is_true(core.monotonic() - began < 2.1)
   end)
 
   it("is not looked at when nothing reaches the service, when no time is left, or in an outage", function()
