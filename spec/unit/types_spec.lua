@@ -4,80 +4,16 @@ local actions = require "qcimage.api.actions"
 local errors = require "qcimage.util.errors"
 local image = require "qcimage"
 local options = require "qcimage.options"
-local process = require "spec.support.process"
-local readme = require "spec.support.readme"
 local stub = require "spec.support.stub"
 local text = require "qcimage.util.text"
+local types = require "spec.support.types"
 
-local classes, aliases, misplaced = {}, {}, {}
-local documented = {} -- functions of the module with comments of their own
-
--- What a comment's line adds to the block that it stands in.
-local function readLine(line, block, place)
-  local class = line:match "^%-%-%-@class ([%w.]+)"
-  local field, optional, kind = line:match "^%-%-%-@field ([%w_]+)(%??) (.+)$"
-  local alias, words = line:match "^%-%-%-@alias ([%w.]+)%s*(.*)$"
-  if class then
-    block.class = { name = class, fields = {}, place = place }
-    classes[class] = block.class
-  elseif field then
-    -- the type ends at the first blank, but for what stands in fun(…): … and after ", "
-    block.class.fields[field] = (kind:find "^fun%(" and kind or kind:match "^(%S+)")
-      .. (optional == "?" and "|nil" or "")
-  elseif alias then
-    block.alias = alias
-    aliases[alias] = words
-  elseif line:find "^%-%-%-|" then
-    aliases[block.alias] = aliases[block.alias] .. line:sub(5)
-  elseif line:find "^%-%-%-@param" or line:find "^%-%-%-@return" then
-    block.isFunction = true
-  end
-end
-
--- Reads the comments of all files. A block belongs to the line right below it.
-local function readAll()
-  local files = process.run "find lua -name '*.lua'"
-  for name in files:gmatch "[^\n]+" do
-    local block, number = {}, 0
-    for line in io.lines(name) do
-      number = number + 1
-      if line:find "^%s*%-%-%-" then
-        readLine(line:gsub("^%s+", ""), block, name .. ":" .. number)
-      else
-        if block.class then
-          block.class.bound = line
-        elseif block.isFunction and not line:find "function" and not line:find "^%s*[%w_.]+ = " then
-          misplaced[#misplaced + 1] = name .. ":" .. number
-        end
-        local ownName = block.isFunction and line:match "^function image%.(%w+)"
-        if ownName then
-          documented[ownName] = true
-        end
-        block = {}
-      end
-    end
-  end
-end
-
-readAll()
-
-local function fieldsOf(name)
-  return text.keys(assert(classes[name], "there is no class " .. name).fields)
-end
-
--- The words of "a"|"b" with the aliases put in.
-local function wordsOf(kind)
-  kind = kind:gsub("qcimage%.%w+", aliases)
-  local words = {}
-  for word in kind:gmatch '"([^"]+)"' do
-    words[word] = word
-  end
-  return text.keys(words)
-end
+local classes, aliases, documented = types.classes, types.aliases, types.documented
+local fieldsOf, wordsOf = types.fieldsOf, types.wordsOf
 
 describe("the types", function()
   it("stand right above what they describe", function()
-    assert.same({}, misplaced)
+    assert.same({}, types.misplaced)
     assert.matches("^local image = ", classes["qcimage"].bound)
     assert.matches("^local Client = ", classes["qcimage.Client"].bound)
     assert.matches("^local Error = ", classes["qcimage.Error"].bound)
@@ -191,37 +127,6 @@ describe("the types of parameters", function()
 end)
 
 describe("the words of an error", function()
-  local fields = classes["qcimage.Error"].fields
-
-  -- Words of the code style in the README from one text to another.
-  local function told(from, to)
-    local words = {}
-    local _, first = readme.text():find(from, 1, true)
-    local last = readme.text():find(to, first, true)
-    for word in readme.text():sub(first + 1, last - 1):gmatch '`"?(%w+)"?`' do
-      words[word] = word
-    end
-    return text.keys(words)
-  end
-
-  it("are those of the README", function()
-    assert.same(told("| `err.outcome` | means |", "| `err.kind` |"), wordsOf(fields.outcome))
-    local kinds = {}
-    for _, word in ipairs(told("| `err.kind` | `err.reason` |", "Also `code`")) do
-      kinds[word] = word
-    end
-    local both = {}
-    for _, field in ipairs { "kind", "reason" } do
-      for _, word in ipairs(wordsOf(fields[field])) do
-        both[word] = word
-      end
-    end
-    assert.same(text.keys(both), text.keys(kinds))
-    for name in pairs(fields) do
-      assert.is_truthy(readme.text():find(name, 1, true), "not in the README: " .. name)
-    end
-  end)
-
   it("have a sentence for each way that a transport fails", function()
     local words = {}
     for _, word in ipairs(wordsOf(aliases["qcimage.NetworkReason"] .. aliases["qcimage.ResponseReason"])) do
