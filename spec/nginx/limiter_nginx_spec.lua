@@ -252,7 +252,7 @@ end)
 describe("places of Redis, in nginx,", function()
   local other
 
-  -- The README's program, and a limiter over its eval.
+  -- The program of docs/bulk.md, and a limiter over its eval.
   local function code(rate)
     return readme.block("nginx.redis", { ["6379"] = ("%d"):format(other.port) })
       .. ('places = require("qcimage.limiter").redis { eval = eval, key = "account-1", rate = %d, clock = clock }'):format(
@@ -358,7 +358,7 @@ describe("a call where nginx cannot wait", function()
   end)
 end)
 
--- The README's programs against an emulator that allows ten calls a second.
+-- The programs of docs/bulk.md against an emulator that allows ten calls a second.
 describe("calls that share a rate", function()
   local CALLS, SECONDS = 30, 5
 
@@ -461,7 +461,12 @@ describe("calls that share a rate", function()
       repeat
         client:modify { imageId = "img-12345678", imageName = "b" }
       until core.monotonic() > ends
-    ]]):format(redis.PATH, readme.block("socket.tcp", port), options "limiter = limiter, timeout = 3", SECONDS)
+    ]]):format(
+      redis.PATH,
+      readme.block("docs/examples/redis_limiter.lua", port):match "^(.-)\nlocal client",
+      options "limiter = limiter, timeout = 3",
+      SECONDS
+    )
     local load = "wrk -t1 -c12 -d%ds %s/rename >/dev/null & "
     local text, status = process.run(
       load:format(SECONDS, startRenaming(2, inNginx).url)

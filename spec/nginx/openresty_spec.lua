@@ -1,4 +1,4 @@
---- Whole calls inside nginx: the configuration of the README, the phases, errors in nginx's words.
+--- Whole calls inside nginx: the configuration of docs/examples, the phases, errors in nginx's words.
 
 local certs = require "spec.support.certs"
 local cjson = require "cjson"
@@ -74,7 +74,7 @@ local function assertFails(kind, reason, result, message, err)
   return message
 end
 
-describe("the README's configuration", function()
+describe("docs/examples/nginx.conf", function()
   it("renames an image, and answers a status that fits", function()
     -- installed into a folder of its own, with the README's commented-out paths turned on
     local tree = process.run("mktemp -d"):gsub("\n", "")
@@ -83,7 +83,7 @@ describe("the README's configuration", function()
     end)
     local said, installed = process.run(("cmake --install %s --prefix %s"):format(os.getenv "QCIMAGE_BUILD", tree))
     assert.equal(0, installed, said)
-    local conf = readme.block("listen 127.0.0.1", {
+    local conf = readme.block("docs/examples/nginx.conf", {
       ["# lua_package_path"] = "lua_package_path",
       ["# lua_package_cpath"] = "lua_package_cpath",
       ["/srv/rocks/share/"] = tree .. "/share/",
@@ -145,8 +145,8 @@ describe("the README's configuration", function()
   end)
 end)
 
-describe("the README's location", function()
-  local SNIPPET = readme.block "get_uri_args"
+describe("the location of docs/openresty.md", function()
+  local SNIPPET = readme.block "above http:"
 
   -- As printed: what says "above http" goes there. Debian's path of modules is this build's.
   local function startSnippet(version)

@@ -109,7 +109,7 @@ describe("the README's test of a script", function()
     local function busted()
       return process.run(("%s spec/support/run.lua %s/rename_spec.lua"):format(process.interpreter, folder))
     end
-    write("rename.lua", readme.block "imageDescription =")
+    write("rename.lua", readme.block "docs/examples/rename.lua")
     local output, status = busted()
     assert.truthy(output:find("1 success", 1, true), output)
     assert.equal(0, status)

@@ -33,10 +33,10 @@ before_each(function()
   serial, told = serial + 1, {}
 end)
 
--- eval of the README's program.
+-- eval of the example.
 local function evaluator(port)
-  local block = readme.block("socket.tcp", { ["6379"] = ("%d"):format(port) })
-  return assert((loadstring or load)(block .. "return eval"))() -- luacheck: ignore
+  local program = readme.block("docs/examples/redis_limiter.lua", { ["6379"] = ("%d"):format(port) })
+  return assert((loadstring or load)(program:match "^(.-)\nlocal limiter" .. "return eval"))() -- luacheck: ignore
 end
 
 -- A limiter of one place a second, with a key of this test, and that key in Redis for action A in gz.
