@@ -94,8 +94,8 @@ local function addProviderContext(client, metadata)
   return close
 end
 
---- Makes a client. Sends nothing; takes a snapshot of the environment; reads files only inside nginx. For the options see the
---- README.
+--- Makes a client. Sends nothing; takes a snapshot of the environment; reads files only inside nginx. For the options see
+--- docs/api.md.
 ---@param given qcimage.Options|nil
 ---@param preset qcimage.Preset|nil of the command
 ---@param isCalled boolean|nil a call follows at once, which may load modules itself

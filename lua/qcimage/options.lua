@@ -9,7 +9,7 @@ local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
 local types = require "qcimage.option_types"
 
---- Options of a client; for the defaults see the README.
+--- Options of a client; for the defaults see docs/api.md.
 ---@class qcimage.Options
 ---@field secretId string|nil
 ---@field secretKey string|nil

@@ -439,7 +439,7 @@ describe("a program", function()
     assert.matches("no credentials", run "HOME= QCIMAGE_METADATA=off")
   end)
 
-  it("chooses its sources as the README shows", function()
+  it("chooses its sources as docs/credentials.md shows", function()
     local program = readme.block "credentials.assumeRole {"
     local whoami = 'io.write((client:call("GetCallerIdentity").arn:gsub("/qcimage%-.*", "")))'
     assert.equal("qcs::sts:100000000001:assumed-role/image-ops", run("", program .. whoami))

@@ -76,7 +76,7 @@ end
 
 describe("docs/examples/nginx.conf", function()
   it("renames an image, and answers a status that fits", function()
-    -- installed into a folder of its own, with the README's commented-out paths turned on
+    -- installed into a folder of its own, with the commented-out paths turned on
     local tree = process.run("mktemp -d"):gsub("\n", "")
     finally(function()
       process.run("rm -rf " .. tree)

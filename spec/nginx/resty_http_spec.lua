@@ -1,4 +1,4 @@
---- A transport of the caller's in nginx, as the README has it for lua-resty-http, beside the built-in one: both tell the
+--- A transport of the caller's in nginx, as docs/openresty.md has it for lua-resty-http, beside the built-in one: both tell the
 --- same. The library itself is played by spec/support/restyhttp.lua.
 
 local certs = require "spec.support.certs"

@@ -566,7 +566,7 @@ describe("a run of many modifications", function()
     assert.is_true(report.ok >= tonumber(skipped)) -- and what was made, but could not be written down
   end)
 
-  it("is what the README says", function()
+  it("is what docs/bulk.md says", function()
     local prepare = [[
       local core = require "qcimage.core"
       local monotonic, slept = core.monotonic, 0
@@ -577,7 +577,7 @@ describe("a run of many modifications", function()
     local output = process.lua(prepare .. readme.block("image.apply", { ["rename.journal"] = journal }))
     assert.equal("2\t0\t0\n", output)
     for name in pairs(options.apply) do
-      assert.truthy(readme.text():find("`" .. name, 1, true), "not in the README: " .. name)
+      assert.truthy(readme.text():find("`" .. name, 1, true), "not in the documents: " .. name)
     end
   end)
 

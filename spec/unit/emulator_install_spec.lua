@@ -97,7 +97,7 @@ describe("an installed emulator", function()
   end)
 end)
 
-describe("the README's test of a script", function()
+describe("the test of docs/testing.md", function()
   it("passes under busted, and fails when the script does not rename", function()
     local folder = process.run("mktemp -d"):gsub("\n", "")
     local function write(name, text)

@@ -61,7 +61,7 @@ end)
 
 -- The table of folders, in whichever of the documents for developers it stands.
 local function folderTable()
-  for _, path in ipairs { "CONTRIBUTING.md", "README.md", "docs/CONTRIBUTING.md" } do
+  for _, path in ipairs { "docs/CONTRIBUTING.md", "docs/design.md" } do
     local file = io.open(path, "rb")
     local text = file and file:read "*a" or ""
     if file then

@@ -178,7 +178,7 @@ describe("connectTo", function()
     end
   end)
 
-  it("is set as the README shows", function()
+  it("is set as docs/credentials.md shows", function()
     local program = readme.block "connectTo = "
     local getenv = os.getenv
     rawset(os, "getenv", function(name)

@@ -1,4 +1,4 @@
---- The limiter over a real Redis, by the README's program: its numbers, its state, and each way in which a Redis fails.
+--- The limiter over a real Redis, by the eval of docs/examples: its numbers, its state, and each way in which a Redis fails.
 -- packages: redis-tools unpacked:lua-redis
 
 local core = require "qcimage.core"
