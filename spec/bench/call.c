@@ -22,7 +22,7 @@ static const char body3[] =
 
 /* What both versions send, ended by NULL; then API 3.0 alone. */
 static const char *const both[] = {"Expect:", "Accept-Encoding: identity",
-                                   "User-Agent: qcimage/0.1.0", NULL};
+                                   "User-Agent: qcimage/0.9.0", NULL};
 static const char *const more[] = {
     "Content-Type: application/json; charset=utf-8",
     "Authorization: TC3-HMAC-SHA256 Credential=AKIDqcimageEXAMPLE000000000000"

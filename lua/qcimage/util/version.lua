@@ -3,7 +3,7 @@
 
 local M = {}
 
-M.NUMBER = "0.1.0"
+M.NUMBER = "0.9.0"
 
 --- Loads a C module. Raises an error if its version differs: an older one earlier on package.cpath would otherwise fail
 --- later, far from the cause.

@@ -1,6 +1,6 @@
 rockspec_format = "3.0"
 package = "qcimage"
-version = "0.1.0-1"
+version = "0.9.0-1"
 -- The checkout around this file, for luarocks make and luarocks build: url names a folder that exists in it, and file
 -- makes LuaRocks unpack nothing. luarocks pack would need a complete URL; scripts/rock packs the sources.
 source = {
