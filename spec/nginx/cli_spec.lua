@@ -373,7 +373,11 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
       "--filters image-type must be one of PRIVATE_IMAGE, PUBLIC_IMAGE, SHARED_IMAGE, not private",
       "describe"
     )
-    usage("describe img-12345678 --all", "--all, --all-regions, --offset and --limit have no effect beside ids", "describe")
+    usage(
+      "describe img-12345678 --all",
+      "--all, --all-regions, --offset and --limit have no effect beside ids",
+      "describe"
+    )
     usage(
       "describe --endpoint ftp://x",
       "--endpoint must be a URL such as https://HOST or http://127.0.0.1:PORT, without query",
