@@ -140,7 +140,7 @@ end
 --- a minute for API 2.0
 ---@field burst integer|nil calls that may go at once after a rest, 1 by default. So much more than the rate can
 --- go in a second
----@field dict string shared: name of a lua_shared_dict, best one of its own
+---@field dict string shared: name of a lua_shared_dict, best a separate one
 ---@field eval function redis: eval(script, 1, key, …) sends EVAL with these and gives the reply, or nil and a
 --- message
 ---@field key string|nil shared and redis: a name for the account, "qcimage" by default

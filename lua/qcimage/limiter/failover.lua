@@ -1,6 +1,6 @@
---- limiter/failover.lua - a backend that is shared, and what gives out slots while it fails.
---- What a process knows of its own slots and of the queue it last saw is carried from one to the other and
---- back, so that neither begins anew beside the slots that the other has given out.
+--- limiter/failover.lua - a shared backend, and the fallback in memory that gives out slots while it fails.
+--- What a process knows of its slots and of the queue it last saw is carried from one to the other and
+--- back, so that neither starts afresh beside the slots that the other has given out.
 --- Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
@@ -15,10 +15,10 @@ local M = {}
 -- that the others have meanwhile.
 local PERIOD = 5
 
--- Microseconds since the next free slot that a backend is told at most.
+-- Microseconds since the next free slot that are sent to a backend at most.
 local LONG_PAST = 60e6
 
--- Bytes that are shown of what went wrong: clients of Redis put their own position before its words.
+-- Bytes of an error that are shown: Redis clients put their source position before the server's message.
 local SHOWN = 400
 
 local function period()
@@ -36,13 +36,13 @@ function M.new(backend, clock, options)
   return setmetatable({
     backend = backend,
     clock = clock,
-    own = memory.new(clock),
+    fallback = memory.new(clock),
     processes = options.processes,
     failed = nil, -- the period of the last failure, while the backend fails
   }, Failover)
 end
 
--- The backend has failed. One line tells of it, however long that lasts.
+-- Notes that the backend has failed. One warning is written, however long that lasts.
 function Failover:fail(problem)
   if not self.failed then
     warning.write(
@@ -66,12 +66,12 @@ function Failover:takeShare(request, state)
   local interval = request.interval * processes
   if state.asked then
     -- Behind the slots that the backend had given to all, if the queue is as long as when this process last
-    -- asked; and in step with its own last slot, which lies apart from those of the others.
+    -- asked; and in step with its last slot, which lies apart from those of the others.
     local since = math.min(self.clock() - state.asked, state.queue)
-    self.own:hold(request.key, state.asked + state.queue + interval * math.max(1, math.ceil(since / interval)))
+    self.fallback:hold(request.key, state.asked + state.queue + interval * math.max(1, math.ceil(since / interval)))
     state.asked = nil
   end
-  local wait = self.own:take {
+  local wait = self.fallback:take {
     key = request.key,
     interval = interval,
     burst = math.max(1, math.floor(request.burst / processes)),
@@ -86,7 +86,7 @@ end
 ---@return number|nil wait microseconds until the slot. One above request.longest: no slot was taken
 ---@return string|nil message where the backend cannot be asked
 function Failover:take(request)
-  local state = self.own:state(request.key)
+  local state = self.fallback:state(request.key)
   if self.failed ~= period() then
     if self.failed then -- this one finds out; the others do not wait for it
       self.failed = period()
@@ -103,11 +103,11 @@ function Failover:take(request)
       local isTaken = wait <= request.longest
       state.asked, state.queue = asked, wait
       state.frontier = asked + wait + (isTaken and request.interval or 0)
-      if wait == 0 then -- part of a burst, of which nobody tells how much is left
+      if wait == 0 then -- part of a burst, whose rest is unknown
         state.frontier = state.frontier - (request.burst - 1) * request.interval
       end
       if isTaken then
-        self.own:hold(request.key, asked + wait)
+        self.fallback:hold(request.key, asked + wait)
       end
       return wait
     end

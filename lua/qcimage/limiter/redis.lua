@@ -10,7 +10,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- Microseconds that the state outlives the next free slot: so long a process can tell that it was lost.
+-- Microseconds that the state outlives the next free slot: for that long a process can detect its loss.
 local SPARE = "5000000"
 
 -- One step, atomic in Redis and timed by its clock. KEYS[1] holds two moments in microseconds: when it was
@@ -18,7 +18,7 @@ local SPARE = "5000000"
 -- may be taken (burst), longest wait, microseconds from now before which there is no slot (may be below 0), what this
 -- process saw last (microseconds until the next free slot, below 0 where that is past; and the wait that it was given), the
 -- longest wait of any caller, a token. Numbers travel as text: Redis cuts those of its Lua to integers, and
--- Lua's own text of a large one has an exponent. The token comes back, so that a late answer shows as one.
+-- Lua's text of a large one has an exponent. The token comes back, so that a late answer shows as one.
 M.SCRIPT = ([[
 local interval, ahead, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local earliest, frontier, queue, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
