@@ -110,7 +110,7 @@ local function openJournal(adapter, options)
   return journal
 end
 
--- Goes on with a journal, or rolls back what it tells of.
+-- Resumes the run of a journal, or rolls it back.
 local function continue(adapter, options)
   local journal, message = openJournal(adapter, options)
   if not journal then

@@ -104,7 +104,7 @@ describe("a plan", function()
         .. "change 2: img-00000002: belongs to another account, which shares it: it cannot be changed\n"
         .. "change 3: img-00000003: is CREATING: it cannot be changed now\n"
         .. "change 4: img-00000004: is a PUBLIC_IMAGE: it cannot be changed\n"
-        .. "change 5: img-00000009: is not there",
+        .. "change 5: img-00000009: not found",
       planned(renames { "c", "x", "y", "z", nil, nil, nil, nil, "w" })
     )
     local _, message, err = client:apply(renames { "e" })
@@ -124,7 +124,7 @@ describe("a plan", function()
       list[i] = { imageId = id(100 + i), imageName = "n" .. i }
     end
     local faults = planned(list)
-    assert.matches("change 20: img-00000120: is not there\n", faults, 1, true)
+    assert.matches("change 20: img-00000120: not found\n", faults, 1, true)
     assert.matches("change 21: img%-00000121: is not among the images of this account$", faults)
   end)
 
@@ -136,10 +136,7 @@ describe("a plan", function()
       "1:a>b 2:a>b",
       planned { { imageId = id(1), imageName = "b" }, { imageId = id(2), imageName = "b", region = "ap-beijing" } }
     )
-    assert.equal(
-      "change 1: img-00000001: is not there in ap-beijing",
-      planned(renames { "b" }, { region = "ap-beijing" })
-    )
+    assert.equal("change 1: img-00000001: not found in ap-beijing", planned(renames { "b" }, { region = "ap-beijing" }))
     assert.matches(
       "^change 1: img%-00000001: occurs twice",
       planned {

@@ -26,15 +26,15 @@ local M = {}
 ---@field now fun(): number seconds of the run
 ---@field clock fun(): number|nil Unix seconds
 ---@field random fun(): number
----@field account fun(): string|nil what tells two permanent keys apart; nil: temporary ones, or none was used yet
+---@field account fun(): string|nil what distinguishes two permanent keys; nil: temporary ones, or none was used yet
 ---@field regionKey fun(region: string|nil): string a region as one spelling
 ---@field regionProblem fun(region: string): string|nil
 ---@field keepsBlank fun(name: string): boolean whether an empty text leaves a field as it is
 ---@field check fun(params: table): qcimage.Error|nil what is wrong with the parameters of a modification
 ---@field acquire fun(params: table, region: string|nil, longest: number, sleep: function): boolean|nil, qcimage.Error|nil
 --- waits for the slot of a modification
----@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil one attempt, without a slot of
---- its own; err.isCorrected: the next one has a corrected clock or other credentials
+---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil one attempt, without waiting
+--- for a slot; err.isCorrected: the next one has a corrected clock or other credentials
 ---@field describeBatch integer images that one request describes
 ---@field describeByIds fun(ids: string[], region: string|nil, attempts: integer|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
 ---@field each fun(params: table, region: string|nil): fun(): table|nil
@@ -47,8 +47,8 @@ end
 
 local shared = {} -- limiters of this process, by account, endpoint and rate
 
--- The limiter of a client that has none: what runs at the same time in this process shares it. Two sources of temporary keys
--- cannot be told apart, and share it, too.
+-- The limiter of a client that has none: what runs at the same time in this process shares it. Two providers of temporary
+-- credentials cannot be distinguished, so they share it, too.
 local function limiterOf(client, settings, endpoint, now)
   if client.options.limiter then
     return client.options.limiter

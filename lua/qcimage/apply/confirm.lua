@@ -28,11 +28,11 @@ local function isBehind(run, step)
   return false -- another client changed it since
 end
 
--- Waits for requests that may still arrive, and writes the ends of their steps.
-local function settle(run)
+-- Waits for requests that may still arrive, and records the outcomes of their steps.
+local function recordPostponed(run)
   local till = -math.huge
   for _, one in ipairs(run.postponed) do
-    till = math.max(till, run:settled(one.step))
+    till = math.max(till, run:lastArrival(one.step))
   end
   if run:wait(till - run.now()) then
     for _, one in ipairs(run.postponed) do
@@ -69,7 +69,7 @@ function M.run(run)
     run.phase = "confirming"
     run:report()
   end
-  settle(run)
+  recordPostponed(run)
   while open[1] and not run:isStopped() do
     local rest = {}
     run.images:describeAll(open)

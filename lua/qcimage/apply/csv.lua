@@ -7,7 +7,7 @@ local M = {}
 -- Bytes of a value: far more than any field takes. A quote that is never closed ends here, and not with the file.
 local LONGEST = 64 * 1024
 
--- What separates the values: what a first line "sep=;" says, or else what stands in the header. And where the first
+-- The separator of the values: the one that a first line "sep=;" names, otherwise the one in the header. And where the first
 -- row begins.
 local function separator(text)
   local first = text:match "^[^\r\n]*"

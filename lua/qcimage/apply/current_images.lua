@@ -17,7 +17,7 @@ local MOST_MISSING = 20
 ---@field imageDeprecated boolean|nil
 ---@field imageState string|nil
 ---@field imageType string|nil
----@field isUnseen boolean|nil not among the account's own, and not looked at
+---@field isUnseen boolean|nil not among the account's images, and not described
 
 local function kept(image)
   local one = { imageState = image.imageState, imageType = image.imageType }
@@ -89,7 +89,7 @@ end
 ---@param region string|nil
 ---@param ids string[] each once
 ---@param attempts integer|nil of each request
----@return table<string, qcimage.ApplyImage>|nil by id; those that are not there are absent
+---@return table<string, qcimage.ApplyImage>|nil by id; those that do not exist are absent
 ---@return qcimage.Error|nil err
 function M.describe(adapter, region, ids, attempts)
   local images, err = adapter.describeByIds(ids, region, attempts)
@@ -99,7 +99,7 @@ function M.describe(adapter, region, ids, attempts)
   return images, err
 end
 
---- Images that are not among the account's own: shared ones, public ones, none; the first of them are looked at.
+--- Describes images that are not among the account's: shared ones, public ones, unknown ids; the first of them only.
 ---@param adapter qcimage.ApplyAdapter
 ---@param region string|nil
 ---@param ids string[]

@@ -15,12 +15,12 @@ local M = {}
 ---@field isAbandoned fun(): boolean|nil whether nobody waits for the workers any more: nginx killed who called `run`
 ---@field wake fun() ends the waits of all that are parked
 
--- Changes in flight at once.
+-- Concurrent changes.
 M.CONCURRENCY = 8
 
 local function nothing() end
 
--- One worker, in the caller's own coroutine.
+-- One worker, in the caller's coroutine.
 local function one(sleep)
   return {
     count = 1,
@@ -70,7 +70,7 @@ local function several(count, sleep)
 
   function driver.park(seconds)
     local _, why = signal:wait(seconds)
-    if why == "alone" then -- nobody is there who could wake it
+    if why == "alone" then -- no other worker that could wake it
       return sleep(seconds)
     end
     return true
@@ -88,8 +88,8 @@ local function isBuiltIn(limiter)
   return type(meta) == "table" and meta.__name == "qcimage.Limiter" and not limiter.callsBack
 end
 
---- Makes the driver of a client. Its caller's functions may wait by a scheduler of their own, which knows the caller's
---- coroutine alone: then there is one worker, in that one. In nginx whatever waits lets light threads go on.
+--- Makes the driver of a client. The client's callbacks may yield to another scheduler, which knows only the caller's
+--- coroutine: then one worker runs, in that coroutine. In nginx every wait lets other light threads run.
 ---@param client qcimage.Client
 ---@param limiter qcimage.Limiter|function
 ---@param concurrency integer|nil

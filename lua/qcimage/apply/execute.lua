@@ -109,21 +109,21 @@ function Run:record(name, ...)
   return ok
 end
 
---- From when on no request arrives any more whose response was given up, of this run or of one before.
+--- Returns the time after which no request can arrive any more whose response was given up, in this run or an earlier one.
 ---@param step qcimage.ApplyQueuedStep
 ---@return number
-function Run:settled(step)
+function Run:lastArrival(step)
   return math.max(
     step.isOpen and self.began + times.OPEN or -math.huge,
     (self.doubted[step.key] or -math.huge) + times.LATE
   )
 end
 
---- Writes down what came of a step. "ok" stands in the journal only when none of its requests can arrive any more.
+--- Records the outcome of a step. "ok" is written to the journal only when none of its requests can arrive any more.
 ---@param step qcimage.ApplyQueuedStep
 ---@param outcome qcimage.ApplyOutcome
 function Run:recordEnd(step, outcome)
-  if outcome.status == "ok" and self:settled(step) > self.now() then
+  if outcome.status == "ok" and self:lastArrival(step) > self.now() then
     self.postponed[#self.postponed + 1] = { step = step, outcome = outcome }
   else
     self:record("finish", step.number, outcome)
@@ -157,7 +157,7 @@ function Run:handleFailure(err)
   end
 end
 
---- Tells of progress.
+--- Reports progress to onProgress.
 function Run:report()
   self.reportedAt = self.now()
   if not self.options.onProgress then

@@ -139,7 +139,7 @@ function Journal:isUndone()
   return self.states.isUndone
 end
 
---- Goes on behind what is there: on a line of its own, and tells of a line that was cut.
+--- Continues behind the existing records: on a new line, with a record of a torn one.
 ---@param isUndo boolean
 ---@return boolean|nil ok
 ---@return string|nil message
@@ -174,7 +174,7 @@ function Journal:sync()
   return true
 end
 
---- Tells that a step leaves now; afterwards it may.
+--- Records that a step is about to be sent; it can be sent when this returned true.
 ---@param number integer
 ---@return boolean|nil ok
 ---@return string|nil message
@@ -186,7 +186,7 @@ function Journal:begin(number)
   return self:sync()
 end
 
---- Tells what came of a step.
+--- Records the outcome of a step.
 ---@param number integer
 ---@param result {status: string, requestId: string|nil}
 ---@return boolean|nil ok

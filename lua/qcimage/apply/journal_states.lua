@@ -1,5 +1,5 @@
 --- journal_states.lua - what the records of a journal say of each step: made, or perhaps made. And the steps by which a run
---- goes on, or takes back what was made.
+--- resumes, or rolls back what was made.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}
@@ -10,7 +10,7 @@ States.__index = States
 --- Makes the states of a journal without records.
 function M.new()
   return setmetatable({
-    states = {}, -- by number: "made"; "open": begun, and what came of it is not known; nil: not made, or taken back
+    states = {}, -- by number: "made"; "open": begun, outcome unknown; nil: not made, or rolled back
     open = {}, -- begins without an end, by number
     isUndone = false,
   }, States)
@@ -31,7 +31,7 @@ function States:addForward(number, record)
   end
 end
 
--- A record of a step that is taken back.
+-- A record of a step that is rolled back.
 function States:addBackward(number, record)
   if record.begin then
     self.states[number] = self.states[number] and "open"
@@ -68,7 +68,7 @@ function States:resumeSteps(plan)
   return steps
 end
 
---- The steps that take back those which were made, or perhaps made, the last first.
+--- The steps that roll back those that were made, or perhaps made, the last first.
 ---@param plan qcimage.ApplyPlan
 ---@return qcimage.ApplyStep[]
 function States:rollbackSteps(plan)

@@ -1,5 +1,5 @@
---- json_scan.lua - what a decoder does not tell of a JSON text: where the items of a list begin, and keys that are given
---- twice, of which decoders take the last in silence.
+--- json_scan.lua - what a decoder does not report of a JSON text: where the items of a list begin, and duplicate keys, of
+--- which decoders silently take the last.
 --- Pure. Part of qcimage, see LICENSE.
 
 local json = require "qcimage.util.json"

@@ -59,12 +59,12 @@ function M.judge(run, step, seen)
   if image and next(step.to) == nil then
     return { status = "skipped", message = M.lostFields(step) }
   elseif not image then
-    outcome = { status = "failed", message = "is not there", reason = "notFound" }
+    outcome = { status = "failed", message = "not found", reason = "notFound" }
   elseif isReached(step, image) then
     outcome = { status = "unchanged" }
   elseif not step.isVerifyOnly and planFormat.matches(image, step.from) then
-    if not step.isSent and now < run:settled(step) then -- an older request may still arrive, and set another value
-      step.due = run:settled(step)
+    if not step.isSent and now < run:lastArrival(step) then -- an older request may still arrive, and set another value
+      step.due = run:lastArrival(step)
       return PUT_OFF
     end
     return nil

@@ -1,4 +1,4 @@
---- parse_changes.lua - reads a list of changes from a text: JSON, JSON Lines or CSV, told by what it holds; or a plan.
+--- parse_changes.lua - reads a list of changes from a text: JSON, JSON Lines or CSV, recognized by its content; or a plan.
 --- Pure. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"

@@ -1,5 +1,5 @@
---- plan.lua - makes a plan of changes and of the images as they are: what holds already drops out, steps come in an order in
---- which each name is free when its turn comes, and what cannot go is told before anything is sent.
+--- plan.lua - makes a plan of changes and of the current images: no-ops drop out, each step comes after the one that frees
+--- its name, and what cannot be changed is reported before anything is sent.
 --- Pure. Part of qcimage, see LICENSE.
 
 local codes = require "qcimage.api.error_codes"
@@ -24,7 +24,7 @@ end
 -- What keeps an image from being changed, and a word for it; or nil.
 local function obstacle(change, image, where)
   if not image then
-    return ("is not there%s"):format(where), "notFound"
+    return ("not found%s"):format(where), "notFound"
   elseif image.isUnseen then
     return ("is not among the images of this account%s"):format(where), "notFound"
   elseif image.imageType == "SHARED_IMAGE" then
@@ -108,8 +108,8 @@ local function holdersOf(present)
   return holders
 end
 
--- The changes that must come before each, since they free its name. Those whose name stays taken are faults, which leaves
--- names taken in turn.
+-- The changes that must come before each, because they free its name. Changes whose name stays taken are faults: their
+-- images keep their names, which can block further changes.
 local function blockersOf(wanted, present, faults)
   local holders = holdersOf(present)
   repeat
@@ -186,7 +186,7 @@ local function temporaryName(change, taken)
   return name
 end
 
--- Steps in order, or the circles that stand in their way.
+-- Steps in order, or the circles of names that prevent any order.
 local function order(wanted, present, isCircleAllowed)
   local steps, marks, circles, taken = {}, {}, {}, {}
   for regionKey, images in pairs(present) do

@@ -18,7 +18,7 @@ for _, name in ipairs(M.FIELDS) do
   M.ENTRY_FIELDS[name] = true
 end
 
---- Whether an image has these values, as far as the service tells them.
+--- Whether an image has these values, as far as the service returns them.
 ---@param image qcimage.ApplyImage
 ---@param values table<string, any>
 ---@return boolean
@@ -35,7 +35,7 @@ end
 ---@field line integer|nil of the list, or the number of a change in a table
 ---@field imageId string
 ---@field region string|nil nil: the client's
----@field from table<string, any> what the image has before it: the fields that it sets, as far as the service tells them
+---@field from table<string, any> what the image has before it: the fields that it sets, as far as the service returns them
 ---@field to table<string, any>
 ---@field cannotUndo string[]|nil fields that cannot be restored
 ---@field isTemporary boolean|nil it sets a name that another step replaces
@@ -44,7 +44,7 @@ end
 ---@field apiVersion "2.0"|"3.0"
 ---@field region string|nil
 ---@field endpoint string|nil HOST:PORT of another cloud
----@field account string|nil tells two permanent keys apart
+---@field account string|nil distinguishes two permanent keys
 ---@field steps qcimage.ApplyStep[]
 ---@field unchanged qcimage.ApplyChange[]|nil changes that hold already; not of one from a file, as the next two
 ---@field faults qcimage.ApplyFault[]|nil what cannot be changed

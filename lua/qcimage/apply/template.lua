@@ -6,7 +6,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
---- What stands for it in one place of a template, or nil and what is wrong.
+--- Returns the value of a placeholder of a template, or nil and what is wrong.
 local function valueOf(word, image, number, date)
   local name, width = word:match "^(%a+):(%d%d?)$"
   name = name or word

@@ -28,7 +28,7 @@ local BOOLEANS = { ["true"] = true, ["false"] = false, TRUE = true, FALSE = fals
 -- What every id of an image looks like; the service refuses a whole list for another one.
 local IMAGE_ID = "^img%-%w+$"
 
--- A cell of CSV as the value that it stands for; nil: it says nothing.
+-- The value of a CSV cell; nil: the cell sets nothing.
 local function ofCell(name, value, settings)
   if value == "" and (settings.empty ~= "clear" or name ~= "imageDescription") then
     return nil
@@ -56,11 +56,11 @@ local function reporter(faults, entry)
 end
 
 -- Values as they are to be set; those that say nothing are left out.
-local function valuesOf(entry, settings, tell)
+local function valuesOf(entry, settings, report)
   local values = {}
   for name, value in pairs(entry.values) do
     if not planFormat.ENTRY_FIELDS[name] then
-      tell(text.unknownName("field", name, planFormat.ENTRY_FIELDS))
+      report(text.unknownName("field", name, planFormat.ENTRY_FIELDS))
     elseif entry.isCsv then
       values[name] = ofCell(name, value, settings)
     else
@@ -70,15 +70,15 @@ local function valuesOf(entry, settings, tell)
   return values
 end
 
--- Checks the fields that are set against the rules, each by itself, so that all faults are told.
-local function checkFields(id, values, adapter, tell)
+-- Checks the fields that are set against the rules, each by itself, so that all faults are reported.
+local function checkFields(id, values, adapter, report)
   local to = {}
   for _, name in ipairs(planFormat.FIELDS) do
     local value = values[name]
     if value ~= nil and not (value == "" and adapter.keepsBlank(name)) then
       local err = adapter.check { imageId = id, [name] = value }
       if err then
-        tell(problemOf(err))
+        report(problemOf(err))
       else
         to[name] = value
       end
@@ -87,25 +87,25 @@ local function checkFields(id, values, adapter, tell)
   return to
 end
 
-local function checkRegion(region, adapter, tell)
+local function checkRegion(region, adapter, report)
   if region ~= nil and (type(region) ~= "string" or region == "") then
-    tell(("region must be the name of one, not %s"):format(text.quote(region)))
+    report(("region must be the name of one, not %s"):format(text.quote(region)))
     return nil
   end
   local problem = region and adapter.regionProblem(region)
   if problem then
-    tell("region " .. problem)
+    report("region " .. problem)
   end
   return region
 end
 
 -- Refuses what only a selection fills.
-local function rejectTemplates(values, tell)
+local function rejectTemplates(values, report)
   for _, name in ipairs(planFormat.FIELDS) do
     local value = values[name]
     local placeholder = type(value) == "string" and value:match "%%{%a+:?%d*}"
     if placeholder then
-      tell(("%s has %s, which only an entry with select fills"):format(name, placeholder))
+      report(("%s has %s, which only an entry with select fills"):format(name, placeholder))
     end
   end
 end
@@ -120,12 +120,12 @@ end
 function M.check(entries, adapter, settings, faults)
   local changes, selections = {}, {}
   for _, entry in ipairs(entries) do
-    local before, tell = #faults, reporter(faults, entry)
-    local values = valuesOf(entry, settings, tell)
-    local region = checkRegion(values.region, adapter, tell) or settings.region
+    local before, report = #faults, reporter(faults, entry)
+    local values = valuesOf(entry, settings, report)
+    local region = checkRegion(values.region, adapter, report) or settings.region
     if values.select ~= nil then
       if type(values.select) ~= "table" or values.imageId ~= nil then
-        tell "select must be a table of what DescribeImages takes, and replaces imageId"
+        report "select must be a table of what DescribeImages takes, and replaces imageId"
       end
       if #faults == before then
         selections[#selections + 1] = { line = entry.line, select = values.select, region = region, templates = values }
@@ -133,12 +133,12 @@ function M.check(entries, adapter, settings, faults)
     else
       local err = adapter.check { imageId = values.imageId }
       if err then
-        tell(problemOf(err))
+        report(problemOf(err))
       elseif not values.imageId:find(IMAGE_ID) then
-        tell(("imageId %s is not that of an image (img-12345678)"):format(text.quote(values.imageId)))
+        report(("imageId %s is not that of an image (img-12345678)"):format(text.quote(values.imageId)))
       end
-      rejectTemplates(values, tell)
-      local to = checkFields("img-00000000", values, adapter, tell)
+      rejectTemplates(values, report)
+      local to = checkFields("img-00000000", values, adapter, report)
       if #faults == before then
         changes[#changes + 1] = {
           line = entry.line,
@@ -163,7 +163,7 @@ end
 function M.expand(selection, images, adapter, date, faults)
   local changes = {}
   for number, image in ipairs(images) do
-    local tell = reporter(faults, { line = selection.line, values = image })
+    local report = reporter(faults, { line = selection.line, values = image })
     local before, values = #faults, {}
     for _, name in ipairs(planFormat.FIELDS) do
       local value = selection.templates[name]
@@ -171,12 +171,12 @@ function M.expand(selection, images, adapter, date, faults)
         local problem
         value, problem = template.fill(value, image, number, date)
         if problem then
-          tell(("%s: %s"):format(name, problem))
+          report(("%s: %s"):format(name, problem))
         end
       end
       values[name] = value
     end
-    local to = checkFields(image.imageId, values, adapter, tell)
+    local to = checkFields(image.imageId, values, adapter, report)
     if #faults == before then
       changes[#changes + 1] = {
         line = selection.line,
