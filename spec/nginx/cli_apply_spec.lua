@@ -196,9 +196,9 @@ describe("qcimage apply", function()
   it("refuses options that do not go together", function()
     for line, problem in pairs {
       [""] = "FILE is missing",
-      ["x --undo y"] = "--undo takes no list: it stands in the journal",
+      ["x --undo y"] = "--undo takes no list: the list is in the journal",
       ["--resume x --undo y"] = "--resume and --undo exclude each other",
-      ["--undo y --temporary-names"] = "--temporary-names does not go with --undo",
+      ["--undo y --temporary-names"] = "--temporary-names cannot be combined with --undo",
       ["x --yes --exit-code"] = "--exit-code needs --dry-run",
       ["x"] = "--yes is needed where there is no terminal to ask on (or --dry-run)",
       ["x --dry-run=false"] = "--dry-run takes no value",

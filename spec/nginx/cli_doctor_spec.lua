@@ -272,7 +272,7 @@ Calls can work.
       4,
       "the environment: --profile takes precedence",
       "~/.tccli/nobody.credential does not exist",
-      "none of these places has any"
+      "none of these sources has any"
     )
   end)
 

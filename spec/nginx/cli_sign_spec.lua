@@ -216,8 +216,8 @@ describe("qcimage sign", function()
         (foundErr:gsub("qcimage: see qcimage sign [%w ]*%-%-help\n$", ""))
       )
     end
-    usage("DescribeImages --explain --curl", "--explain does not go with --curl")
-    usage("DescribeImages --curl --output text --explain", "--explain does not go with --curl")
+    usage("DescribeImages --explain --curl", "--explain cannot be combined with --curl")
+    usage("DescribeImages --curl --output text --explain", "--explain cannot be combined with --curl")
     usage("DescribeImages --method GET", "--method cannot be used with API 3.0: API 3.0 is called by POST")
     usage("DescribeImages --method PUT", "--method must be one of POST, GET, not PUT")
     usage(

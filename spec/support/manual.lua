@@ -108,7 +108,7 @@ function M.page()
       .. [[ [\fICOMMAND\fR | options | exit\-codes]
 .SH DESCRIPTION
 Lists, changes, copies, shares and deletes custom images of Tencent Cloud's CVM, one by one or by a list.
-It speaks API 3.0 unless told otherwise. Results go to standard output, everything else to standard error.
+It uses API 3.0 by default. Results go to standard output, everything else to standard error.
 .PP
 With \fB\-\-output json\fR a result is the JSON document inside the service's Response, with the names, nulls and numbers
 as the service sent them (in API 2.0 the whole document). Several answers make one document: lists are

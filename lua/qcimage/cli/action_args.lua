@@ -48,7 +48,7 @@ function M.options(version, name, isRaw)
   return list, action ~= nil
 end
 
---- The option that stands for a parameter without data.
+--- Returns an option for a parameter that the data of the actions does not have.
 ---@param name string "--Name"
 ---@return qcimage.cli.Option
 function M.raw(name)
@@ -164,14 +164,14 @@ function M.body(path, version, name, isRaw)
   elseif isRaw then
     return params
   end
-  local keys, own = {}, {}
+  local keys, converted = {}, {}
   for _, option in ipairs((M.options(version, name))) do
     keys[option[1]:sub(3)] = option.key
   end
   for wire, value in pairs(params) do
-    own[keys[wire] or text.decapitalise(tostring(wire))] = decapitalised(value)
+    converted[keys[wire] or text.decapitalise(tostring(wire))] = decapitalised(value)
   end
-  return own
+  return converted
 end
 
 return M

@@ -32,14 +32,14 @@ M.OPTIONS = {
   { "--exit-code", nil, "with --dry-run: exit code 9 where something would be changed" },
   { "--save", "PLAN", "write the plan to this file, and change nothing", files = true },
   { "--yes", nil, "do not ask; needed where there is no terminal" },
-  { "--journal", "FILE", "where the run is written down; must be new [qcimage-apply-DATE-N.journal]", files = true },
-  { "--resume", "JOURNAL", "go on with the run of this journal", files = true },
-  { "--undo", "JOURNAL", "take back what the run of this journal did", files = true },
-  { "--continue", nil, "make the changes that can be made, though others are at fault" },
-  { "--temporary-names", nil, "let images swap names, by a third one" },
+  { "--journal", "FILE", "new file for the journal of the run [qcimage-apply-DATE-N.journal]", files = true },
+  { "--resume", "JOURNAL", "continue the run of this journal", files = true },
+  { "--undo", "JOURNAL", "roll back the changes of this journal's run", files = true },
+  { "--continue", nil, "make the changes that can be made, and skip the others" },
+  { "--temporary-names", nil, "let images swap names, by way of temporary ones" },
   { "--format", "FORMAT", "csv, json or jsonl [what the list looks like]", choices = { "csv", "json", "jsonl" } },
   { "--empty", "MEANING", "an empty cell of CSV: keep or clear the description [keep]", choices = { "keep", "clear" } },
-  { "--concurrency", "N", "changes in flight at once, 1 to 16 [8]", convert = parser.number(1, 16, true) },
+  { "--concurrency", "N", "concurrent changes, 1 to 16 [8]", convert = parser.number(1, 16, true) },
   { "--rate", "N", "changes a second, which leaves room for others [9.7]", convert = parser.number(0.01, 1000) },
 }
 
@@ -47,26 +47,26 @@ M.EPILOG = [[
 A list has a heading (imageId,imageName,imageDescription,...), or an object for each change:
   {"imageId": "img-12345678", "imageName": "web-01"}
   {"select": {"imageState": "NORMAL"}, "imageName": "web-%{date}-%{n:3}"}
-Ctrl-C lets what is under way come to its end. In a script: qcimage apply FILE --yes]]
+Ctrl-C lets the changes in progress finish. In a script: qcimage apply FILE --yes]]
 
--- What is wrong with options that do not go together, or nil.
+-- Returns what is wrong with options that cannot be combined, or nil.
 local function misuse(options)
   local old = options.resume and "--resume" or options.undo and "--undo"
   if options.resume and options.undo then
     return "--resume and --undo exclude each other"
   elseif old and options.file then
-    return old .. " takes no list: it stands in the journal"
+    return old .. " takes no list: the list is in the journal"
   elseif not old and not options.file then
     return "FILE is missing"
   elseif options.exitCode and not options.dryRun and not options.save then
     return "--exit-code needs --dry-run"
   end
   if old and options.save then
-    return "--save does not go with " .. old
+    return "--save cannot be combined with " .. old
   end
   for _, name in ipairs(optionsOf.OF_LISTS) do
     if old and options[name] and name ~= "region" then -- that is the client's here
-      return ("--%s does not go with %s"):format(name == "temporaryNames" and "temporary-names" or name, old)
+      return ("--%s cannot be combined with %s"):format(name == "temporaryNames" and "temporary-names" or name, old)
     end
   end
   if options.file == "-" and not (options.yes or options.dryRun or options.save) then
@@ -110,31 +110,31 @@ local function fail(options, message, err)
   return err.kind == "parameter" and exits.PARAMETER or exits.FAILED
 end
 
--- Failed changes that are told on stderr at most.
-local MOST_TOLD = 20
+-- Failed changes that are shown on stderr at most.
+local MOST_SHOWN = 20
 
 -- What a run that was stopped did not come to; the summary counts it.
 local LEFT = { ["not sent"] = true, ["not looked at again"] = true }
 
-local function tellFailures(report, source)
-  local told = 0
+local function showFailures(report, source)
+  local shown = 0
   for _, one in ipairs(report.results) do
     if one.status ~= "ok" and one.status ~= "unchanged" and one.message and not LEFT[one.message] then
-      told = told + 1
-      if told <= MOST_TOLD then
+      shown = shown + 1
+      if shown <= MOST_SHOWN then
         local line = one.line and (" line %d"):format(one.line) or ""
         streams.complain(source, line, ": ", one.imageId or "", ": ", one.status, ": ", one.message)
       end
     end
   end
-  if told > MOST_TOLD then
-    streams.complain(("and %d more"):format(told - MOST_TOLD))
+  if shown > MOST_SHOWN then
+    streams.complain(("and %d more"):format(shown - MOST_SHOWN))
   end
 end
 
 -- What is to be known of a plan beside its steps: what cannot be changed, too.
 local function tellNotes(options, report)
-  tellFailures(report, options.file or options.resume or options.undo)
+  showFailures(report, options.file or options.resume or options.undo)
   for _, note in ipairs(plans.notes(report)) do
     streams.note(note)
   end
@@ -201,8 +201,8 @@ local function codeOf(report)
   return exits.OK
 end
 
--- Writes what came of it. Returns the exit code.
-local function tell(options, report)
+-- Writes the results of a run. Returns the exit code.
+local function writeReport(options, report)
   local rows = {}
   for i, one in ipairs(report.results) do
     rows[i] = {
@@ -218,7 +218,7 @@ local function tell(options, report)
     document[name] = name ~= "stoppedBy" and value or nil -- the text is in `stopped`
   end
   local written = result.write(options, document, COLUMNS, rows, true)
-  tellFailures(report, options.file or options.resume or options.undo)
+  showFailures(report, options.file or options.resume or options.undo)
   local parts = {}
   for _, status in ipairs(COUNTED) do
     if report[status] > 0 then
@@ -296,7 +296,7 @@ local function confirm(client, changes, options)
   elseif options.dryRun or options.save then
     return nil, show(options, report)
   elseif report.changes == 0 and report.unchanged == 0 then
-    return nil, tell(options, report)
+    return nil, writeReport(options, report)
   elseif report.changes > 0 and not ask(options, report) then
     streams.note "nothing was changed"
     return nil, exits.FAILED
@@ -343,7 +343,7 @@ function M.run(options)
     end
   end
   local report, message, err = run(client, changes, options)
-  local code = report and tell(options, report) or fail(options, message, err)
+  local code = report and writeReport(options, report) or fail(options, message, err)
   local signal = core.notedSignal()
   if signal then
     io.stderr:flush()

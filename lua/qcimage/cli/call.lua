@@ -26,7 +26,7 @@ M.EXAMPLES = {
   "qcimage call ModifyImageAttribute --cli-input-json body.json",
 }
 
--- Fields of a result that tell of the call, not what the service says.
+-- Fields of a result that describe the call; the others are from the service.
 local ABOUT_CALL = { attempts = true, body = true, code = true, hookError = true, httpStatus = true }
 
 -- Columns of a list of tables: those that may not be cut first.

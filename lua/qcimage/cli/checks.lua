@@ -1,6 +1,6 @@
---- checks.lua - what qcimage doctor finds: what a client's calls go by and why, the way there, the clock, and one call
---- that changes nothing, made by that same client. What libcurl and the library say is what is told; nothing is resolved
---- or measured in another way. Part of qcimage, see LICENSE.
+--- checks.lua - the checks of qcimage doctor: a client's settings and where they come from, the connection, the clock, and
+--- one read-only call, made by that same client. They report what libcurl and the library say; nothing is resolved or
+--- measured in another way. Part of qcimage, see LICENSE.
 
 local clients = require "qcimage.client"
 local client_options = require "qcimage.cli.client_options"
@@ -59,8 +59,8 @@ function Diagnosis:keys(fact)
   elseif err.final then
     self:add(FAILED, "keys", err.message, advice.keys(err))
   else
-    local places = #fact.passed > 0 and "none of these places has any" or err.message
-    self:add(FAILED, "keys", places, advice.NO_KEYS)
+    local finding = #fact.passed > 0 and "none of these sources has any" or err.message
+    self:add(FAILED, "keys", finding, advice.NO_KEYS)
   end
 end
 
@@ -81,7 +81,7 @@ function Diagnosis:region(fact)
     self:add(FAILED, "region", fact.err.problem or fact.err.message, advice.region(fact.err))
     return
   elseif not fact.value then
-    self:add(UNUSED, "region", "not settled, for lack of an endpoint")
+    self:add(UNUSED, "region", "not resolved, for lack of an endpoint")
     return
   end
   for _, one in ipairs(fact.passed) do
@@ -139,20 +139,20 @@ function Diagnosis:watch()
   function client.transport(request, seconds)
     local began = core.time()
     local response, message, detail = transport(request, seconds)
-    local place = ("%s:%d"):format(request.host, request.port)
-    self.exchanges[place] = self.exchanges[place]
+    local address = ("%s:%d"):format(request.host, request.port)
+    self.exchanges[address] = self.exchanges[address]
       or {
-        place = place,
+        address = address,
         to = request.connectTo or request,
         scheme = request.scheme,
         response = response,
         message = message,
         reason = detail and detail.reason,
         stages = notes.stages(),
-        isKept = self.places[place],
+        isKept = self.answered[address],
         middle = (began + core.time()) / 2,
       }
-    self.places[place] = response ~= nil
+    self.answered[address] = response ~= nil
     return response, message, detail
   end
 end
@@ -171,7 +171,7 @@ function Diagnosis:way(exchange)
   local function stage(number, name, reached, said)
     if reached then
       self:add(OK, name, ("%s, after %s"):format(said, milliseconds(reached)))
-    elseif exchange.response or failing and number < failing then -- libcurl tells no time of what took none
+    elseif exchange.response or failing and number < failing then -- libcurl gives no time for what took none
       self:add(OK, name, exchange.isKept and said .. ", a kept connection" or said)
     elseif failing == number or not failing and reason == "timeout" then
       failing, hasFailed = number, true
@@ -234,14 +234,14 @@ local function isForeign(err, version)
     or err.code ~= nil and (type(err.code) == "number") == (version == "3.0")
 end
 
--- The API version that answers at the endpoint where the client's own does not; or nil.
+-- The API version that answers at the endpoint where the client's does not; or nil.
 function Diagnosis:otherVersion(options, err)
   local version = self.client.version
   if not isForeign(err, version) or self.target.isDefault then
     return nil
   end
   local other = version == "3.0" and "2.0" or "3.0"
-  -- at the same place: what names it may do so for one version alone
+  -- at the same endpoint: what names it may do so for one version alone
   local copy = setmetatable({ apiVersion = other, endpoint = self.target.origin }, { __index = options })
   local client = client_options.made(copy)
   if not client or client.configError then
@@ -270,7 +270,7 @@ function Diagnosis:read(options)
   return { verdict = FAILED, check = "signed read", finding = message, cure = cure }, err
 end
 
--- Who one is by STS, where the public one or another is named: told beside, since a call can work without.
+-- The identity by STS, if the public one is used or another is named. For information only: calls can work without it.
 function Diagnosis:identity()
   local client = self.client
   if client.version ~= "3.0" or not (self.target.isDefault or client.stsEndpoint) then
@@ -281,7 +281,7 @@ function Diagnosis:identity()
     local who = "%s of the account ...%s (GetCallerIdentity of STS)"
     self:add(OK, "identity", who:format(text.oneLine(tostring(found.type), 40), tostring(found.accountId):sub(-4)))
   else
-    self:add(UNUSED, "identity", "STS does not tell")
+    self:add(UNUSED, "identity", "unknown: GetCallerIdentity of STS failed")
   end
 end
 
@@ -377,7 +377,7 @@ end
 ---@return qcimage.cli.Check[]
 ---@return integer code for os.exit
 function M.run(options)
-  local self = setmetatable({ checks = {}, exchanges = {}, places = {} }, Diagnosis)
+  local self = setmetatable({ checks = {}, exchanges = {}, answered = {} }, Diagnosis)
   self.deadline = core.monotonic() + (options.timeout or M.LONGEST)
   local code = self:run(options)
   local checks = sorted(self.checks)

@@ -40,7 +40,7 @@ M.PRESET = {
   readsProfile = true,
 }
 
--- Seconds for which keys may be asked for, to tell whether they are those of TCCLI_PROFILE.
+-- Seconds that asking for keys may take, to compare them with those of TCCLI_PROFILE.
 local LOOK = 15
 
 -- Says so where TCCLI_PROFILE names a profile whose keys are others than those that are used: it only chooses a file.
@@ -52,7 +52,7 @@ local function noteProfile(client, options)
   end
   local context = setmetatable({ secondsLeft = options.timeout or LOOK }, client.providerContext)
   local used = client.base(context)
-  if not used then -- which the call tells
+  if not used then -- which the call reports
     return
   end
   local pinned = require("qcimage.credentials.chain").default(environment, {

@@ -11,7 +11,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
---- What stands for names of files, which the shell knows itself.
+--- Placeholder for names of files, which the shell completes itself.
 M.FILES = ":files"
 
 local REGIONS = {}
@@ -34,7 +34,7 @@ local function valuesOf(line, option)
   return option.choices and (option.choices[1] and option.choices or option.choices[line.version]) or option.words or {}
 end
 
--- What the next operand can be; nil: there is none.
+-- What the next operand can be; nil: the command takes no more.
 local function operandsOf(line)
   local operand = line:operandOf(#line.operands + 1)
   if operand == options.ACTION then

@@ -1,5 +1,5 @@
---- json.lua - JSON for people and programs, safe for terminals: documents of ours, indented and with sorted names; and
---- the service's own text, of which nothing but white space is changed.
+--- json.lua - JSON for people and programs, safe for terminals: documents of the command, indented and with sorted names;
+--- and the service's text, of which nothing but white space is changed.
 --- Pure. Part of qcimage, see LICENSE.
 
 local M = {}

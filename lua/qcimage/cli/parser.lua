@@ -74,7 +74,7 @@ function Reader:declare(list)
   end
 end
 
--- The option of a name; with --raw any parameter. Nil: there is none.
+-- The option of a name; with --raw any parameter. Nil: no such option.
 function Reader:optionOf(name)
   local option = self.byName[name]
   local takesParameters = self.module and self.module.takesParameters

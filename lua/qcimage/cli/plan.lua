@@ -1,4 +1,4 @@
---- plan.lua - a plan as people read it: what each image has, and what it shall have.
+--- plan.lua - a plan as people read it: the current and the desired values of each image.
 --- Pure. Part of qcimage, see LICENSE.
 
 local planFormat = require "qcimage.apply.plan_format"

@@ -1,12 +1,12 @@
---- progress.lua - the progress of a run: on a terminal one line, in the place of the last; elsewhere a line a minute. How many
---- are done, how fast this run goes, how long it will take, and what holds it.
+--- progress.lua - the progress of a run: on a terminal one line that is overwritten; elsewhere a line a minute. How many
+--- are done, how fast this run goes, how long it will take, and what delays it.
 --- Pure but for what it is given. Part of qcimage, see LICENSE.
 
 local M = {}
 
 -- Seconds between two lines on a terminal, and elsewhere.
 local PACE, SLOW_PACE = 0.1, 60
--- What must be behind a run before a rate is told.
+-- Changes sent and seconds passed before a rate is shown.
 local LEAST_SENT, LEAST_SECONDS = 5, 2
 
 local HELD = {
@@ -25,8 +25,8 @@ local function span(seconds)
   return ("%d h %d min"):format(math.floor(seconds / 3600), math.floor(seconds % 3600 / 60))
 end
 
---- What the line says.
----@param progress table total, done, failed, sent, held, phase, as onProgress is told
+--- Returns the text of the line.
+---@param progress table total, done, failed, sent, held, phase, as onProgress gets them
 ---@param seconds number since this run began
 ---@return string
 function M.line(progress, seconds)
@@ -50,11 +50,11 @@ function M.line(progress, seconds)
   return line
 end
 
---- Makes what is told of progress and shows it.
+--- Makes the function that shows progress, and the one that clears it.
 ---@param write fun(text: string)
 ---@param clock fun(): number
----@param columnsOf fun(): integer|nil of the terminal as it is now, 0 where it does not say; nil: it is none
----@return fun(progress: table) tell
+---@param columnsOf fun(): integer|nil of the terminal as it is now, 0 where it is unknown; nil: not a terminal
+---@return fun(progress: table) update
 ---@return fun() clear takes the line away
 function M.new(write, clock, columnsOf)
   local began = clock()

@@ -39,8 +39,8 @@ local MASK = "***"
 -- Order of the headers that a reader looks for; the others follow by their names.
 local FIRST = { "Host", "Content-Type", "Authorization" }
 
--- Headers that curl has of its own, and that are not signed.
-local CURLS_OWN = { ["Accept-Encoding"] = true, ["User-Agent"] = true }
+-- Headers that curl adds by itself, and that are not signed.
+local BY_CURL = { ["Accept-Encoding"] = true, ["User-Agent"] = true }
 
 local function headersOf(request)
   local names, seen = {}, {}
@@ -187,7 +187,7 @@ local function curl(request, options)
     local value = request.headers[name]
     if name == "X-TC-Token" then
       words[#words + 1] = '--header "X-TC-Token: $TENCENTCLOUD_TOKEN"'
-    elseif not CURLS_OWN[name] then
+    elseif not BY_CURL[name] then
       words[#words + 1] = "--header " .. shellWord(name .. ": " .. value)
     end
   end
@@ -203,7 +203,7 @@ end
 -- What is wrong with the options, if anything is.
 local function misuse(options)
   if options.explain and options.curl then
-    return "--explain does not go with --curl"
+    return "--explain cannot be combined with --curl"
   elseif options.curl and options.output == "json" then
     return "--curl gives a command, not JSON"
   end

@@ -19,7 +19,7 @@ function M.noColour()
 end
 
 --- Columns of the terminal that results go to.
----@return integer|nil nil where it is none, or does not know
+---@return integer|nil nil where it is not a terminal, or the width is unknown
 function M.columns()
   local columns = hasCore and core.columns(OUT)
   return columns and columns > 0 and columns or nil
@@ -123,7 +123,7 @@ end
 
 local hasStatus = false
 
---- Shows on a terminal how far something is, in place of what was shown before.
+--- Shows a status line on a terminal; it replaces the previous one.
 ---@param text string|nil nil: no more
 function M.status(text)
   local columns = core.columns(ERR)
@@ -178,7 +178,7 @@ end
 
 --- Writes a result.
 ---@param text string
----@param isChange boolean|nil the result is of a change, which cannot be taken back when this fails
+---@param isChange boolean|nil the result is of a change, which cannot be undone when this fails
 ---@return integer code for os.exit
 function M.write(text, isChange)
   if isChange then

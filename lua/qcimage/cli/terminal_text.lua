@@ -161,7 +161,7 @@ local function widthOf(point)
   return isIn(widths.zero, point) and 0 or isIn(widths.wide, point) and 2 or 1
 end
 
---- Columns that a text takes on a terminal.
+--- Columns that a text occupies on a terminal.
 ---@param text string valid UTF-8, as M.value gives it
 ---@return integer
 function M.width(text)

@@ -36,7 +36,7 @@ ACCOUNTS.parameter = { ["3.0"] = "accountIds", ["2.0"] = "uinList" }
 ---@field question string|nil asked before the calls
 ---@field columns table[]|nil beside the image and the request
 ---@field rows nil|fun(id: string|nil, result: qcimage.Result): table[] of a result
----@field made nil|fun(result: qcimage.Result): table<string, string[]> ids to wait for, by region; "": the call's own
+---@field made nil|fun(result: qcimage.Result): table<string, string[]> ids to wait for, by region; "": the call's
 ---@field look nil|fun(options: table, version: string, id: string|nil): string what shows what came of a lost answer
 
 ---@type table<string, qcimage.cli.Verb|qcimage.cli.Command>
@@ -224,16 +224,16 @@ end
 local function callsOf(call, ids, params)
   local list = {}
   for _, id in ipairs(call.each and ids or { false }) do
-    local own = {}
+    local copy = {}
     for name, value in pairs(params) do
-      own[name] = value
+      copy[name] = value
     end
     if call.id == "imageId" then
-      own.imageId = id or ids[1]
+      copy.imageId = id or ids[1]
     elseif call.id then
-      own[call.id] = id and { id } or ids
+      copy[call.id] = id and { id } or ids
     end
-    list[#list + 1] = { id = id or nil, params = own }
+    list[#list + 1] = { id = id or nil, params = copy }
   end
   return list
 end

@@ -57,7 +57,7 @@ end
 
 --- Waits until images are ready.
 ---@param client qcimage.Client
----@param byRegion table<string, string[]> ids; those of the client's own region at ""
+---@param byRegion table<string, string[]> ids; those of the client's region at ""
 ---@param options table the command's; waitTimeout in seconds
 ---@return integer code for os.exit
 function M.untilReady(client, byRegion, options)
