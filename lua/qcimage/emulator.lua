@@ -245,7 +245,7 @@ end
 ---@return table
 function Emulator:state()
   local now = self:now()
-  self.store:settle(now)
+  self.store:endStates(now)
   local images, instances = self.store:snapshot(now)
   local settings = {}
   for name, value in pairs(self.settings) do
@@ -386,8 +386,8 @@ end
 
 local before -- the default client before `install`, or false where there was none
 
---- Puts an emulator behind the default client, so that a script that calls qcimage's functions can be tested in its own
---- process. Clients that `new` made are not touched.
+--- Installs an emulator as the transport of the default client, so that a script that calls qcimage's functions can be
+--- tested in its process. Clients that `new` made are not changed.
 ---@param options qcimage.EmulatorOptions|nil and `client`: options of the default client (apiVersion, …)
 ---@return qcimage.Emulator emulator
 function M.install(options)
@@ -396,21 +396,21 @@ function M.install(options)
   elseif options ~= nil and type(options) ~= "table" or options and type(options.client or {}) ~= "table" then
     error("the emulator's options must be a table, and client in them", 2)
   end
-  local own = {}
+  local settings = {}
   for name, value in pairs(options or {}) do
-    own[name] = value
+    settings[name] = value
   end
-  local wanted = own.client or {}
-  own.client = nil
-  local transport, emulator = transportTo(own, 3)
+  local wanted = settings.client or {}
+  settings.client = nil
+  local transport, emulator = transportTo(settings, 3)
   local all = {
     transport = transport,
     secretId = emulator.secretId,
     secretKey = emulator.secretKey,
     token = emulator.token,
     region = emulator.region,
-    clock = own.clock,
-    sleep = own.sleep,
+    clock = settings.clock,
+    sleep = settings.sleep,
   }
   for name, value in pairs(wanted) do
     all[name] = value

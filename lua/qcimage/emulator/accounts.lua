@@ -23,7 +23,7 @@ M.FIELDS = {
       type = "string",
       least = 1,
       most = 100,
-      is = 'the name of an action, in which "*" stands for any letters',
+      is = 'the name of an action, in which "*" matches any letters',
       form = function(value)
         return value:find "^[%w*]+$" ~= nil
       end,
@@ -38,7 +38,7 @@ Accounts.__index = Accounts
 ---@field secretId string
 ---@field secretKey string
 ---@field token string|nil
----@field accountId string owner of the images that it sees as its own
+---@field accountId string owner of the private images that it sees
 ---@field allow string[]|nil actions that it may call; nil: all
 ---@field expires number|nil expiration of a temporary one, Unix seconds
 ---@field arn string

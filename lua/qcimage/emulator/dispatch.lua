@@ -33,7 +33,7 @@ local function serve(emulator, api, request, entry, response)
     abort.raise(api.throttled, "over %d calls a second", limit)
   end
   local current, lag = emulator.store, emulator.faults:longestLag()
-  current:settle(now)
+  current:endStates(now)
   if fault and fault.lag then
     emulator.store = current:asOf(now - fault.lag)
   elseif lag and not call.actionName:find "^Describe" then

@@ -10,7 +10,7 @@ local M = {}
 --- Faults waiting at most.
 M.MAX_FAULTS = 100
 
--- What a fault does before the request is performed, in place of performing it, or after it. `api` is the API that was
+-- What a fault does before the request is performed, instead of performing it, or after it. `api` is the API that was
 -- called; `response` is what the host sends.
 local function drop(_, _, response)
   response.drop = true
@@ -38,7 +38,7 @@ end
 --- Kinds of faults. Each hits a request that has passed authentication (its nonce is used up).
 ---   help      what it does
 ---   needs     field that it cannot do without
----   before    function called in place of performing the request
+---   before    function called instead of performing the request
 ---   after     function called after it was performed
 M.KINDS = {
   delay = { help = "applied, answered late", needs = "delay" },
@@ -141,7 +141,7 @@ end
 ---@param now number
 ---@return string|nil problem
 function Faults:add(list, now)
-  self:settle(now)
+  self:dropExpired(now)
   if #self.waiting + #list > M.MAX_FAULTS then
     return ("at most %d faults can wait"):format(M.MAX_FAULTS)
   end
@@ -159,8 +159,8 @@ function Faults:add(list, now)
   return nil
 end
 
--- Forgets what is over.
-function Faults:settle(now)
+-- Removes faults whose time or count is over.
+function Faults:dropExpired(now)
   for i = #self.waiting, 1, -1 do
     local fault = self.waiting[i]
     if fault.left == 0 or fault.ends and fault.ends <= now then
@@ -185,7 +185,7 @@ end
 ---@param now number
 ---@return table|nil fault
 function Faults:take(action, api, now)
-  self:settle(now)
+  self:dropExpired(now)
   local hit
   for _, fault in ipairs(self.waiting) do
     if matches(fault, action, api) then
@@ -224,7 +224,7 @@ end
 ---@param now number
 ---@return table[]
 function Faults:list(now)
-  self:settle(now)
+  self:dropExpired(now)
   local list = {}
   for i, fault in ipairs(self.waiting) do
     local shown = {}

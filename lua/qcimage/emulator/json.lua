@@ -1,4 +1,4 @@
---- emulator/json.lua - JSON: a decoder with settings of its own, and an encoder that writes an empty list as [] and gives
+--- emulator/json.lua - JSON: a decoder with separate settings, and an encoder that writes an empty list as [] and gives
 --- the same text on every Lua.
 --- Part of qcimage, see LICENSE.
 

@@ -5,7 +5,7 @@ local text = require "qcimage.emulator.text"
 
 local M = {}
 
---- Short codes and the long codes of the same places: cloud.tencent.com/document/api/213/6976; bjjr, nj, ru and tpe as
+--- Short codes and the long codes of the same regions: cloud.tencent.com/document/api/213/6976; bjjr, nj, ru and tpe as
 --- the API of waf has them.
 M.SHORT = {
   bj = "ap-beijing",

@@ -35,18 +35,18 @@ local function set(object, defaults)
 end
 
 -- An image or instance in the long code of its region; raises where the emulator has no such region.
-local function located(given, place, path)
+local function located(given, defaults, path)
   local object = copyOf(given)
-  object.region = regions.long(object.region or place.region)
-  if not place.regions[object.region] then
+  object.region = regions.long(object.region or defaults.region)
+  if not defaults.regions[object.region] then
     error(("%s.region is not one of the emulator's regions: %s"):format(path, text.show(object.region)), 0)
   end
   return object
 end
 
 -- An image with all fields.
-local function complete(given, place, now, path)
-  local image = located(given, place, path)
+local function complete(given, defaults, now, path)
+  local image = located(given, defaults, path)
   local isPrivate = (image.imageType or "PRIVATE_IMAGE") == "PRIVATE_IMAGE"
   local isPublic = image.imageType == "PUBLIC_IMAGE"
   set(image, {
@@ -62,7 +62,7 @@ local function complete(given, place, now, path)
     licenseType = "TencentCloud",
     createdTime = math.floor(now),
     isSupportCloudinit = true,
-    accountId = isPrivate and place.accountId or OTHERS,
+    accountId = isPrivate and defaults.accountId or OTHERS,
     snapshotIds = isPublic and {} or { "snap-" .. image.imageId:sub(5) },
     tags = {},
     sharedWith = {},
@@ -81,21 +81,21 @@ end
 
 --- Makes a store; raises what contradicts the emulator's regions or itself.
 ---@param given table images, instances: lists whose fields were checked
----@param place table region (of those that name none), regions (set), accountId (likewise), newId (function -> 8
+---@param defaults table region (of those that name none), regions (set), accountId (likewise), newId (function -> 8
 --- characters)
 ---@param now number Unix seconds
 ---@return table store
-function M.new(given, place, now)
+function M.new(given, defaults, now)
   local store = setmetatable({
     images = {},
     byId = {},
     instances = {},
-    place = place,
+    defaults = defaults,
     past = {}, -- {time, images}: as they were before the change of that time, oldest first
   }, Store)
   for i, item in ipairs(given.images) do
     local path = ("images[%d]"):format(i)
-    local image = complete(item, place, now, path)
+    local image = complete(item, defaults, now, path)
     if store.byId[image.imageId] then
       error(("%s.imageId occurs twice: %s"):format(path, image.imageId), 0)
     end
@@ -104,13 +104,13 @@ function M.new(given, place, now)
   local known = {}
   for i, item in ipairs(given.instances) do
     local path = ("instances[%d]"):format(i)
-    local instance = located(item, place, path)
+    local instance = located(item, defaults, path)
     set(instance, {
       state = "RUNNING",
       instanceName = instance.instanceId,
       zone = instance.region .. "-3",
       instanceType = "S5.MEDIUM4",
-      accountId = place.accountId,
+      accountId = defaults.accountId,
       createdTime = math.floor(now),
       tags = {},
     })
@@ -128,7 +128,7 @@ end
 ---@param now number
 ---@return table image
 function Store:complete(given, now)
-  return complete(given, self.place, now, "image")
+  return complete(given, self.defaults, now, "image")
 end
 
 --- Adds a complete image.
@@ -140,7 +140,7 @@ end
 
 --- Ends states whose time is over: they become NORMAL.
 ---@param now number
-function Store:settle(now)
+function Store:endStates(now)
   for _, image in ipairs(self.images) do
     if image.readyAt and image.readyAt <= now then
       image.imageState, image.readyAt = "NORMAL", nil
@@ -198,7 +198,7 @@ function Store:asOf(time)
   for _, before in ipairs(self.past) do
     if before.time > time then
       local store = setmetatable({ images = copyOf(before.images) }, { __index = self })
-      store:settle(time)
+      store:endStates(time)
       return store
     end
   end

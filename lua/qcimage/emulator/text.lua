@@ -5,7 +5,7 @@ local M = {}
 
 local REPLACEMENT = "\239\191\189" -- U+FFFD
 
--- Bytes of the UTF-8 character at a position, nil where there is none.
+-- Bytes of the UTF-8 character at a position, nil where no character begins.
 local function characterAt(text, i)
   local first, second = text:byte(i, i + 1)
   if first < 0x80 then
@@ -77,7 +77,7 @@ function M.show(text, limit)
   return cut and line .. "..." or line
 end
 
---- An id as a message shows it: enough to recognize one's own.
+--- An id as a message shows it: shortened, but recognizable for its owner.
 ---@param id string
 ---@return string
 function M.mask(id)
@@ -164,7 +164,7 @@ function M.lower(text)
   end))
 end
 
---- Byte order of two texts; Lua's own `<` follows the host's locale.
+--- Byte order of two texts; Lua's `<` follows the host's locale.
 ---@param a string
 ---@param b string
 ---@return boolean

@@ -58,7 +58,7 @@ function View:list(passes)
   return found
 end
 
---- Whether another of the account's own images has a name.
+--- Whether another private image of the account has a name.
 ---@param name string
 ---@param except table|nil image that may have it
 ---@return boolean
@@ -68,11 +68,11 @@ function View:nameTaken(name, except)
   end) > 0
 end
 
---- Finds an own image.
+--- Finds a private image of the account.
 ---@param imageId string
 ---@return table|nil image
 ---@return string|nil problem "notFound", "shared" (by another account), "notOwn"
-function View:own(imageId)
+function View:findPrivate(imageId)
   local image = self:find(imageId)
   if not image then
     return nil, "notFound"
@@ -84,14 +84,14 @@ function View:own(imageId)
   return image
 end
 
---- Sets attributes of an own image.
+--- Sets attributes of a private image.
 ---@param imageId string
 ---@param changes table imageName, imageDescription, imageFamily, imageDeprecated
 ---@param maySharedChange boolean whether an image that is shared with others can be modified
 ---@return table|nil image
----@return string|nil problem as for `own`, or "state", "sharedOut", "nameTaken"
+---@return string|nil problem as for `findPrivate`, or "state", "sharedOut", "nameTaken"
 function View:modify(imageId, changes, maySharedChange)
-  local image, problem = self:own(imageId)
+  local image, problem = self:findPrivate(imageId)
   if not image then
     return nil, problem
   elseif not STEADY[image.imageState] then
@@ -107,7 +107,7 @@ function View:modify(imageId, changes, maySharedChange)
   return image
 end
 
---- Number of own images.
+--- Number of private images.
 ---@return integer
 function View:count()
   return #self:list(function(image)
@@ -115,7 +115,7 @@ function View:count()
   end)
 end
 
---- Makes an image, which has a state of its own for some seconds.
+--- Makes an image, which has the given state for some seconds, and then NORMAL.
 ---@param fields table as an image in the options has them, without imageId; its name is free
 ---@param state string
 ---@param now number
@@ -127,22 +127,22 @@ function View:create(fields, state, now, seconds)
     given[name] = value
   end
   repeat
-    given.imageId = "img-" .. store.place.newId()
+    given.imageId = "img-" .. store.defaults.newId()
   until not store.byId[given.imageId]
   given.imageState, given.createSeconds = state, seconds
   given.region, given.accountId = self.region, self.accountId
   local image = store:complete(given, now)
   store:insert(image)
-  store:settle(now)
+  store:endStates(now)
   return image
 end
 
---- Finds an own image that may be deleted.
+--- Finds a private image that can be deleted.
 ---@param imageId string
 ---@return table|nil image
----@return string|nil problem as for `own`, or "state", "inShared"
+---@return string|nil problem as for `findPrivate`, or "state", "inShared"
 function View:deletable(imageId)
-  local image, problem = self:own(imageId)
+  local image, problem = self:findPrivate(imageId)
   if not image then
     return nil, problem
   elseif BUSY[image.imageState] then
@@ -155,7 +155,7 @@ end
 
 --- Says what prevents new images in the region of the view.
 ---@param names string[] their names
----@param quota integer own images at most
+---@param quota integer private images at most
 ---@return string|nil problem "quota", "nameTaken"
 function View:newProblem(names, quota)
   if self:count() + #names > quota then
@@ -215,7 +215,7 @@ function M.diskUsage(index)
   return index == 1 and "SYSTEM_DISK" or "DATA_DISK"
 end
 
---- The disk that a snapshot of an own image is of.
+--- The disk that a snapshot of a private image is of.
 ---@param snapshotId string
 ---@return string|nil usage nil: no such snapshot
 function View:diskOfSnapshot(snapshotId)

@@ -13,7 +13,7 @@ local views = require "qcimage.emulator.view"
 
 local refuse = abort.raise
 
--- Own images of an account in one region at most.
+-- Private images of an account in one region at most.
 local QUOTA = 10
 -- Accounts that an image is shared with at most.
 local SHARES = 50
@@ -203,7 +203,7 @@ M.SyncCvmImage = {
     local source = emulator.store:view(call.accountId, regions.long(values.srcRegion))
     local images, names = {}, {}
     for i, id in ipairs(values.imgIdList) do
-      images[i] = need(source:own(id))
+      images[i] = need(source:findPrivate(id))
       names[i] = images[i].imageName
       if images[i].imageState ~= "NORMAL" then
         need(nil, "state")
@@ -233,7 +233,7 @@ local function sharing(shared)
     params = { imageId = ID, uinList = ACCOUNTS },
     run = function(emulator, call)
       local values = call.values
-      local image = need(call.view:own(values.imageId))
+      local image = need(call.view:findPrivate(values.imageId))
       if image.imageState ~= "NORMAL" then
         need(nil, "state")
       end
@@ -261,7 +261,7 @@ M.GetImageShareUinInfo = {
   run = function(_, call)
     local list = json.list {}
     for i, id in ipairs(call.values.imageIds) do
-      local image = need(call.view:own(id))
+      local image = need(call.view:findPrivate(id))
       local shares = json.list {}
       for j, share in ipairs(image.sharedWith) do
         shares[j] = { uin = share.accountId, shareTimeStamp = ("%d"):format(math.floor(share.time)) }

@@ -139,13 +139,13 @@ function M.receive(emulator, request, entry)
   local list, params = parameters(request)
   entry.action, entry.nonce, entry.secretId = params.Action, params.Nonce, params.SecretId
   entry.region = params.Region
-  local own = {}
+  local given = {}
   for _, param in ipairs(list) do
     if not PUBLIC[param.name] then
-      own[param.name] = param.value
+      given[param.name] = param.value
     end
   end
-  entry.params = own
+  entry.params = given
   for _, name in ipairs(REQUIRED) do
     if not params[name] or params[name] == "" then
       refuse(codes.parameter, "the parameter %s is missing", name)
@@ -169,7 +169,7 @@ function M.receive(emulator, request, entry)
     refuse(codes.action, "there is no action %s", text.show(params.Action))
   end
   checkHost(emulator, request, action)
-  return { action = action, actionName = params.Action, params = own, region = params.Region, account = account }
+  return { action = action, actionName = params.Action, params = given, region = params.Region, account = account }
 end
 
 -- Items of a list parameter NAME.N: N begins with 0 (or 1, as some examples have it), without gaps.

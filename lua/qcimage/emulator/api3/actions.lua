@@ -207,7 +207,7 @@ M.SyncImages = {
     elseif image.imageState ~= "NORMAL" then
       images.need(nil, "state")
     end
-    -- a shared image becomes an own one, an own one an encrypted one, in its region only
+    -- a shared image becomes a private one, a private one an encrypted one, in its region only
     local stays = image.imageType == "SHARED_IMAGE" or values.Encrypt == true
     local name = values.ImageName ~= "" and values.ImageName or image.imageName
     local targets, seen = {}, {}
@@ -249,7 +249,7 @@ M.ModifyImageSharePermission = {
   },
   run = function(emulator, call)
     local values = call.values
-    local image = images.needBy(UNSHARABLE, call.view:own(values.ImageId))
+    local image = images.needBy(UNSHARABLE, call.view:findPrivate(values.ImageId))
     if image.imageState ~= "NORMAL" then
       refuse("InvalidParameterValue.InvalidImageState", "the image is %s", image.imageState)
     end
@@ -277,7 +277,7 @@ M.ModifyImageSharePermission = {
 M.DescribeImageSharePermission = {
   params = { ImageId = ID },
   run = function(_, call)
-    local image = images.needBy(UNSHARABLE, call.view:own(call.values.ImageId))
+    local image = images.needBy(UNSHARABLE, call.view:findPrivate(call.values.ImageId))
     local shares = images.list {}
     for i, share in ipairs(image.sharedWith) do
       shares[i] = { AccountId = share.accountId, CreatedTime = images.time(share.time) }

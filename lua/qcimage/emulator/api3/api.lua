@@ -46,7 +46,7 @@ local JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 -- What every request has: in headers with TC3, in parameters with signature v1.
 local HEADERS = { "x-tc-action", "x-tc-version", "x-tc-timestamp", "x-tc-region" }
 local PARAMETERS = { "Action", "Version", "Timestamp", "Region" }
--- Other parameters of signature v1 that are not the action's own.
+-- Other parameters of signature v1 that do not belong to the action.
 local PUBLIC = { "Nonce", "SecretId", "Signature", "SignatureMethod", "Token", "Language", "RequestClient" }
 
 local refuse = abort.raise

@@ -10,7 +10,7 @@ local views = require "qcimage.emulator.view"
 
 local M = {}
 
---- Own images of an account in one region at most.
+--- Private images of an account in one region at most.
 M.QUOTA = 500
 
 M.list = json.list
@@ -67,7 +67,7 @@ function M.need(result, problem)
   return M.needBy({}, result, problem)
 end
 
---- The same for an action that has codes of its own.
+--- The same for an action with different error codes.
 ---@param others table<string, string> codes by the store's words
 ---@param result any
 ---@param problem string|nil

@@ -134,7 +134,7 @@ M.ImportImage = {
   end,
 }
 
--- Why an image of another type than one's own is not exported.
+-- The errors of exporting an image that is not private, or whose system cannot be exported.
 local UNEXPORTABLE = {
   PUBLIC_IMAGE = "UnsupportedOperation.PublicImageExportUnsupported",
   MARKET_IMAGE = "UnsupportedOperation.MarketImageExportUnsupported",

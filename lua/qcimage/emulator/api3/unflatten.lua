@@ -35,7 +35,7 @@ end
 
 local typed
 
--- A list from a node with the names 0, 1, …; its own name is a path with a dot at its end.
+-- A list from a node with the names 0, 1, …; the node's name is a path with a dot at its end.
 local function listOf(node, name, itemRule)
   local list, count = {}, 0
   for _ in pairs(node) do

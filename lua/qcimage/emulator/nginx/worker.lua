@@ -103,7 +103,7 @@ function M.start(dir)
   end
 end
 
--- Ends with the launcher, however that ended: at once where the kernel tells, as Linux does.
+-- Ends with the launcher, however that ended: at once where the kernel sends a signal, as Linux does.
 local function watch()
   local launcher, other = tonumber(os.getenv "QCIMAGE_LAUNCHER"), settings.stopWith
   pcall(function()

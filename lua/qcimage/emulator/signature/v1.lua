@@ -57,12 +57,12 @@ local function otherMethod(recipe)
 end
 
 local function inOrderSent(recipe)
-  local places = {}
+  local positions = {}
   for i, param in ipairs(recipe.params) do
-    places[param.name] = i
+    positions[param.name] = i
   end
   recipe.before = function(a, b)
-    return (places[a] or 0) < (places[b] or 0)
+    return (positions[a] or 0) < (positions[b] or 0)
   end
   return true
 end
