@@ -48,7 +48,7 @@ static int act(int number, void (*action)(int), int flags)
 void qc_reraise_signal(int number)
 {
   sigset_t set;
-  int is_set = act(number, SIG_DFL, 0) == 0; /* not of two of glibc's own */
+  int is_set = act(number, SIG_DFL, 0) == 0; /* fails for two of glibc's */
   if (sigemptyset(&set) == 0 && sigaddset(&set, number) == 0)
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
   if (is_set || number == SIGKILL || number == SIGSTOP)
@@ -98,7 +98,7 @@ static void note(int number)
     noted = number;
   } else {
     ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
-    (void)written; /* there is nobody else to tell */
+    (void)written; /* nowhere else to report to */
     qc_reraise_signal(number);
   }
   errno = kept;
@@ -121,7 +121,7 @@ static volatile sig_atomic_t last_words_size;
 static void end_saying(int number)
 {
   ssize_t written = write(STDERR_FILENO, last_words, (size_t)last_words_size);
-  (void)written; /* there is nobody else to tell */
+  (void)written; /* nowhere else to report to */
   qc_reraise_signal(number);
 }
 

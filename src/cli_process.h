@@ -17,14 +17,14 @@ int qc_reserve_stdio(void);
 
 /*
  * Gives SIGINT its default action: Ctrl-C then ends the process at once, in a
- * call, too, by the signal, so that a shell's loop stops. (lua's own handler
+ * call, too, by the signal, so that a shell's loop stops. (The handler of lua
  * waits for the next instruction of Lua.) As PID 1, SIGINT, SIGTERM and SIGHUP
  * end it with the exit code 128 + the signal. Returns 0, or an errno.
  */
 int qc_default_sigint(void);
 
 /*
- * Ignores SIGPIPE: a write to a closed pipe then fails, and can be told.
+ * Ignores SIGPIPE: a write to a closed pipe then fails, and can be reported.
  * Returns 0, or an errno.
  */
 int qc_ignore_sigpipe(void);

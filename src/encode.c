@@ -67,7 +67,7 @@ ptrdiff_t qc_utf8_length(const char *text, size_t len)
   ptrdiff_t points = 0;
   while (p < end) {
     unsigned char lead = *p++;
-    /* The first byte after the lead has the narrow range: it is what tells
+    /* The first byte after the lead has the narrow range: it excludes
        overlong forms, surrogates and too large values. */
     unsigned char low = 0x80, high = 0xBF;
     int more;

@@ -19,8 +19,8 @@ typedef struct qc_transfer qc_transfer;
 
 typedef struct {
   const char *ca_file;   /* the only certificates to trust, but for those in
-                            ca_folder; NULL: libcurl's own file, and folder */
-  const char *ca_folder; /* NULL: none, or with no ca_file libcurl's own */
+                            ca_folder; NULL: libcurl's default file, folder */
+  const char *ca_folder; /* NULL: none, or with no ca_file the default one */
   const char *proxy;     /* URL; "": none; NULL: as the environment says */
   size_t max_response;   /* bytes of a response's body */
   int verify;            /* 0: takes any certificate */

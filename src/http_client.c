@@ -307,8 +307,8 @@ static int port_of(qc_socket *one)
 
 /* libcurl itself would use one that has bytes though no response is due (TLS's
    goodbye, or the rest of a response that was longer than it said): 7.88; or
-   one that ended less than a second after the response: 8.23. It does not tell
-   the descriptor before the end of a transfer, but the port. */
+   one that ended less than a second after the response: 8.23. Before the end
+   of a transfer it gives the port, but not the descriptor. */
 static int is_quiet(const qc_generation *generation, int port)
 {
   int is_known = 0;

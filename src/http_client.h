@@ -105,8 +105,8 @@ qc_generation *qc_client_prepare(qc_client *client, CURLcode *code);
 void qc_generation_retire(qc_generation *generation);
 /* Counts a user less; the last of one that is retired frees it. */
 void qc_generation_release(qc_generation *generation);
-/* Whether its handles belong to another process, or its descriptors are no
-   longer its own. */
+/* Whether its handles belong to another process, or its descriptors were
+   closed and opened again by others. */
 int qc_generation_is_lost(const qc_generation *generation);
 /* Gives up one that is lost: the transfers under way are done. */
 void qc_generation_abandon(qc_generation *generation);

@@ -54,7 +54,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 
 #if LIBCURL_VERSION_NUM >= 0x075000
 /* CURLOPT_PREREQFUNCTION: called when the request is about to leave. On a
-   kept connection that turns out to be closed libcurl sends the same bytes
+   kept connection that is found to be closed libcurl sends the same bytes
    again by itself, which the service sees as a replay: the second time is
    stopped here. So is the first on a kept connection that was disturbed; that
    closes it, and the request begins again over a new one. */
@@ -82,7 +82,8 @@ static int on_prerequest(void *user, char *peer_ip, char *local_ip,
 #endif
 
 /* CURLOPT_OPENSOCKETFUNCTION: a socket that programs which the host starts
-   don't inherit, not even while it is being made. Notes why there is none. */
+   don't inherit, not even while it is being made. Notes the errno of a
+   failure. */
 static curl_socket_t on_open(void *user, curlsocktype purpose,
                              struct curl_sockaddr *address)
 {
@@ -165,7 +166,7 @@ static CURLcode set_certificates(const qc_transfer *transfer)
     SET(CURLOPT_PROXY_CAINFO, client->ca_file);
   }
   if (client->ca_file != NULL && folder == NULL &&
-      qc_global_trusts_own_folder()) {
+      qc_global_trusts_default_folder()) {
     int len = snprintf(below, sizeof(below), "%s/.", client->ca_file);
     if (len < 0 || (size_t)len >= sizeof(below))
       return CURLE_SSL_CACERT_BADFILE;
@@ -212,7 +213,7 @@ CURLcode qc_easy_set_up(qc_transfer *transfer)
 
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none to a proxy */
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  if (client->proxy != NULL) /* told so: more than what the environment says */
+  if (client->proxy != NULL) /* overrides what the environment says */
     SET(CURLOPT_NOPROXY, "");
 
   SET(CURLOPT_HEADERDATA, transfer);

@@ -117,13 +117,13 @@ int qc_global_keeps_headers(void)
   return version >= 0x075300 && version < 0x080100;
 }
 
-int qc_global_trusts_own_folder(void)
+int qc_global_trusts_default_folder(void)
 {
   unsigned int version = version_in_use();
   return version >= 0x081500 && version < 0x081700;
 }
 
-int qc_global_tells_of_proxies(void)
+int qc_global_reports_proxies(void)
 {
   return version_in_use() >= 0x080a00;
 }

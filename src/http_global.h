@@ -17,23 +17,23 @@ int qc_global_ready(void);
 unsigned long qc_global_forks(void);
 
 /* Whether this libcurl keeps a pointer to a header that it frees, see
-   http_handle.c. */
+   http_transfer.c. */
 int qc_global_keeps_headers(void);
 
 /* Whether this libcurl's TLS is of the libssl that is linked here, so that its
    objects may be asked: not GnuTLS, LibreSSL, or another version. */
 int qc_global_shares_libssl(void);
 
-/* Whether this libcurl tells of a failed transfer, too, that it went over a
-   proxy. */
-int qc_global_tells_of_proxies(void);
+/* Whether this libcurl reports the use of a proxy also for a failed
+   transfer. */
+int qc_global_reports_proxies(void);
 
 /* Whether the environment may name a proxy that is reached over TLS. */
 int qc_global_has_tls_proxy(void);
 
-/* Whether this libcurl trusts its own folder of certificates where it is told
-   of none. */
-int qc_global_trusts_own_folder(void);
+/* Whether this libcurl trusts its default folder of certificates if none is
+   set. */
+int qc_global_trusts_default_folder(void);
 
 /* Whether this libcurl has, beside its file of certificates, a folder in which
    one is looked up by itself. */
@@ -42,10 +42,10 @@ int qc_global_has_ca_folder(void);
 /* What libcurl would leave behind in this thread for the host to trip over:
    - SIGPIPE, which a write to a connection raises that the peer has closed.
      libcurl guards against it only where CURLOPT_NOSIGNAL is off. So it is
-     blocked, and taken back if it came; the handlers and masks of the host are
-     left alone.
-   - errors of TLS in libcrypto's queue, which the host's own next use of
-     libssl would take for its own. */
+     blocked, and consumed if it came; the handlers and masks of the host are
+     not changed.
+   - errors of TLS in libcrypto's queue, which the host's next use of libssl
+     would mistake for new ones. */
 typedef struct {
   sigset_t mask;
   int is_blocked, was_pending;

@@ -2,8 +2,8 @@
  * http_loop.c - waits for the transfers of a Lua state, and moves them on. See
  * http.h and, for the parts, http_client.h. Part of qcimage, see LICENSE.
  *
- * libcurl tells by a callback which descriptors it waits for, and is asked
- * when it wants to be called anyway: curl_multi_socket_action and
+ * libcurl reports by a callback which descriptors it waits for, and is asked
+ * when it must be called anyway: curl_multi_socket_action and
  * curl_multi_timeout (curl.se/libcurl/c/libcurl-multi.html).
  */
 #include "http_client.h"
@@ -306,7 +306,7 @@ void qc_loop_turn(qc_loop *loop, double seconds)
   size_t count, before = loop->under_way;
   int ready;
   abandon_lost(loop);
-  if (loop->under_way != before) /* there is something to tell */
+  if (loop->under_way != before) /* a result is ready */
     seconds = 0;
   seconds = until_due(loop, seconds, qc_loop_now());
   count = fill(loop);

@@ -156,19 +156,20 @@ static int fits(const qc_http_request *request)
 /* What is wrong with header n of a request. */
 static const char *header_fault(const qc_http_request *request, size_t n)
 {
-  static const char *const own[] = {"content-length", "transfer-encoding",
-                                    "expect"};
+  static const char *const reserved[] = {"content-length", "transfer-encoding",
+                                         "expect"};
   const qc_http_header *header = &request->headers[n];
   size_t i;
   if (has_control(header->value, header->value_len))
     return "holds a control character";
-  for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-    if (same_name(header->name, header->name_len, own[i], strlen(own[i])))
+  for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+    if (same_name(header->name, header->name_len, reserved[i],
+                  strlen(reserved[i])))
       return "is not the caller's to set";
   for (i = 0; i < n; i++)
     if (same_name(header->name, header->name_len, request->headers[i].name,
                   request->headers[i].name_len))
-      return "is there twice";
+      return "occurs twice";
   return NULL;
 }
 

@@ -6,7 +6,7 @@
  * The system's certificates. libcurl would parse the whole bundle, over a
  * hundred, for each new connection, which takes longer than all else that a
  * first request does. OpenSSL looks a single one up in a folder. So a client
- * begins with the folder alone, libcurl's own or the one that was named, which
+ * begins with the folder alone, libcurl's default or the named one, which
  * is among what is trusted anyway: never more. Where that does not vouch for a
  * server (the hashes are stale, or a certificate is in the bundle only), the
  * request, of which nothing has left, begins again in a generation that has
@@ -15,8 +15,8 @@
  * libcurl 7.83 to 8.0 keep, in an easy handle, a pointer to the last header of
  * the previous response, which they free. Where the next response has a first
  * header line that begins with a blank, they continue that header, and the
- * process ends (curl issue 11101). There, each request gets an easy handle of
- * its own.
+ * process ends (curl issue 11101). With these versions each request gets a new
+ * easy handle.
  */
 #include "http_client.h"
 #include "http_global.h"
@@ -71,8 +71,8 @@ static void link_lines(qc_transfer *transfer)
 /* Writes the header lines, in memory that is kept. 0: out of memory. */
 static int write_lines(qc_transfer *transfer, const qc_http_request *request)
 {
-  /* Without a value: libcurl must not send its own. One would make it wait
-     for a 100, the other say that the body is a form. */
+  /* Without a value: libcurl must not send these headers. One would make it
+     wait for a 100, the other say that the body is a form. */
   static const char no_expect[] = "Expect:", no_type[] = "Content-Type:";
   static const qc_http_header coding = {"Accept-Encoding", "identity", 15, 8};
   qc_buffer *lines = &transfer->lines;
@@ -131,8 +131,8 @@ static double seconds_of(const qc_transfer *transfer, CURLINFO info)
   return seconds;
 }
 
-/* Whether a byte of the request may have left. An older libcurl tells so when
-   the request's head was sent; not when that failed. */
+/* Whether a byte of the request may have left. An older libcurl reports it
+   when the request's head was sent; not when that failed. */
 static int may_have_left(const qc_transfer *transfer, CURLcode code)
 {
   double seconds = 0;
@@ -147,17 +147,17 @@ static int may_have_left(const qc_transfer *transfer, CURLcode code)
 /* CURLINFO_USED_PROXY, which the headers of the build may lack. */
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
 
-/* Whether the transfer went over a proxy, -1: nobody tells. */
+/* Whether the transfer went over a proxy, -1: unknown. */
 static int has_proxy(const qc_transfer *transfer)
 {
   const char *proxy = transfer->client->proxy;
   if (proxy != NULL || transfer->request.direct)
     return proxy != NULL && proxy[0] != '\0';
-  return qc_global_tells_of_proxies() ? (int)number_of(transfer, USED_PROXY)
-                                      : -1;
+  return qc_global_reports_proxies() ? (int)number_of(transfer, USED_PROXY)
+                                     : -1;
 }
 
-/* Tells what went wrong. */
+/* Fills in reason and message of a failed transfer. */
 static void judge(qc_transfer *transfer, qc_http_result *result)
 {
   const qc_response *response = &transfer->response;
@@ -180,7 +180,7 @@ static void judge(qc_transfer *transfer, qc_http_result *result)
   error.connect_to = transfer->request.connect_to;
   error.text = transfer->error;
   error.size = sizeof(transfer->error);
-  if (response->fault != NULL) { /* our own reading stopped it */
+  if (response->fault != NULL) { /* http_message.c refused it */
     result->reason = response->reason;
     result->message = response->fault;
   } else {
@@ -340,7 +340,7 @@ int qc_transfer_is_done(const qc_transfer *transfer)
   return !transfer->is_under_way;
 }
 
-/* Notes how far it came; the handle may go with its generation. */
+/* Notes how far it came; the handle may be freed with its generation. */
 static void note_stages(qc_transfer *transfer)
 {
   qc_http_stages *stages = &transfer->client->stages;

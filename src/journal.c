@@ -164,7 +164,7 @@ void qc_journal_close(qc_journal *journal)
     return;
   journal->is_open = 0;
   (void)pthread_mutex_lock(
-      &lock); /* it fails for a lock of the thread's own */
+      &lock); /* it fails only if this thread holds the lock */
   while (*at != NULL && *at != journal)
     at = &(*at)->next;
   if (*at != NULL)

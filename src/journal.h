@@ -15,17 +15,17 @@ typedef struct qc_journal {
   struct qc_journal *next; /* of those that are open */
 } qc_journal;
 
-/* What is there is not a regular file. */
+/* The path is not that of a regular file. */
 #define QC_JOURNAL_NO_FILE (-1)
 
 /*
  * Opens a file for appending, mode 0600 where it is made, closed by exec, and
  * locks it (flock): the kernel frees the lock when the process ends, however
- * it ends. is_new: it must not be there yet, and its folder is on disk when
- * this returns; otherwise it must. follows: also through a symbolic link; else
- * that is ELOOP. Does not wait for anybody.
+ * it ends. is_new: it must not exist yet, and its folder is on disk when
+ * this returns; otherwise it must exist. follows: also through a symbolic
+ * link; else that is ELOOP. Does not wait for anybody.
  * Returns 0, QC_JOURNAL_NO_FILE, or an errno: EEXIST where is_new and
- * something is there; EWOULDBLOCK where another process has the lock. The
+ * the path exists; EWOULDBLOCK where another process has the lock. The
  * memory of the journal must not move while it is open.
  */
 int qc_journal_open(qc_journal *journal, const char *path, int is_new,

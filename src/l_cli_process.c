@@ -9,8 +9,8 @@
 #include <string.h>
 
 /*
- * core.command(): prepares the process of the command; see cli_process.h. For
- * programs of our own alone, since it changes what the whole process has.
+ * core.command(): prepares the process of the command; see cli_process.h. Only
+ * for the programs of this project: it changes state of the whole process.
  */
 static int core_command(lua_State *L)
 {

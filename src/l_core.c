@@ -66,7 +66,7 @@ static qc_digest check_digest(lua_State *L, int arg)
   return luaL_checkoption(L, arg, NULL, names) == 0 ? QC_SHA1 : QC_SHA256;
 }
 
-/* A text, or where there is none another. */
+/* The text of an argument, or a default. */
 static const char *check_option(lua_State *L, int arg, size_t *len,
                                 const char *otherwise)
 {
@@ -396,8 +396,9 @@ static int core_sha256(lua_State *L)
   return 1;
 }
 
-/* Random bytes, by the system's own call where it has one. 0: none; libcrypto
-   says why. Never from a buffer, which forked processes would share. */
+/* Random bytes, by the system's call where it has one. Returns 0 on failure;
+   libcrypto says why. Never from a buffer, which forked processes would share.
+ */
 static int random_bytes(void *bytes, size_t size)
 {
 #ifdef GRND_NONBLOCK
@@ -450,7 +451,7 @@ static int core_monotonic(lua_State *L)
 }
 
 /* core.sleep(seconds): waits so long, or until a signal comes, so that the
-   host's handler (Ctrl-C in the lua program) has its turn */
+   host's handler (Ctrl-C in the lua program) can run */
 static int core_sleep(lua_State *L)
 {
   lua_Number seconds = luaL_checknumber(L, 1);
@@ -517,7 +518,7 @@ extern int lua_isyieldable(lua_State *L) __attribute__((weak));
 #endif
 
 /* core.isyieldable() -> whether the caller may yield, or nil where this Lua
-   cannot tell. nginx takes coroutine.isyieldable away, and a socket there that
+   cannot say. nginx takes coroutine.isyieldable away, and a socket there that
    waits where it may not is left in disorder. */
 static int core_isyieldable(lua_State *L)
 {

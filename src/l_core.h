@@ -1,6 +1,6 @@
 /*
- * l_core.h - the parts of the module qcimage.core that lie in files of their
- * own: l_cli_process.c, l_journal.c, l_redact.c. Part of qcimage, see LICENSE.
+ * l_core.h - the parts of the module qcimage.core in separate files:
+ * l_cli_process.c, l_journal.c, l_redact.c. Part of qcimage, see LICENSE.
  */
 #ifndef QCIMAGE_L_CORE_H
 #define QCIMAGE_L_CORE_H

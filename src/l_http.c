@@ -25,7 +25,7 @@ typedef struct {
   qc_loop *loop; /* one for each Lua state; its clients hold it, too */
 } loop_object;
 
-/* The loop of this Lua state, which is made if there is none. */
+/* The loop of this Lua state, which is made at the first use. */
 static qc_loop *need_loop(lua_State *L)
 {
   loop_object *object;
@@ -80,7 +80,7 @@ static const char *push_url(lua_State *L, const char *name)
 /*
  * http.new{caFile, caFolder, proxy, maxResponseBytes, verify} -> connection
  * caFile: the only certificates to trust, or, with caFolder, these and those
- * that the folder has; caFolder alone: these and libcurl's own file.
+ * that the folder has; caFolder alone: these and libcurl's default file.
  */
 static int http_new(lua_State *L)
 {
@@ -257,7 +257,7 @@ static int push_and_end(lua_State *L, qc_transfer *transfer)
   return failed ? lua_error(L) : lua_gettop(L) - base;
 }
 
-/* Takes an argument as "::HOST:PORT", or NULL where it is none. */
+/* Returns an argument as "::HOST:PORT", or NULL where it is nil. */
 static const char *check_connect_to(lua_State *L, int arg)
 {
   const char *text = luaL_optstring(L, arg, NULL);
@@ -300,7 +300,7 @@ static void read_arguments(lua_State *L, qc_http_request *request,
  * same. direct: true for no proxy from the environment. connectTo:
  * "::HOST:PORT", where to connect instead of the url's host, which stays what
  * the certificate must name. headers of the response: by lower-case names.
- * Blocks until the response is there, and moves on what else is under way.
+ * Blocks until the response is complete; meanwhile other transfers proceed.
  */
 static int connection_send(lua_State *L)
 {

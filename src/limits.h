@@ -38,7 +38,7 @@
 #define QC_REDACT_MAX (128 * 1024)
 /* Bytes of a secret at least: a shorter one would be found in any text. */
 #define QC_REDACT_SHORTEST 4
-/* Bytes of the longest secret that is looked for without its own escapes, too:
+/* Bytes of the longest secret that is also looked for with its escapes undone:
    a token has up to 4,096 (data type Credentials of STS). */
 #define QC_REDACT_SECRET_MAX 4096
 /* Secrets of one text: a call has three, each in two forms, and up to six
@@ -59,10 +59,10 @@
    the trailer after it: real ones have under 1 KB. */
 #define QC_HTTP_HEAD_MAX   (64 * 1024)
 #define QC_HTTP_HEAD_LINES 256
-/* Body of an answer, unless told otherwise: a page of 100 images has about
-   100 KB. */
+/* Default limit of a response's body: a page of 100 images has about 100 KB.
+ */
 #define QC_HTTP_BODY_MAX (4 * 1024 * 1024)
-/* The most that may be told. */
+/* The highest limit that can be set. */
 #define QC_HTTP_BODY_LIMIT 2147483647
 /* Memory for a body that is kept from one answer to the next. */
 #define QC_HTTP_BODY_KEPT (64 * 1024)

@@ -36,8 +36,8 @@ static int begins(const char *at, size_t left, const char *word)
   return left >= len && memcmp(at, word, len) == 0;
 }
 
-/* What an ampersand stands for together with what follows it. Returns the
-   bytes of that, without the ampersand; 0: for itself. */
+/* Decodes the character reference that an ampersand begins. Returns its
+   bytes, without the ampersand; 0: it is not a reference. */
 static size_t entity(const char *at, size_t left, char *meant)
 {
   static const struct {
@@ -109,7 +109,7 @@ static size_t unescape(char *text, uint32_t *starts, size_t len)
   return to;
 }
 
-/* Notes how far secrets reach that begin at each place. */
+/* Notes how far secrets reach that begin at each position. */
 static void note(const char *text, const uint32_t *starts, size_t len,
                  const char *secret, size_t secret_len, uint32_t *reaches)
 {
@@ -120,17 +120,17 @@ static void note(const char *text, const uint32_t *starts, size_t len,
          (at = memchr(at, *secret, (size_t)(end - at) - secret_len + 1)) !=
              NULL) {
     if (memcmp(at, secret, secret_len) == 0) {
-      size_t place = (size_t)(at - text);
-      uint32_t reach = starts[place + secret_len];
-      if (reaches[starts[place]] < reach)
-        reaches[starts[place]] = reach;
+      size_t begin = (size_t)(at - text);
+      uint32_t reach = starts[begin + secret_len];
+      if (reaches[starts[begin]] < reach)
+        reaches[starts[begin]] = reach;
     }
     at++;
   }
 }
 
-/* Notes a secret, also without its own escapes, since those of the text may
-   have been undone together with them. */
+/* Notes a secret, also with its escapes undone, since they may have been
+   undone together with those of the text. */
 static void note_both(const char *text, const uint32_t *starts, size_t len,
                       const qc_secret *secret, uint32_t *reaches)
 {

@@ -23,7 +23,7 @@ static EVP_MD_CTX *new_digest(const char *name)
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
     EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
     ok = md != NULL && EVP_DigestInit_ex(ctx, md, NULL);
-    EVP_MD_free(md); /* the context keeps its own reference */
+    EVP_MD_free(md); /* the context holds a reference */
 #else
     const EVP_MD *md = EVP_get_digestbyname(name);
     ok = md != NULL && EVP_DigestInit_ex(ctx, md, NULL);

@@ -93,7 +93,7 @@ static int names_another(const qc_transfer_error *error)
 }
 
 /* Whether the proxy refused, whatever became of the body of its refusal. 407
-   is a proxy's own, of a request without a tunnel, too. */
+   is always a proxy's, also for a request without a tunnel. */
 static int has_refused(const qc_transfer_error *error)
 {
   return error->proxy_status == 407 ||
@@ -123,7 +123,8 @@ const char *qc_transfer_error_reason(const qc_transfer_error *error)
     return "proxy";
   if (strcmp(reason, "connect") == 0 && is_proxys(error))
     return "proxy";
-  /* No number tells malformed chunks from a lost connection: 7.54 to 8.23. */
+  /* No code separates malformed chunks from a lost connection: 7.54 to 8.23.
+   */
   if (strcmp(reason, "closed") == 0 && mentions(error, "chunk"))
     return "format";
   return reason;
@@ -138,7 +139,7 @@ static void mask_login(char *text, size_t size)
     return;
   at = strrchr(quote, '@');
   if (at == NULL) {
-    if (strlen(text) + 1 >= size) /* it may stand in what was cut off */
+    if (strlen(text) + 1 >= size) /* it may be in what was cut off */
       quote[1] = '\0';
     return;
   }

@@ -8,20 +8,20 @@
 
 #include <stddef.h>
 
-/* What libcurl tells of a failed transfer: numbers, and its own text. */
+/* What libcurl reports of a failed transfer: numbers, and its message. */
 typedef struct {
   int code;          /* CURLcode */
   int sent;          /* 1: a byte of the request may have left */
-  int has_proxy;     /* 1: over a proxy, 0: none, -1: not told */
-  long proxy_status; /* of the proxy's own response; 0: none came */
+  int has_proxy;     /* 1: over a proxy, 0: none, -1: unknown */
+  long proxy_status; /* of the proxy's response; 0: none came */
   long proxy_error;  /* CURLproxycode; 0: none */
   int has_tried;     /* 1: a socket was asked for */
   int socket_error;  /* errno where none could be made, or 0 */
   const char *peer;  /* address that was connected to last; "": none */
   const char *peer_port;
   const char *url;        /* of the request */
-  const char *connect_to; /* "::HOST:PORT", its own; or NULL */
-  char *text;             /* libcurl's own, with a terminator; "": none */
+  const char *connect_to; /* "::HOST:PORT" of the request; or NULL */
+  char *text;             /* libcurl's, with a terminator; "": none */
   size_t size;            /* of the memory of text */
 } qc_transfer_error;
 

@@ -152,7 +152,7 @@ describe("qcimage.http", function()
         ["header X%-B holds a control"] = { headers = { ["X-B"] = "a\0b" } },
         ["header X%-C holds a control"] = { headers = { ["X-C"] = "a\nb" } },
         ["name is malformed"] = { headers = { ["X-A: b\r\nX-B"] = "c" } },
-        ["there twice"] = { headers = { ["Content-Type"] = "a", ["content-type"] = "b" } },
+        ["occurs twice"] = { headers = { ["Content-Type"] = "a", ["content-type"] = "b" } },
         ["header Content%-Length is not"] = { headers = { ["Content-Length"] = "3" } },
         ["header transfer%-encoding is not"] = { headers = { ["transfer-encoding"] = "chunked" } },
         ["header Expect is not"] = { headers = { Expect = "100-continue" } },
