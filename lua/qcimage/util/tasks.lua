@@ -1,8 +1,8 @@
---- tasks.lua - runs a function over items, several at once: as coroutines, whose waits it orders. Knows neither transports
---- nor calls: who waits for what tells it so. In nginx light_tasks.lua does it.
+--- tasks.lua - runs a function over items, several at once: as coroutines, whose waits it schedules. Knows neither transports
+--- nor calls, only what each task waits for. In nginx light_tasks.lua does it.
 --- Part of qcimage, see LICENSE.
 ---
---- A turn of the scheduler polls for I/O, wakes what waits, and resumes what is ready. It happens only inside a step of a
+--- An iteration of the scheduler polls for I/O, wakes what waits, and resumes what is ready. It happens only inside a step of a
 --- loop, so between two steps no task runs. Loops are held by their users alone, and tasks by their loop: a loop that was
 --- left is collected with all that is under way in it.
 
@@ -46,7 +46,7 @@ local loopCount = 0
 ---@field isAlone boolean|nil nobody can wake it
 ---@field isProbe boolean|nil it only tries whether it can yield
 
---- The task that runs, if it can wait: nil outside of tasks, inside a C function, in a coroutine of the user's own.
+--- The task that runs, if it can wait: nil outside of tasks, inside a C function, in a coroutine of the user.
 ---@return qcimage.Task|nil
 function M.running()
   local task = current and taskOf[coroutine.running()]
@@ -54,7 +54,7 @@ function M.running()
     return nil
   end
   local canYield = core.isyieldable()
-  if canYield == nil then -- Lua 5.2 does not tell
+  if canYield == nil then -- Lua 5.2 cannot say
     task.isProbe = true
     canYield = pcall(coroutine.yield, TOKEN)
     task.isProbe = nil
@@ -95,8 +95,8 @@ function M.sleep(seconds)
   return true
 end
 
--- The results of a protected call in a coroutine of its own: a yield of ours goes on to the scheduler, another one is a
--- failure of what was called.
+-- The results of a protected call in a separate coroutine: a yield of this module is passed on to the scheduler, another one
+-- is a failure of the called function.
 local function relay(thread, ok, first, ...)
   if not ok then
     return false, first
@@ -209,8 +209,8 @@ local function wakeAlone(list)
   return isAny
 end
 
--- One turn, which waits for so many seconds at most. Returns false where nothing is left that could happen.
-local function turn(most)
+-- One iteration, which waits for so many seconds at most. Returns false where nothing is left that could happen.
+local function iterate(most)
   local list = livingLoops()
   local isAnyReady, seconds, io = wakeAll(list)
   if not isAnyReady and io == 0 and seconds == math.huge and not wakeAlone(list) then
@@ -226,7 +226,7 @@ local function turn(most)
   for _, loop in ipairs(list) do
     for _ = 1, #loop.ready do -- not those that become ready meanwhile
       local task = table.remove(loop.ready, 1)
-      if task then -- a turn within this one may have resumed it
+      if task then -- a nested iteration may have resumed it
         resume(task)
       end
     end
@@ -235,9 +235,9 @@ local function turn(most)
 end
 
 -- The same, also when a signal's handler of the host's raises in between.
-local function protectedTurn(most)
+local function protectedIteration(most)
   local before = current
-  local ok, more = pcall(turn, most)
+  local ok, more = pcall(iterate, most)
   current = before
   if not ok then
     error(more, 0)
@@ -273,7 +273,7 @@ local function waitFor(loop)
     suspend(task, isDone)
   end
   while not isDone() do
-    if not protectedTurn(math.huge) then
+    if not protectedIteration(math.huge) then
       return false
     end
   end
@@ -293,7 +293,7 @@ end
 function Loop:step()
   items.begin(self, spawn)
   if not M.running() then -- what is under way goes on however fast the results are taken
-    protectedTurn(0)
+    protectedIteration(0)
   end
   if not waitFor(self) then
     error(("qcimage: %d items of a loop can no longer end"):format(self.state.active), 0)
@@ -334,7 +334,7 @@ end
 --- Lets the others go on until somebody notifies.
 ---@param seconds number|nil nil: without an end
 ---@return boolean|nil isNotified false: the seconds are over; nil: it cannot be waited
----@return string|nil why "stopped": the loop was; "alone": nobody is there who could notify
+---@return string|nil why "stopped": the loop was; "alone": no other task that could notify
 function Signal:wait(seconds)
   local task = M.running()
   local loop = task and task.loop or light and light.loop()
@@ -352,7 +352,7 @@ function Signal:wait(seconds)
   return isNotified, why
 end
 
---- Wakes all that wait. They run at their next turn, not within this.
+--- Wakes all that wait. They run in the next iteration, not within this call.
 function Signal:notify()
   self.count = self.count + 1
   if self.semaphore then
