@@ -25,20 +25,24 @@ typedef struct {
   qc_loop *loop; /* one for each Lua state; its clients hold it, too */
 } loop_object;
 
-/* The loop of this Lua state, which is made at the first use. */
+/* The loop of this Lua state, which is made if it does not exist: also when the
+   state is being closed, for a finalizer of the host's that comes later. */
 static qc_loop *need_loop(lua_State *L)
 {
   loop_object *object;
   lua_getfield(L, LUA_REGISTRYINDEX, LOOP ".only");
   object = lua_touserdata(L, -1);
+  if (object == NULL) {
+    object = qc_newobject(L, sizeof(*object), LOOP);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, LOOP ".only");
+    lua_pop(L, 1);
+  }
   lua_pop(L, 1);
-  if (object != NULL)
-    return object->loop;
-  object = qc_newobject(L, sizeof(*object), LOOP);
-  object->loop = qc_loop_new();
+  if (object->loop == NULL)
+    object->loop = qc_loop_new();
   if (object->loop == NULL)
     luaL_error(L, "not enough memory");
-  lua_setfield(L, LUA_REGISTRYINDEX, LOOP ".only");
   return object->loop;
 }
 

@@ -243,6 +243,28 @@ describe("in its process", function()
     assert.equal(before, posix.descriptors())
   end)
 
+  it("requests of a finalizer can be made at the end of the program, whatever was finalized before", function()
+    server =
+      raw.start { { { "recv" }, { "send", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" } } }
+    local output, status = process.lua(([[
+      local function finalize()
+        local http = require "qcimage.http"
+        http.wait(0)
+        local request = { method = "GET", url = %q, headers = {} }
+        io.write(http.new():send(request, 5, 5, true).body)
+      end
+      if newproxy then
+        keep = newproxy(true)
+        getmetatable(keep).__gc = finalize
+      else
+        keep = setmetatable({}, { __gc = finalize }) -- older than the loop, so that it is finalized later
+      end
+      require("qcimage.http").new()
+    ]]):format(server.url))
+    assert.equal("{}", output)
+    assert.equal(0, status)
+  end)
+
   itKept("a connection that was made in a coroutine outlives it", function()
     start(ANSWERING)
     connection = coroutine.wrap(function()
