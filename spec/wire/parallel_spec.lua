@@ -271,6 +271,63 @@ describe("a loop that is left", function()
   end)
 end)
 
+describe("what throws in a task", function()
+  local compile = rawget(_G, "loadstring") or load
+  local hasClose = compile "local one <close> = nil" ~= nil
+
+  local itCloses = hasClose and it or function(name)
+    pending(name .. " (this Lua has no variables to close)")
+  end
+
+  -- A function that throws, with a variable that notes that it was closed; noted first, so that it may throw, too.
+  local function throwing(closed, problem)
+    return compile [[
+      local closed, problem = ...
+      return function()
+        local one <close> = setmetatable({}, { __close = function()
+          closed[#closed + 1] = true
+          if problem then
+            error(problem, 0)
+          end
+        end })
+        error("first", 0)
+      end]](closed, problem)
+  end
+
+  itCloses("has the variables of the work closed at once", function()
+    local closed = {}
+    local _, faults = run({ 1, 2 }, throwing(closed))
+    assert.same({ true, true }, closed)
+    assert.equal("first", faults[1].thrown)
+    _, faults = run({ 1 }, throwing(closed, "second"))
+    assert.equal("second", faults[1].thrown) -- as pcall has it
+  end)
+
+  itCloses("has those of a client's function closed", function()
+    local closed = {}
+    client = stub.client { apiVersion = "3.0", maxAttempts = 1, transport = throwing(closed) }
+    local _, faults = run({ "img-12345678" }, modify)
+    assert.same({ true }, closed)
+    assert.is_truthy(faults["img-12345678"].message:find("the transport threw: first", 1, true))
+  end)
+
+  itCloses("has a loop within the work wait for what is under way", function()
+    local ended = 0
+    local _, faults = run({ 1 }, function()
+      for _ in
+        image.parallel({ 1, 2, 3 }, function(i)
+          tasks.sleep(i * 0.01)
+          ended = ended + 1
+        end)
+      do
+        error("in the body", 0)
+      end
+    end)
+    assert.equal("in the body", faults[1].thrown)
+    assert.equal(3, ended)
+  end)
+end)
+
 describe("workers that share state", function()
   -- As bulk changes have them: eight workers take changes from a list, one looks for all of them at the images first, and
   -- all are held within one rate.

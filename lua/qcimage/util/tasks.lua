@@ -24,7 +24,17 @@ local hasTasks = not environments.isNginx and (_VERSION ~= "Lua 5.1" or rawget(_
 
 local FOREIGN = "it yielded, and not by a call of this library"
 
-local closeThread = rawget(coroutine, "close") or function() end
+local close = rawget(coroutine, "close") or function() end
+
+-- Closes what the variables of a coroutine that goes no further have to close, as the end of a call would. Returns what it
+-- threw: that of a variable takes the place of an error before it.
+local function closeThread(thread, thrown)
+  local ok, problem = close(thread)
+  if ok == false then
+    return problem
+  end
+  return thrown
+end
 
 local TOKEN = {} -- what a task yields
 local current ---@type qcimage.Task|nil the task that runs
@@ -99,7 +109,7 @@ end
 -- is a failure of the called function.
 local function relay(thread, ok, first, ...)
   if not ok then
-    return false, first
+    return false, closeThread(thread, first)
   elseif coroutine.status(thread) == "dead" then
     return true, first, ...
   elseif first == TOKEN then
@@ -134,18 +144,20 @@ local function resume(task)
   repeat
     ok, first = coroutine.resume(task.thread, entry.item)
   until not (task.isProbe and ok and first == TOKEN)
-  current = before
   local isDead = coroutine.status(task.thread) == "dead"
   if not isDead and first == TOKEN then
+    current = before
     loop.waiting[#loop.waiting + 1] = task
     return
   end
   if not ok then
-    items.thrown(entry, first, debug and debug.traceback(task.thread))
+    local traceback = debug and debug.traceback(task.thread)
+    items.thrown(entry, closeThread(task.thread, first), traceback)
   elseif not isDead then
-    items.thrown(entry, FOREIGN)
     closeThread(task.thread)
+    items.thrown(entry, FOREIGN)
   end
+  current = before
   loop.state.active = loop.state.active - 1
   items.put(loop, entry)
 end
