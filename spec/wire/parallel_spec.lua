@@ -271,6 +271,23 @@ describe("a loop that is left", function()
   end)
 end)
 
+describe("a client's transport that yields to another scheduler", function()
+  itAtOnce("fails in a task at once, and is not tried again", function()
+    local calls = 0
+    client = stub.client {
+      apiVersion = "3.0",
+      transport = function()
+        calls = calls + 1
+        coroutine.yield "to a foreign loop"
+      end,
+    }
+    local _, faults = run({ "img-12345678" }, modify)
+    assert.equal(1, calls)
+    assert.equal("unsupported", faults["img-12345678"].kind)
+    assert.equal("unknown", faults["img-12345678"].outcome)
+  end)
+end)
+
 describe("what throws in a task", function()
   local compile = rawget(_G, "loadstring") or load
   local hasClose = compile "local one <close> = nil" ~= nil

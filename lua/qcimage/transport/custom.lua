@@ -3,6 +3,7 @@
 
 local errors = require "qcimage.util.errors"
 local callback = require "qcimage.util.callback"
+local tasks = require "qcimage.util.tasks"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -64,7 +65,8 @@ function M.wrap(transport)
     if ok then
       return response, message, detail
     end
-    return nil, "the transport threw: " .. callback.text(response), { reason = "closed" }
+    local kind = response == tasks.FOREIGN and "unsupported" or nil -- it would again
+    return nil, "the transport threw: " .. callback.text(response), { reason = "closed", kind = kind }
   end
 end
 

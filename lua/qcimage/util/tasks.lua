@@ -22,7 +22,8 @@ M.poll = nil
 -- PUC 5.1 can yield neither across pcall nor in an iterator, so nothing runs there at once.
 local hasTasks = not environments.isNginx and (_VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil)
 
-local FOREIGN = "it yielded, and not by a call of this library"
+--- What a function of the user's threw that yielded to another scheduler.
+M.FOREIGN = "it yielded, and not by a call of this library"
 
 local close = rawget(coroutine, "close") or function() end
 
@@ -116,7 +117,7 @@ local function relay(thread, ok, first, ...)
     return relay(thread, coroutine.resume(thread, coroutine.yield(TOKEN)))
   end
   closeThread(thread)
-  return false, FOREIGN
+  return false, M.FOREIGN
 end
 
 --- As pcall. In a task, a function that yields to another scheduler fails.
@@ -155,7 +156,7 @@ local function resume(task)
     items.thrown(entry, closeThread(task.thread, first), traceback)
   elseif not isDead then
     closeThread(task.thread)
-    items.thrown(entry, FOREIGN)
+    items.thrown(entry, M.FOREIGN)
   end
   current = before
   loop.state.active = loop.state.active - 1
