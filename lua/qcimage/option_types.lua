@@ -71,16 +71,21 @@ end
 function M.regions(value)
   if value == "all" then
     return true
-  elseif type(value) ~= "table" or #value == 0 then
+  elseif type(value) ~= "table" or next(value) == nil then
     return false, 'must be "all" or a list of regions'
   end
+  local count, keys = 0, 0
   for i, region in ipairs(value) do
     local isRegion, problem = M.region(region)
     if not isRegion then
       return false, ("%s (number %d)"):format(problem, i)
     end
+    count = i
   end
-  return true
+  for _ in pairs(value) do
+    keys = keys + 1
+  end
+  return keys == count, 'must be "all" or a list of regions, without holes'
 end
 
 function M.proxy(value) -- "": no proxy

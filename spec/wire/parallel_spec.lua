@@ -444,4 +444,25 @@ describe("each of several regions", function()
     assert.is_truthy(err.message:find("region ap-tokyo", 1, true))
     assert.same({ "ap-beijing", "ap-guangzhou" }, given)
   end)
+
+  it("takes the list as it was given, and none with holes", function()
+    client = stub.client {
+      apiVersion = "3.0",
+      transport = function()
+        return { status = 200, body = '{"Response":{"TotalCount":1,"ImageSet":[{"ImageId":"img-1"}],"RequestId":"r"}}' }
+      end,
+    }
+    local regions, count = { "ap-beijing", "ap-tokyo" }, 0
+    local iterate = client:each({}, { regions = regions })
+    regions[1], regions[2] = nil, nil
+    for _ in iterate do
+      count = count + 1
+    end
+    assert.equal(2, count)
+    for _, list in ipairs { { "bj", nil, "gz" }, { nil, "gz" }, { "bj", other = "gz" }, {} } do
+      local ok, message = pcall(client.each, client, {}, { regions = list })
+      assert.is_false(ok)
+      assert.is_truthy(message:find('option regions must be "all" or a list of regions', 1, true), message)
+    end
+  end)
 end)

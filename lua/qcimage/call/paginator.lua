@@ -168,8 +168,8 @@ local function ofRegions(failed, faults)
 end
 
 -- Reads the lists of several regions. Returns their images in the order of the regions, and an error.
-local function readRegions(client, params, options, run)
-  local regions, lists, faults, failed = distinct(options.regions), {}, {}, {}
+local function readRegions(client, regions, params, options, run)
+  local lists, faults, failed = {}, {}, {}
   local images = { from = {} }
   tasks.forEach(regions, function(region)
     local one = setmetatable({ region = region }, { __index = options })
@@ -198,10 +198,13 @@ end
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
   local own = copyParams.copy(params, actions[client.version][actions.describe[client.version]].params) or params
+  local regions = options.regions and distinct(options.regions)
   local images, err, index = nil, nil, 0
   return function()
-    if not images then
-      images, err = (options.regions and readRegions or readRegion)(client, own, options, run)
+    if not images and regions then
+      images, err = readRegions(client, regions, own, options, run)
+    elseif not images then
+      images, err = readRegion(client, own, options, run)
     end
     index = index + 1
     local image, result = images[index], images.from[index]
