@@ -24,7 +24,7 @@ local client = environments.isNginx and require "qcimage.client"
 local function load()
   local ok, loaded = pcall(require, "qcimage.client")
   if not ok then
-    return nil, errors.notSent("unsupported", LATE .. tostring(loaded))
+    return nil, errors.notSent("unsupported", LATE .. tostring(loaded):gsub("%s+", " "))
   end
   client = loaded
   return loaded

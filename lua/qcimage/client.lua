@@ -255,7 +255,7 @@ local function loadApply()
     return apply
   end
   local message = "apply: cannot load all modules (chroot, or package.path changed? require qcimage.apply earlier): "
-  return nil, errors.notSent("unsupported", message .. tostring(not ok and apply or problem))
+  return nil, errors.notSent("unsupported", message .. tostring(not ok and apply or problem):gsub("%s+", " "))
 end
 
 if environments.isNginx then
