@@ -72,7 +72,8 @@ struct qc_transfer {
   qc_generation *generation; /* of easy, or NULL */
   qc_transfer *prev, *next;  /* in the loop, or among the idle */
   CURL *easy;
-  int is_under_way, was_forked;
+  int is_under_way;
+  int was_forked;  /* 1: its generation was lost meanwhile, by that or else */
   int is_attached; /* 1: counts among the generation's users */
   CURLcode code;   /* when it is done */
   int sent;        /* the same */

@@ -359,8 +359,12 @@ int qc_transfer_finish(qc_transfer *transfer, qc_http_result *result)
   result->sent = transfer->sent;
   result->reused = transfer->was_reused;
   if (transfer->was_forked) {
-    result->message = "the process was forked while the request was under way";
-    result->reason = "closed";
+    /* The parent's goes on, so this is no failure to try again after. */
+    int is_child = transfer->generation->birth != qc_global_forks();
+    result->message =
+        is_child ? "the process was forked while the request was under way"
+                 : "the program closed the connection's descriptor";
+    result->reason = is_child ? NULL : "closed";
     return 0;
   }
   if (transfer->code != CURLE_OK || response->fault != NULL) {
