@@ -271,6 +271,21 @@ describe("a loop that is left", function()
   end)
 end)
 
+describe("work that throws", function()
+  it("gives what it threw, and where", function()
+    local value = {}
+    local _, faults = run({ 1, 2 }, function(i)
+      error(i == 1 and value or "a text")
+    end)
+    assert.equal(value, faults[1].thrown)
+    assert.matches("^the work threw: [^\n]*parallel_spec.lua:%d+: a text$", faults[2].message)
+    for i = 1, 2 do
+      assert.equal("unknown", faults[i].outcome)
+      assert.matches("^stack traceback:\n.*parallel_spec.lua:%d+: in ", faults[i].traceback)
+    end
+  end)
+end)
+
 describe("a client's transport that yields to another scheduler", function()
   itAtOnce("fails in a task at once, and is not tried again", function()
     local calls = 0

@@ -107,11 +107,15 @@ end
 ---@param loop qcimage.Loop
 ---@param entry qcimage.LoopEntry
 function M.run(loop, entry)
-  local ok, first, second, third = pcall(loop.work, entry.item)
-  if ok then
-    entry[1], entry[2], entry[3] = first, second, third
-  else
-    M.thrown(entry, first)
+  local traceback
+  local ok, thrown = xpcall(function()
+    entry[1], entry[2], entry[3] = loop.work(entry.item)
+  end, function(value)
+    traceback = debug and debug.traceback("", 2):sub(2)
+    return value
+  end)
+  if not ok then
+    M.thrown(entry, thrown, traceback)
   end
 end
 
