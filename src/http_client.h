@@ -78,9 +78,10 @@ struct qc_transfer {
   CURLcode code;   /* when it is done */
   int sent;        /* the same */
   double deadline; /* after which the loop ends it */
-  int is_guarded;  /* 1: on_prerequest is called */
-  int may_keep;    /* 0: the connection is closed behind a response */
-  int is_fresh;    /* 1: over no kept connection */
+  double connect_deadline; /* the same while nothing can have been sent */
+  int is_guarded;          /* 1: on_prerequest is called */
+  int may_keep;            /* 0: the connection is closed behind a response */
+  int is_fresh;            /* 1: over no kept connection */
   char error[CURL_ERROR_SIZE];
 
   qc_buffer lines; /* the request's headers */
@@ -151,6 +152,8 @@ CURLcode qc_easy_set_request(qc_transfer *transfer, int is_fresh);
 
 /* Takes the end of a transfer, which may begin again. */
 void qc_transfer_complete(qc_transfer *transfer, CURLcode code);
+/* The time after which the loop ends one that is under way. */
+double qc_transfer_deadline(const qc_transfer *transfer);
 /* Frees the easy handle; not one that is lost. */
 void qc_transfer_end_easy(qc_transfer *transfer);
 void qc_transfer_free(qc_transfer *transfer);

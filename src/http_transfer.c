@@ -144,6 +144,14 @@ static int may_have_left(const qc_transfer *transfer, CURLcode code)
          seconds > 0;
 }
 
+double qc_transfer_deadline(const qc_transfer *transfer)
+{
+  if (transfer->deadline <= transfer->connect_deadline ||
+      may_have_left(transfer, CURLE_OK))
+    return transfer->deadline;
+  return transfer->connect_deadline;
+}
+
 /* CURLINFO_USED_PROXY, which the headers of the build may lack. */
 #define USED_PROXY ((CURLINFO)(CURLINFO_LONG + 66))
 
@@ -211,8 +219,10 @@ static void start(qc_transfer *transfer, int is_fresh)
   transfer->socket_error = 0;
   transfer->requests_begun = transfer->was_reused = transfer->is_disturbed = 0;
   transfer->is_attached = 0;
-  transfer->deadline =
-      qc_loop_now() + transfer->request.seconds + QC_HTTP_LATE;
+  transfer->connect_deadline = transfer->deadline =
+      qc_loop_now() + QC_HTTP_LATE;
+  transfer->deadline += transfer->request.seconds;
+  transfer->connect_deadline += transfer->request.connect_seconds;
   qc_response_start(&transfer->response);
   code = make_ready(transfer);
   if (before != NULL)
