@@ -3,6 +3,8 @@
 
 local actions = require "qcimage.api.actions"
 local client_options = require "qcimage.cli.client_options"
+local endpoints = require "qcimage.api.endpoints"
+local exits = require "qcimage.cli.exit_codes"
 local json = require "qcimage.cli.json"
 local lookup = require "qcimage.call.images"
 local optionNames = require "qcimage.util.option_names"
@@ -155,7 +157,8 @@ local function byIds(client, params)
   return images, last, calls, absent
 end
 
--- All pages. Returns images, the result of the last, and that there may be several; or nil, a message and an error.
+-- All pages. Returns images, the result of the last, that there may be several, and the error of those regions that could
+-- not be listed beside others; or nil, a message and an error.
 local function all(client, params, regions)
   local images, last = {}, nil
   local ok, err = pcall(function()
@@ -167,7 +170,11 @@ local function all(client, params, regions)
     if type(err) ~= "table" then
       error(err, 0)
     end
-    return nil, err.message, err
+    local isPart = #images > 0 or #(err.regions or {}) < #endpoints.ALL_REGIONS
+    if not regions or not isPart then
+      return nil, err.message, err
+    end
+    return images, last, 2, nil, err
   end
   return images, last, 2
 end
@@ -224,7 +231,7 @@ function M.run(options)
   optionNames.useParameters { imageIds = "IMAGE_ID", filters = "--filters" }
   local document = options.output == "json" and M.collect(client)
   local list = hasIds and byIds or (options.all or options.allRegions) and all or page
-  local images, result, calls, absent = list(client, params, options.allRegions and "all" or nil)
+  local images, result, calls, absent, err = list(client, params, options.allRegions and "all" or nil)
   if not images then
     return output.fail(result, calls, true)
   end
@@ -238,6 +245,9 @@ function M.run(options)
     return code
   elseif absent and absent[1] then
     return missing(absent, images)
+  elseif err then
+    output.fail(err.message, err, true)
+    return exits.FAILED
   elseif calls == 1 and not hasIds and total and (options.offset or 0) + #images < total then
     stdio.note(("%d of %.0f images; --all lists all"):format(#images, total))
   end
