@@ -228,8 +228,8 @@ local TOPICS = {
 ---@return string
 function M.of(line, columns)
   columns = math.max(20, math.min(columns or 80, 100))
-  local lines = line.command and ofCommand(line.command, line.action, line.version, line.isRaw, columns)
-    or first(columns)
+  local apiVersion = line.command and not line.module.standsAlone and line.version or nil -- that loads the C core
+  local lines = line.command and ofCommand(line.command, line.action, apiVersion, line.isRaw, columns) or first(columns)
   return table.concat(lines, "\n") .. "\n"
 end
 

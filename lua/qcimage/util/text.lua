@@ -2,10 +2,14 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"
-local core = require "qcimage.core"
 local spelling = require "qcimage.util.spelling"
 
 local M = {}
+
+-- The C core is loaded when it is needed: the emulator's help does without.
+local function utf8len(text)
+  return require("qcimage.core").utf8len(text)
+end
 
 --- Pattern of a control byte. Written out, since %c follows the host's locale.
 M.CONTROL = "[%z\1-\31\127]"
@@ -25,14 +29,14 @@ function M.oneLine(text, limit)
     text = text:sub(1, limit)
     -- not in the middle of a character: drop a lead byte and what follows it
     for _ = 1, 3 do
-      if core.utf8len(text) then
+      if utf8len(text) then
         break
       end
       text = text:sub(1, -2)
     end
   end
   text = text:gsub("[ \t\r\n]+", " "):gsub(M.CONTROL, "?")
-  if not core.utf8len(text) then
+  if not utf8len(text) then
     text = text:gsub("[\128-\255]", "?")
   end
   return (cut and text .. "..." or text)
