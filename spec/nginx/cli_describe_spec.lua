@@ -102,3 +102,58 @@ describe("qcimage describe --all-regions", function()
     assert.same({ "ap-guangzhou", "ap-guangzhou" }, { list[2].Region, list[2].OsName })
   end)
 end)
+
+describe("The command, with an answer that", function()
+  local command, server
+
+  setup(function()
+    command = commands.start()
+    server = command.server
+  end)
+
+  teardown(function()
+    command:stop()
+  end)
+
+  -- Runs a line whose first request is answered with a list and what else is in the Response.
+  local function answered(list, line, count)
+    server:reset()
+    local body = ('{"Response":{"ImageSet":%s,"TotalCount":1,"RequestId":"r"}}'):format(list)
+    server:fault { kind = "status", status = 200, contentType = "application/json", body = body, count = count }
+    return command:shell("qcimage " .. line)
+  end
+
+  it("has something else than images in its list: shown as far as it goes", function()
+    for _, list in ipairs {
+      '[{"ImageId":"img-00000001"},7]',
+      '[{"ImageName":"web"}]',
+      '[{"ImageId":null}]',
+      '[{"ImageId":{"a":1},"Region":true}]',
+      "[true]",
+    } do
+      for _, output in ipairs { "table", "text", "json" } do
+        for _, line in ipairs { "describe", "describe --all", "describe --all-regions", "call DescribeImages" } do
+          local out, err, status = answered(list, line .. " --output " .. output, 100)
+          assert.same({ "", 0 }, { err, status }, line .. " " .. output .. " " .. list)
+          assert.is_true(output ~= "json" or type(cjson.decode(out)) == "table")
+        end
+      end
+    end
+  end)
+
+  it("does not name the new images: the change is reported, and that it cannot be waited for: 1", function()
+    local cannot = "qcimage: the answer does not name the new image, which cannot be waited for\n"
+    for _, list in ipairs { "null", '"x"', "[]", "[7]", '[{"ImageId":"img-00000001"}]', '[{"Region":"ap-shanghai"}]' } do
+      assert.same(
+        { "img-12345678\t\t\tr\n", cannot, 1 },
+        { answered(list, "copy img-12345678 --to ap-shanghai --wait --output text") },
+        list
+      )
+      assert.same(
+        { "\tr\n", cannot, 1 },
+        { answered(list, "create --instance ins-stopped1 --name new --wait --output text") },
+        list
+      )
+    end
+  end)
+end)

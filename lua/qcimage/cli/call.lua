@@ -33,7 +33,7 @@ local ABOUT_CALL = { attempts = true, body = true, code = true, hookError = true
 local function columnsOf(rows)
   local columns, seen = {}, {}
   for _, row in ipairs(rows) do
-    for key in pairs(row) do
+    for key in pairs(type(row) == "table" and row or {}) do
       if not seen[key] then
         seen[key] = true
         columns[#columns + 1] = { key = key, title = key, cut = not key:find "Id$" }

@@ -112,9 +112,8 @@ function M.collect(client)
   return function(images)
     local items = {}
     for i, image in ipairs(images) do
-      local region = type(image) == "table" and image.region
-      items[i] = type(image) == "table" and (texts[(region or "") .. "/" .. image.imageId] or texts[image.imageId])
-        or json.line(image)
+      local region, id = type(image) == "table" and image.region, type(image) == "table" and image.imageId
+      items[i] = type(id) == "string" and (texts[(region or "") .. "/" .. id] or texts[id]) or json.line(image)
       if region then
         items[i] = items[i]:gsub("^{", '{"Region":' .. json.line(region) .. ",", 1)
       end

@@ -15,7 +15,12 @@ local M = {}
 local GAP = 2 -- columns between two columns
 local LEAST = 16 -- columns that remain of what is cut
 
-local function cell(value, missing)
+-- The text of a value of a row; a row can be anything that an answer has in a list.
+local function cell(row, column, missing)
+  local value
+  if type(row) == "table" then
+    value = row[column.key]
+  end
   if value == nil or value == "" then
     return missing
   elseif type(value) == "table" then
@@ -96,7 +101,7 @@ function M.table(columns, rows, limit, heading)
   for i, row in ipairs(rows) do
     cells[i] = {}
     for _, column in ipairs(columns) do
-      local text = cell(row[column.key], "-")
+      local text = cell(row, column, "-")
       cells[i][column.key] = text
       natural[column.key] = math.max(natural[column.key], terminal.width(text))
     end
@@ -132,7 +137,7 @@ function M.text(columns, rows)
   for i, row in ipairs(rows) do
     local parts = {}
     for j, column in ipairs(columns) do
-      parts[j] = cell(row[column.key], "")
+      parts[j] = cell(row, column, "")
     end
     lines[i] = table.concat(parts, "\t") .. "\n"
   end

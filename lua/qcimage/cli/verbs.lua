@@ -83,13 +83,23 @@ VERBS.create = {
     return { { imageId = result.imageId, requestId = result.requestId } }
   end,
   made = function(result)
-    return { [""] = { result.imageId } }
+    return type(result.imageId) == "string" and { [""] = { result.imageId } } or {}
   end,
   look = function(options, version)
     local name = options.name:find "^[%w._-]+$" and options.name or "'" .. options.name:gsub("'", "'\\''") .. "'"
     return version == "3.0" and "describe --filters image-name=" .. name or "describe --all"
   end,
 }
+
+-- The copies that an answer names, as far as each has an id and a region.
+local function copiesIn(result)
+  local copies = {}
+  for _, copy in ipairs(type(result.imageSet) == "table" and result.imageSet or {}) do
+    local isWhole = type(copy) == "table" and type(copy.imageId) == "string" and type(copy.region) == "string"
+    copies[#copies + 1] = isWhole and copy or nil
+  end
+  return copies
+end
 
 VERBS.copy = {
   ARGUMENTS = { IMAGES },
@@ -111,14 +121,14 @@ VERBS.copy = {
   columns = { { key = "region", title = "REGION" }, { key = "newId", title = "COPY" } },
   rows = function(id, result)
     local rows = {}
-    for i, copy in ipairs(result.imageSet) do
+    for i, copy in ipairs(copiesIn(result)) do
       rows[i] = { imageId = id, region = copy.region, newId = copy.imageId, requestId = result.requestId }
     end
-    return rows
+    return rows[1] and rows or { { imageId = id, requestId = result.requestId } }
   end,
   made = function(result)
     local ids = {}
-    for _, copy in ipairs(result.imageSet) do
+    for _, copy in ipairs(copiesIn(result)) do
       ids[copy.region] = ids[copy.region] or {}
       table.insert(ids[copy.region], copy.imageId)
     end
@@ -307,19 +317,26 @@ end
 
 -- Waits for what the calls made. Returns the exit code.
 local function await(client, verb, options, calls, ids)
-  local byRegion = {}
+  if not verb.made then
+    return waiting.untilGone(client, ids, options)
+  end
+  local byRegion, isWhole = {}, true
   for _, call in ipairs(calls) do
-    for region, made in pairs(call.result and verb.made and verb.made(call.result) or {}) do
+    local made = call.result and verb.made(call.result) or {}
+    isWhole = isWhole and (not call.result or next(made) ~= nil)
+    for region, list in pairs(made) do
       byRegion[region] = byRegion[region] or {}
-      for _, id in ipairs(made) do
+      for _, id in ipairs(list) do
         table.insert(byRegion[region], id)
       end
     end
   end
-  if not verb.made then
-    return waiting.untilGone(client, ids, options)
+  local code = waiting.untilReady(client, byRegion, options)
+  if not isWhole then
+    stdio.complain("the answer does not name the new image, which cannot be waited for")
+    return exits.FAILED
   end
-  return waiting.untilReady(client, byRegion, options)
+  return code
 end
 
 local function run(verb, options)
