@@ -106,7 +106,7 @@ describe("qcimage completion", function()
       ) .. (" timeout 60 script -qec %s /dev/null <%s/keys"):format(quote(shell), folder)
     )
     local found = {}
-    for line in out:gmatch "(<[%w][^\n\r]*>)=" do
+    for line in out:gmatch "(<[%w-][^\n\r]*>)=" do
       found[#found + 1] = line
     end
     return found, out
@@ -123,6 +123,9 @@ describe("qcimage completion", function()
     "qcimage modify ^x",
     "qcimage describe --ca-file cert^x",
     "qcimage call ModifyImageA^--ImageN^x",
+    "qcimage --endpoint http://127.0.0.1:80 descr^--offs^x",
+    "qcimage --role-arn=qcs::cam::uin/1:roleName/x describe --no-c^--region=ap-bang^x",
+    "qcimage  describe --filters image-name=a:b --offs^x",
     "qcimage bogus ^x",
   }
   local EXPECTED = {
@@ -136,6 +139,9 @@ describe("qcimage completion", function()
     "<modify><x>",
     "<describe><--ca-file><certificates.pem><x>",
     "<call><ModifyImageAttribute><--ImageName><x>",
+    "<--endpoint><http://127.0.0.1:80><describe><--offset><x>",
+    "<--role-arn=qcs::cam::uin/1:roleName/x><describe><--no-color><--region=ap-bangkok><x>",
+    "<describe><--filters><image-name=a:b><--offset><x>",
     "<bogus><x>",
   }
 

@@ -20,21 +20,26 @@ M.EXAMPLES = {
 
 local SCRIPTS = {}
 
--- bash takes "--name=value" apart at the "=", unless COMP_WORDBREAKS was changed; both are understood.
+-- bash takes words apart at "=" and ":", unless COMP_WORDBREAKS was changed; what no blank divides is put together again.
 SCRIPTS.bash = [=[
 # Completes qcimage in bash: source <(qcimage completion bash)
 _qcimage() {
-  local IFS=$'\n' i before=() reply
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    [[ ${COMP_WORDS[i]} == = && ${COMP_WORDS[i - 1]} == --* ]] || before+=("${COMP_WORDS[i]}")
+  local IFS=$'\n' i rest=${COMP_LINE#*"${COMP_WORDS[0]}"} before=() word='' reply
+  for ((i = 1; i <= COMP_CWORD; i++)); do
+    if [[ $rest == [[:space:]]* ]]; then
+      before+=("$word")
+      word=''
+    fi
+    rest=${rest#*"${COMP_WORDS[i]}"}
+    [[ $i == "$COMP_CWORD" && ${COMP_WORDS[i]} != [:=]* ]] || word+=${COMP_WORDS[i]}
   done
-  [[ ${COMP_WORDS[COMP_CWORD]} == [:=] && ${COMP_WORDS[COMP_CWORD - 1]} != --* ]] && return
-  reply=$("$1" __complete "$2" "${before[@]}" 2>/dev/null </dev/null)
+  reply=$("$1" __complete "$word$2" "${before[@]:1}" 2>/dev/null </dev/null)
   if [[ $reply == :files ]]; then
     compopt -o filenames 2>/dev/null
     COMPREPLY=($(compgen -f -- "$2"))
   else
     COMPREPLY=($(cut -f 1 <<<"$reply"))
+    COMPREPLY=("${COMPREPLY[@]#"$word"}")
   fi
 }
 complete -F _qcimage qcimage
