@@ -78,6 +78,8 @@ describe("qcimage completion", function()
 
   it("knows the actions, their parameters and their values", function()
     assert.equal("ModifyImageAttribute ModifyImageSharePermission", answer("Modi", "call"))
+    assert.equal("false true", answer("", "call", "DeleteImages", "--DryRun"))
+    assert.equal("--ImageIds", answer("--Im", "call", "DeleteImages", "--DryRun"))
     assert.equal("ModifyImageAttributes", answer("Modi", "sign", "--api-version", "2.0"))
     assert.equal("--ImageIds --ImageState --ImageType", answer("--Im", "call", "DescribeImages"))
     assert.equal(

@@ -64,7 +64,8 @@ end
 
 local function candidates(line, current)
   local name, value = current:match "^(%-%-[^=]+)=(.*)$"
-  if line.due then
+  local isOption = line.due and line.due.isBoolean and current:find "^%-" -- a boolean may stand without a value
+  if line.due and not isOption then
     return words(valuesOf(line, line.due))
   elseif line.isLost then
     return {}
