@@ -478,3 +478,28 @@ describe("the health path", function()
     assert.same(expected, answer)
   end)
 end)
+
+describe("an empty list of the state", function()
+  it("is written as one, however LuaJIT compiles the loop", function()
+    local options = package.loaded.jit and require "jit.opt"
+    for hotloop = 1, options and 61 or 1, 4 do
+      if options then
+        require("jit").flush()
+        options.start("hotloop=" .. hotloop)
+      end
+      local images = {}
+      for i = 1, 4 do
+        images[i] = { imageId = ("img-0000000%d"):format(i) }
+      end
+      local emulator = support.new { images = images }
+      for _ = 1, 10 do
+        local _, _, written = ask(emulator, "GET", "state")
+        assert.is_nil(written:find("{}", 1, true), hotloop)
+      end
+    end
+    if options then
+      options.start "hotloop=56"
+      require("jit").flush()
+    end
+  end)
+end)

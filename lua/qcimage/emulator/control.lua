@@ -17,17 +17,23 @@ local function refuse(status, message)
   return status, { error = message }
 end
 
--- Marks what must stay a list when it is empty.
+local EMPTY = json.list {}
+
+-- Marks what must stay a list when it is empty. One empty list stands for all: LuaJIT may lose marks that a loop sets.
 local function listed(state)
   for _, kind in ipairs { "images", "instances" } do
     for _, object in ipairs(json.list(state[kind])) do
       for _, name in ipairs { "snapshotIds", "tags", "sharedWith" } do
-        object[name] = object[name] and json.list(object[name])
+        if object[name] and #object[name] == 0 then
+          object[name] = EMPTY
+        end
       end
     end
   end
   for _, account in pairs(state.accounts) do
-    account.allow = account.allow and json.list(account.allow)
+    if account.allow and #account.allow == 0 then
+      account.allow = EMPTY
+    end
   end
   return state
 end
