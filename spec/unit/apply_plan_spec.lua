@@ -200,6 +200,24 @@ describe("a plan", function()
     assert.matches("ends before its step 2 of 2", refused(written:match "^[^\n]*\n[^\n]*\n"))
     assert.equal("the plan has an invalid step 1; nothing was sent", refused { steps = { {} } })
     assert.equal("the plan has an invalid step 1; nothing was sent", refused { steps = 7 })
+    for field, values in pairs {
+      imageId = { "", 7 },
+      line = { "two", 1.5, -1, 1e300, {} },
+      region = { "", 7, {} },
+      from = { 7, { imageName = {} }, { imageState = "NORMAL" } },
+      to = { {}, "x", { imageName = {} }, { imageId = id(2) } },
+      cannotUndo = { "imageName", { 7 } },
+    } do
+      for _, value in ipairs(values) do
+        local step = { imageId = id(1), from = { imageName = "name-1" }, to = { imageName = "x" } }
+        step[field] = value
+        assert.equal("the plan has an invalid step 1; nothing was sent", refused { steps = { step } }, field)
+      end
+    end
+    for _, field in ipairs { "apiVersion", "region", "endpoint", "account" } do
+      local expected = ("the plan has an invalid %s; nothing was sent"):format(field)
+      assert.equal(expected, refused { steps = {}, [field] = {} })
+    end
     assert.matches("is the journal of a run", refused(planfile.write(plan, "journal")))
     client = catalogue.client(catalogue.images(2), { region = "ap-beijing" })
     assert.equal("the plan was made for region ap-guangzhou, but the client uses ap-beijing", refused(written))

@@ -6,6 +6,7 @@ local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
 local json = require "qcimage.util.json"
 local options = require "qcimage.options"
+local planFormat = require "qcimage.apply.plan_format"
 local process = require "spec.support.process"
 local readme = require "spec.support.readme"
 
@@ -511,6 +512,13 @@ describe("a run of many modifications", function()
       refused(whole:sub(1, 40), "has an incomplete first line: nothing was sent$")
       refused(whole:match '^[^\n]*\n{"step":1', "ends before its step 1 of 3: nothing was sent$")
       refused(whole:gsub('"qcimage":"journal"', '"qcimage":"plan"'), "is a plan, not a journal")
+      local head = whole:match '^[^\n]*\n'
+      refused(head:gsub('"region":"[^"]*"', '"region":{}') .. whole:sub(#head + 1), "has an invalid region")
+      local step = { line = 1, imageId = id(1), region = "ap-guangzhou", from = {}, to = { imageName = "x" } }
+      for field, value in pairs { line = "1", imageId = "", region = 7, to = {} } do
+        local odd = setmetatable({ [field] = value }, { __index = step })
+        refused(planFormat.write({ steps = { step, odd } }, "journal"), "has an invalid step 2")
+      end
       write("nul", whole .. '{"begin":' .. ("\0"):rep(60))
       assert.equal(3, assert(client:apply(nil, { resume = folder .. "/nul" })).conflict) -- made, and the images are new
     end)

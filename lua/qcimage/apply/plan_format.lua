@@ -14,8 +14,9 @@ M.FIELDS = { "imageName", "imageDescription", "imageFamily", "imageDeprecated" }
 
 --- What an entry of a list may have.
 M.ENTRY_FIELDS = { imageId = true, region = true, select = true }
+local IS_FIELD = {}
 for _, name in ipairs(M.FIELDS) do
-  M.ENTRY_FIELDS[name] = true
+  M.ENTRY_FIELDS[name], IS_FIELD[name] = true, true
 end
 
 --- Whether an image has these values, as far as the service returns them.
@@ -138,17 +139,64 @@ local function headOf(text)
   return head, #line + 2
 end
 
---- What is wrong with the steps of a plan, or nil.
+-- What the fields of an image may be in a plan.
+local VALUE = { string = true, boolean = true, number = true }
+
+local function isText(value)
+  return type(value) == "string" and value ~= ""
+end
+
+-- Whether something is a table of fields of an image.
+local function areValues(values)
+  if type(values) ~= "table" then
+    return false
+  end
+  for name, value in pairs(values) do
+    if not IS_FIELD[name] or not VALUE[type(value)] then
+      return false
+    end
+  end
+  return true
+end
+
+local function isLine(value)
+  return type(value) == "number" and value >= 0 and value < 2 ^ 53 and value % 1 == 0
+end
+
+local function areTexts(values)
+  if type(values) ~= "table" then
+    return false
+  end
+  for _, value in pairs(values) do
+    if not isText(value) then
+      return false
+    end
+  end
+  return true
+end
+
+local function isStep(step)
+  return type(step) == "table"
+    and isText(step.imageId)
+    and areValues(step.from)
+    and areValues(step.to)
+    and next(step.to) ~= nil
+    and (step.line == nil or isLine(step.line))
+    and (step.region == nil or isText(step.region))
+    and (step.cannotUndo == nil or areTexts(step.cannotUndo))
+end
+
+--- What is wrong with a plan, which may come from anywhere, or nil.
 ---@param plan table
 ---@return string|nil problem
 function M.problem(plan)
+  for _, name in ipairs { "apiVersion", "region", "endpoint", "account" } do
+    if plan[name] ~= nil and not isText(plan[name]) then
+      return ("has an invalid %s"):format(name)
+    end
+  end
   for i, step in ipairs(type(plan.steps) == "table" and plan.steps or { false }) do
-    if
-      type(step) ~= "table"
-      or type(step.imageId) ~= "string"
-      or type(step.from) ~= "table"
-      or type(step.to) ~= "table"
-    then
+    if not isStep(step) then
       return ("has an invalid step %d"):format(i)
     end
   end
