@@ -221,6 +221,10 @@ describe("a plan", function()
     assert.matches("is the journal of a run", refused(planfile.write(plan, "journal")))
     client = catalogue.client(catalogue.images(2), { region = "ap-beijing" })
     assert.equal("the plan was made for region ap-guangzhou, but the client uses ap-beijing", refused(written))
+    assert.equal(
+      "the plan was made for another region, but the client uses ap-beijing",
+      refused { steps = {}, apiVersion = "3.0" }
+    )
     client = catalogue.client(catalogue.images(2), { apiVersion = "2.0" })
     assert.matches("the plan was made for apiVersion 3.0", refused(written))
   end)

@@ -250,8 +250,8 @@ end
 function M.incompatibility(plan, adapter)
   for _, name in ipairs { "apiVersion", "region", "endpoint" } do
     if plan[name] ~= adapter[name] then
-      local of, here = plan[name] or "another", adapter[name] or "another"
-      return ("was made for %s %s, but the client uses %s"):format(name, of, here)
+      local of = plan[name] and name .. " " .. plan[name] or "another " .. name
+      return ("was made for %s, but the client uses %s"):format(of, adapter[name] or "another")
     end
   end
 end
