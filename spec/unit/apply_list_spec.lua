@@ -140,6 +140,14 @@ describe("a list of changes", function()
       assert.same({ imageName = "web-01b", imageDeprecated = true }, report.plan.steps[1].to, list)
       assert.equal(1, #report.plan.steps)
     end
+    for list, expected in pairs {
+      [",,\nimageId,imageName,\nimg-00000001,a,\n"] = "3:1 a",
+      [";;\r\n;;\r\nimageId;imageName;\r\nimg-00000001;a;\r\n"] = "4:1 a",
+      ["\r\n\r\nimageId;imageName\r\nimg-00000001;a\r\n"] = "4:1 a",
+      ["sep=;\n\nimageId;imageName\nimg-00000001;a\n"] = "4:1 a",
+    } do
+      assert.equal(expected, planned(list))
+    end
   end)
 
   it("has one line for a heading that is misspelt, however long it is", function()
@@ -208,6 +216,7 @@ describe("a list of changes", function()
       [first .. "img-00000001,\191\170\183\162,ok\n"] = "line 2: is not valid UTF-8" .. wayOut, -- GBK, as Excel in Chinese has it
       [first .. "img-00000001,a,b,,c\n"] = "line 2: has 5 values, and the header 3 names",
       ["imageId,imageName,,\nimg-00000001,a,,x\n"] = "line 2: has 4 values, and the header 2 names",
+      ["imageId,,imageName\nimg-00000001,x,a\n"] = "line 2: has a value in column 2, and the header no name for it",
       [first .. 'img-00000001,x,"' .. ("x"):rep(70000)] = "line 2: the value that a quote opens here is longer than 65536 bytes",
       [first .. "img-00000001,x," .. ("x"):rep(70000)] = "line 2: a value is longer than 65536 bytes",
     } do

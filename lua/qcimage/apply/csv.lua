@@ -7,14 +7,15 @@ local M = {}
 -- Bytes of a value: far more than any field takes. A quote that is never closed ends here, and not with the file.
 local LONGEST = 64 * 1024
 
--- The separator of the values: the one that a first line "sep=;" names, otherwise the one in the header. And where the first
--- row begins.
+-- The separator of the values: the one that a first line "sep=;" names, otherwise the one in the first line that has any.
+-- And where the first row begins.
 local function separator(text)
   local first = text:match "^[^\r\n]*"
   local named = first:match '^"?sep=([%p\t])"?$'
   if named then
     return named, #first + #text:match("^\r?\n?", #first + 1) + 1, 2
   end
+  first = text:match("^[\r\n]*([^\r\n]*)")
   for _, candidate in ipairs { ",", ";", "\t" } do
     if first:find(candidate, 1, true) then
       return candidate, 1, 1

@@ -137,19 +137,26 @@ local function headingProblem(names)
   return unknown and text.unknownName("field", unknown, planFormat.ENTRY_FIELDS)
 end
 
--- A row of a table as an entry; or nil and what is wrong, if the row has any value.
+local function isBlank(row)
+  for _, value in ipairs(row) do
+    if value ~= "" then
+      return false
+    end
+  end
+  return true
+end
+
+-- A row of a table as an entry; or nil and what is wrong.
 local function entryOf(row, names)
-  local values, isEmpty = {}, true
+  local values = {}
   for column = 1, math.max(#row, #names) do
     local name, value = names[column], row[column]
-    isEmpty = isEmpty and (value or "") == ""
-    if (name or "") == "" and (value or "") ~= "" or value == nil then
+    if value == nil or name == nil and value ~= "" then
       return nil, ("has %d values, and the header %d names"):format(#row, #names)
+    elseif name == "" and value ~= "" then
+      return nil, ("has a value in column %d, and the header no name for it"):format(column)
     end
     values[name or ""] = value
-  end
-  if isEmpty then
-    return nil
   end
   values[""] = nil
   return { line = row.line, values = values, isCsv = true }
@@ -157,9 +164,12 @@ end
 
 function readers.csv(source)
   local rows, problem = csv.read(source)
-  local entries, faults, names = {}, {}, {}
-  if rows[1] then
-    for column, name in ipairs(rows[1]) do
+  local entries, faults, names, first = {}, {}, {}, 1
+  while rows[first] and isBlank(rows[first]) do -- spreadsheet programs write empty rows above a table, too
+    first = first + 1
+  end
+  if rows[first] then
+    for column, name in ipairs(rows[first]) do
       names[column] = name:match "^%s*(.-)%s*$"
     end
     while #names > 0 and names[#names] == "" do
@@ -167,13 +177,15 @@ function readers.csv(source)
     end
     local what = headingProblem(names)
     if what then
-      return {}, { fault(rows[1].line, what) }
+      return {}, { fault(rows[first].line, what) }
     end
   end
-  for i = 2, #rows do
-    local entry, what = entryOf(rows[i], names)
-    entries[#entries + 1] = entry
-    faults[#faults + 1] = what and fault(rows[i].line, what)
+  for i = first + 1, #rows do
+    if not isBlank(rows[i]) then
+      local entry, what = entryOf(rows[i], names)
+      entries[#entries + 1] = entry
+      faults[#faults + 1] = what and fault(rows[i].line, what)
+    end
   end
   faults[#faults + 1] = problem and fault(problem.line, problem.problem)
   return entries, faults
