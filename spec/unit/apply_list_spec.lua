@@ -127,6 +127,14 @@ describe("a list of changes", function()
     )
   end)
 
+  it("of tables is a list without gaps: none of its changes is passed over in silence", function()
+    local change = { imageId = "img-00000001", imageName = "web-01b" }
+    assert.equal('changes must be a list without gaps: it has the key "imageId"', faults { imageId = "img-00000001" })
+    assert.equal("changes must be a list without gaps: it has the key 3", faults { change, nil, change })
+    assert.equal("changes must be a list without gaps: it has the key 0", faults { [0] = change, change })
+    assert.equal("1:1 web-01b", planned { change, n = 1 })
+  end)
+
   it("of CSV may have what spreadsheet programs add: blanks, empty columns and rows, their own booleans", function()
     for _, list in ipairs {
       "imageId,imageName,imageDeprecated,,\r\nimg-00000001,web-01b,TRUE,,\r\n,,,,\r\n,,,,\r\n",

@@ -66,12 +66,20 @@ local function read(changes, options, faults)
     faults[#faults + 1] = problem and { message = "the plan " .. problem }
     return {}, not problem and changes or nil, "change"
   end
-  local entries = {}
+  local entries, count = {}, 0
   for i, values in ipairs(changes) do
+    count = i
     if type(values) == "table" then
       entries[#entries + 1] = { line = i, values = values }
     else
       faults[#faults + 1] = { line = i, message = ("must be a table, not %s"):format(text.quote(values)) }
+    end
+  end
+  for key in pairs(changes) do -- one change instead of a list, or a list with a gap
+    local isNumber = type(key) == "number" and key >= 1 and key <= count
+    if not isNumber and key ~= "n" then -- of table.pack
+      faults[#faults + 1] = { message = ("changes must be a list without gaps: it has the key %s"):format(text.quote(key)) }
+      break
     end
   end
   return entries, nil, "change"
