@@ -146,10 +146,12 @@ function M.run(changes, options, adapter)
   if not plan then
     return nil, err
   end
-  plan.account = adapter.account()
+  local otherKeys = isOtherKey(plan, adapter) -- those of a saved plan
   if options.dryRun then
+    plan.account = plan.account or adapter.account()
     return preview(adapter, plan, plan.steps, restOf(plan))
   end
+  plan.account = adapter.account()
   local journal
   if options.journal and #plan.steps > 0 then
     local message
@@ -162,7 +164,9 @@ function M.run(changes, options, adapter)
   if journal then
     journal:close()
   end
-  return report(adapter, plan, executed, journal)
+  local made = report(adapter, plan, executed, journal)
+  made.otherKeys = otherKeys
+  return made
 end
 
 return M

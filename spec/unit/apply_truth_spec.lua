@@ -321,6 +321,19 @@ describe("apply", function()
       assert.same({ true, 1 }, { report.otherKeys, report.ok })
       assert.is_nil(assert(client:apply(nil, { undo = journal })).otherKeys)
     end)
+
+    it("another permanent key is told of a saved plan, too, and the journal has the key that made the changes", function()
+      start(1)
+      local plan = assert(client:apply(renames(1), { dryRun = true })).plan
+      assert.is_nil(assert(client:apply(plan, { dryRun = true })).otherKeys)
+      plan.account = "0123456789abcdef"
+      local report = assert(client:apply(plan, { dryRun = true }))
+      assert.is_true(report.otherKeys)
+      local path = ("%s/%d.plan"):format(folder, serial)
+      report = assert(client:apply(report.plan, { journal = path }))
+      assert.same({ true, 1 }, { report.otherKeys, report.ok })
+      assert.is_nil(assert(client:apply(nil, { undo = path })).otherKeys)
+    end)
   end)
 
   it("does not take a name back from an image that another client renamed since", function()

@@ -232,6 +232,7 @@ function M.make(changes, options, adapter)
   end
   sortByLine(faults)
   plan.unchanged, plan.faults, plan.notes = unchanged, faults, notes[1] and notes
+  plan.account = list.saved and list.saved.account
   return plan
 end
 
