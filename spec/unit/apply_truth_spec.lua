@@ -204,6 +204,24 @@ describe("apply", function()
     local report = assert(client:apply(renames(3)))
     assert.same({ 1, 2 }, { report.failed, report.skipped })
     assert.is_true(time.now - began <= 61, time.now - began)
+    assert.matches("^throttled for 60 s: ModifyImageAttribute: ", report.stopped)
+  end)
+
+  it("says that a throttle by HTTP's status is one, and how long the service asks to wait", function()
+    start(3)
+    before("ModifyImageAttribute", 1, function()
+      return { status = 429, headers = { ["retry-after"] = "120" }, body = "slow down" }
+    end)
+    local began, held = time.now, nil
+    local report = assert(client:apply(renames(3), {
+      onProgress = function(progress)
+        held = held or progress.held
+      end,
+    }))
+    assert.same({ 1, 2 }, { report.failed, report.skipped })
+    assert.matches("^throttled: the service asks to wait 120 s: ModifyImageAttribute: ", report.stopped)
+    assert.equal("throttled", held)
+    assert.is_true(time.now - began < 10, time.now - began)
   end)
 
   it("looks again after the machine was suspended", function()

@@ -130,11 +130,15 @@ function Run:recordEnd(step, outcome)
   end
 end
 
---- Stops the run since an image cannot be described.
+--- Stops the run since the service is of no use, or an image cannot be described.
 ---@param err qcimage.Error
 function Run:stopUnreachable(err)
   local message = err.message
-  if outages.isTransient(err) then
+  if outages.isThrottle(err) and (err.retryAfter or 0) >= times.RETRY then
+    message = ("throttled: the service asks to wait %.0f s: %s"):format(err.retryAfter, message)
+  elseif outages.isThrottle(err) then
+    message = ("throttled for %d s: %s"):format(times.RETRY, message)
+  elseif outages.isTransient(err) then
     message = ("the service was unreachable for %d s: %s"):format(times.RETRY, message)
   end
   self.stopped = self.stopped or { message = message, err = err }
@@ -189,7 +193,7 @@ end
 ---@param err qcimage.Error
 function Run:holdBy(err)
   if outages.isTransient(err) then
-    self:hold(err.reason == "throttled" and "throttled" or "unreachable")
+    self:hold(outages.isThrottle(err) and "throttled" or "unreachable")
   end
 end
 

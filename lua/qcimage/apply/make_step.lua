@@ -190,7 +190,7 @@ function Making:retries(err)
   self.tries = self.tries + 1
   local wait = math.max(
     backoff.seconds(self.tries, times.FIRST_WAIT, times.LONGEST_WAIT) * (0.5 + run.adapter.random() / 2),
-    math.min(err.retryAfter or 0, times.RETRY)
+    err.retryAfter or 0
   )
   return run.now() + wait <= self:retryUntil(err) and run:wait(wait)
 end
@@ -204,7 +204,7 @@ function Making:reserve()
     if run:isStopped() then
       return false, self:stop()
     end
-    return false, self:fail(run.outage.lastErr)
+    return false, self:fail(self.lastErr or run.outage.lastErr)
   elseif run.queued >= M.QUEUE then
     run:park(times.SLICE)
     return true

@@ -23,6 +23,13 @@ function M.isTransient(err)
     or err.reason == "status" and ((err.httpStatus or 0) >= 500 or err.httpStatus == 429)
 end
 
+--- Whether a failure says that there were too many calls.
+---@param err qcimage.Error
+---@return boolean
+function M.isThrottle(err)
+  return err.reason == "throttled" or err.httpStatus == 429
+end
+
 --- Whether a failure is one of the credentials: there are none, or the service refused them for good.
 ---@param err qcimage.Error
 ---@return boolean
@@ -34,7 +41,7 @@ end
 ---@class qcimage.ApplyOutage
 ---@field failures integer transient ones in a row
 ---@field probe table|nil the step that tries for all
----@field lastErr qcimage.Error|nil
+---@field lastErr qcimage.Error|nil the last of these
 local Outage = {}
 Outage.__index = Outage
 
@@ -45,9 +52,8 @@ function M.new()
 end
 
 function Outage:failed(err)
-  self.lastErr = err
   if M.isTransient(err) then
-    self.failures = self.failures + 1
+    self.failures, self.lastErr = self.failures + 1, err
   end
 end
 
