@@ -393,6 +393,20 @@ describe("apply", function()
     assert.is_nil(report)
     assert.equal("stopped; nothing was sent", message)
     assert.equal(1, calls)
+    start(1)
+    for at = 1, 3 do -- also between the looks at single images that are not there
+      local looks = #(service:journal())
+      message = select(2, client:apply({
+        { imageId = "img-90000001", imageName = "a" },
+        { imageId = "img-90000002", imageName = "b" },
+        { imageId = "img-90000003", imageName = "c" },
+      }, {
+        stop = function()
+          return #(service:journal()) - looks >= at
+        end,
+      }))
+      assert.same({ "stopped; nothing was sent", at }, { message, #(service:journal()) - looks })
+    end
   end)
 
   it("says what holds it", function()

@@ -38,6 +38,7 @@ local M = {}
 ---@field describeBatch integer images that one request describes
 ---@field describeByIds fun(ids: string[], region: string|nil, attempts: integer|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
 ---@field each fun(params: table, region: string|nil): fun(): table|nil
+---@field stopped fun(): qcimage.Error|nil where the caller wants that no plan is made
 
 local function hex(raw)
   return (raw:gsub(".", function(byte)
@@ -162,12 +163,14 @@ function M.new(client, settings)
       { region = region, limiterWaitIsExtra = true },
       function(_, name, page, options)
         local result, err = run(name, page, options)
-        if isStopped(settings.stop) then
-          return nil, errors.notSent("unsupported", "stopped; nothing was sent")
-        end
-        return result, err
+        local stopped = self.stopped()
+        return not stopped and result or nil, stopped or err
       end
     )
+  end
+
+  function self.stopped()
+    return isStopped(settings.stop) and errors.notSent("unsupported", "stopped; nothing was sent") or nil
   end
   return self
 end

@@ -109,8 +109,9 @@ function M.describeMissing(adapter, region, ids)
   local images = {}
   for i = 1, math.min(#ids, MOST_MISSING) do
     local one, err = M.describe(adapter, region, { ids[i] })
-    if not one then
-      return nil, err
+    local stopped = adapter.stopped()
+    if stopped or not one then
+      return nil, stopped or err
     end
     images[ids[i]] = one[ids[i]]
   end
