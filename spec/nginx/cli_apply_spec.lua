@@ -115,6 +115,8 @@ describe("qcimage apply", function()
     local _, err, status = apply(list .. " --yes --journal " .. journal)
     assert.equal("qcimage: journal JOURNAL: already exists; --resume continues it, --undo rolls it back\n", err)
     assert.equal(3, status)
+    local message = "JOURNAL: the list is the journal of a run: --resume continues it, --undo rolls it back"
+    gives(journal .. " --dry-run", "", ("qcimage: %s\nqcimage: 1 fault; nothing was sent\n"):format(message), 3)
   end)
 
   it("tells all faults of a list, and sends nothing", function()

@@ -5,6 +5,7 @@ local core = require "qcimage.core"
 local csv = require "qcimage.apply.csv"
 local json = require "qcimage.util.json"
 local jsonScan = require "qcimage.apply.json_scan"
+local optionNames = require "qcimage.util.option_names"
 local planFormat = require "qcimage.apply.plan_format"
 local text = require "qcimage.util.text"
 
@@ -218,7 +219,8 @@ function M.read(source, format)
   source = source:gsub("^\239\187\191", "")
   local kind = planFormat.kindOf(source)
   if kind == "journal" then
-    return {}, { fault(nil, "the list is the journal of a run: resume continues it, and undo rolls it back") }
+    local message = "the list is the journal of a run: %s continues it, %s rolls it back"
+    return {}, { fault(nil, message:format(optionNames.shown "resume", optionNames.shown "undo")) }
   elseif kind then
     local plan, problem = planFormat.read(source)
     return {}, { problem and fault(nil, "the plan " .. problem) }, plan
