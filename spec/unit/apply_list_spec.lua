@@ -135,6 +135,17 @@ describe("a list of changes", function()
     assert.equal("1:1 web-01b", planned { change, n = 1 })
   end)
 
+  it("of tables may take its fields from elsewhere, and is told of what cannot be read", function()
+    local thrower = setmetatable({}, {
+      __index = function()
+        error("not now", 0)
+      end,
+    })
+    assert.equal("change 1: cannot be read: not now", faults { thrower })
+    local change = setmetatable({ imageName = "web-01b" }, { __index = { imageId = "img-00000001" } })
+    assert.equal("1:1 web-01b", planned { change })
+  end)
+
   it("of CSV may have what spreadsheet programs add: blanks, empty columns and rows, their own booleans", function()
     for _, list in ipairs {
       "imageId,imageName,imageDeprecated,,\r\nimg-00000001,web-01b,TRUE,,\r\n,,,,\r\n,,,,\r\n",

@@ -2,11 +2,13 @@
 --- the images as they are; nothing is changed.
 --- Part of qcimage, see LICENSE.
 
+local callback = require "qcimage.util.callback"
 local currentImages = require "qcimage.apply.current_images"
 local errors = require "qcimage.util.errors"
 local parseChanges = require "qcimage.apply.parse_changes"
 local planFormat = require "qcimage.apply.plan_format"
 local plans = require "qcimage.apply.plan"
+local redact = require "qcimage.util.redact"
 local text = require "qcimage.util.text"
 local validateChanges = require "qcimage.apply.validate_changes"
 
@@ -53,6 +55,20 @@ local function refuse(faults, isLocal, word)
   return nil, err
 end
 
+-- The fields of a change in a table, which may come from its __index; or nil and what is wrong.
+local function copied(values)
+  local copy = {}
+  local ok, thrown = callback.pcall(function()
+    for name in pairs(planFormat.ENTRY_FIELDS) do
+      copy[name] = values[name]
+    end
+    for name, value in pairs(values) do
+      copy[name] = value
+    end
+  end)
+  return ok and copy or nil, not ok and "cannot be read: " .. redact.said(thrown) or nil
+end
+
 -- Entries of a table or a text; or a plan.
 local function read(changes, options, faults)
   if type(changes) == "string" then
@@ -69,8 +85,14 @@ local function read(changes, options, faults)
   local entries, count = {}, 0
   for i, values in ipairs(changes) do
     count = i
+    local copy, problem
     if type(values) == "table" then
-      entries[#entries + 1] = { line = i, values = values }
+      copy, problem = copied(values)
+    end
+    if copy then
+      entries[#entries + 1] = { line = i, values = copy }
+    elseif problem then
+      faults[#faults + 1] = { line = i, message = problem }
     else
       faults[#faults + 1] = { line = i, message = ("must be a table, not %s"):format(text.quote(values)) }
     end
