@@ -58,6 +58,14 @@ function Limiter:pauseLeft(key)
   return left
 end
 
+--- Returns the time between two slots.
+---@param apiVersion string
+---@return number seconds
+function Limiter:interval(apiVersion)
+  local rate = self.rate or (DOCUMENTED[apiVersion] or DOCUMENTED["3.0"]) * USED
+  return math.ceil(1e6 / rate) / 1e6
+end
+
 --- Asks for a slot. Reaches for Redis where that is the backend, so in nginx it may yield.
 ---@param action string
 ---@param region string|nil
@@ -67,10 +75,9 @@ end
 ---@return string|nil message with nil; "again" with seconds: this process was throttled and took no slot: wait, and ask again
 function Limiter:acquire(action, region, secondsLeft, apiVersion)
   apiVersion = apiVersion or "3.0"
-  local rate = self.rate or (DOCUMENTED[apiVersion] or DOCUMENTED["3.0"]) * USED
   local request = {
     key = keyOf(action, region, apiVersion),
-    interval = math.ceil(1e6 / rate),
+    interval = math.floor(self:interval(apiVersion) * 1e6 + 0.5),
     burst = self.burst,
     longest = microseconds(secondsLeft or limits.limiterWait),
   }

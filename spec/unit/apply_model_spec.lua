@@ -2,7 +2,10 @@
 --- processes that are killed, stopped and frozen, other clients. What a run reports is held against the truth. Each rule of
 --- apply's core is taken away once: then lies appear, or the model would see nothing.
 
+local execute = require "qcimage.apply.execute"
 local history = require "spec.support.apply_model.history"
+local services = require "spec.support.apply_model.service"
+local simulations = require "spec.support.apply_model.simulation"
 local times = require "qcimage.apply.times"
 
 local SEEDS = tonumber(os.getenv "QCIMAGE_APPLY_SEEDS") or 2000
@@ -56,5 +59,42 @@ describe("apply in a model of the service", function()
 
   it("would lie if the journal's ends were not believed", function()
     assert.is_true(liesWith({}, 1, 50, "endsNotBelieved") > 1)
+  end)
+
+  it("waits in line for a rate of few changes a minute, which is no failure", function()
+    local simulation = simulations.new(1)
+    local none = setmetatable({ rate = 9.7, latency = 0.1, lag = 0, lagKind = "none" }, {
+      __index = function()
+        return 0
+      end,
+    })
+    local service = services.new(simulation, none)
+    local process = simulation:process(8)
+    local adapter = service:adapter(process, {})
+    local steps, free, executed = {}, 0, nil
+    for i = 1, 16 do
+      local id = "img-" .. i
+      service:add(id, "old-" .. i, "")
+      steps[i] = { imageId = id, from = { imageName = "old-" .. i }, to = { imageName = "new-" .. i } }
+    end
+    adapter.interval = 20
+    function adapter.acquire(_, _, longest, sleep)
+      local slot = math.max(free, simulation.now)
+      if slot - simulation.now > longest then
+        return nil, { message = "no slot", reason = "throttled", kind = "service", outcome = "notSent" }
+      end
+      free = slot + adapter.interval
+      return sleep(slot - simulation.now)
+    end
+    process.spawn(function()
+      executed = execute.run(adapter, steps, {})
+    end)
+    simulation:run(function()
+      return executed ~= nil
+    end)
+    for i, result in ipairs(executed.results) do
+      assert.equal("ok", result.status, i)
+    end
+    assert.is_true(simulation.now < 320, simulation.now)
   end)
 end)

@@ -409,6 +409,22 @@ describe("apply", function()
     end
   end)
 
+  it("makes as many changes a second as it may, however few, and says of none that others hold it", function()
+    for rate, longest in pairs { [1] = 12, [0.2] = 52 } do
+      start(10)
+      client.options.limiter = nil
+      local began, held = time.now, nil
+      local report = assert(client:apply(renames(10), {
+        rate = rate,
+        onProgress = function(progress)
+          held = held or progress.held
+        end,
+      }))
+      assert.same({ 10 }, { report.ok, held })
+      assert.is_true(time.now - began <= longest, time.now - began)
+    end
+  end)
+
   it("says what holds it", function()
     start(1)
     service:fault { kind = "throttle", action = "ModifyImageAttribute", seconds = 25 }

@@ -35,6 +35,7 @@ local M = {}
 --- waits for the slot of a modification
 ---@field modify fun(params: table, region: string|nil): qcimage.Result|nil, qcimage.Error|nil one attempt, without waiting
 --- for a slot; err.isCorrected: the next one has a corrected clock or other credentials
+---@field interval number|nil seconds between two slots, where the limiter is a built-in one
 ---@field describeBatch integer images that one request describes
 ---@field describeByIds fun(ids: string[], region: string|nil, attempts: integer|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
 ---@field each fun(params: table, region: string|nil): fun(): table|nil
@@ -89,9 +90,10 @@ function M.new(client, settings)
   local endpoint, isPublic = resolve.endpointOf(client)
   local now, sleep = runClock.new(client.clock, client.sleep, client.options.clock and client.options.sleep)
   local limiter = limiterOf(client, settings, endpoint and endpoint.hostHeader, now)
+  local limiterOfReads = settings.rate and limiterOf(client, {}, endpoint and endpoint.hostHeader, now) or limiter
   local lastCredentials
   local function run(name, wanted, options)
-    options.limiter = limiter
+    options.limiter = name == modify and limiter or limiterOfReads
     local result, err, call = execute.run(client, name, wanted, options)
     lastCredentials = call and call.attempt and call.attempt.credentials or lastCredentials
     if err and call then
@@ -103,6 +105,7 @@ function M.new(client, settings)
     apiVersion = version,
     region = known,
     endpoint = endpoint and endpoint.hostHeader,
+    interval = drivers.isOurs(limiter) and limiter:interval(version) or nil,
     describeBatch = imageLookup.batchSize(version),
     driver = drivers.of(client, limiter, settings.concurrency, sleep),
     now = now,

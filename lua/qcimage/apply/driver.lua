@@ -82,10 +82,12 @@ local function several(count, sleep)
   return driver
 end
 
--- Whether a limiter is one of ours that calls no function of the caller's.
-local function isBuiltIn(limiter)
+--- Whether a limiter is one of ours.
+---@param limiter qcimage.Limiter|function
+---@return boolean
+function M.isOurs(limiter)
   local meta = getmetatable(limiter)
-  return type(meta) == "table" and meta.__name == "qcimage.Limiter" and not limiter.callsBack
+  return type(meta) == "table" and meta.__name == "qcimage.Limiter"
 end
 
 --- Makes the driver of a client. The client's callbacks may yield to another scheduler, which knows only the caller's
@@ -98,7 +100,7 @@ end
 function M.of(client, limiter, concurrency, sleep)
   local options = client.options
   local hasOwnTime = options.sleep or options.clock
-  local callsBack = hasOwnTime or options.transport or client.asksCallback or not isBuiltIn(limiter)
+  local callsBack = hasOwnTime or options.transport or client.asksCallback or not M.isOurs(limiter) or limiter.callsBack
   if concurrency == 1 or hasOwnTime or callsBack and not environments.isNginx or not tasks.isParallel() then
     return one(sleep)
   end

@@ -10,9 +10,10 @@ local times = require "qcimage.apply.times"
 
 local M = {}
 
--- Steps that wait for a slot of the rate at once. More would find what they know of their image too old when it comes, and
--- describe it by itself.
+-- Steps that wait for a slot of the rate at once, at most and for how many seconds of it. More would find what they know of
+-- their image too old when it comes, and describe it by itself.
 M.QUEUE = 6
+local QUEUE_SECONDS = 0.65
 
 -- Attempts after a corrected clock or with new credentials, which follow at once.
 local MAX_CORRECTIONS = 2
@@ -195,9 +196,26 @@ function Making:retries(err)
   return run.now() + wait <= self:retryUntil(err) and run:wait(wait)
 end
 
+-- Steps that may wait for a slot at once.
+local function queueLength(interval)
+  return interval and math.max(1, math.min(M.QUEUE, math.floor(QUEUE_SECONDS / interval))) or M.QUEUE
+end
+
+-- Waits until fewer steps wait for a slot. This takes none of the time for which the step is tried.
+function Making:standBy(most)
+  local run = self.run
+  local began = run.now()
+  repeat
+    run:park(times.SLICE)
+  until run.queued < most or run:isStopped()
+  self.deadline = self.deadline + (run.now() - began)
+end
+
 -- Waits for a slot of the rate, and writes down that the step begins. Returns false where the step ends, and what came of it.
 function Making:reserve()
   local run, step = self.run, self.step
+  local interval = run.adapter.interval
+  local most = queueLength(interval)
   if run:isStopped() then
     return false, self:stop()
   elseif not run.outage:await(run, step, self.deadline) then
@@ -205,8 +223,8 @@ function Making:reserve()
       return false, self:stop()
     end
     return false, self:fail(self.lastErr or run.outage.lastErr)
-  elseif run.queued >= M.QUEUE then
-    run:park(times.SLICE)
+  elseif run.queued >= most then
+    self:standBy(most)
     return true
   end
   run.queued = run.queued + 1
@@ -228,7 +246,7 @@ function Making:reserve()
     return false, self:fail(err)
   end
   self.hasSlot = true
-  local isHeld = run.now() - asked > times.LONG_SLOT
+  local isHeld = run.now() - asked > times.LONG_SLOT + most * (interval or 0)
   if isHeld or run.held == "rate" then
     run:hold(isHeld and "rate" or nil)
   end
