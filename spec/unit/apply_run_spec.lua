@@ -512,7 +512,7 @@ describe("a run of many modifications", function()
       refused(whole:sub(1, 40), "has an incomplete first line: nothing was sent$")
       refused(whole:match '^[^\n]*\n{"step":1', "ends before its step 1 of 3: nothing was sent$")
       refused(whole:gsub('"qcimage":"journal"', '"qcimage":"plan"'), "is a plan, not a journal")
-      local head = whole:match '^[^\n]*\n'
+      local head = whole:match "^[^\n]*\n"
       refused(head:gsub('"region":"[^"]*"', '"region":{}') .. whole:sub(#head + 1), "has an invalid region")
       local step = { line = 1, imageId = id(1), region = "ap-guangzhou", from = {}, to = { imageName = "x" } }
       for field, value in pairs { line = "1", imageId = "", region = 7, to = {} } do

@@ -340,18 +340,21 @@ describe("apply", function()
       assert.is_nil(assert(client:apply(nil, { undo = journal })).otherKeys)
     end)
 
-    it("another permanent key is told of a saved plan, too, and the journal has the key that made the changes", function()
-      start(1)
-      local plan = assert(client:apply(renames(1), { dryRun = true })).plan
-      assert.is_nil(assert(client:apply(plan, { dryRun = true })).otherKeys)
-      plan.account = "0123456789abcdef"
-      local report = assert(client:apply(plan, { dryRun = true }))
-      assert.is_true(report.otherKeys)
-      local path = ("%s/%d.plan"):format(folder, serial)
-      report = assert(client:apply(report.plan, { journal = path }))
-      assert.same({ true, 1 }, { report.otherKeys, report.ok })
-      assert.is_nil(assert(client:apply(nil, { undo = path })).otherKeys)
-    end)
+    it(
+      "another permanent key is told of a saved plan, too, and the journal has the key that made the changes",
+      function()
+        start(1)
+        local plan = assert(client:apply(renames(1), { dryRun = true })).plan
+        assert.is_nil(assert(client:apply(plan, { dryRun = true })).otherKeys)
+        plan.account = "0123456789abcdef"
+        local report = assert(client:apply(plan, { dryRun = true }))
+        assert.is_true(report.otherKeys)
+        local path = ("%s/%d.plan"):format(folder, serial)
+        report = assert(client:apply(report.plan, { journal = path }))
+        assert.same({ true, 1 }, { report.otherKeys, report.ok })
+        assert.is_nil(assert(client:apply(nil, { undo = path })).otherKeys)
+      end
+    )
   end)
 
   it("does not take a name back from an image that another client renamed since", function()
@@ -396,15 +399,18 @@ describe("apply", function()
     start(1)
     for at = 1, 3 do -- also between the looks at single images that are not there
       local looks = #(service:journal())
-      message = select(2, client:apply({
-        { imageId = "img-90000001", imageName = "a" },
-        { imageId = "img-90000002", imageName = "b" },
-        { imageId = "img-90000003", imageName = "c" },
-      }, {
-        stop = function()
-          return #(service:journal()) - looks >= at
-        end,
-      }))
+      message = select(
+        2,
+        client:apply({
+          { imageId = "img-90000001", imageName = "a" },
+          { imageId = "img-90000002", imageName = "b" },
+          { imageId = "img-90000003", imageName = "c" },
+        }, {
+          stop = function()
+            return #(service:journal()) - looks >= at
+          end,
+        })
+      )
       assert.same({ "stopped; nothing was sent", at }, { message, #(service:journal()) - looks })
     end
   end)

@@ -100,7 +100,8 @@ local function read(changes, options, faults)
   for key in pairs(changes) do -- one change instead of a list, or a list with a gap
     local isNumber = type(key) == "number" and key >= 1 and key <= count
     if not isNumber and key ~= "n" then -- of table.pack
-      faults[#faults + 1] = { message = ("changes must be a list without gaps: it has the key %s"):format(text.quote(key)) }
+      faults[#faults + 1] =
+        { message = ("changes must be a list without gaps: it has the key %s"):format(text.quote(key)) }
       break
     end
   end
