@@ -85,8 +85,10 @@ local types = require "qcimage.option_types"
 ---@field format "csv"|"json"|"jsonl"|nil of text; by default it is detected
 ---@field empty "keep"|"clear"|nil meaning of an empty CSV cell for a description
 ---@field region string|nil default region of the changes
----@field onProgress function|nil fun(progress), called after each image: total, done, failed, sent
+---@field onProgress function|nil fun(progress), called after each image: total, done, failed, sent, held, phase
 ---@field stop function|nil fun(): boolean; true: nothing more is sent
+---@field concurrency integer|nil changes in flight at once, 1 to 16, 8 by default
+---@field rate number|nil changes a second, 0.01 to 1000, 9.7 by default; not beside the client's limiter
 
 local M = {}
 
