@@ -313,7 +313,7 @@ describe("what throws in a task", function()
 
   -- A function that throws, with a variable that notes that it was closed; noted first, so that it may throw, too.
   local function throwing(closed, problem)
-    return compile [[
+    local build = compile [[
       local closed, problem = ...
       return function()
         local one <close> = setmetatable({}, { __close = function()
@@ -323,7 +323,8 @@ describe("what throws in a task", function()
           end
         end })
         error("first", 0)
-      end]](closed, problem)
+      end]]
+    return build(closed, problem)
   end
 
   itCloses("has the variables of the work closed at once", function()
