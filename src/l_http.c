@@ -25,8 +25,9 @@ typedef struct {
   qc_loop *loop; /* one for each Lua state; its clients hold it, too */
 } loop_object;
 
-/* The loop of this Lua state, which is made if it does not exist: also when the
-   state is being closed, for a finalizer of the host's that comes later. */
+/* The loop of this Lua state, which is made if it does not exist: also when
+   the state is being closed, for a finalizer of the host's that comes later.
+ */
 static qc_loop *need_loop(lua_State *L)
 {
   loop_object *object;
