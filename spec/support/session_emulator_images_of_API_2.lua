@@ -1,0 +1,44 @@
+--- session_emulator_images_of_API_2.lua - what the lines of the session emulator_images_of_API_2 call; its globals
+--- are the session's.
+
+emulators = require "spec.support.emulator"
+unpack_ = table.unpack or unpack
+function start(options)
+  emulator, v2 = emulators.new(options)
+end
+function call(action, params, options)
+  local a = v2(action, params, options)
+  if a.code ~= 0 and not a.detail then
+    return ("%d%s: %s"):format(a.code, a.codeDesc and " " .. a.codeDesc or "", a.message)
+  end
+  return a
+end
+function ids(params)
+  local a = call("DescribeImages", params)
+  if type(a) == "string" then
+    return a
+  end
+  local l = {}
+  for i, one in ipairs(a.imageSet) do
+    l[i] = one.unImgId
+  end
+  return a.totalCount, table.concat(l, " ")
+end
+function images()
+  local l = {}
+  for i, one in ipairs(emulator:images()) do
+    l[i] = ("%s %s %s %s"):format(one.imageId, one.imageName, one.imageState, one.region or "everywhere")
+  end
+  return unpack_(l)
+end
+function last()
+  local l = emulator:journal()
+  local e = l[#l]
+  return e.action, e.code, e.applied, e.imageId
+end
+function with(change)
+  local r = emulators.v2({ Action = "DescribeImages", imageType = 1 })
+  change(r)
+  local a = require("cjson").decode(emulator:handle(r).body)
+  return a.code, a.message
+end

@@ -1,0 +1,59 @@
+--- session_emulator_images_of_API_3.lua - what the lines of the session emulator_images_of_API_3 call; its globals
+--- are the session's.
+
+emulators = require "spec.support.emulator"
+function start(options)
+  emulator, _, v3 = emulators.new(options)
+end
+function call(action, body, region)
+  local a = v3(action, body or "{}", { region = region })
+  if a.Error then
+    return a.Error.Code .. ": " .. a.Error.Message
+  end
+  a.RequestId = nil
+  return a
+end
+function ids(body, region)
+  local a = call("DescribeImages", body, region)
+  if type(a) == "string" then
+    return a
+  end
+  local l = {}
+  for i, one in ipairs(a.ImageSet) do
+    l[i] = one.ImageId
+  end
+  return a.TotalCount, table.concat(l, " ")
+end
+function images()
+  local l = {}
+  for i, one in ipairs(emulator:images()) do
+    l[i] = ("%s %s %s %s"):format(one.imageId, one.imageName, one.imageState, one.region or "everywhere")
+  end
+  return unpack_(l)
+end
+unpack_ = table.unpack or unpack
+function last()
+  local l = emulator:journal()
+  local e = l[#l]
+  return e.action, e.code, e.applied, e.imageId
+end
+function import(changes)
+  local all = {
+    Architecture = "x86_64",
+    OsType = "CentOS",
+    OsVersion = "7",
+    ImageUrl = "https://a.example/b.raw",
+    ImageName = "new",
+  }
+  for name, value in pairs(changes or {}) do
+    all[name] = value ~= "none" and value or nil
+  end
+  return call("ImportImage", all)
+end
+function export(changes)
+  local all = { BucketName = "b", ImageIds = { "img-00000001" } }
+  for name, value in pairs(changes or {}) do
+    all[name] = value ~= "none" and value or nil
+  end
+  return call("ExportImages", all)
+end

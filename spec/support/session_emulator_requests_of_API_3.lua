@@ -1,0 +1,78 @@
+--- session_emulator_requests_of_API_3.lua - what the lines of the session emulator_requests_of_API_3 call; its globals
+--- are the session's.
+
+emulators = require "spec.support.emulator"
+json = require "cjson"
+function start(options)
+  emulator = emulators.new(options)
+end
+function answer(r)
+  local a = json.decode(emulator:handle(r).body).Response
+  if a.Error then
+    return a.Error.Code .. ": " .. a.Error.Message
+  end
+  return a.TotalCount or a.ImageNumQuota or shown(a)
+end
+function v3(options, change, body, action)
+  local r = emulators.v3(action or "DescribeImageQuota", body or "{}", options)
+  if change then
+    change(r)
+  end
+  return answer(r)
+end
+function set(name, value)
+  return function(r)
+    r.headers[name] = value
+  end
+end
+function get(query, options)
+  options = options or {}
+  options.method, options.query = "GET", query
+  options.headers = options.headers or { ["content-type"] = "application/x-www-form-urlencoded" }
+  return answer(emulators.v3(options.action or "DescribeImages", "", options))
+end
+function v1(changes, options)
+  serial = serial + 1
+  local all = {
+    Action = "DescribeImages",
+    Version = "2017-03-12",
+    Timestamp = "1700000000",
+    Region = "ap-guangzhou",
+    Nonce = tostring(serial),
+    SecretId = emulators.SECRET_ID,
+    Limit = "1",
+  }
+  for name, value in pairs(changes or {}) do
+    all[name] = value ~= "none" and value or nil
+  end
+  options = options or {}
+  options.path = "/"
+  return answer(emulators.v1(all, options))
+end
+function sts(action, body, options)
+  options = options or {}
+  options.service, options.headers = "sts", { ["x-tc-version"] = "2018-08-13" }
+  for name, value in pairs(options.more or {}) do
+    options.headers[name] = value
+  end
+  return v3(options, options.change, body, action)
+end
+function role(changes, options)
+  local all = { RoleArn = "qcs::cam::uin/100000000001:roleName/ops", RoleSessionName = "me" }
+  for name, value in pairs(changes or {}) do
+    all[name] = value ~= "none" and value or nil
+  end
+  return sts("AssumeRole", all, options)
+end
+function web(changes, options)
+  local all = {
+    ProviderId = "p",
+    WebIdentityToken = "secret-web-token",
+    RoleArn = "qcs::cam::uin/100000000001:roleName/ops",
+    RoleSessionName = "me",
+  }
+  for name, value in pairs(changes or {}) do
+    all[name] = value ~= "none" and value or nil
+  end
+  return sts("AssumeRoleWithWebIdentity", all, options)
+end
