@@ -19,7 +19,7 @@ end
 
 local EMPTY = json.list {}
 
--- Marks what must stay a list when it is empty. One empty list stands for all: LuaJIT may lose marks that a loop sets.
+-- Marks what must stay a list when it is empty. One empty list is used for all: LuaJIT may lose marks that a loop sets.
 local function listed(state)
   for _, kind in ipairs { "images", "instances" } do
     for _, object in ipairs(json.list(state[kind])) do

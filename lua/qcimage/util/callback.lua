@@ -39,7 +39,7 @@ end
 ---@return any ... what it returned, or threw
 M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or tasks.pcall
 
-local MAIN = {} -- stands for the main thread, which has no coroutine
+local MAIN = {} -- the main thread, which has no coroutine
 
 --- Who runs: the task, or else the coroutine whose yields go to a scheduler; the same inside of a callback.
 ---@return any

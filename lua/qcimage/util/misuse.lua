@@ -4,7 +4,7 @@
 local M = {}
 
 -- The chunk names of this library's files begin with this: "@/usr/share/lua/5.4/qcimage". Nil if they have none (stripped
--- bytecode, for example): then no caller can be told from them.
+-- bytecode, for example): then the caller cannot be distinguished from them.
 local OURS = debug and debug.getinfo(1, "S").source:match "^(@.*qcimage)[/\\]util[/\\]misuse%.lua$"
 
 local function isOurs(source)
