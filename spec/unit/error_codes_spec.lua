@@ -3,116 +3,114 @@
 local codes = require "qcimage.api.error_codes"
 local stub = require "spec.support.stub"
 
-local REJECTED, UNKNOWN = "rejected", "unknown"
+-- Codes by what they mean: reason (- for none), outcome, and what another try needs. NeverHeardOf, InvalidSomethingNew
+-- and Whatever are in no list of the service.
+local MEANINGS = {
+  ["- rejected"] = [[
+    4000 4600 5200 5300 6100 ActionOffline DryRunOperation FailedOperation.AccountAlreadyExists
+    FailedOperation.AccountIsYourSelf FailedOperation.BYOLImageShareFailed FailedOperation.IllegalTagKey
+    FailedOperation.NotMasterAccount InvalidAction InvalidAction.NotFound InvalidFilterValue.LimitExceeded InvalidParameterValue
+    InvalidParameterValue.LimitExceeded InvalidSomethingNew InvalidSomethingNew.Detail MissingParameter
+    NoSuchProduct NoSuchVersion OperationDenied RegionAbilityLimit RequestSizeLimitExceeded ResourceInsufficient
+    ResourcesSoldOut UnknownParameter UnsupportedOperation UnsupportedProtocol UnsupportedRegion]],
+  ["- rejected later"] = "6200 InvalidAction.ActionUnavailable",
+  ["permission rejected"] = [[
+    4101 4102 4103 4106 4110 4300 5500 AuthFailure.CamRoleNameAuthenticateFailed AuthFailure.MFAFailure
+    AuthFailure.UnauthorizedOperation InternalError.CAMInnerError
+    InvalidParameterValue.InvalidBucketPermissionForExport InvalidRequest.Forbidden InvalidRequest.MFACheckFailed
+    IpInBlacklist IpNotInWhitelist OperationDenied.InnerUserProhibitAction UnauthorizedOperation
+    UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound UnauthorizedOperation.PermissionDenied
+    UnauthorizedOperation.ResourceInUse]],
+  ["signature rejected"] = "AuthFailure AuthFailure.NotFound AuthFailure.Other",
+  ["signature rejected reread"] = "4100 AuthFailure.SignatureFailure InvalidParameter.SignatureFailure",
+  ["signature rejected renew"] = [[
+    4104 4105 AuthFailure.InvalidSecretId AuthFailure.SecretIdNotFound AuthFailure.TokenFailure
+    InvalidParameter.SecretIdNotFound InvalidRequest.TokenCheckFailed UnauthorizedOperation.InvalidToken
+    Whatever.SecretIdNotFound]],
+  ["clock rejected clock"] = "4200 4500 AuthFailure.SignatureExpire InvalidRequest.ReplayAttack",
+  ["throttled rejected later"] = [[
+    4400 FailedOperation.RequestLimitExceeded FailedOperation.TooManyRequests InvalidRequest.LimitExceeded
+    InvalidRequest.RequestConcurrencyExceeded LimitExceeded.ApiFreqLimitExceeded LimitExceeded.FreqLimit
+    LimitExceeded.RateLimit LimitExceeded.RateLimitExceeded LimitExceeded.RequestLimit
+    LimitExceeded.RequestLimitExceeded LimitExceeded.TooManyRequests RequestLimitExceeded
+    RequestLimitExceeded.IPLimitExceeded]],
+  ["busy rejected"] = [[
+    LimitExceeded.ExportImageTaskLimitExceeded MutexOperation MutexOperation.TaskRunning
+    OperationDenied.InstanceOperationInProgress ResourceInUse ResourceInUse.DiskRollbacking ResourceUnavailable
+    ResourceUnavailable.SnapshotCreating ResourceUnavailable.SnapshotNotFound
+    UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRunning
+    UnsupportedOperation.MutexOperation UnsupportedOperation.ResourceUnavailableNow]],
+  ["busy unknown"] = "FailedOperation.OperationInProgress",
+  ["quota rejected"] = [[
+    ImageQuotaLimitExceeded InvalidParameterValue.TagQuotaLimitExceeded LimitExceeded LimitExceeded.OutOfQuota
+    LimitExceeded.OverQuota LimitExceeded.PolicyNotFound LimitExceeded.PreheatImageSnapshotOutOfQuota
+    LimitExceeded.QuotaLimitExceeded OverQuota]],
+  ["notFound rejected"] = [[
+    5000 InvalidImageId.NotFound InvalidInstanceId.NotFound InvalidParameter.SnapshotNotFound
+    InvalidParameterValue.BucketNotFound InvalidRegion.NotFound ResourceNotFound]],
+  ["notFound unknown"] = "FailedOperation.ThingNotFound",
+  ["imageState rejected"] = [[
+    FailedOperation.InvalidImageState InvalidImageId.IncorrectState InvalidParameterValue.InvalidImageState]],
+  ["sharedImage rejected"] = [[
+    InvalidImageId.InShared InvalidParameterValue.InvalidImageIdIsShared
+    UnsupportedOperation.SharedImageExportUnsupported UnsupportedOperation.SharedImageModifyUnsupported]],
+  ["nameTaken rejected"] = "InvalidImageName.Duplicate",
+  ["internal unknown"] = [[
+    5100 5400 FailedOperation FailedOperation.QImageShareFailed InternalError.ResourceOpFailed]],
+  ["internal unknown again"] = [[
+    6000 InternalError InternalError.ImageNotFound InternalError.RequestLimit InternalServerError
+    InternalServerError.Whatever ServiceUnavailable]],
+  ["- unknown"] = "-1 4700 7000 NeverHeardOf NeverHeardOf.NotFound NeverHeardOf.RateLimit",
+}
 
-describe("a code of API 3.0", function()
-  local MEANINGS = {
-    -- throttles, under all their names
-    ["RequestLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["RequestLimitExceeded.IPLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.RateLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.RequestLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.RequestLimit"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.TooManyRequests"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.FreqLimit"] = { "throttled", REJECTED, "later" },
-    ["LimitExceeded.ApiFreqLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["FailedOperation.RequestLimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["FailedOperation.TooManyRequests"] = { "throttled", REJECTED, "later" },
-    ["InvalidRequest.LimitExceeded"] = { "throttled", REJECTED, "later" },
-    ["InvalidRequest.RequestConcurrencyExceeded"] = { "throttled", REJECTED, "later" },
-    -- the service's own failures
-    ["InternalError"] = { "internal", UNKNOWN, "again" },
-    ["InternalError.RequestLimit"] = { "internal", UNKNOWN, "again" },
-    ["InternalServerError"] = { "internal", UNKNOWN, "again" },
-    ["InternalServerError.Whatever"] = { "internal", UNKNOWN, "again" },
-    ["ServiceUnavailable"] = { "internal", UNKNOWN, "again" },
-    ["FailedOperation"] = { "internal", UNKNOWN },
-    ["FailedOperation.QImageShareFailed"] = { "internal", UNKNOWN },
-    ["FailedOperation.OperationInProgress"] = { "busy", UNKNOWN },
-    ["FailedOperation.ThingNotFound"] = { "notFound", UNKNOWN },
-    -- busy: later it may go
-    ["OperationDenied.InstanceOperationInProgress"] = { "busy", REJECTED },
-    ["MutexOperation"] = { "busy", REJECTED },
-    ["MutexOperation.TaskRunning"] = { "busy", REJECTED },
-    ["ResourceInUse.DiskRollbacking"] = { "busy", REJECTED },
-    ["ResourceUnavailable"] = { "busy", REJECTED },
-    ["ResourceUnavailable.SnapshotCreating"] = { "busy", REJECTED },
-    ["UnsupportedOperation.InstanceStateRebooting"] = { "busy", REJECTED },
-    ["LimitExceeded.ExportImageTaskLimitExceeded"] = { "busy", REJECTED },
-    -- quota
-    ["LimitExceeded"] = { "quota", REJECTED },
-    ["LimitExceeded.PreheatImageSnapshotOutOfQuota"] = { "quota", REJECTED },
-    ["ImageQuotaLimitExceeded"] = { "quota", REJECTED },
-    ["InvalidParameterValue.TagQuotaLimitExceeded"] = { "quota", REJECTED },
-    ["OverQuota"] = { "quota", REJECTED },
-    -- too many values, not a quota
-    ["InvalidFilterValue.LimitExceeded"] = { nil, REJECTED },
-    ["InvalidParameterValue.LimitExceeded"] = { nil, REJECTED },
-    -- not there
-    ["InvalidImageId.NotFound"] = { "notFound", REJECTED },
-    ["InvalidInstanceId.NotFound"] = { "notFound", REJECTED },
-    ["InvalidParameter.SnapshotNotFound"] = { "notFound", REJECTED },
-    ["InvalidParameterValue.BucketNotFound"] = { "notFound", REJECTED },
-    ["InvalidRegion.NotFound"] = { "notFound", REJECTED },
-    ["ResourceNotFound"] = { "notFound", REJECTED },
-    -- the image
-    ["InvalidImageId.InShared"] = { "sharedImage", REJECTED },
-    ["InvalidImageId.IncorrectState"] = { "imageState", REJECTED },
-    ["FailedOperation.InvalidImageState"] = { "imageState", REJECTED },
-    ["InvalidImageName.Duplicate"] = { "nameTaken", REJECTED },
-    ["UnsupportedOperation.SharedImageModifyUnsupported"] = { "sharedImage", REJECTED },
-    -- rights
-    ["UnauthorizedOperation.PermissionDenied"] = { "permission", REJECTED },
-    ["OperationDenied.InnerUserProhibitAction"] = { "permission", REJECTED },
-    ["InvalidParameterValue.InvalidBucketPermissionForExport"] = { "permission", REJECTED },
-    ["AuthFailure.UnauthorizedOperation"] = { "permission", REJECTED },
-    ["UnauthorizedOperation.MFANotFound"] = { "permission", REJECTED },
-    ["UnauthorizedOperation.MFAExpired"] = { "permission", REJECTED },
-    ["UnauthorizedOperation.ResourceInUse"] = { "permission", REJECTED },
-    -- what a family means comes before what was not found
-    ["InternalError.ImageNotFound"] = { "internal", UNKNOWN, "again" },
-    ["ResourceUnavailable.SnapshotNotFound"] = { "busy", REJECTED },
-    ["LimitExceeded.PolicyNotFound"] = { "quota", REJECTED },
-    -- keys and tokens
-    ["AuthFailure.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
-    ["AuthFailure.InvalidSecretId"] = { "signature", REJECTED, "renew" },
-    ["AuthFailure.SignatureFailure"] = { "signature", REJECTED, "reread" },
-    ["InvalidParameter.SignatureFailure"] = { "signature", REJECTED, "reread" },
-    ["Whatever.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
-    ["AuthFailure.NotFound"] = { "signature", REJECTED },
-    ["InvalidParameter.SecretIdNotFound"] = { "signature", REJECTED, "renew" },
-    ["AuthFailure.TokenFailure"] = { "signature", REJECTED, "renew" },
-    ["UnauthorizedOperation.InvalidToken"] = { "signature", REJECTED, "renew" },
-    ["InvalidRequest.TokenCheckFailed"] = { "signature", REJECTED, "renew" },
-    ["AuthFailure.SignatureExpire"] = { "clock", REJECTED, "clock" },
-    -- the caller's fault, listed or not
-    ["InvalidParameterValue"] = { nil, REJECTED },
-    ["InvalidSomethingNew"] = { nil, REJECTED },
-    ["InvalidSomethingNew.Detail"] = { nil, REJECTED },
-    ["InvalidAction.NotFound"] = { nil, REJECTED },
-    ["MissingParameter"] = { nil, REJECTED },
-    -- unknown families
-    ["NeverHeardOf"] = { nil, UNKNOWN },
-    ["NeverHeardOf.RateLimit"] = { nil, UNKNOWN },
-    ["NeverHeardOf.NotFound"] = { nil, UNKNOWN },
-    [""] = { nil, UNKNOWN },
-    ["."] = { nil, UNKNOWN },
-  }
+-- Of those, the ones that say more.
+local GONE = "6100 ActionOffline InvalidAction InvalidAction.NotFound NoSuchVersion"
+local REPLAY = "4500 InvalidRequest.ReplayAttack"
 
-  it("means what its family and its details say", function()
-    for code, expected in pairs(MEANINGS) do
-      assert.same({ code, expected[1], expected[2], expected[3] }, { code, codes.meaning(code) })
+local function isIn(list, code)
+  return (" " .. list .. " "):find(" " .. code .. " ", 1, true) ~= nil
+end
+
+-- Calls a function with each code, and with what it means: reason, outcome, again.
+local function each(run)
+  for meaning, list in pairs(MEANINGS) do
+    local reason, outcome, again = meaning:match "^(%S+) (%S+) ?(%S*)$"
+    for word in list:gmatch "%S+" do
+      run(tonumber(word) or word, reason ~= "-" and reason or nil, outcome, again ~= "" and again or nil)
+    end
+  end
+end
+
+describe("a code", function()
+  it("means what is listed, or what its family and its details say", function()
+    each(function(code, reason, outcome, again)
+      assert.same({ code, reason, outcome, again }, { code, codes.meaning(code) })
+    end)
+    for _, code in ipairs { "", "." } do
+      assert.same({ nil, "unknown" }, { codes.meaning(code) })
     end
   end)
 
   it("is handed on with that meaning", function()
-    local body = '{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}'
-    for code, expected in pairs(MEANINGS) do
-      if code ~= "" then
-        local _, _, err = stub.answering({ apiVersion = "3.0" }, body:format(code)):modify { imageId = "img-1" }
-        assert.same({ code, "service", expected[1], expected[2] }, { err.code, err.kind, err.reason, err.outcome })
-      end
-    end
+    local BODIES = {
+      number = { "2.0", '{"code":%d,"message":"m"}' },
+      string = { "3.0", '{"Response":{"Error":{"Code":"%s","Message":"m"},"RequestId":"r"}}' },
+    }
+    each(function(code, reason, outcome)
+      local version, body = BODIES[type(code)][1], BODIES[type(code)][2]:format(code)
+      local _, _, err = stub.answering({ apiVersion = version, maxAttempts = 1 }, body):modify { imageId = "img-1" }
+      -- Where the nonce had been seen, the request may have come before.
+      outcome = isIn(REPLAY, code) and "unknown" or outcome
+      assert.same({ code, "service", reason, outcome }, { err.code, err.kind, err.reason, err.outcome })
+    end)
+  end)
+
+  it("says that a version or an action is gone, that a nonce was seen, or that a dry run passed", function()
+    each(function(code)
+      assert.equal(isIn(GONE, code), codes.isGone(code), code)
+      assert.equal(isIn(REPLAY, code), codes.isReplay(code), code)
+      assert.equal(code == "DryRunOperation", codes.isDryRun(code), code)
+    end)
   end)
 
   it("that is a throttle under another name is waited for, whatever the action", function()
@@ -124,25 +122,6 @@ describe("a code of API 3.0", function()
     )
     assert(client:call("CreateImage", { instanceId = "ins-1", imageName = "a" }))
     assert.equal(2, #requests)
-  end)
-end)
-
-describe("a number of API 2.0", function()
-  it("means what the list says, and nothing where it says nothing", function()
-    for code, expected in pairs {
-      [4000] = { nil, REJECTED },
-      [4100] = { "signature", REJECTED, "reread" },
-      [4104] = { "signature", REJECTED, "renew" },
-      [4105] = { "signature", REJECTED, "renew" },
-      [4400] = { "throttled", REJECTED, "later" },
-      [5000] = { "notFound", REJECTED },
-      [5400] = { "internal", UNKNOWN },
-      [6000] = { "internal", UNKNOWN, "again" },
-      [4700] = { nil, UNKNOWN },
-      [-1] = { nil, UNKNOWN },
-    } do
-      assert.same({ code, expected[1], expected[2], expected[3] }, { code, codes.meaning(code) })
-    end
   end)
 end)
 

@@ -2,6 +2,7 @@
 --- Covers option_types.lua and util/option_names.lua, too.
 
 local image = require "qcimage"
+local optionRules = require "qcimage.options"
 local stub = require "spec.support.stub"
 
 local function raised(run)
@@ -198,5 +199,66 @@ describe("JSON null in a parameter", function()
     assert.matches("imageName must be text, not JSON null", message)
     _, message = client:call("X", { A = null }, { raw = true })
     assert.matches("A cannot be JSON null", message)
+  end)
+end)
+
+describe("options", function()
+  local VALUES = { -- one of each that another may leave without effect
+    credentials = { secretId = "id", secretKey = "key" },
+    secretId = "id",
+    secretKey = "key",
+    token = "token",
+    profile = "p",
+    transport = print,
+    caFile = "/ca",
+    connectTo = "127.0.0.1",
+    connectTimeout = 1,
+    maxResponseBytes = 1,
+    poolIdle = 1,
+    poolSize = 1,
+    proxy = "http://127.0.0.1:1",
+    verify = false,
+  }
+
+  it("that leave each other without effect are these pairs, and no others", function()
+    local alone = {
+      credentials = { secretId = true, secretKey = true, token = true, profile = true },
+      transport = {
+        caFile = true,
+        connectTo = true,
+        connectTimeout = true,
+        maxResponseBytes = true,
+        poolIdle = true,
+        poolSize = true,
+        proxy = true,
+        verify = true,
+      },
+    }
+    for one, value in pairs(VALUES) do
+      for other, second in pairs(VALUES) do
+        local excluded = (alone[one] or {})[other] or (alone[other] or {})[one] or false
+        local problem = optionRules.conflict { [one] = value, [other] = second }
+        assert.equal(excluded, problem ~= nil, one .. " beside " .. other)
+      end
+    end
+  end)
+
+  it("of a call that have no effect in a function are these", function()
+    for name, without in pairs {
+      modify = "raw",
+      describe = "raw readBack",
+      each = "raw readBack",
+      sign = "maxAttempts readBack timeout",
+      call = "",
+    } do
+      for option in pairs(optionRules.call) do
+        local isWithout = (" " .. without .. " "):find(" " .. option .. " ", 1, true) ~= nil
+        assert.equal(
+          isWithout,
+          optionRules.misplaced(name, { [option] = option ~= "readBack" }) ~= nil,
+          name .. ": " .. option
+        )
+      end
+    end
   end)
 end)

@@ -3,11 +3,13 @@
 
 local actions = require "qcimage.api.actions"
 local codes = require "qcimage.api.error_codes"
+local core = require "qcimage.core"
 local emulated = {
   ["2.0"] = require "qcimage.emulator.api2.actions",
   ["3.0"] = {},
 }
 local emulatedRegions = require "qcimage.emulator.regions"
+local emulatorText = require "qcimage.emulator.text"
 local endpoints = require "qcimage.api.endpoints"
 local form = require "qcimage.emulator.form"
 local limits = require "qcimage.util.limits"
@@ -339,5 +341,70 @@ describe("the check against the published model", function()
       "emulator ModifyImageAttribute ImageDeprecated: the model has boolean, required, the emulator boolean",
       longest:format("emulator", "emulator"),
     }, differences())
+  end)
+end)
+
+describe("the actions", function()
+  local REPEATABLE = {
+    ["2.0"] = "CancelShareImage ModifyImageAttributes ShareImage",
+    ["3.0"] = "ModifyImageAttribute ModifyImageSharePermission",
+  }
+  local READING = {
+    ["2.0"] = "DescribeImages DescribeInstanceImageInfo GetImageShareUinInfo",
+    ["3.0"] = "AssumeRole AssumeRoleWithWebIdentity DescribeImageFromFamily DescribeImageQuota "
+      .. "DescribeImageSharePermission DescribeImages DescribeImportImageOs GetCallerIdentity",
+  }
+
+  it("that may be repeated, and that change nothing, are these", function()
+    for version in pairs(REPEATABLE) do
+      local repeatable, reading = {}, {}
+      for _, name in ipairs(text.keys(actions[version])) do
+        local action = actions[version][name]
+        if action.reads then
+          assert.is_true(action.repeatable, name)
+          reading[#reading + 1] = name
+        elseif action.repeatable then
+          repeatable[#repeatable + 1] = name
+        end
+      end
+      assert.equal(REPEATABLE[version], table.concat(repeatable, " "))
+      assert.equal(READING[version], table.concat(reading, " "))
+    end
+  end)
+end)
+
+describe("UTF-8", function()
+  it("is the same to the client and to the emulator, whose code is its own", function()
+    local last = { 0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF }
+    local count = 0
+    local function same(...)
+      local value = string.char(...)
+      count = count + 1
+      if core.utf8len(value) ~= emulatorText.utf8len(value) then
+        error(("%s: %s and %s"):format(
+          value:gsub(".", function(byte)
+            return ("%02X "):format(byte:byte())
+          end),
+          tostring(core.utf8len(value)),
+          tostring(emulatorText.utf8len(value))
+        ))
+      end
+    end
+    for first = 0x7E, 0xFF do
+      same(first)
+      for _, second in ipairs(last) do
+        same(first, second)
+        for _, third in ipairs(last) do
+          same(first, second, third)
+          if first >= 0xE0 then
+            for _, fourth in ipairs(last) do
+              same(first, second, third, fourth)
+              same(0x41, first, second, third, fourth, 0x41)
+            end
+          end
+        end
+      end
+    end
+    assert.is_true(count > 30000)
   end)
 end)
