@@ -144,6 +144,11 @@ describe("a plan", function()
         { imageId = id(1), imageName = "c", region = "gz" },
       }
     )
+    local refused = "there is no region ap-nowhere (in ap-nowhere, from %s) [requestId"
+    local _, message = client:apply { { imageId = id(1), imageName = "b", region = "ap-nowhere" } }
+    assert.matches(refused:format "the list", message, 1, true)
+    _, message = client:apply(renames { "b" }, { region = "ap-nowhere" })
+    assert.matches(refused:format "option region", message, 1, true)
   end)
 
   it("tells what cannot be taken back", function()

@@ -80,7 +80,7 @@ end
 
 --- Makes the adapter of a client.
 ---@param client qcimage.Client
----@param settings {concurrency: integer|nil, rate: number|nil, stop: nil|fun(): any}
+---@param settings {concurrency: integer|nil, rate: number|nil, region: string|nil, stop: nil|fun(): any}
 ---@return qcimage.ApplyAdapter
 function M.new(client, settings)
   local version = client.version
@@ -91,6 +91,11 @@ function M.new(client, settings)
   local now, sleep = runClock.new(client.clock, client.sleep, client.options.clock and client.options.sleep)
   local limiter = limiterOf(client, settings, endpoint and endpoint.hostHeader, now)
   local limiterOfReads = settings.rate and limiterOf(client, {}, endpoint and endpoint.hostHeader, now) or limiter
+  -- A region that is not the option of `apply` is that of an entry.
+  local function placed(options, region)
+    options.region, options.regionName = region, region ~= settings.region and "the list" or nil
+    return options
+  end
   local lastCredentials
   local function run(name, wanted, options)
     options.limiter = name == modify and limiter or limiterOfReads
@@ -138,7 +143,7 @@ function M.new(client, settings)
   end
 
   function self.acquire(wanted, region, longest, wait)
-    local call, err = prepare.call(client, modify, wanted, { region = region, limiter = limiter })
+    local call, err = prepare.call(client, modify, wanted, placed({ limiter = limiter }, region))
     local isFound = call
     if call then
       isFound, err = resolve.region(call)
@@ -150,12 +155,12 @@ function M.new(client, settings)
   end
 
   function self.modify(wanted, region)
-    return run(modify, wanted, { region = region, maxAttempts = 1, readBack = false, hasSlot = true })
+    return run(modify, wanted, placed({ maxAttempts = 1, readBack = false, hasSlot = true }, region))
   end
 
   function self.describeByIds(ids, region, attempts)
     return imageLookup.describeByIds(ids, self.describeBatch, function(wanted)
-      return run(describe, wanted, { region = region, limiterWaitIsExtra = true, maxAttempts = attempts })
+      return run(describe, wanted, placed({ limiterWaitIsExtra = true, maxAttempts = attempts }, region))
     end)
   end
 
@@ -163,7 +168,7 @@ function M.new(client, settings)
     return paginator.each(
       client,
       wanted,
-      { region = region, limiterWaitIsExtra = true },
+      placed({ limiterWaitIsExtra = true }, region),
       function(_, name, page, options)
         local result, err = run(name, page, options)
         local stopped = self.stopped()

@@ -19,6 +19,7 @@ local M = {}
 ---@field maxAttempts integer
 ---@field attempts table[] records of the attempts; execute.lua adds them
 ---@field wantedRegion string|nil option of the call
+---@field wantedRegionName string|nil what gave that option, in messages; by default the option itself
 ---@field endpoint qcimage.Endpoint as far as it is known; resolve.lua sets the final one
 --- In resolve.lua:
 ---@field region string|nil as sent

@@ -99,6 +99,7 @@ function M.call(client, name, params, options)
     region = nil, -- set with the credentials, like the next
     regionSource = nil,
     wantedRegion = options.region,
+    wantedRegionName = options.regionName,
     timeout = timeout,
     deadline = began + timeout,
     readBackSeconds = readBackSeconds,

@@ -64,10 +64,10 @@ end
 
 -- Returns the region named by the options, a pinned profile or the environment; its source; its field in errors. Nil: none
 -- names one. False and a problem: the profile cannot be read.
-local function namedRegion(client, wanted)
+local function namedRegion(client, wanted, wantedName)
   local setting = client.target.region
   if wanted ~= nil then
-    return wanted, optionNames.shown "region", "region"
+    return wanted, wantedName or optionNames.shown "region", "region"
   elseif setting.value ~= nil and not setting.variable then
     return setting.value, setting.name, "region"
   elseif client.isPinned then
@@ -138,7 +138,7 @@ local NOWHERE = "no region: set %s or TENCENTCLOUD_REGION (the credentials%s nam
 -- Returns the region of a call, its source and its field in errors; or nil and an error.
 local function findRegion(call, given, profile)
   local client, setting = call.client, call.client.target.region
-  local region, source, field = namedRegion(client, call.wantedRegion)
+  local region, source, field = namedRegion(client, call.wantedRegion, call.wantedRegionName)
   if region == false then
     return refuse(call, source)
   elseif region then
@@ -180,7 +180,7 @@ local function serviceRegion(call)
   local client = call.client
   local region, source = client.serviceRegion, client.serviceRegionName
   if not region then
-    region, source = namedRegion(client, call.wantedRegion)
+    region, source = namedRegion(client, call.wantedRegion, call.wantedRegionName)
     if region == false then
       return refuse(call, source)
     end
@@ -272,7 +272,7 @@ function M.region(call)
   if call.action.service then
     named, source, field = serviceRegion(call)
   else
-    named, source, field = namedRegion(call.client, call.wantedRegion)
+    named, source, field = namedRegion(call.client, call.wantedRegion, call.wantedRegionName)
   end
   if named then -- what waits needs no credentials, which could end meanwhile
     local problem
