@@ -169,6 +169,33 @@ describe("wait", function()
     end
   end)
 
+  it("gives up an image that was never listed where the client says after how long", function()
+    for _, version in ipairs { "2.0", "3.0" } do
+      local states, slept = { ["img-1"] = "CREATING" }, 0
+      local client = serving(version, states, {
+        sleep = function(seconds)
+          slept = slept + seconds
+        end,
+      })
+      client.longestLag = 60
+      local _, message, err = client:wait { imageIds = { "img-1", "img-2" } }
+      assert.same({ "notFound", { "img-2" } }, { err.reason, err.imageIds })
+      assert.matches("^wait: image img%-2 was not found after 6%d%.?%d* s %(waited for NORMAL", message)
+      assert.is_true(slept >= 60 and slept < 71, slept)
+      slept = 0
+      _, message = client:wait { imageIds = { "img-1" } } -- which is listed
+      assert.matches("img%-1 is CREATING after 600 s", message)
+      _, message = client:wait({ imageIds = { "img-2" } }, { waitTimeout = 5 })
+      assert.matches("img%-2 was not found after 5 s", message)
+    end
+    -- polls that fail show nothing of it
+    local client, requests = calling "<html>"
+    client.longestLag = 0.1
+    local _, _, err = client:wait({ imageIds = { "img-1" } }, { waitTimeout = 3 })
+    assert.equal("response", err.kind)
+    assert.is_true(#requests > 3)
+  end)
+
   it("looks at images together that are not listed yet, where the service does not refuse the list", function()
     local states = {}
     for _, id in ipairs(ids(40)) do

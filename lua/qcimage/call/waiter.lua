@@ -36,6 +36,10 @@ function Wait:left()
   return math.min(self.deadline - core.monotonic(), self.seconds - self.slept)
 end
 
+function Wait:elapsed()
+  return self.seconds - self:left()
+end
+
 -- Returns whether polling again is useless. After one success, a refusal has another cause than missing rights.
 local function isPermanent(err, wasAnswered)
   if err.kind == "parameter" or err.kind == "unsupported" then
@@ -101,12 +105,16 @@ end
 
 -- Ids by readiness.
 function Wait:sorted()
-  local lists = { ready = {}, failed = {}, passing = {}, missing = {}, deleted = {} }
+  local lists = { ready = {}, failed = {}, passing = {}, missing = {}, deleted = {}, unlisted = {} }
   for _, id in ipairs(self.ids) do
     local list = lists[self:readiness(id)]
     list[#list + 1] = id
-    if self.wasSeen[id] and (self.absences[id] or 0) >= ABSENCES then
-      lists.deleted[#lists.deleted + 1] = id
+    if (self.absences[id] or 0) >= ABSENCES then
+      if self.wasSeen[id] then
+        lists.deleted[#lists.deleted + 1] = id
+      elseif self:elapsed() >= self.longestLag then
+        lists.unlisted[#lists.unlisted + 1] = id
+      end
     end
   end
   return lists
@@ -123,7 +131,7 @@ function Wait:report(lists)
   local ok, thrown = callback.pcall(self.onProgress, {
     total = #self.ids,
     done = #lists.ready,
-    elapsed = self.seconds - self:left(),
+    elapsed = self:elapsed(),
     imageStates = states,
   })
   if not ok then
@@ -208,6 +216,8 @@ function Wait:run()
       return self:fail("imageState", lists.failed)
     elseif lists.deleted[1] then
       return self:fail("notFound", lists.deleted, "no longer exists")
+    elseif lists.unlisted[1] then
+      return self:fail("notFound", lists.unlisted, nil, (" after %.3g s"):format(self:elapsed()))
     elseif isWhole and #lists.ready == #self.ids then
       return self:succeed()
     end
@@ -245,7 +255,7 @@ local function wantedOf(client, params)
 end
 
 --- Waits until images have a state.
----@param client table
+---@param client table longestLag: seconds after which an image that no poll has shown does not exist; nil: all of the wait
 ---@param params table imageIds; imageState, "NORMAL" by default
 ---@param options table checked: waitTimeout in seconds, onProgress; region, timeout, maxAttempts of each call
 ---@param run function run of execute.lua
@@ -265,6 +275,7 @@ function M.wait(client, params, options, run)
     deadline = core.monotonic() + seconds,
     slept = 0,
     batchSize = imageLookup.batchSize(client.version),
+    longestLag = client.longestLag or math.huge,
     sleep = client.sleep,
     onProgress = options.onProgress,
     images = {}, -- by id, as they were seen last

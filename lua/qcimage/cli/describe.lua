@@ -96,7 +96,7 @@ end
 function M.collect(client)
   local texts, send = {}, client.transport
   function client.transport(request, ...)
-    local region = request.headers["X-TC-Region"] or ""
+    local region = request.headers["X-TC-Region"] or ("&" .. request.body):match "&Region=([^&]*)" or "" -- API 2.0
     local response, message, detail = send(request, ...)
     if response and response.status == 200 and response.body:find '[iI]mageSet"' then
       local _, members = json.parts(response.body)

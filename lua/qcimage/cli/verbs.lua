@@ -187,7 +187,7 @@ VERBS.delete = {
 VERBS.wait = {
   ARGUMENTS = { IMAGES },
   OPTIONS = { WAIT_TIMEOUT },
-  ABOUT = "It ends with 1 when the time is over, and with 6 when an image failed or is gone.",
+  ABOUT = "It ends with 1 when the time is over, and with 6 when an image failed, is gone, or was not found for a minute.",
   EXAMPLES = { "qcimage wait img-12345678 --wait-timeout 1800 && echo ready" },
 }
 
@@ -226,6 +226,8 @@ local function paramsOf(verb, options, version)
     return nil, verb.needs
   elseif options.wait and verb.made and version ~= "3.0" then
     return nil, "--wait needs API 3.0: API 2.0 does not return the id of the image"
+  elseif options.waitTimeout and not options.wait then
+    return nil, "--wait-timeout needs --wait"
   end
   return params
 end

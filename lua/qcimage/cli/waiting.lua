@@ -17,6 +17,9 @@ local M = {}
 -- Seconds between two looks whether images are gone: the first pause, its factor, the longest.
 local FIRST, FACTOR, LONGEST = 0.5, 1.5, 10
 
+-- Seconds for which lists may not show a new image. An id that was typed, and is not listed by then, is a mistake.
+local LONGEST_LAG = 60
+
 -- Shows a poll of client:wait on a terminal.
 local function show(progress)
   local states, parts = {}, {}
@@ -129,6 +132,7 @@ function M.run(ids, options)
   if not client then
     return stdio.usage(problem, "wait")
   end
+  client.longestLag = LONGEST_LAG
   local document = options.output == "json" and describe.collect(client)
   local result, code = ready(client, ids, nil, options.waitTimeout)
   if not result then
