@@ -1,5 +1,7 @@
 --- command.lua - the command qcimage against an emulator in nginx, for specs: what it prints where, and its exit code.
 
+local assert = require "luassert"
+local busted = require "busted"
 local process = require "spec.support.process"
 local support = require "spec.support.emulator"
 
@@ -37,22 +39,33 @@ end
 local Command = {}
 Command.__index = Command
 
---- Starts the emulator that the command calls.
----@return table command server, environment (text for env), scratch (a folder)
-function M.start()
-  local scratch = run("mktemp -d"):gsub("\n", "")
-  local server = support.start { env = "TMPDIR=" .. scratch, lua = process.interpreter }
-  return setmetatable({
-    server = server,
-    scratch = scratch,
-    environment = ("%s %s QCIMAGE_ENDPOINT=%s"):format(M.CLEAN, M.KEYS, server.url),
-  }, Command)
+--- The command for the specs of the block that calls this. Its emulator starts before them, is reset before each, and ends
+--- after them.
+---@return table command server; in specs also environment (text for env), scratch (a folder)
+function M.ofBlock()
+  local command = setmetatable({ server = {} }, Command)
+  busted.setup(function()
+    command.scratch = run("mktemp -d"):gsub("\n", "")
+    local started = support.start { env = "TMPDIR=" .. command.scratch, lua = process.interpreter }
+    for name, value in pairs(started) do
+      command.server[name] = value
+    end
+    setmetatable(command.server, getmetatable(started))
+    command.environment = ("%s %s QCIMAGE_ENDPOINT=%s"):format(M.CLEAN, M.KEYS, started.url)
+  end)
+  busted.before_each(function()
+    command.server:reset()
+  end)
+  busted.teardown(function()
+    command.server:stop()
+    run("rm -rf " .. command.scratch)
+  end)
+  return command
 end
 
---- Ends the emulator.
-function Command:stop()
-  self.server:stop()
-  run("rm -rf " .. self.scratch)
+--- Runs a line as `shell` does, and holds it to what it must write and end with.
+function Command:gives(line, out, err, status, more)
+  assert.same({ out, err, status }, { self:shell(line, more) }, line)
 end
 
 --- Runs a line of bash where qcimage is the command.

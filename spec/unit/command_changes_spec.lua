@@ -1,33 +1,22 @@
--- The commands that change, share, copy, delete and await images, over an emulator in nginx.
+--- The command without a socket: the commands that change, share, copy, delete and await images.
+
 local cjson = require "cjson"
-local commands = require "spec.support.command"
+local here = require "spec.support.command_here"
+local stub = require "spec.support.stub"
 
 local OTHER = "100000000002"
 
 describe("The command", function()
-  local command, server
-
-  setup(function()
-    command = commands.start()
-    server = command.server
-  end)
-
-  teardown(function()
-    command:stop()
-  end)
+  local command = here.new()
+  local server = command.server
 
   before_each(function()
-    server:reset()
+    command:reset()
   end)
-
-  local function gives(line, out, err, status, more)
-    local foundOut, foundErr, foundStatus = command:shell(line, more)
-    assert.same({ out, err, status }, { foundOut, foundErr, foundStatus }, line)
-  end
 
   local function sent()
     local list = {}
-    for i, entry in ipairs(server:journal()) do
+    for i, entry in ipairs((server:journal())) do
       list[i] = entry.action
     end
     return table.concat(list, " ")
@@ -41,8 +30,23 @@ describe("The command", function()
     end
   end
 
+  it("changes an image", function()
+    command:gives(
+      "qcimage modify img-12345678 --name 'web 02' --description=--",
+      "IMAGE ID      REQUEST ID\nimg-12345678  REQUEST-ID\n",
+      "",
+      0
+    )
+    assert.equal("web 02", server:images()[1].imageName)
+    assert.equal("--", server:images()[1].imageDescription)
+    command:gives("qcimage modify img-12345678 --name -x --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    assert.equal("-x", server:images()[1].imageName)
+    assert.equal(0, select(3, command:run "qcimage modify --description '' -- img-12345678"))
+    assert.equal("", server:images()[1].imageDescription)
+  end)
+
   it("shares images, one call each, and goes on after a refusal", function()
-    gives(
+    command:gives(
       "qcimage share img-12345678 img-0abc12de img-12345678 --with " .. OTHER,
       "IMAGE ID      REQUEST ID\nimg-12345678  REQUEST-ID\nimg-0abc12de  REQUEST-ID\n",
       "",
@@ -50,7 +54,7 @@ describe("The command", function()
     )
     local params = server:journal()[1].params
     assert.same({ "SHARE", { OTHER } }, { params.Permission, params.AccountIds })
-    local out, err, status = command:shell("qcimage share img-nope1234 img-0abc12de --with 100000000003 --output json")
+    local out, err, status = command:run("qcimage share img-nope1234 img-0abc12de --with 100000000003 --output json")
     assert.equal(1, status)
     local results = cjson.decode(out).Results
     assert.same({ "img-nope1234", "InvalidImageId.NotFound", "rejected" }, {
@@ -60,31 +64,34 @@ describe("The command", function()
     })
     assert.same({ "img-0abc12de", "REQUEST-ID" }, { results[2].ImageId, results[2].Response.RequestId })
     assert.matches("^qcimage: img%-nope1234: ModifyImageSharePermission: InvalidImageId.NotFound: ", err)
-    gives("qcimage unshare img-12345678 --with " .. OTHER .. " --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    command:gives("qcimage unshare img-12345678 --with " .. OTHER .. " --output text", "img-12345678\tREQUEST-ID\n", "", 0)
     assert.equal("CANCEL", server:journal()[#server:journal()].params.Permission)
   end)
 
   it("stops where credentials are at fault", function()
-    local _, err, status = command:shell("qcimage share img-1 img-2 --with " .. OTHER, "TENCENTCLOUD_SECRET_KEY=")
+    local _, err, status = command:run(
+      "qcimage share img-1 img-2 --with " .. OTHER,
+      { environment = { TENCENTCLOUD_SECRET_KEY = "" } }
+    )
     assert.equal(4, status)
     assert.equal(1, select(2, err:gsub("ModifyImageSharePermission", "")))
   end)
 
   it("shares in API 2.0", function()
     local version = " --api-version 2.0 --output text"
-    gives("qcimage share img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
-    gives("qcimage unshare img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
+    command:gives("qcimage share img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
+    command:gives("qcimage unshare img-12345678 --with " .. OTHER .. version, "img-12345678\t\n", "", 0)
     assert.equal("ShareImage CancelShareImage", sent())
   end)
 
   it("copies images, and waits for the copies in their regions", function()
     local out, err, status =
-      command:shell "qcimage copy img-12345678 img-0abc12de --to ap-shanghai --to ap-beijing --wait --output text"
+      command:run "qcimage copy img-12345678 img-0abc12de --to ap-shanghai --to ap-beijing --wait --output text"
     assert.same({ "", 0 }, { err, status })
     local ids = {}
     for region, id in out:gmatch "img%-%w+\t(ap%-%w+)\t(img%-%x+)\tREQUEST%-ID\n" do
       ids[#ids + 1] = id
-      gives(("qcimage describe %s --region %s --output text | cut -f 3"):format(id, region), "NORMAL\n", "", 0)
+      assert.matches("\tNORMAL\t", (command:run(("qcimage describe %s --region %s --output text"):format(id, region))))
     end
     assert.equal(4, #ids)
     local _, copied = sent():gsub("SyncImages", "")
@@ -92,37 +99,40 @@ describe("The command", function()
   end)
 
   it("makes an image, and says how to look for it when the answer is lost", function()
-    local out, err, status = command:shell "qcimage create --instance ins-stopped1 --name new-01 --description x --wait"
+    local out, err, status = command:run "qcimage create --instance ins-stopped1 --name new-01 --description x --wait"
     assert.same({ "", 0 }, { err, status })
     local id = out:match "\n(img%-%w+)  REQUEST%-ID\n$"
     assert.equal("NORMAL", image(id).imageState)
     server:fault { kind = "dropAfter", count = 9 }
-    out, err, status = command:shell 'qcimage create --instance ins-stopped1 --name "it\'s" --output json'
+    out, err, status = command:run 'qcimage create --instance ins-stopped1 --name "it\'s" --output json'
     assert.same({ "", 8 }, { out, status })
     assert.truthy(err:find("qcimage describe --filters image-name='it'\\''s' shows whether it was made", 1, true), err)
     assert.equal("unknown", cjson.decode(err:match "([^\n]*)\n$").outcome)
   end)
 
   it("deletes images after a question, and waits until they are gone", function()
-    gives(
+    command:gives(
       "qcimage delete img-12345678",
       "",
       "qcimage: --yes is needed where there is no terminal to ask on\nqcimage: see qcimage delete --help\n",
       2
     )
     assert.equal("", sent())
-    gives("qcimage delete img-12345678 --dry-run --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    command:gives("qcimage delete img-12345678 --dry-run --output text", "img-12345678\tREQUEST-ID\n", "", 0)
     assert.is_true(server:journal()[1].params.DryRun)
-    local asked = command:terminal(80, "qcimage delete img-12345678 <<<n 2>&1", "TERM=dumb")
-    assert.matches("--yes is needed", asked, 1, true)
-    asked = command:terminal(80, "(sleep 1; echo n) | script -qec 'qcimage delete img-12345678' /dev/null", "TERM=dumb")
-    assert.truthy(asked:find("img-12345678  web-01  NORMAL", 1, true), asked)
-    assert.truthy(asked:find("Delete these images? [y/N]", 1, true), asked)
-    assert.truthy(asked:find("nothing was changed", 1, true), asked)
-    assert.truthy(image "img-12345678")
-    gives(
-      "qcimage delete img-12345678 img-0abc12de --with-snapshots --yes --wait --output text | cut -f 1",
-      "img-12345678\nimg-0abc12de\n",
+    local question = "img-12345678  web-01  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  sample\nDelete these images? [y/N] "
+    for answer, isYes in pairs { ["n\n"] = false, [""] = false, ["yes please\n"] = false, [" Y \n"] = true, ["yes\n"] = true } do
+      command:reset()
+      local _, err, status = command:run("qcimage delete img-12345678", { columns = 80, input = answer })
+      assert.truthy(err:find(question, 1, true), err)
+      assert.equal(isYes and 0 or 1, status)
+      assert.equal(not isYes, err:find "nothing was changed" ~= nil)
+      assert.equal(isYes, image "img-12345678" == nil)
+    end
+    command:reset()
+    command:gives(
+      "qcimage delete img-12345678 img-0abc12de --with-snapshots --yes --wait --output text",
+      "img-12345678\tREQUEST-ID\nimg-0abc12de\tREQUEST-ID\n",
       "",
       0
     )
@@ -136,34 +146,47 @@ describe("The command", function()
       { imageId = "img-00000002", imageName = "b", imageState = "CREATING" },
       { imageId = "img-00000003", imageName = "c", imageState = "CREATEFAILED" },
     }
-    gives("qcimage wait img-00000001 --output text | cut -f 3", "NORMAL\n", "", 0)
-    local out, err, status = command:shell "qcimage wait img-00000001 --output json"
+    assert.matches("\tNORMAL\t", (command:run "qcimage wait img-00000001 --output text"))
+    local out, err, status = command:run "qcimage wait img-00000001 --output json"
     assert.same({ "", 0 }, { err, status })
     assert.same({ 1, "img-00000001" }, { cjson.decode(out).TotalCount, cjson.decode(out).ImageSet[1].ImageId })
-    gives(
+    command:gives(
       "qcimage wait img-00000001 img-00000002 --wait-timeout 1",
       "",
       "qcimage: wait: image img-00000002 is CREATING after 1 s (waited for NORMAL in ap-guangzhou)\n",
       1
     )
-    out, err, status = command:shell "qcimage wait img-00000003 --output json"
+    out, err, status = command:run "qcimage wait img-00000003 --output json"
     assert.same({ "", 6 }, { out, status })
     assert.equal("imageState", cjson.decode(err:match "([^\n]*)\n$").reason)
-    gives(
-      "(sleep 1; qcimage delete img-00000001 --yes >/dev/null) & qcimage wait img-00000001 img-00000002 --wait-timeout 20",
+    local polls = 0
+    command:gives(
+      "qcimage wait img-00000001 img-00000002 --wait-timeout 20",
       "",
       "qcimage: wait: image img-00000001 no longer exists (waited for NORMAL in ap-guangzhou)\n",
-      6
+      6,
+      {
+        transport = function(...)
+          polls = polls + 1
+          if polls == 2 then
+            server:setImages { { imageId = "img-00000002", imageName = "b", imageState = "CREATING" } }
+          end
+          return command.transport(...)
+        end,
+      }
     )
+    out, err, status = command:run "qcimage wait img-00000009"
+    assert.same({ "", 6 }, { out, status })
+    assert.matches("^qcimage: wait: image img%-00000009 was not found after 6%d%.?%d* s %(waited for NORMAL in", err)
   end)
 
   it("says which ids were not found", function()
     local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
-    gives("qcimage describe img-00000009 img-12345678 --output text", web, "qcimage: img-00000009 not found\n", 1)
-    gives("qcimage describe img-00000009", "", "qcimage: img-00000009 not found\n", 6)
-    gives("qcimage describe nonsense img-12345678 --output text", web, "qcimage: nonsense not found\n", 1)
-    gives("qcimage describe img-12345678 --state CREATING", "", "qcimage: img-12345678 not found\n", 6)
-    local out = command:shell "qcimage describe img-00000009 img-12345678 nonsense --output json"
+    command:gives("qcimage describe img-00000009 img-12345678 --output text", web, "qcimage: img-00000009 not found\n", 1)
+    command:gives("qcimage describe img-00000009", "", "qcimage: img-00000009 not found\n", 6)
+    command:gives("qcimage describe nonsense img-12345678 --output text", web, "qcimage: nonsense not found\n", 1)
+    command:gives("qcimage describe img-12345678 --state CREATING", "", "qcimage: img-12345678 not found\n", 6)
+    local out = command:run "qcimage describe img-00000009 img-12345678 nonsense --output json"
     assert.same({ 1, "img-12345678" }, { cjson.decode(out).TotalCount, cjson.decode(out).ImageSet[1].ImageId })
   end)
 
@@ -175,26 +198,21 @@ describe("The command", function()
     end
     server:setImages(images)
     local line = "qcimage describe --output json " .. table.concat(ids, " ")
-    local out, err, status = command:shell(line)
+    local out, err, status = command:run(line)
     assert.same({ "", 0 }, { err, status })
     local document = cjson.decode(out)
     assert.equal(130, document.TotalCount)
     for i, one in ipairs(document.ImageSet) do
       assert.equal(ids[i], one.ImageId)
     end
-    assert.equal("130\n", (command:shell(line:gsub("json", "text") .. " --api-version 2.0 | wc -l")))
+    out = command:run(line:gsub("json", "text") .. " --api-version 2.0")
+    assert.equal(130, select(2, out:gsub("\n", "")))
   end)
 
   it("keeps numbers, nulls and names as the service sent them", function()
-    local raw = require "spec.support.raw"
     local body = '{"Response": {"Big": 12345678901234567890, "Float": 1.50, "None": null, "Empty": [], "Object": {}, '
       .. '"Text": "a\\u0041\\"\\\\ \\u202e", "List": [null, [], {"x": -0.0e5}], "RequestId": "r"}}'
-    local head = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-    local answers = raw.start { { { "recv" }, { "send", head:format(#body) .. body } } }
-    finally(function()
-      answers:stop()
-    end)
-    local out = command:shell("qcimage call DescribeImageQuota --output json", "QCIMAGE_ENDPOINT=" .. answers.url)
+    local out = command:run("qcimage call DescribeImageQuota --output json", { transport = stub.transport(body) })
     for _, text in ipairs {
       '"Big": 12345678901234567890,\n',
       '"Float": 1.50,\n',
@@ -209,9 +227,9 @@ describe("The command", function()
   end)
 
   it("asks nothing of the service that API 2.0 cannot do", function()
-    local _, err, status = command:shell "qcimage delete img-12345678 --dry-run --yes --api-version 2.0"
+    local _, err, status = command:run "qcimage delete img-12345678 --dry-run --yes --api-version 2.0"
     assert.same({ 2, "qcimage: --dry-run needs API 3.0" }, { status, err:match "[^\n]*" })
-    _, err, status = command:shell "qcimage modify img-12345678 --description '' --api-version 2.0"
+    _, err, status = command:run "qcimage modify img-12345678 --description '' --api-version 2.0"
     assert.equal(3, status)
     assert.matches("%-%-description is empty, which would change nothing", err)
     assert.equal("", sent())

@@ -1,0 +1,282 @@
+--- The command without a socket: its help, what is wrong with a line, how failures are told apart, and where its streams go.
+
+local cjson = require "cjson"
+local here = require "spec.support.command_here"
+local stub = require "spec.support.stub"
+
+local DOCTOR = "qcimage: qcimage doctor finds out what is wrong with credentials, region, endpoint or the network\n"
+local MAKING = "img-making01\tmaking\tCREATING\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\t\n"
+
+describe("The command", function()
+  local command = here.new()
+  local server = command.server
+
+  before_each(function()
+    command:reset()
+  end)
+
+  local function fails(line, status, err, how)
+    command:gives(line, "", err, status, how)
+  end
+
+  local function usage(line, problem, name)
+    fails(
+      "qcimage " .. line,
+      2,
+      ("qcimage: %s\nqcimage: see qcimage %s--help\n"):format(problem, name and name .. " " or "")
+    )
+  end
+
+  it("shows the help that stands in a file", function()
+    for line, name in pairs {
+      ["--help"] = "help",
+      ["-h"] = "help",
+      ["help"] = "help",
+      ["help options"] = "help-options",
+      ["delete --help"] = "help-delete",
+      ["help delete"] = "help-delete",
+      ["delete img-1 -h"] = "help-delete",
+      ["help apply"] = "help-apply",
+      ["help call"] = "help-call",
+      ["call SyncImages --help"] = "help-call-SyncImages",
+      ["help call SyncImages"] = "help-call-SyncImages",
+    } do
+      command:gives("qcimage " .. line, stub.fixture(("cli/%s.txt"):format(name)), "", 0)
+    end
+  end)
+
+  it("tells the versions of what is in use", function()
+    local out, err, status = command:run "qcimage --version"
+    assert.matches(
+      "^qcimage %d+%.%d+%.%d+\nLua[^\n]*\nlibcrypto [^\n]*OpenSSL[^\n]*\nlibcurl [^\n]*libcurl/[^\n]*\n",
+      out
+    )
+    assert.matches("\nlua%-cjson [^\n]*\n$", out)
+    assert.same({ "", 0 }, { err, status })
+  end)
+
+  it("gives a failure as one JSON line, the last of stderr, and nothing on stdout", function()
+    local function failure(line, how)
+      local out, err, status = command:run("qcimage " .. line .. " --output json", how)
+      assert.equal("", out, line)
+      local found = cjson.decode(err:match "([^\n]*)\n$")
+      found.exit, found.message = status, nil
+      return found
+    end
+    assert.same({ kind = "usage", outcome = "notSent", exit = 2 }, failure "describe --nonsense")
+    assert.same({ kind = "usage", outcome = "notSent", exit = 2 }, failure "nonsense")
+    assert.same({ kind = "parameter", outcome = "notSent", exit = 3 }, failure "call Nonsense")
+    assert.same({ kind = "parameter", outcome = "notSent", exit = 3 }, failure "modify img-12345678 --name ''")
+    assert.same({
+      kind = "service",
+      reason = "nameTaken",
+      outcome = "rejected",
+      code = "InvalidImageName.Duplicate",
+      requestId = "REQUEST-ID",
+      exit = 6,
+    }, failure "modify img-12345678 --name db-01")
+    assert.same(
+      { kind = "credentials", outcome = "notSent", exit = 4 },
+      failure("describe", { environment = { TENCENTCLOUD_SECRET_KEY = "" } })
+    )
+    local _, invalid = command:run "qcimage \255 --output json"
+    assert.equal("unknown command \\xff", cjson.decode(invalid:match "([^\n]*)\n$").message)
+    assert.same({ kind = "output", exit = 74 }, failure("describe", { failure = "No space left on device" }))
+  end)
+
+  it("takes a whole body as JSON, or says what is wrong with it", function()
+    local function wrong(body, problem, more)
+      local _, err, status =
+        command:run("qcimage call DescribeImages --cli-input-json - " .. (more or ""), { input = body })
+      assert.equal(2, status)
+      assert.truthy(err:find(problem, 1, true), err)
+    end
+    wrong("", "is not the JSON of a body: it is empty")
+    wrong("[]", "is not the JSON of a body: it must be an object")
+    wrong("[]", "is not the JSON of a body: it must be an object", "--raw")
+    wrong('{"Limit": 1', "is not the JSON of a body: Expected")
+    wrong("{}", "--cli-input-json is the whole body: leave out the parameters beside it", "--Limit 1")
+    wrong(('{"ImageIds": ["%s"]}'):format(("x"):rep(10 * 1024 * 1024)), "has more than 10 MB")
+    usage(
+      "call DescribeImages --cli-input-json /nonexistent",
+      "/nonexistent: No such file or directory",
+      "call DescribeImages"
+    )
+    local line = "qcimage call DescribeImages --cli-input-json -"
+    local unknown = "qcimage: DescribeImages: unknown parameter limits (limit?)\n"
+    command:gives(line, "", unknown, 3, { input = '{"Limits": 1}' })
+  end)
+
+  it("speaks API 3.0, unless something says otherwise", function()
+    local function version(line, environment)
+      command:run(line, { environment = environment })
+      return server:journal()[#server:journal()].api
+    end
+    local spoken = version "qcimage describe"
+    assert.equal("3.0", spoken)
+    assert.equal("2.0", version "qcimage describe --api-version 2.0")
+    assert.equal("2.0", version("qcimage describe", { QCIMAGE_API_VERSION = "2.0" }))
+    assert.equal("2.0", version "qcimage describe --endpoint http://127.0.0.1:8080/v2/index.php")
+    assert.equal("3.0", version("qcimage describe --api-version 3.0", { QCIMAGE_API_VERSION = "2.0" }))
+  end)
+
+  it("says what is wrong with its usage", function()
+    usage("", "no command given")
+    for word, meant in pairs {
+      descibe = "describe",
+      list = "describe",
+      rename = "modify",
+      rm = "delete",
+      version = "--version",
+    } do
+      usage(word, ("unknown command %s, did you mean %s?"):format(word, meant))
+    end
+    usage("frobnicate", "unknown command frobnicate")
+    usage("describe --frobnicate", "unknown option --frobnicate", "describe")
+    usage("modify img-12345678 --na x", "unknown option --na, did you mean --name?", "modify")
+    usage("modify img-12345678 --nam=x", "unknown option --nam, did you mean --name?", "modify")
+    usage("modify img-12345678 --name", "--name needs a value", "modify")
+    usage("modify img-12345678 --name --x", "--name needs a value: write --name=--x", "modify")
+    usage("modify img-12345678 --name --description x", "--name needs a value", "modify")
+    usage("modify img-12345678 --name a --name b", "--name is given twice", "modify")
+    usage("--region x modify img-12345678 --name a --region y", "--region is given twice", "modify")
+    usage("modify img-12345678 img-2 --name a", "img-2 is one too many", "modify")
+    usage(
+      "call DescribeImages --ImageIds img-1 img-2",
+      "img-2 is one too many: repeat --ImageIds",
+      "call DescribeImages"
+    )
+    usage(
+      "call DeleteImages --ImageIds img-12345678 -- --DryRun",
+      '--DryRun is one too many: "--" ends the options',
+      "call DeleteImages"
+    )
+    usage("call --Limit 1 DescribeImages", "unknown option --Limit before ACTION: parameters follow the action", "call")
+    usage("delete", "IMAGE_ID is missing", "delete")
+    usage("delete ''", "IMAGE_ID is empty", "delete")
+    usage("create --name x", "--instance is missing", "create")
+    usage(
+      "create --instance i --name x --wait --api-version 2.0",
+      "--wait needs API 3.0: API 2.0 does not return the id of the image",
+      "create"
+    )
+    for _, line in ipairs { "create --instance i --name x", "copy img-1 --to ap-shanghai", "delete img-1 --yes" } do
+      usage(line .. " --wait-timeout 5", "--wait-timeout needs --wait", line:match "%w+")
+    end
+    usage("copy img-1 --to ap-shanghai --api-version 2.0", "copy has no action in API 2.0", "copy")
+    usage("modify --name a", "IMAGE_ID is missing", "modify")
+    usage(
+      "modify img-12345678",
+      "nothing to change: --name, --description, --family or --deprecated is needed",
+      "modify"
+    )
+    usage("modify img-12345678 --deprecated yes", "--deprecated must be one of true, false, not yes", "modify")
+    usage("describe --all=1", "--all takes no value", "describe")
+    usage("describe --limit 101", "--limit must be a number from 1 to 100", "describe")
+    usage("describe --timeout 0", "--timeout must be a number from 0.001 to 86400", "describe")
+    usage("describe --filters web", "--filters must be NAME=VALUE", "describe")
+    usage("describe --output xml", "--output must be one of table, text, json, not xml", "describe")
+    usage(
+      "describe --state normal",
+      "--state must be one of CREATEFAILED, CREATING, IMPORTFAILED, IMPORTING, NORMAL, SYNCING, USING, not normal",
+      "describe"
+    )
+    usage(
+      "describe --filters image-type=private",
+      "--filters image-type must be one of PRIVATE_IMAGE, PUBLIC_IMAGE, SHARED_IMAGE, not private",
+      "describe"
+    )
+    usage(
+      "describe img-12345678 --all",
+      "--all, --all-regions, --offset and --limit have no effect beside ids",
+      "describe"
+    )
+    usage("describe --all-regions --region gz", "--region and --all-regions cannot be combined", "describe")
+    usage(
+      "describe --endpoint ftp://x",
+      "--endpoint must be a URL such as https://HOST or http://127.0.0.1:PORT, without query",
+      "describe"
+    )
+    usage(
+      "describe --endpoint http://192.0.2.1",
+      "--endpoint is plain http to another machine; use https, or set --allow-plain-http",
+      "describe"
+    )
+    usage("describe --profile ''", "--profile must be a name: not empty, no path, no control characters", "describe")
+    usage("describe --role-session-name ci", "--role-session-name needs --role-arn", "describe")
+    usage("describe --connect-to https://x", "--connect-to must be HOST or HOST:PORT, not a URL", "describe")
+    usage(
+      "call DescribeImages --Filter x",
+      "DescribeImages has no parameter --Filter, did you mean --Filters?",
+      "call DescribeImages"
+    )
+    usage(
+      "call DescribeImages --Filters '{'",
+      "--Filters is not JSON: Expected object key string but found T_END at character 2",
+      "call DescribeImages"
+    )
+    usage("call DescribeImages --Limit 1 --Limit 2", "--Limit is given twice", "call DescribeImages")
+    usage("call DescribeImages --Limit", "--Limit needs a value", "call DescribeImages")
+    usage("emulator --porty 1", "unknown option --porty, did you mean --port?", "emulator")
+  end)
+
+  it("tells failures apart by its exit code", function()
+    fails(
+      "qcimage modify img-12345678 --name 'a\nb'",
+      3,
+      "qcimage: ModifyImageAttribute: --name has a control character (a line break or a NUL, for example)\n"
+    )
+    fails(
+      "qcimage modify img-12345678 --name " .. ("x"):rep(61),
+      3,
+      "qcimage: ModifyImageAttribute: --name must be at most 60 "
+        .. "characters; this has 61 (API 3.0, tencentcloud.com/document/product/213/33269)\n"
+    )
+    fails(
+      "qcimage describe",
+      4,
+      "qcimage: DescribeImages: the environment: TENCENTCLOUD_SECRET_KEY is empty, "
+        .. "though TENCENTCLOUD_SECRET_ID is set\n"
+        .. DOCTOR,
+      { environment = { TENCENTCLOUD_SECRET_KEY = "" } }
+    )
+    fails(
+      "qcimage modify img-nope1234 --name x",
+      6,
+      "qcimage: ModifyImageAttribute: InvalidImageId.NotFound: the image does "
+        .. "not exist (in ap-guangzhou) [requestId REQUEST-ID]; nothing was changed\n"
+    )
+    local function faulty(kind, line)
+      command:reset()
+      server:fault { kind = kind, count = 9 }
+      local _, err, status = command:run(line)
+      return status, err:find("the change may have been made", 1, true) ~= nil
+    end
+    assert.same({ 7, false }, { faulty("throttle", "qcimage modify img-12345678 --name x") })
+    local create = "qcimage call CreateImage --ImageName new --InstanceId ins-12345678"
+    assert.same({ 8, true }, { faulty("dropAfter", create) })
+    assert.same({ 5, false }, { faulty("dropAfter", "qcimage describe") })
+  end)
+
+  it("shows no secret, and warns of keys on the command line", function()
+    local warning =
+      "qcimage: others can see keys on the command line; TENCENTCLOUD_SECRET_KEY or a profile keeps them from that\n"
+    local keys = ("--secretId %s --secretKey=%s"):format(stub.SECRET_ID, stub.SECRET_KEY)
+    command:gives("qcimage describe img-making01 " .. keys .. " --output text", MAKING, warning, 0)
+    for _, line in ipairs {
+      "modify img-12345678 --name x --secret-id AKIDMARKED0000 --secret-key -oopsMARKED",
+      "modify img-12345678 --name x --secret-id AKIDMARKED0000 --secret-key --oopsMARKED --token toMARKEDken",
+      "modify img-12345678 --secret-key secretMARKED",
+      "describe --secret-key secretMARKED --nonsense",
+      "describe --secret-keysecretMARKED",
+      "describe --secretKeysecretMARKED",
+      "describe --tokensecretMARKED",
+      "describe --secret-key secretMARKED extra --output xml",
+      "describe --proxy user:paMARKED --timeout nonsense",
+    } do
+      local out, err, status = command:run("qcimage " .. line)
+      assert.not_matches("MARKED", (out .. err):gsub("AKIDMARKED", ""), 1, true, line)
+      assert.is_true(status ~= 0, line)
+    end
+  end)
+end)
