@@ -4,16 +4,9 @@ local commands = require "spec.support.command"
 local process = require "spec.support.process"
 
 describe("qcimage apply", function()
-  local command, server, serial, journal, list
-
-  setup(function()
-    command = commands.start()
-    server, serial = command.server, 0
-  end)
-
-  teardown(function()
-    command:stop()
-  end)
+  local command = commands.ofBlock()
+  local server, serial = command.server, 0
+  local journal, list
 
   local function write(name, text)
     local path = command.scratch .. "/" .. name
@@ -37,7 +30,6 @@ describe("qcimage apply", function()
   end
 
   before_each(function()
-    server:reset()
     server:setImages(images(5))
     serial = serial + 1
     journal = ("%s/%d.journal"):format(command.scratch, serial)

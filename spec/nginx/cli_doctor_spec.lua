@@ -7,20 +7,8 @@ local raw = require "spec.support.raw"
 local support = require "spec.support.emulator"
 
 describe("qcimage doctor", function()
-  local command, server
-
-  setup(function()
-    command = commands.start()
-    server = command.server
-  end)
-
-  teardown(function()
-    command:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-  end)
+  local command = commands.ofBlock()
+  local server = command.server
 
   local UNSET = "env -u no_proxy -u NO_PROXY -u HTTPS_PROXY -u all_proxy -u ALL_PROXY "
     .. "-u CURL_CA_BUNDLE -u SSL_CERT_FILE -u SSL_CERT_DIR QCIMAGE_METADATA=off env "

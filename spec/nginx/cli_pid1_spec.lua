@@ -8,15 +8,13 @@ local UNSHARE = process.run "id -u" == "0\n" and "unshare --pid --fork" or "unsh
 local CODES = { TERM = 143, INT = 130, HUP = 129 }
 
 describe("qcimage as PID 1", function()
-  local command, hole
+  local command, hole = commands.ofBlock(), nil
 
   setup(function()
-    command = commands.start()
     hole = raw.start { { { "recv" } } } -- and never answers
   end)
 
   teardown(function()
-    command:stop()
     hole:stop()
   end)
 
@@ -47,7 +45,6 @@ describe("qcimage as PID 1", function()
 
   for signal, code in pairs(CODES) do
     it("lets a change come to its end when SIG" .. signal .. " comes, and ends as outside", function()
-      command.server:reset()
       local images, lines = {}, { "imageId,imageDescription" }
       for i = 1, 40 do
         images[i] = { imageId = ("img-%08d"):format(i), imageName = "n" .. i, imageDescription = "" }

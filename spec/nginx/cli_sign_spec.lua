@@ -8,20 +8,8 @@ local support = require "spec.support.emulator"
 local digests = support.digests()
 
 describe("qcimage sign", function()
-  local command, server
-
-  setup(function()
-    command = commands.start()
-    server = command.server
-  end)
-
-  teardown(function()
-    command:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-  end)
+  local command = commands.ofBlock()
+  local server = command.server
 
   -- What varies with time, by words.
   local function settled(text)
