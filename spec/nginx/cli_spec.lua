@@ -59,7 +59,7 @@ describe("The command", function()
   it("takes a body from a file, or says why it cannot be read", function()
     local path = command.scratch .. "/body.json"
     local line = "qcimage call DescribeImages --output text --cli-input-json "
-    command:shell(("echo '{\"Limit\": 1, \"ImageIds\": [\"img-12345678\"]}' >%s"):format(path))
+    command:shell(('echo \'{"Limit": 1, "ImageIds": ["img-12345678"]}\' >%s'):format(path))
     for _, file in ipairs { path, "file://" .. path } do
       local out, err, status = command:shell(line .. file)
       assert.same({ "", 0 }, { err, status })

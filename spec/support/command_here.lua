@@ -4,6 +4,7 @@
 local assert = require "luassert"
 local clients = require "qcimage.client"
 local core = require "qcimage.core"
+local custom = require "qcimage.transport.custom"
 local emulators = require "qcimage.emulator"
 local optionNames = require "qcimage.util.option_names"
 
@@ -143,14 +144,17 @@ function Command:run(line, how)
       clients,
       {
         make = function(given, ...)
-          given.transport = how.transport or self.transport
           function given.clock()
             return self.now
           end
           function given.sleep(seconds)
             self.now = self.now + seconds
           end
-          return make(given, ...)
+          local client, problem = make(given, ...)
+          if client then -- the option transport would rule out those of libcurl
+            client.transport = custom.wrap(how.transport or self.transport)
+          end
+          return client, problem
         end,
       },
     },

@@ -64,15 +64,18 @@ describe("The command", function()
     })
     assert.same({ "img-0abc12de", "REQUEST-ID" }, { results[2].ImageId, results[2].Response.RequestId })
     assert.matches("^qcimage: img%-nope1234: ModifyImageSharePermission: InvalidImageId.NotFound: ", err)
-    command:gives("qcimage unshare img-12345678 --with " .. OTHER .. " --output text", "img-12345678\tREQUEST-ID\n", "", 0)
+    command:gives(
+      "qcimage unshare img-12345678 --with " .. OTHER .. " --output text",
+      "img-12345678\tREQUEST-ID\n",
+      "",
+      0
+    )
     assert.equal("CANCEL", server:journal()[#server:journal()].params.Permission)
   end)
 
   it("stops where credentials are at fault", function()
-    local _, err, status = command:run(
-      "qcimage share img-1 img-2 --with " .. OTHER,
-      { environment = { TENCENTCLOUD_SECRET_KEY = "" } }
-    )
+    local _, err, status =
+      command:run("qcimage share img-1 img-2 --with " .. OTHER, { environment = { TENCENTCLOUD_SECRET_KEY = "" } })
     assert.equal(4, status)
     assert.equal(1, select(2, err:gsub("ModifyImageSharePermission", "")))
   end)
@@ -120,8 +123,15 @@ describe("The command", function()
     assert.equal("", sent())
     command:gives("qcimage delete img-12345678 --dry-run --output text", "img-12345678\tREQUEST-ID\n", "", 0)
     assert.is_true(server:journal()[1].params.DryRun)
-    local question = "img-12345678  web-01  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  sample\nDelete these images? [y/N] "
-    for answer, isYes in pairs { ["n\n"] = false, [""] = false, ["yes please\n"] = false, [" Y \n"] = true, ["yes\n"] = true } do
+    local question =
+      "img-12345678  web-01  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  sample\nDelete these images? [y/N] "
+    for answer, isYes in pairs {
+      ["n\n"] = false,
+      [""] = false,
+      ["yes please\n"] = false,
+      [" Y \n"] = true,
+      ["yes\n"] = true,
+    } do
       command:reset()
       local _, err, status = command:run("qcimage delete img-12345678", { columns = 80, input = answer })
       assert.truthy(err:find(question, 1, true), err)
@@ -182,7 +192,12 @@ describe("The command", function()
 
   it("says which ids were not found", function()
     local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
-    command:gives("qcimage describe img-00000009 img-12345678 --output text", web, "qcimage: img-00000009 not found\n", 1)
+    command:gives(
+      "qcimage describe img-00000009 img-12345678 --output text",
+      web,
+      "qcimage: img-00000009 not found\n",
+      1
+    )
     command:gives("qcimage describe img-00000009", "", "qcimage: img-00000009 not found\n", 6)
     command:gives("qcimage describe nonsense img-12345678 --output text", web, "qcimage: nonsense not found\n", 1)
     command:gives("qcimage describe img-12345678 --state CREATING", "", "qcimage: img-12345678 not found\n", 6)

@@ -56,11 +56,21 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     local web = "img-12345678\tweb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\tsample\n"
     local db = "img-0abc12de\tdb-01\tNORMAL\tPRIVATE_IMAGE\t2023-11-14T22:13:20Z\t\n"
     command:gives("qcimage describe img-12345678 --output text", web, "", 0)
-    command:gives("qcimage --output=text describe --filters image-name=web-01 --filters image-name=db-01", web .. db, "", 0)
+    command:gives(
+      "qcimage --output=text describe --filters image-name=web-01 --filters image-name=db-01",
+      web .. db,
+      "",
+      0
+    )
     command:gives("qcimage describe --state NORMAL --type PRIVATE_IMAGE --output text", web .. db, "", 0)
     command:gives("qcimage describe --filters image-name=none --output text", "", "", 0)
     command:gives("qcimage describe --limit 1 --output text", web, "qcimage: 1 of 3 images; --all lists all\n", 0)
-    command:gives("qcimage describe --offset 1 --limit 1 --output text", db, "qcimage: 1 of 3 images; --all lists all\n", 0)
+    command:gives(
+      "qcimage describe --offset 1 --limit 1 --output text",
+      db,
+      "qcimage: 1 of 3 images; --all lists all\n",
+      0
+    )
     local out, err, status = command:run "qcimage describe --type ALL --all --limit 2 --output text"
     assert.same({ 5, "", 0 }, { select(2, out:gsub("\n", "")), err, status })
   end)
@@ -132,8 +142,10 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
     local out =
       command:run [[qcimage sign Any --raw --Number 1 --Names '["a"]' --Names b --Text ' {' --Word=--y --output json]]
     assert.same({ Number = "1", Names = { "a", "b" }, Text = " {", Word = "--y" }, cjson.decode(cjson.decode(out).body))
-    out =
-      command:run("qcimage sign Any --raw --cli-input-json - --output json", { input = '{"Flag": true, "Count": 3, "None": null}' })
+    out = command:run(
+      "qcimage sign Any --raw --cli-input-json - --output json",
+      { input = '{"Flag": true, "Count": 3, "None": null}' }
+    )
     assert.same({ Flag = true, Count = 3, None = cjson.null }, cjson.decode(cjson.decode(out).body))
   end)
 
@@ -212,7 +224,10 @@ img-00000001  web\x1b[2K\x0dimg-…  NORMAL  2023-11-14T22:13:20Z  line1\x0aline
       0,
       { environment = { TENCENTCLOUD_REGION = "" } }
     )
-    assert.matches("^REGION        IMAGE ID      NAME  +STATE .*\nap%-beijing    img%-00000002  ", (command:run "qcimage describe --all-regions"))
+    assert.matches(
+      "^REGION        IMAGE ID      NAME  +STATE .*\nap%-beijing    img%-00000002  ",
+      (command:run "qcimage describe --all-regions")
+    )
     for _, version in ipairs { "3.0", "2.0" } do
       local out = command:run("qcimage describe --all-regions --output json --api-version " .. version)
       local document, found = cjson.decode(out), {}

@@ -187,7 +187,8 @@ VERBS.delete = {
 VERBS.wait = {
   ARGUMENTS = { IMAGES },
   OPTIONS = { WAIT_TIMEOUT },
-  ABOUT = "It ends with 1 when the time is over, and with 6 when an image failed, is gone, or was not found for a minute.",
+  ABOUT = "It ends with 1 when the time is over, and with 6 when an image failed, is gone, or was not found for a "
+    .. "minute.",
   EXAMPLES = { "qcimage wait img-12345678 --wait-timeout 1800 && echo ready" },
 }
 
