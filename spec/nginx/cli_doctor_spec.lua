@@ -1,4 +1,5 @@
--- qcimage doctor: what it finds where something is wrong, and what it says to do.
+-- qcimage doctor over connections: what it finds on the way to the service, and what it says to do. Settings and refusals are
+-- in spec/unit/command_doctor_spec.lua.
 local cjson = require "cjson"
 local commands = require "spec.support.command"
 local nginx = require "spec.support.nginx"
@@ -81,6 +82,13 @@ Calls can work.
       "CAMRole of the account"
     )
     assert.truthy(out:find("signed read   DescribeImages at 127.0.0.1: 5 images in ap-guangzhou", 1, true))
+    finds(
+      "--role-arn qcs::cam::uin/100000000001:roleName/image-ops",
+      "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1",
+      4,
+      "FAILED  keys          AssumeRole: cannot connect",
+      "-> the credentials must be allowed"
+    )
   end)
 
   it("reads at the public cloud's own endpoint, so that a region or a host that is not there shows", function()
@@ -124,99 +132,6 @@ Calls can work.
     )
   end)
 
-  it("fails with the name of a broken file, where a call does", function()
-    local home = command.scratch .. "/doctor-home"
-    finally(function()
-      os.execute("rm -rf " .. home)
-    end)
-    local function write(name, contents)
-      os.execute(("mkdir -p %s/.tccli %s/.tencentcloud"):format(home, home))
-      local file = assert(io.open(home .. "/" .. name, "wb"))
-      file:write(contents)
-      file:close()
-      os.execute(("chmod 600 %s/.t*/*"):format(home))
-    end
-    local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY HOME=" .. home
-    write(".tencentcloud/credentials", "[default]\nsecret_id = AKIDx\n")
-    finds(
-      "",
-      bare,
-      4,
-      "FAILED  keys          ~/.tencentcloud/credentials [default], line 1: secret_key is not given\n",
-      "-> correct or remove it"
-    )
-    write(".tencentcloud/credentials", "")
-    write(".tccli/default.credential", "{")
-    finds("", bare, 4, "FAILED  keys          ~/.tccli/default.credential is not JSON")
-    write(
-      ".tccli/default.credential",
-      '{"type": "oauth", "secretId": "AKIDx", "secretKey": "k", "expiresAt": 1690000000}'
-    )
-    finds("", bare, 4, "FAILED  keys          expired oauth login in ~/.tccli/default.credential", "-> log in again")
-    write(".tccli/default.credential", "{}")
-    write(".tccli/default.configure", "{")
-    finds("", "HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure is not JSON", "correct the file")
-    write(".tccli/default.configure", '{"_sys_param": {"region": "ap x"}}')
-    finds(
-      "",
-      "-u TENCENTCLOUD_REGION HOME=" .. home,
-      3,
-      'FAILED  region        the region of ~/.tccli/default.configure is not a region: "ap x"'
-    )
-    -- the endpoint is known, and looked at, and no other host
-    write(".tccli/default.configure", ('{"cvm": {"endpoint": "%s"}}'):format(server.url))
-    finds(
-      "",
-      "-u TENCENTCLOUD_REGION -u QCIMAGE_ENDPOINT HOME=" .. home,
-      3,
-      "FAILED  region        no region",
-      "ok      endpoint      http://HOST (~/.tccli/default.configure)\n",
-      "ok      TCP           HOST, after N ms\n"
-    )
-    write(".tccli/default.configure", "{")
-    local out = finds("", "-u QCIMAGE_ENDPOINT HOME=" .. home, 3, "FAILED  endpoint      ~/.tccli/default.configure")
-    assert.is_nil((out:find("TCP", 1, true)), out)
-  end)
-
-  it("has a cure of its own for each refusal of keys", function()
-    for code, cure in pairs {
-      ["AuthFailure.SecretIdNotFound"] = "-> no such SecretId",
-      ["AuthFailure.InvalidSecretId"] = "-> the SecretId is not one of the cloud's API",
-      ["AuthFailure.SignatureFailure"] = "-> SecretId and SecretKey do not belong together",
-      ["AuthFailure.TokenFailure"] = "-> the token has expired, or belongs to other keys",
-    } do
-      local refusal = '{"Response":{"Error":{"Code":"%s","Message":"no"},"RequestId":"r"}}'
-      server:fault { kind = "status", status = 200, body = refusal:format(code), count = 9 }
-      local out = finds("", "", 6, "FAILED  signed read   DescribeImages: " .. code, cure)
-      assert.matches("^FAILED  signed read ", out) -- the cause comes first
-      server:reset()
-    end
-  end)
-
-  it("has the cure of what a role's keys lack, not of the role", function()
-    local role = " QCIMAGE_STS_ENDPOINT=%s TENCENTCLOUD_ROLE_ARN=qcs::cam::uin/1:roleName/x "
-    local bare = "-u TENCENTCLOUD_SECRET_ID -u TENCENTCLOUD_SECRET_KEY"
-    for _, case in ipairs {
-      { bare, "HOME=", "AssumeRole: no credentials: ", "-> export TENCENTCLOUD_SECRET_ID and" },
-      {
-        bare,
-        "TCCLI_PROFILE=/x",
-        'AssumeRole: TCCLI_PROFILE "/x" is not a valid file name',
-        "-> correct or remove it",
-      },
-      { "-u TENCENTCLOUD_SECRET_KEY", "", "AssumeRole: the environment: ", "-> export TENCENTCLOUD_SECRET_KEY too" },
-      { "", "TENCENTCLOUD_SECRET_KEY=x", "AssumeRole: AuthFailure.SignatureFailure", "-> SecretId and SecretKey do" },
-      {
-        "",
-        "QCIMAGE_STS_ENDPOINT=http://127.0.0.1:1",
-        "AssumeRole: cannot connect",
-        "-> the credentials must be allowed",
-      },
-    } do
-      finds("", case[1] .. role:format(server.url) .. case[2], 4, "FAILED  keys          " .. case[3], case[4])
-    end
-  end)
-
   it("says what to install where there are no certificates", function()
     if command:shell "id -u" ~= "0\n" then
       return
@@ -233,49 +148,6 @@ Calls can work.
     local out, status = doctor("", bare)
     assert.same({ commands.content "spec/fixtures/cli/doctor-bare.txt", 4 }, { out, status })
     assert.equal("MissingParameter", server:journal()[1].code) -- looked at, without a call
-  end)
-
-  it("tells what half of the environment's keys lack", function()
-    finds(
-      "",
-      "-u TENCENTCLOUD_SECRET_KEY",
-      4,
-      "FAILED  keys          the environment: TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set\n"
-        .. "                      -> export TENCENTCLOUD_SECRET_KEY too, or unset TENCENTCLOUD_SECRET_ID\n",
-      "ok      TCP ",
-      "-       signed read   not made, for lack of keys, a region or an endpoint\n"
-    )
-    finds("", "-u TENCENTCLOUD_REGION", 3, "-> export TENCENTCLOUD_REGION=ap-guangzhou, or give --region")
-    finds(
-      "--secret-id AKIDqcimageEXAMPLE000000000000000001 --secret-key x 2>/dev/null",
-      "",
-      6,
-      "-       keys          the environment: --secret-id takes precedence\n",
-      "-> SecretId and SecretKey do not belong together"
-    )
-    finds("--role-arn image-ops", "", 2, "FAILED  settings  --role-arn is not the ARN of a role, such as qcs::cam::")
-    finds(
-      "--profile nobody",
-      "",
-      4,
-      "the environment: --profile takes precedence",
-      "~/.tccli/nobody.credential does not exist",
-      "none of these sources has any"
-    )
-  end)
-
-  it("tells by how much the clock is wrong", function()
-    local function clock(offset)
-      server:set { clockOffset = offset }
-    end
-    clock(600)
-    local out = finds("", "", 0, "-> set this machine's clock: timedatectl set-ntp true\n", "ok       signed read ")
-    local seconds = out:match "warning  clock         (%d+) s behind the service's: each run is refused once"
-    assert.is_true(math.abs(tonumber(seconds) - 600) <= 5, out)
-    clock(-60)
-    out = finds("", "", 0, "-> set this machine's clock: timedatectl set-ntp true\n")
-    assert.matches("warning  clock         [56]%d s ahead of the service's; it takes up to 300 s\n", out)
-    clock(0)
   end)
 
   it("tells of a proxy that refuses, and hides its login", function()
@@ -390,19 +262,6 @@ Calls can work.
       "-> packets are dropped"
     )
     assert.truthy(out:find("no answer to compare with", 1, true))
-  end)
-
-  it("tells of a refusal, and whether it matters", function()
-    finds(
-      "",
-      "TENCENTCLOUD_SECRET_KEY=wrong",
-      6,
-      "FAILED  signed read   DescribeImages: AuthFailure.SignatureFailure",
-      "(keys from the environment)"
-    )
-    local refusal = '{"Response":{"Error":{"Code":"UnauthorizedOperation","Message":"no"},"RequestId":"r"}}'
-    server:fault { kind = "status", status = 200, body = refusal, count = 9 }
-    finds("", "", 6, "FAILED  signed read", "-> the credentials are valid, but lack this permission")
   end)
 
   it("shows no secret", function()

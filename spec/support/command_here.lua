@@ -135,6 +135,9 @@ function Command:run(line, how)
         outlivePipes = nothing,
         noteSignals = nothing,
         endSaying = nothing,
+        time = function()
+          return self.now
+        end,
         columns = function()
           return how.columns
         end,

@@ -9,7 +9,7 @@ local STRANGE = {
   { imageId = "img-00000003", imageName = "back\\slash \\x1b", imageDescription = "tab\there\127" },
   {
     imageId = "img-00000004",
-    imageName = "网页服务器",
+    imageName = "网页e\204\129服务器",
     imageDescription = "e\204\129 combining, \240\159\154\128 emoji",
   },
   { imageId = "img-00000005", imageName = "a-long-name-for-a-web-server-2026", imageDescription = "nightly build" },
@@ -156,7 +156,7 @@ IMAGE ID      NAME                               STATE   TYPE           CREATED 
 img-00000001  web\x1b[2K\x0dimg-FAKE             NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  line1\x0aline2
 img-00000002  \x9b31m                            NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  abc\u202egnp.exe
 img-00000003  back\\slash \\x1b                  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  tab\x09here\x7f
-img-00000004  网页服务器                         NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  e$ACUTE combining, $ROCKET emoji
+img-00000004  网页e$ACUTE服务器                        NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  e$ACUTE combining, $ROCKET emoji
 img-00000005  a-long-name-for-a-web-server-2026  NORMAL  PRIVATE_IMAGE  2023-11-14T22:13:20Z  nightly build
 ]]
     local characters = { ACUTE = "\204\129", ROCKET = "\240\159\154\128" }
@@ -185,7 +185,7 @@ IMAGE ID      NAME                STATE
 img-00000001  web\x1b[2K\x0dimg…  NORMAL
 img-00000002  \x9b31m             NORMAL
 img-00000003  back\\slash \\x1b   NORMAL
-img-00000004  网页服务器          NORMAL
+img-00000004  网页é服务器         NORMAL
 img-00000005  a-long-name-for-a…  NORMAL
 ]],
       "qcimage: too narrow for TYPE, CREATED, DESCRIPTION; --output text or json has all\n",

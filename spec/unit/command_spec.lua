@@ -1,6 +1,7 @@
 --- The command without a socket: its help, what is wrong with a line, how failures are told apart, and where its streams go.
 
 local cjson = require "cjson"
+local commands = require "qcimage.cli.commands"
 local here = require "spec.support.command_here"
 local stub = require "spec.support.stub"
 
@@ -270,6 +271,8 @@ describe("The command", function()
       "describe --secret-key secretMARKED --nonsense",
       "describe --secret-keysecretMARKED",
       "describe --secretKeysecretMARKED",
+      "describe --secret-idsecretMARKED",
+      "describe --secret-id --oopsMARKED --secret-key x",
       "describe --tokensecretMARKED",
       "describe --secret-key secretMARKED extra --output xml",
       "describe --proxy user:paMARKED --timeout nonsense",
@@ -278,5 +281,70 @@ describe("The command", function()
       assert.not_matches("MARKED", (out .. err):gsub("AKIDMARKED", ""), 1, true, line)
       assert.is_true(status ~= 0, line)
     end
+  end)
+end)
+
+describe("Completion by the command", function()
+  local command = here.new()
+
+  -- The words of its answer, without what it says of each.
+  local function answer(current, ...)
+    local line = ("qcimage __complete '%s' %s"):format(current, table.concat({ ... }, " "))
+    local out, err, status = command:run(line, { environment = { QCIMAGE_ENDPOINT = "" } })
+    assert.same({ "", 0 }, { err, status })
+    return (out:gsub("\t[^\n]*", ""):gsub("\n", " "):gsub(" $", ""))
+  end
+
+  it("knows the commands, their options and their values", function()
+    assert.equal(
+      "apply call completion copy create delete describe doctor emulator help modify share sign unshare wait",
+      answer ""
+    )
+    assert.equal("delete describe doctor", answer "d")
+    assert.equal("--version", answer "--v")
+    assert.equal("", answer("", "bogus"))
+    assert.equal("--name", answer("--na", "modify"))
+    assert.equal("--name", answer("--na", "--region", "modify", "modify"))
+    assert.equal("", answer("--na", "modify", "--name", "x"))
+    assert.equal("--filters", answer("--fi", "describe", "--filters", "a=b"))
+    assert.equal("table text", answer("t", "describe", "--output"))
+    assert.equal("--output=table --output=text", answer("--output=t", "describe"))
+    assert.equal("2.0 3.0", answer("", "describe", "--apiVersion"))
+    assert.equal("false true", answer("", "modify", "img-1", "--deprecated"))
+    assert.equal("ALL PRIVATE_IMAGE PUBLIC_IMAGE SHARED_IMAGE", answer("", "describe", "--type"))
+    assert.equal("ap-shanghai ap-shanghai-fsi", answer("ap-sha", "describe", "--region"))
+    assert.equal(":files", answer("", "describe", "--ca-file"))
+    assert.equal(":files", answer("", "apply"))
+    assert.equal(":files", answer("", "apply", "--resume"))
+    assert.equal(":files", answer("", "emulator", "--tls", "cert.pem"))
+    assert.equal("", answer("", "modify", "--name"))
+    assert.equal("", answer("", "modify"))
+    assert.equal("bash", answer("b", "completion"))
+    assert.equal("copy", answer("cop", "help"))
+    assert.equal("ap-chengdu", answer("ap-che", "copy", "img-1", "--to"))
+    assert.equal("NORMAL", answer("N", "describe", "--state"))
+    assert.equal("MARKET_IMAGE", answer("M", "describe", "--api-version", "2.0", "--type"))
+    assert.equal("", answer("--reg", "emulator"))
+    for name in pairs(commands.byName) do
+      for _, option in ipairs(commands.module(name).OPTIONS) do
+        local isFile = option[2] == "FILE" or option[2] == "JOURNAL" or option[2] == "PLAN"
+        assert.equal(isFile or option[1] == "--tls" or nil, option.files, option[1])
+      end
+    end
+  end)
+
+  it("knows the actions, their parameters and their values", function()
+    assert.equal("ModifyImageAttribute ModifyImageSharePermission", answer("Modi", "call"))
+    assert.equal("false true", answer("", "call", "DeleteImages", "--DryRun"))
+    assert.equal("--ImageIds", answer("--Im", "call", "DeleteImages", "--DryRun"))
+    assert.equal("ModifyImageAttributes", answer("Modi", "sign", "--api-version", "2.0"))
+    assert.equal("--ImageIds --ImageState --ImageType", answer("--Im", "call", "DescribeImages"))
+    assert.equal(
+      "--ImageIds --ImageState",
+      answer("--Im", "call", "DescribeImages", "--ImageIds", "a", "--ImageType", "b")
+    )
+    assert.equal("CANCEL SHARE", answer("", "call", "ModifyImageSharePermission", "--Permission"))
+    assert.equal("false true", answer("", "sign", "DeleteImages", "--DryRun"))
+    assert.equal("ap-chengdu", answer("ap-che", "call", "SyncImages", "--DestinationRegions"))
   end)
 end)
