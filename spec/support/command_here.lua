@@ -118,6 +118,9 @@ function Command:run(line, how)
   how = how or {}
   local out, err, environment = sink(how.failure), sink(), how.environment or {}
   local make = clients.make
+  local function clock()
+    return self.now
+  end
   local changes = {
     { io, { stdout = out, stderr = err, stdin = source(how.input or "") } },
     {
@@ -135,9 +138,8 @@ function Command:run(line, how)
         outlivePipes = nothing,
         noteSignals = nothing,
         endSaying = nothing,
-        time = function()
-          return self.now
-        end,
+        time = clock,
+        monotonic = clock,
         columns = function()
           return how.columns
         end,
@@ -147,9 +149,7 @@ function Command:run(line, how)
       clients,
       {
         make = function(given, ...)
-          function given.clock()
-            return self.now
-          end
+          given.clock = clock
           function given.sleep(seconds)
             self.now = self.now + seconds
           end

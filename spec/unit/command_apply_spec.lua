@@ -160,6 +160,25 @@ describe("qcimage apply", function()
     assert.equal("web-1 web-2 web-3 old-4 web-5", names())
   end)
 
+  it("reads an empty cell as it is told", function()
+    local path = write("cells.csv", "imageId,imageDescription\nimg-00000001,\n") .. " --dry-run --output text"
+    local kept = "qcimage: 0 changes; 1 image is already in the desired state\n"
+    gives(path, "", kept, 0)
+    gives(path .. " --empty keep", "", kept, 0)
+    gives(
+      path .. " --empty clear",
+      "img-00000001\timageDescription\ttext-1\t\n",
+      "qcimage: 1 change\nqcimage: 1 description is emptied\n",
+      0
+    )
+    gives(
+      path .. " --empty none",
+      "",
+      "qcimage: --empty must be one of keep, clear, not none\nqcimage: see qcimage apply --help\n",
+      2
+    )
+  end)
+
   it("has nothing to do for an empty list", function()
     local path = write("empty.jsonl", "\n\n")
     local out, err, status = apply(path .. " --yes --output json")

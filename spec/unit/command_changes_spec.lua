@@ -150,6 +150,29 @@ describe("The command", function()
     assert.is_true(server:journal()[#server:journal() - 1].params.DeleteBindedSnap)
   end)
 
+  it("waits no longer than it is told", function()
+    server:fault { kind = "lag", lag = 1000, seconds = 1000 }
+    local began = command.now
+    command:gives(
+      "qcimage delete img-12345678 --yes --wait --wait-timeout 5 --output text",
+      "img-12345678\tREQUEST-ID\n",
+      "qcimage: the time of the wait is over; not gone: img-12345678\n",
+      1
+    )
+    assert.is_true(math.abs(command.now - began - 5) < 0.1)
+    command:reset()
+    server:set { createSeconds = 100 }
+    local _, err, status =
+      command:run "qcimage copy img-12345678 --to ap-shanghai --to ap-beijing --wait --wait-timeout 7"
+    assert.equal(1, status)
+    assert.matches("is SYNCING after 7 s .waited for NORMAL in ap%-%a+", err)
+    assert.is_true(math.abs(command.now - began - 7) < 0.1)
+    _, err, status = command:run("qcimage wait img-making01 --wait-timeout 5", { columns = 60 })
+    assert.equal(1, status)
+    assert.truthy(err:find("\r\27[K0 of 1 done, 2 s: 1 CREATING\r", 1, true), err)
+    assert.truthy(err:find("\r\27[Kqcimage: wait: image img-making01 is CREATING", 1, true), err)
+  end)
+
   it("waits for images, and ends with what became of them", function()
     server:setImages {
       { imageId = "img-00000001", imageName = "a", imageState = "NORMAL" },

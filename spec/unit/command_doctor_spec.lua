@@ -176,6 +176,7 @@ describe("qcimage doctor", function()
       UnauthorizedOperation = "-> the credentials are valid, but lack this permission",
       ["RequestLimitExceeded"] = "-> the credentials are valid; too many calls at this moment",
       InternalError = "-> the service has a problem; try again later",
+      ResourceInUse = "-> the credentials are valid; try again later",
     } do
       command:reset()
       server:fault { kind = "error", code = code, message = "no", count = 9 }
