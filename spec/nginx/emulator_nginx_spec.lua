@@ -548,7 +548,7 @@ describe("emulator command", function()
       ["emulator --state spec/fixtures/vectors.json"] = "spec/fixtures/vectors.json: the document",
       ["emulator --state spec/unit/emulator_spec.lua"] = "spec/unit/emulator_spec.lua: not JSON",
       ["emulator --state " .. stateFile(folder, '{"settings":{"rateLimit":0.5}}')] = "settings.rateLimit must be a whole",
-      ["emulator --state spec"] = "can't be read",
+      ["emulator --state spec"] = "spec: Is a directory",
       ["emulator --images x"] = "unknown option --images",
       ["emulator --listen 127.0.0.256"] = "--listen must be an IPv4 or IPv6 address, not 127.0.0.256",
       ["emulator --listen localhost"] = "--listen must be",

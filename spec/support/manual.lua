@@ -63,7 +63,7 @@ local function command(lines, name, summary)
     lines[#lines + 1] = ".br"
   end
   lines[#lines + 1] = escaped(summary:sub(1, 1):upper() .. summary:sub(2)) .. "."
-  local about = module.ABOUT or module.EPILOG
+  local about = module.ABOUT
   if about then
     paragraphs(lines, about)
   end

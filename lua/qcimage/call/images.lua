@@ -7,6 +7,18 @@ local tasks = require "qcimage.util.tasks"
 
 local M = {}
 
+--- Returns ids, each once.
+---@param ids string[]
+---@return string[]
+function M.distinct(ids)
+  local list, seen = {}, {}
+  for _, id in ipairs(ids) do
+    list[#list + 1] = not seen[id] and id or nil
+    seen[id] = true
+  end
+  return list
+end
+
 --- Returns how many ids one call may have.
 ---@param version "2.0"|"3.0"
 ---@return integer

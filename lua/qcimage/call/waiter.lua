@@ -246,12 +246,8 @@ local function wantedOf(client, params)
   if not values then
     return nil, err
   end
-  local wanted, ids, seen = validate.publicNames(action, values, client.version), {}, {}
-  for _, id in ipairs(wanted.imageIds) do
-    ids[#ids + 1] = not seen[id] and id or nil
-    seen[id] = true
-  end
-  return ids, wanted.imageState
+  local wanted = validate.publicNames(action, values, client.version)
+  return imageLookup.distinct(wanted.imageIds), wanted.imageState
 end
 
 --- Waits until images have a state.

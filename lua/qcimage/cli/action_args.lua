@@ -4,6 +4,7 @@
 
 local actions = require "qcimage.api.actions"
 local json = require "qcimage.util.json"
+local stdio = require "qcimage.cli.stdio"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -122,26 +123,11 @@ local LONGEST = require("qcimage.util.limits").requestBytes["3.0"].POST
 -- The text of a JSON file, or nil and a problem.
 local function contentOf(path)
   path = path:gsub("^file://", "")
-  local file, problem
-  if path == "-" then
-    file = io.stdin
-  else
-    file, problem = io.open(path, "rb")
-  end
-  if not file then
-    return nil, problem
-  end
-  local content
-  content, problem = file:read(LONGEST + 1)
-  if path ~= "-" then
-    file:close()
-  end
-  if problem then
-    return nil, ("%s: %s"):format(path, problem)
-  elseif #(content or "") > LONGEST then
+  local content, problem = stdio.read(path, LONGEST + 1)
+  if content and #content > LONGEST then
     return nil, ("%s has more than %d MB, the most that a request can have"):format(path, LONGEST / 1024 / 1024)
   end
-  return (content or ""):gsub("^\239\187\191", "")
+  return content and content:gsub("^\239\187\191", ""), problem
 end
 
 --- The parameters that a JSON document holds.

@@ -6,11 +6,11 @@ local core = require "qcimage.core"
 local exits = require "qcimage.cli.exit_codes"
 local optionsOf = require "qcimage.options"
 local outages = require "qcimage.apply.outage"
-local parser = require "qcimage.cli.parser"
 local plans = require "qcimage.cli.plan"
 local progress = require "qcimage.cli.progress"
 local result = require "qcimage.cli.output"
 local savePlan = require "qcimage.cli.save_plan"
+local shared = require "qcimage.cli.options"
 local streams = require "qcimage.cli.stdio"
 
 local M = {}
@@ -39,11 +39,11 @@ M.OPTIONS = {
   { "--temporary-names", nil, "let images swap names, by way of temporary ones" },
   { "--format", "FORMAT", "csv, json or jsonl [what the list looks like]", choices = { "csv", "json", "jsonl" } },
   { "--empty", "MEANING", "an empty cell of CSV: keep or clear the description [keep]", choices = { "keep", "clear" } },
-  { "--concurrency", "N", "concurrent changes, 1 to 16 [8]", convert = parser.number(1, 16, true) },
-  { "--rate", "N", "changes a second, which leaves room for others [9.7]", convert = parser.number(0.01, 1000) },
+  { "--concurrency", "N", "concurrent changes, 1 to 16 [8]", convert = shared.number(1, 16, true) },
+  { "--rate", "N", "changes a second, which leaves room for others [9.7]", convert = shared.number(0.01, 1000) },
 }
 
-M.EPILOG = [[
+M.ABOUT = [[
 A list has a heading (imageId,imageName,imageDescription,...), or an object for each change:
   {"imageId": "img-12345678", "imageName": "web-01"}
   {"select": {"imageState": "NORMAL"}, "imageName": "web-%{date}-%{n:3}"}
@@ -69,36 +69,21 @@ local function misuse(options)
       return ("--%s cannot be combined with %s"):format(name == "temporaryNames" and "temporary-names" or name, old)
     end
   end
-  if options.file == "-" and not (options.yes or options.dryRun or options.save) then
+  local isAsked = not (options.yes or options.dryRun or options.save)
+  if isAsked and options.file == "-" then
     return "--yes is needed where the list comes from stdin"
+  elseif isAsked and not streams.canAsk() then
+    return "--yes is needed where there is no terminal to ask on (or --dry-run)"
   end
-end
-
--- The text of the list, or nil and what is wrong.
-local function readList(path)
-  if path == "-" then
-    if core.columns(0) then
-      streams.note "reading the list from the terminal; Ctrl-D ends it"
-    end
-    return io.stdin:read "*a"
-  end
-  local file, problem = io.open(path, "rb")
-  if not file then
-    return nil, problem
-  end
-  local text
-  text, problem = file:read "*a"
-  file:close()
-  return text, problem and ("%s: %s"):format(path, problem)
 end
 
 -- Lines of a fault or a failure that are shown on stderr at most.
 local MOST_LINES = 100
 
 -- Says why nothing was sent.
-local function fail(options, message, err)
+local function fail(options, err)
   if not err.lines then
-    return result.fail(message, err, true) -- whatever failed has changed nothing
+    return result.fail(err, true) -- whatever failed has changed nothing
   end
   for i = 1, math.min(#err.lines, MOST_LINES) do
     streams.complain(options.file, ": ", err.lines[i])
@@ -168,11 +153,7 @@ end
 local function ask(options, report)
   io.stderr:write(plans.diff(report.plan, streams.paintedErr))
   tellNotes(options, report)
-  io.stderr:write "Make these changes? [y/N] "
-  io.stderr:flush()
-  local answer = io.stdin:read "*l"
-  answer = (answer or ""):lower():match "^%s*(.-)%s*$"
-  return answer == "y" or answer == "yes"
+  return streams.ask "Make these changes?"
 end
 
 local function newJournal()
@@ -281,24 +262,23 @@ local function run(client, changes, options)
       return os.getenv "TERM" ~= "dumb" and core.columns(2) or nil
     end
   )
-  local report, message, err = client:apply(changes, settings)
+  local report, _, err = client:apply(changes, settings)
   clear()
-  return report, message, err
+  return report, err
 end
 
 -- Plans, shows and asks. Gives what to run, or nil and an exit code.
 local function confirm(client, changes, options)
   local settings = settingsOf(options, changes)
   settings.dryRun = true
-  local report, message, err = client:apply(changes, settings)
+  local report, _, err = client:apply(changes, settings)
   if not report then
-    return nil, fail(options, message, err)
+    return nil, fail(options, err)
   elseif options.dryRun or options.save then
     return nil, show(options, report)
   elseif report.changes == 0 and report.unchanged == 0 then
     return nil, writeReport(options, report)
   elseif report.changes > 0 and not ask(options, report) then
-    streams.note "nothing was changed"
     return nil, exits.FAILED
   end
   return changes and report.plan
@@ -309,24 +289,17 @@ end
 ---@return integer code for os.exit
 function M.run(options)
   local problem = misuse(options)
-  local isAsked = not options.yes
-  if
-    not problem
-    and isAsked
-    and not options.dryRun
-    and not options.save
-    and not (core.columns(0) and core.columns(2))
-  then
-    problem = "--yes is needed where there is no terminal to ask on (or --dry-run)"
-  end
   if problem then
     return streams.usage(problem, "apply")
   end
   local changes
   if options.file then
-    changes, problem = readList(options.file)
+    if options.file == "-" and core.columns(0) then
+      streams.note "reading the list from the terminal; Ctrl-D ends it"
+    end
+    changes, problem = streams.read(options.file)
     if not changes then
-      streams.complain("cannot read the list: ", tostring(problem))
+      streams.complain("cannot read the list: ", problem)
       return exits.USAGE
     end
   end
@@ -335,15 +308,15 @@ function M.run(options)
   if not client then
     return streams.usage(problem, "apply")
   end
-  if isAsked or options.dryRun or options.save then
+  if not options.yes or options.dryRun or options.save then
     local code
     changes, code = confirm(client, changes, options)
     if code then
       return code
     end
   end
-  local report, message, err = run(client, changes, options)
-  local code = report and writeReport(options, report) or fail(options, message, err)
+  local report, err = run(client, changes, options)
+  local code = report and writeReport(options, report) or fail(options, err)
   local signal = core.notedSignal()
   if signal then
     io.stderr:flush()

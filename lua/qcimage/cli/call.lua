@@ -86,17 +86,16 @@ function M.run(options)
   end
   local known = actions[client.version][options.action]
   local reads = known and known.reads
-  local err = client_options.unchanged(client, options.action, params)
-  if err then
-    return output.fail(err.message, err)
+  local blank = client_options.unchanged(client, options.action, params)
+  if blank then
+    return output.fail(blank)
   elseif not reads then
     stdio.beginChange(options, "qcimage describe shows whether it was made")
   end
-  local result, message
-  result, message, err = client:call(options.action, params, { raw = options.raw })
+  local result, _, err = client:call(options.action, params, { raw = options.raw })
   stdio.endChange()
   if not result then
-    return output.fail(message, err, reads)
+    return output.fail(err, reads)
   end
   local columns, rows = tabulated(result)
   return output.write(options, output.answer(result), columns, rows, not reads)

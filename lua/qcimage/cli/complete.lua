@@ -31,7 +31,7 @@ local function valuesOf(line, option)
   elseif param and param.words then
     return text.keys(param.words)
   end
-  return option.choices and (option.choices[1] and option.choices or option.choices[line.version]) or option.words or {}
+  return option.choices and (option.choices[1] and option.choices or option.choices[line.version]) or {}
 end
 
 -- What the next operand can be; nil: the command takes no more.
@@ -63,7 +63,7 @@ local function words(list)
 end
 
 local function candidates(line, current)
-  local name, value = current:match "^(%-%-[^=]+)=(.*)$"
+  local name = current:match "^(%-%-[^=]+)="
   local isOption = line.due and line.due.isBoolean and current:find "^%-" -- a boolean may stand without a value
   if line.due and not isOption then
     return words(valuesOf(line, line.due))
@@ -74,7 +74,7 @@ local function candidates(line, current)
   elseif name then
     local found, option = {}, line:optionOf(name)
     for i, word in ipairs(option and valuesOf(line, option) or {}) do
-      found[i] = value and word ~= M.FILES and { name .. "=" .. word } or nil
+      found[i] = word ~= M.FILES and { name .. "=" .. word } or nil
     end
     return found
   elseif current:find "^%-" then

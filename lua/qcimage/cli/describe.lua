@@ -9,7 +9,7 @@ local json = require "qcimage.cli.json"
 local lookup = require "qcimage.call.images"
 local optionNames = require "qcimage.util.option_names"
 local output = require "qcimage.cli.output"
-local parser = require "qcimage.cli.parser"
+local shared = require "qcimage.cli.options"
 local stdio = require "qcimage.cli.stdio"
 local text = require "qcimage.util.text"
 
@@ -38,8 +38,8 @@ M.OPTIONS = {
   },
   { "--state", "STATE", "state, such as NORMAL or CREATING", target = "imageState", choices = STATES },
   { "--filters", "NAME=VALUE", "filter of the API, such as image-name=web-01 (API 3.0); repeatable", many = true },
-  { "--offset", "N", "skip the first N", convert = parser.number(0, 2147483647, true) },
-  { "--limit", "N", "at most N images, up to 100 [20]", convert = parser.number(1, 100, true) },
+  { "--offset", "N", "skip the first N", convert = shared.number(0, 2147483647, true) },
+  { "--limit", "N", "at most N images, up to 100 [20]", convert = shared.number(1, 100, true) },
   { "--all", nil, "all pages" },
   { "--all-regions", nil, "all pages of all regions of the public cloud, several at once", target = "allRegions" },
 }
@@ -78,7 +78,7 @@ local function filtersOf(words)
       return nil, "--filters must be NAME=VALUE"
     end
     local choices = FILTER_CHOICES[name]
-    if choices and not (" " .. table.concat(choices, " ") .. " "):find(" " .. value .. " ", 1, true) then
+    if choices and not shared.isOneOf(choices, value) then
       return nil, ("--filters %s must be one of %s, not %s"):format(name, table.concat(choices, ", "), value)
     end
     if not byName[name] then
@@ -122,14 +122,12 @@ function M.collect(client)
   end
 end
 
--- Images by ids. Returns them in the order of the ids, the result of the last call, the number of calls, and the ids that
--- were not found; or nil, a message and an error.
+-- The lists that follow return a table, or nil and an error: images; answer, the result of the only call, absent where there
+-- were several; absent, the ids that were not found; err, of those regions that could not be listed.
+
+-- Images by ids, in their order.
 local function byIds(client, params)
-  local ids, seen, size = {}, {}, lookup.batchSize(client.version)
-  for _, id in ipairs(params.imageIds) do
-    ids[#ids + 1] = not seen[id] and id or nil
-    seen[id] = true
-  end
+  local ids, size = lookup.distinct(params.imageIds), lookup.batchSize(client.version)
   if client.version == "3.0" and (params.filters or params.imageState or params.imageType) then
     size = actions["3.0"].DescribeImages.params.filters.fields.values.items
   end
@@ -146,44 +144,35 @@ local function byIds(client, params)
     return result, problem
   end)
   if not found then
-    return nil, err.message, err
+    return nil, err
   end
   local images, absent = {}, {}
   for _, id in ipairs(ids) do
     local list = found[id] and images or absent
     list[#list + 1] = found[id] or id
   end
-  return images, last, calls, absent
+  return { images = images, answer = calls == 1 and last or nil, absent = absent }
 end
 
--- All pages. Returns images, the result of the last, that there may be several, and the error of those regions that could
--- not be listed beside others; or nil, a message and an error.
+-- All pages.
 local function all(client, params, regions)
-  local images, last = {}, nil
+  local images = {}
   local ok, err = pcall(function()
-    for image, page in client:each(params, { regions = regions }) do
-      images[#images + 1], last = image, page
+    for image in client:each(params, { regions = regions }) do
+      images[#images + 1] = image
     end
   end)
-  if not ok then
-    if type(err) ~= "table" then
-      error(err, 0)
-    end
-    local isPart = #images > 0 or #(err.regions or {}) < #endpoints.ALL_REGIONS
-    if not regions or not isPart then
-      return nil, err.message, err
-    end
-    return images, last, 2, nil, err
+  if not ok and type(err) ~= "table" then
+    error(err, 0)
+  elseif not ok and not (regions and (#images > 0 or #(err.regions or {}) < #endpoints.ALL_REGIONS)) then
+    return nil, err
   end
-  return images, last, 2
+  return { images = images, err = err }
 end
 
 local function page(client, params)
-  local result, message, err = client:describe(params)
-  if not result then
-    return nil, message, err
-  end
-  return result.imageSet, result, 1
+  local result, _, err = client:describe(params)
+  return result and { images = result.imageSet, answer = result }, err
 end
 
 -- Reports ids that were not found. Returns the exit code.
@@ -196,7 +185,7 @@ local function missing(absent, found)
   local message = ("%s%s not found"):format(table.concat(shown, ", "), more)
   local err = { kind = "service", reason = "notFound", outcome = "rejected", message = message }
   stdio.fail(err)
-  return #found > 0 and 1 or 6
+  return #found > 0 and exits.FAILED or exits.REJECTED
 end
 
 --- Runs it.
@@ -230,27 +219,27 @@ function M.run(options)
   optionNames.useParameters { imageIds = "IMAGE_ID", filters = "--filters" }
   local document = options.output == "json" and M.collect(client)
   local list = hasIds and byIds or (options.all or options.allRegions) and all or page
-  local images, result, calls, absent, err = list(client, params, options.allRegions and "all" or nil)
-  if not images then
-    return output.fail(result, calls, true)
+  local found, err = list(client, params, options.allRegions and "all" or nil)
+  if not found then
+    return output.fail(err, true)
   end
-  local code = 0
+  local images, absent, code = found.images, found.absent, exits.OK
   if document or #images > 0 or not absent then
-    local written = document and (calls == 1 and result and output.answer(result) or document(images))
+    local written = document and (found.answer and output.answer(found.answer) or document(images))
     code = output.write(options, written, options.allRegions and WITH_REGION or M.COLUMNS, images)
   end
-  local total = result and tonumber(result.totalCount)
-  if code ~= 0 then
+  local total = found.answer and tonumber(found.answer.totalCount)
+  if code ~= exits.OK then
     return code
   elseif absent and absent[1] then
     return missing(absent, images)
-  elseif err then
-    output.fail(err.message, err, true)
+  elseif found.err then
+    output.fail(found.err, true)
     return exits.FAILED
-  elseif calls == 1 and not hasIds and total and (options.offset or 0) + #images < total then
+  elseif not hasIds and total and (options.offset or 0) + #images < total then
     stdio.note(("%d of %.0f images; --all lists all"):format(#images, total))
   end
-  return 0
+  return exits.OK
 end
 
 return M

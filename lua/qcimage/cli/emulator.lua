@@ -1,16 +1,14 @@
 --- emulator.lua - qcimage emulator: runs the emulator over HTTP.
 --- Part of qcimage, see LICENSE.
 
-local parser = require "qcimage.cli.parser"
 local exits = require "qcimage.cli.exit_codes"
 local optionList = require "qcimage.emulator.options"
+local shared = require "qcimage.cli.options"
 local stdio = require "qcimage.cli.stdio"
 
 local M = {}
 
 M.standsAlone = true -- it calls no service
-
-M.USAGE = "emulator [options]"
 
 M.OPTIONS = {}
 for i, flag in ipairs(optionList.FLAGS) do
@@ -19,13 +17,13 @@ for i, flag in ipairs(optionList.FLAGS) do
     flag[1],
     flag[3],
     flag[4],
-    convert = rule.type == "number" and parser.number(rule.least, rule.most, rule.whole) or nil,
+    convert = rule.type == "number" and shared.number(rule.least, rule.most, rule.whole) or nil,
     files = flag.isFile,
     overwrite = flag.isRepeatable,
   }
 end
 
-M.EPILOG = ([[
+M.ABOUT = ([[
 A state document is a JSON object with any of images, instances, accounts and settings. Settings:
 
 %s
@@ -36,14 +34,9 @@ qcimageEXAMPLEsecret0000000000001.]]):format(table.concat(optionList.HELP, "\n")
 
 -- The text of a state document; it is checked here so that a mistake is reported before nginx starts.
 local function readState(name)
-  local file, problem = io.open(name, "rb")
-  if not file then
-    return nil, problem
-  end
-  local content = file:read "*a"
-  file:close()
+  local content, problem = stdio.read(name)
   if not content then
-    return nil, name .. ": can't be read"
+    return nil, problem
   end
   local state, message = require("qcimage.emulator.json").decode(content)
   if state == nil then

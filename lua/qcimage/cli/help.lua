@@ -179,10 +179,9 @@ local function ofCommand(name, action, apiVersion, isRaw, columns)
   addText(lines, "usage: qcimage " .. M.usage(name, module, action), columns)
   lines[#lines + 1] = ""
   addWrapped(lines, about:sub(1, 1):upper() .. about:sub(2) .. ".", columns)
-  local paragraphs = not action and (module.ABOUT or module.EPILOG)
-  if paragraphs then
+  if module.ABOUT and not action then
     lines[#lines + 1] = ""
-    addText(lines, paragraphs, columns)
+    addText(lines, module.ABOUT, columns)
   end
   if action then
     addSection(lines, "Parameters:", pairsOf((action_args.options(apiVersion, action, isRaw))), columns)

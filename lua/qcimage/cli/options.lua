@@ -10,7 +10,6 @@ local M = {}
 ---@field target string|nil key of the value; by default the name in camelCase, which is a second spelling of it
 ---@field convert nil|fun(argument: string): any, string|nil
 ---@field choices string[]|table<string, string[]>|nil values that are allowed; or these by API version
----@field words string[]|nil some of its values, for completion
 ---@field many boolean|nil may be repeated, and all values count
 ---@field overwrite boolean|nil may be repeated, and the last value counts
 ---@field required boolean|nil
@@ -41,6 +40,19 @@ function M.number(least, most, whole)
     end
     return value
   end
+end
+
+--- Whether a word is one of those that are allowed.
+---@param choices string[]
+---@param word string
+---@return boolean
+function M.isOneOf(choices, word)
+  for _, choice in ipairs(choices) do
+    if choice == word then
+      return true
+    end
+  end
+  return false
 end
 
 --- Options of every command that calls the service.

@@ -68,11 +68,11 @@ local function isOfSettings(err)
 end
 
 --- Says why a call failed.
----@param message string
 ---@param err qcimage.Error
 ---@param reads boolean|nil the action changes nothing
+---@param message string|nil err.message by default
 ---@return integer code for os.exit
-function M.fail(message, err, reads)
+function M.fail(err, reads, message)
   stdio.fail(err, message)
   if isOfSettings(err) then
     stdio.note "qcimage doctor finds out what is wrong with credentials, region, endpoint or the network"

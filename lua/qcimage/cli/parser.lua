@@ -8,13 +8,8 @@ local spelling = require "qcimage.util.spelling"
 
 local M = {}
 
---- A converter to a number; see options.lua.
-M.number = options.number
-
---- "--secret-id" -> "secretId".
----@param name string
----@return string
-function M.camelCase(name)
+-- "--secret-id" -> "secretId".
+local function camelCase(name)
   return (name:gsub("^%-+", ""):gsub("%-(%l)", string.upper))
 end
 
@@ -22,28 +17,34 @@ end
 ---@param option qcimage.cli.Option
 ---@return string
 function M.targetOf(option)
-  return option.target or M.camelCase(option[1])
+  return option.target or camelCase(option[1])
 end
 
---- How many values an option takes.
----@param option qcimage.cli.Option
----@return integer
-function M.takes(option)
+-- How many values an option takes.
+local function takes(option)
   return type(option[2]) == "table" and #option[2] or option[2] and 1 or 0
-end
-
-local function isOneOf(choices, word)
-  for _, choice in ipairs(choices) do
-    if choice == word then
-      return true
-    end
-  end
-  return false
 end
 
 -- A word in a message.
 local function shown(word)
   return word == "" and '""' or #word > 60 and word:sub(1, 60) .. "..." or word
+end
+
+-- The command that a word most likely means, or nil.
+local function nearestCommand(word)
+  local names = {}
+  for _, command in ipairs(commands.LIST) do
+    names[command[1]] = true
+    if (" " .. command[3] .. " "):find(" " .. word:lower() .. " ", 1, true) then
+      return command[1]
+    end
+  end
+  return commands.ELSEWHERE[word] or spelling.closest(word, names)
+end
+
+-- Loaded for commands that take an action alone: the emulator does without the C core.
+local function actionArgs()
+  return require "qcimage.cli.action_args"
 end
 
 local Reader = {}
@@ -69,7 +70,7 @@ function Reader:declare(list)
     if option.key then
       self.byName[require("qcimage.util.text").lower(option[1])] = option
     elseif not option.target then
-      self.byName["--" .. M.camelCase(option[1])] = option
+      self.byName["--" .. camelCase(option[1])] = option
     end
   end
 end
@@ -86,7 +87,7 @@ function Reader:optionOf(name)
   if option and option.key then
     return option
   elseif isParameter and self.action and (self.isRaw or not self.isKnown) then
-    return require("qcimage.cli.action_args").raw(name)
+    return actionArgs().raw(name)
   end
 end
 
@@ -132,19 +133,19 @@ function Reader:put(option, value)
     return self:fail("%s is given twice", name)
   end
   local choices = option.choices and (option.choices[1] and option.choices or option.choices[self.version])
-  if choices and not isOneOf(choices, value) then
+  if choices and not options.isOneOf(choices, value) then
     return self:fail("%s must be one of %s, not %s", name, table.concat(choices, ", "), shown(value))
   end
   local problem
   if option.convert then
     value, problem = option.convert(value)
   elseif option.key then
-    value, problem = require("qcimage.cli.action_args").value(option, value)
+    value, problem = actionArgs().value(option, value)
   end
   if value == nil then
     return self:fail("%s %s", name, problem)
   elseif option.key then
-    require("qcimage.cli.action_args").add(self.values.parameters, option, value)
+    actionArgs().add(self.values.parameters, option, value)
   elseif option.many then
     self.values[target] = self.values[target] or {}
     table.insert(self.values[target], value)
@@ -168,7 +169,7 @@ function Reader:option(words, i)
     return i
   end
   self.last = option
-  local count = M.takes(option)
+  local count = takes(option)
   if count == 0 and not option.isBoolean then
     if value then
       self:fail("%s takes no value", name)
@@ -213,7 +214,7 @@ end
 function Reader:setCommand(name)
   if not commands.byName[name] then
     self.isLost = true
-    local near = M.nearestCommand(name)
+    local near = nearestCommand(name)
     self:fail("unknown command %s%s", shown(name), near and (", did you mean %s?"):format(near) or "")
     return
   end
@@ -232,7 +233,7 @@ end
 -- The action, whose parameters are options from here on.
 function Reader:setAction(name)
   local list
-  list, self.isKnown = require("qcimage.cli.action_args").options(self.version, name, self.isRaw)
+  list, self.isKnown = actionArgs().options(self.version, name, self.isRaw)
   self.action = name
   self.values.parameters = {}
   self:declare(list)
@@ -269,7 +270,7 @@ function Reader:operand(word, previous)
   end
   if word == "" then
     self:fail("%s is empty", operand[1])
-  elseif operand.choices and not isOneOf(operand.choices, word) then
+  elseif operand.choices and not options.isOneOf(operand.choices, word) then
     self:fail("%s must be one of %s", operand[1], table.concat(operand.choices, ", "))
   end
   if operand.args == "*" or operand.args == "+" then
@@ -283,7 +284,7 @@ end
 -- What is missing at the end of a line.
 function Reader:finish()
   if self.due then
-    self:fail(M.takes(self.due) > 1 and "%s needs %d values" or "%s needs a value", self.due[1], M.takes(self.due))
+    self:fail(takes(self.due) > 1 and "%s needs %d values" or "%s needs a value", self.due[1], takes(self.due))
   end
   if not self.command then
     return self:fail "no command given"
@@ -304,27 +305,13 @@ function Reader:finish()
   self.values.action = self.action
 end
 
---- The command that a word most likely means.
----@param word string
----@return string|nil
-function M.nearestCommand(word)
-  local names = {}
-  for _, command in ipairs(commands.LIST) do
-    names[command[1]] = true
-    if (" " .. command[3] .. " "):find(" " .. word:lower() .. " ", 1, true) then
-      return command[1]
-    end
-  end
-  return commands.ELSEWHERE[word] or spelling.closest(word, names)
-end
-
 -- What says which API version it is, wherever it stands: the parameters that follow an action depend on it.
 local function settingsOf(words)
   local settings = {}
   for i, word in ipairs(words) do
     for _, name in ipairs { "--api-version", "--apiVersion", "--endpoint" } do
       local value = word == name and words[i + 1] or word:sub(1, #name + 1) == name .. "=" and word:sub(#name + 2)
-      settings[M.camelCase(name)] = value or settings[M.camelCase(name)]
+      settings[camelCase(name)] = value or settings[camelCase(name)]
     end
     settings.isRaw = settings.isRaw or word == "--raw"
     if word == "--" then

@@ -246,9 +246,9 @@ function M.run(options)
   if not client then
     return stdio.usage(params, "sign " .. options.action)
   end
-  local request, why, err = client:sign(options.action, params, { raw = options.raw })
+  local request, _, err = client:sign(options.action, params, { raw = options.raw })
   if not request then
-    return output.fail(why, err, true)
+    return output.fail(err, true)
   elseif not request.signature then
     return stdio.usage(options.action .. " is not signed", "sign")
   end

@@ -8,7 +8,7 @@ local terminal = require "qcimage.cli.terminal_text"
 
 local M = {}
 
-local OUT, ERR = 1, 2
+local IN, OUT, ERR = 0, 1, 2
 local EPIPE = 32
 
 local plain = false
@@ -158,22 +158,48 @@ function M.endChange()
   core.endSaying(nil)
 end
 
+--- Reads a file.
+---@param path string "-": standard input
+---@param most integer|nil bytes
+---@return string|nil
+---@return string|nil problem with the path
+function M.read(path, most)
+  local file, problem = io.stdin, nil
+  if path ~= "-" then
+    file, problem = io.open(path, "rb")
+  end
+  if not file then
+    return nil, problem
+  end
+  local text
+  text, problem = file:read(most or "*a")
+  if path ~= "-" then
+    file:close()
+  end
+  if problem then
+    return nil, ("%s: %s"):format(path, problem)
+  end
+  return text or ""
+end
+
+--- Whether there is a terminal to ask on.
+---@return boolean
+function M.canAsk()
+  return core.columns(IN) ~= nil and core.columns(ERR) ~= nil
+end
+
 --- Asks on the terminal.
 ---@param question string
----@param command string
----@param about fun(): string what is shown before
----@return integer|nil code for os.exit, where the answer is not yes
-function M.confirm(question, command, about)
-  if not (core.columns(0) and core.columns(ERR)) then
-    return M.usage("--yes is needed where there is no terminal to ask on", command)
-  end
-  io.stderr:write(about(), question, " [y/N] ")
+---@return boolean isYes
+function M.ask(question)
+  io.stderr:write(question, " [y/N] ")
   io.stderr:flush()
   local answer = (io.stdin:read "*l" or ""):lower():match "^%s*(.-)%s*$"
-  if answer ~= "y" and answer ~= "yes" then
+  local isYes = answer == "y" or answer == "yes"
+  if not isYes then
     M.note "nothing was changed"
-    return exits.FAILED
   end
+  return isYes
 end
 
 --- Writes a result.

@@ -5,19 +5,20 @@
 local client_options = require "qcimage.cli.client_options"
 local exits = require "qcimage.cli.exit_codes"
 local json = require "qcimage.cli.json"
+local lookup = require "qcimage.call.images"
 local optionNames = require "qcimage.util.option_names"
 local output = require "qcimage.cli.output"
 local parser = require "qcimage.cli.parser"
+local shared = require "qcimage.cli.options"
 local stdio = require "qcimage.cli.stdio"
 local waiting = require "qcimage.cli.waiting"
 
 local M = {}
 
-local number = parser.number
-
 local IMAGES = { "IMAGE_ID", "ids of the images", target = "imageIds", args = "+" }
 
-local WAIT_TIMEOUT = { "--wait-timeout", "SECONDS", "time limit of the wait [600]", convert = number(0.001, 86400) }
+local WAIT_TIMEOUT =
+  { "--wait-timeout", "SECONDS", "time limit of the wait [600]", convert = shared.number(0.001, 86400) }
 
 local function waitUntil(what)
   return { "--wait", nil, "wait until " .. what }
@@ -194,13 +195,8 @@ VERBS.wait = {
 
 -- The ids of a command, each once.
 local function idsOf(options)
-  local ids, seen = {}, {}
   local given = options.imageIds or {}
-  for _, id in ipairs(type(given) == "table" and given or { given }) do
-    ids[#ids + 1] = not seen[id] and id or nil
-    seen[id] = true
-  end
-  return ids
+  return lookup.distinct(type(given) == "table" and given or { given })
 end
 
 -- The parameters that the options of a command become; or nil and a problem. Messages call them as they are typed.
@@ -263,7 +259,7 @@ local function make(client, verb, options, calls)
     local result, _, err = client:call(action, call.params)
     call.result, call.err = result, err
     if err then
-      local code = output.fail(call.id and #calls > 1 and call.id .. ": " .. err.message or err.message, err)
+      local code = output.fail(err, nil, call.id and #calls > 1 and call.id .. ": " .. err.message or nil)
       first, unknown = first or code, unknown or code == exits.UNKNOWN
       if code == exits.UNKNOWN then
         stdio.note(look)
@@ -355,14 +351,15 @@ local function run(verb, options)
   end
   local err = client_options.unchanged(client, call[1], params)
   if err then
-    return output.fail(err.message, err)
+    return output.fail(err)
   end
   if verb.question and not options.yes and not options.dryRun then
-    local code = stdio.confirm(verb.question, options.command, function()
-      return waiting.table(client, ids)
-    end)
-    if code then
-      return code
+    if not stdio.canAsk() then
+      return stdio.usage("--yes is needed where there is no terminal to ask on", options.command)
+    end
+    io.stderr:write(waiting.table(client, ids))
+    if not stdio.ask(verb.question) then
+      return exits.FAILED
     end
   end
   local calls = callsOf(call, ids, params)

@@ -11,6 +11,7 @@ local limits = require "qcimage.util.limits"
 local lookup = require "qcimage.call.images"
 local output = require "qcimage.cli.output"
 local stdio = require "qcimage.cli.stdio"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -36,7 +37,7 @@ end
 
 -- The exit code of a wait that failed, which is reported.
 local function fail(err)
-  local code = output.fail(err.message, err, true)
+  local code = output.fail(err, true)
   return err.kind == "service" and err.reason == "timeout" and exits.FAILED or code
 end
 
@@ -72,6 +73,14 @@ function M.untilReady(client, byRegion, options)
   return worst
 end
 
+-- The images that exist, by id; or nil and an error.
+local function existing(client, ids)
+  return lookup.describeByIds(ids, lookup.batchSize(client.version), function(params)
+    local result, _, err = client:describe(params)
+    return result, err
+  end)
+end
+
 --- Waits until images do not exist any more.
 ---@param client qcimage.Client
 ---@param ids string[]
@@ -80,22 +89,11 @@ end
 function M.untilGone(client, ids, options)
   local left, polls = secondsLeft(options), 0
   while true do
-    local images, err = lookup.describeByIds(ids, lookup.batchSize(client.version), function(params)
-      local result, _, problem = client:describe(params)
-      return result, problem
-    end)
-    if not images then
+    local images, err = existing(client, ids)
+    local rest = text.keys(images or {})
+    if not images or not rest[1] then
       stdio.status(nil)
-      return fail(err)
-    end
-    local rest = {}
-    for id in pairs(images) do
-      rest[#rest + 1] = id
-    end
-    table.sort(rest)
-    if not rest[1] then
-      stdio.status(nil)
-      return exits.OK
+      return images and exits.OK or fail(err)
     elseif left() <= 0.001 then
       stdio.status(nil)
       local message = ("the time of the wait is over; not gone: %s"):format(table.concat(rest, ", "))
@@ -112,13 +110,9 @@ end
 ---@param ids string[]
 ---@return string
 function M.table(client, ids)
-  local images = lookup.describeByIds(ids, lookup.batchSize(client.version), function(params)
-    local result, _, problem = client:describe(params)
-    return result, problem
-  end)
-  local rows = {}
+  local images, rows = existing(client, ids) or {}, {}
   for i, id in ipairs(ids) do
-    rows[i] = images and images[id] or { imageId = id }
+    rows[i] = images[id] or { imageId = id }
   end
   return (format.table(describe.COLUMNS, rows, stdio.columns()))
 end
