@@ -221,12 +221,17 @@ local TOPICS = {
   end,
 }
 
+-- The columns of a text on a terminal.
+local function within(columns)
+  return math.max(20, math.min(columns or 80, 100))
+end
+
 --- The help of a line that asks for it: of its command and action, or the first screen.
 ---@param line qcimage.cli.Line
 ---@param columns integer|nil of the terminal
 ---@return string
 function M.of(line, columns)
-  columns = math.max(20, math.min(columns or 80, 100))
+  columns = within(columns)
   local apiVersion = line.command and not line.module.standsAlone and line.version or nil -- that loads the C core
   local lines = line.command and ofCommand(line.command, line.action, apiVersion, line.isRaw, columns) or first(columns)
   return table.concat(lines, "\n") .. "\n"
@@ -240,7 +245,7 @@ end
 function M.topic(words, columns)
   local topic = TOPICS[words[1] or ""]
   if topic and not words[2] then
-    return table.concat(topic(math.max(20, math.min(columns or 80, 100))), "\n") .. "\n"
+    return table.concat(topic(within(columns)), "\n") .. "\n"
   end
   local line = parser.read(words[1] == "help" and {} or words, true)
   if line.problem then

@@ -2,37 +2,27 @@
 --- and the service's text, of which nothing but white space is changed.
 --- Pure. Part of qcimage, see LICENSE.
 
+local terminal = require "qcimage.cli.terminal_text"
+
 local M = {}
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
--- Characters that a terminal obeys: the second set of control characters, and marks of the writing's direction.
-local OBEYED = { "\194[\128-\159]", "\226\128[\142\143\168-\174]", "\226\129[\166-\169]" }
-
-local function escaped(character)
-  local point = character:byte() % (#character == 2 and 32 or 16)
-  for i = 2, #character do
-    point = point * 64 + character:byte(i) % 64
+-- A character that a terminal obeys; beyond U+FFFF as two surrogates.
+local function escaped(point)
+  if point < 0x10000 then
+    return ("\\u%04x"):format(point)
   end
-  return ("\\u%04x"):format(point)
+  local beyond = point - 0x10000
+  return ("\\u%04x\\u%04x"):format(0xD800 + math.floor(beyond / 0x400), 0xDC00 + beyond % 0x400)
 end
 
 local function escapedByte(byte)
   return ESCAPES[byte] or ("\\u%04x"):format(byte:byte())
 end
 
--- What is in quotes, without what a terminal obeys.
-local function harmless(value)
-  if value:find "[\194\226]" then
-    for _, pattern in ipairs(OBEYED) do
-      value = value:gsub(pattern, escaped)
-    end
-  end
-  return value
-end
-
 local function quoted(value)
-  return '"' .. harmless((value:gsub('[%z\1-\31"\\\127]', escapedByte))) .. '"'
+  return '"' .. terminal.replaceObeyed(value:gsub('[%z\1-\31"\\\127]', escapedByte), escaped) .. '"'
 end
 
 local function number(value)
@@ -158,7 +148,7 @@ function M.indented(text)
       out[#out + 1] = mark == "," and line(mark) or ": "
     else
       last = endOfValue(text, at)
-      out[#out + 1] = harmless((text:sub(at, last):gsub("[%z\1-\31\127]", escapedByte)))
+      out[#out + 1] = terminal.replaceObeyed(text:sub(at, last):gsub("[%z\1-\31\127]", escapedByte), escaped)
     end
     at = last + 1
   end

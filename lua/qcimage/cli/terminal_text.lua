@@ -72,14 +72,28 @@ local function escaped(point, byte)
   end
 end
 
-local function withEscapes(text)
+-- Replaces the characters for which a function gives another text.
+local function replaced(text, escape)
   local parts, at = {}, 1
   while at <= #text do
     local size, point = characterAt(text, at)
-    parts[#parts + 1] = escaped(point, text:byte(at)) or text:sub(at, at + size - 1)
+    parts[#parts + 1] = escape(point, text:byte(at)) or text:sub(at, at + size - 1)
     at = at + size
   end
   return table.concat(parts)
+end
+
+--- Replaces the characters beyond ASCII that a terminal does not show but obeys.
+---@param text string
+---@param escape fun(point: integer): string
+---@return string
+function M.replaceObeyed(text, escape)
+  if not text:find "[\194\216\225\226\239\243]" then -- the first bytes of those
+    return text
+  end
+  return replaced(text, function(point)
+    return point and isIn(OBEYED, point) and escape(point)
+  end)
 end
 
 local NEEDS_CARE = "[%z\1-\31\127-\255]"
@@ -89,15 +103,14 @@ local NEEDS_CARE = "[%z\1-\31\127-\255]"
 ---@param text string
 ---@return string
 function M.value(text)
-  text = text:gsub("\\", "\\\\")
-  return text:find(NEEDS_CARE) and withEscapes(text) or text
+  return M.message((text:gsub("\\", "\\\\")))
 end
 
 --- A message of ours as a terminal may show it: as a value, but a backslash stays.
 ---@param text string
 ---@return string
 function M.message(text)
-  return text:find(NEEDS_CARE) and withEscapes(text) or text
+  return text:find(NEEDS_CARE) and replaced(text, escaped) or text
 end
 
 -- Which characters take no column of a terminal, and which take two, as wcwidth has it: from

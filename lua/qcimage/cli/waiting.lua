@@ -11,6 +11,7 @@ local limits = require "qcimage.util.limits"
 local lookup = require "qcimage.call.images"
 local output = require "qcimage.cli.output"
 local stdio = require "qcimage.cli.stdio"
+local tasks = require "qcimage.util.tasks"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -51,25 +52,18 @@ local function ready(client, ids, region, seconds)
   return result
 end
 
--- A clock of the seconds that are left.
-local function secondsLeft(options)
-  local deadline = core.monotonic() + (options.waitTimeout or limits.waitTimeout)
-  return function()
-    return math.max(0.001, deadline - core.monotonic())
-  end
-end
-
---- Waits until images are ready.
+--- Waits until images are ready, in all regions at once.
 ---@param client qcimage.Client
 ---@param byRegion table<string, string[]> ids; those of the client's region at ""
 ---@param options table the command's; waitTimeout in seconds
 ---@return integer code for os.exit
 function M.untilReady(client, byRegion, options)
-  local left, worst = secondsLeft(options), exits.OK
-  for region, ids in pairs(byRegion) do
-    local result, code = ready(client, ids, region ~= "" and region or nil, left())
+  local worst = exits.OK
+  tasks.forEach(text.keys(byRegion), function(region)
+    local result, code = ready(client, byRegion[region], region ~= "" and region or nil, options.waitTimeout)
     worst = result and worst or code
-  end
+    return true
+  end, limits.concurrency)
   return worst
 end
 
@@ -87,21 +81,21 @@ end
 ---@param options table the command's; waitTimeout in seconds
 ---@return integer code for os.exit
 function M.untilGone(client, ids, options)
-  local left, polls = secondsLeft(options), 0
+  local deadline, polls = core.monotonic() + (options.waitTimeout or limits.waitTimeout), 0
   while true do
     local images, err = existing(client, ids)
-    local rest = text.keys(images or {})
+    local left, rest = deadline - core.monotonic(), text.keys(images or {})
     if not images or not rest[1] then
       stdio.status(nil)
       return images and exits.OK or fail(err)
-    elseif left() <= 0.001 then
+    elseif left <= 0 then
       stdio.status(nil)
       local message = ("the time of the wait is over; not gone: %s"):format(table.concat(rest, ", "))
       return fail { kind = "service", reason = "timeout", outcome = "rejected", message = message }
     end
     stdio.status(("%d of %d gone"):format(#ids - #rest, #ids))
     polls = polls + 1
-    client.sleep(math.min(left(), backoff.seconds(polls, FIRST, LONGEST, FACTOR)))
+    client.sleep(math.min(left, backoff.seconds(polls, FIRST, LONGEST, FACTOR)))
   end
 end
 
