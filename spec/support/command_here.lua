@@ -121,6 +121,9 @@ function Command:run(line, how)
   local function clock()
     return self.now
   end
+  local function sleep(seconds)
+    self.now = self.now + seconds
+  end
   local changes = {
     { io, { stdout = out, stderr = err, stdin = source(how.input or "") } },
     {
@@ -140,6 +143,7 @@ function Command:run(line, how)
         endSaying = nothing,
         time = clock,
         monotonic = clock,
+        sleep = sleep,
         columns = function()
           return how.columns
         end,
@@ -149,10 +153,7 @@ function Command:run(line, how)
       clients,
       {
         make = function(given, ...)
-          given.clock = clock
-          function given.sleep(seconds)
-            self.now = self.now + seconds
-          end
+          given.clock, given.sleep = clock, sleep
           local client, problem = make(given, ...)
           if client then -- the option transport would rule out those of libcurl
             client.transport = custom.wrap(how.transport or self.transport)
