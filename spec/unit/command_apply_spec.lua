@@ -82,6 +82,41 @@ describe("qcimage apply", function()
     assert.equal("", process.run("ls " .. folder .. "/*.journal 2>/dev/null"))
   end)
 
+  it("shows changes below each other, and which cannot be restored", function()
+    local images = catalogue.named("a b", "c d", "e f", "g h", "i j", "k l")
+    images[2].region = "ap-beijing"
+    server:setImages(images)
+    local lines = { "imageId,imageName,region" }
+    for i, one in ipairs(images) do
+      lines[i + 1] = ("%s,new-%d,%s"):format(one.imageId, i, one.region or "")
+    end
+    local path = write("blanks.csv", table.concat(lines, "\n"))
+    local out, err, status = apply(path .. " --dry-run --api-version 2.0")
+    assert.equal(0, status, err)
+    assert.equal(
+      [[
+img-00000001               imageName  "a b" -> "new-1"
+img-00000002 (ap-beijing)  imageName  "c d" -> "new-2"
+img-00000003               imageName  "e f" -> "new-3"
+img-00000004               imageName  "g h" -> "new-4"
+img-00000005               imageName  "i j" -> "new-5"
+img-00000006               imageName  "k l" -> "new-6"
+]],
+      out
+    )
+    local few = {}
+    for i = 1, 5 do
+      few[i] = images[i].imageId .. " (imageName)"
+    end
+    assert.equal(
+      ("qcimage: 6 changes\nqcimage: cannot be restored: %s and 1 more\n"):format(table.concat(few, ", ")),
+      err
+    )
+    lines[7] = nil
+    err = select(2, apply(write("blanks.csv", table.concat(lines, "\n")) .. " --dry-run --api-version 2.0"))
+    assert.equal(("qcimage: 5 changes\nqcimage: cannot be restored: %s\n"):format(table.concat(few, ", ")), err)
+  end)
+
   it("makes the changes, and takes them back", function()
     gives(
       list .. " --yes --journal " .. journal,

@@ -87,6 +87,23 @@ describe("The command", function()
     assert.equal("ShareImage CancelShareImage", sent())
   end)
 
+  it("says how to look for a change whose answer is lost", function()
+    for line, look in pairs {
+      ["modify img-12345678 --name web-09"] = "describe img-12345678",
+      ["share img-12345678 --with " .. OTHER] = "call DescribeImageSharePermission --ImageId img-12345678",
+      ["unshare img-12345678 --api-version 2.0 --with " .. OTHER] = "call GetImageShareUinInfo --imageIds img-12345678",
+      ["copy img-12345678 --to ap-shanghai --to ap-beijing"] = "describe --region ap-shanghai",
+      ["delete img-12345678 img-0abc12de --yes"] = "describe img-12345678 img-0abc12de",
+      ["create --instance ins-stopped1 --name new-01 --api-version 2.0"] = "describe --all",
+    } do
+      command:reset()
+      server:fault { kind = "dropAfter", count = 9 }
+      local out, err, status = command:run("qcimage " .. line)
+      assert.same({ "", 8 }, { out, status }, line)
+      assert.truthy(err:find(("\nqcimage: qcimage %s shows whether it was made\n"):format(look), 1, true), err)
+    end
+  end)
+
   it("copies images, and waits for the copies in their regions", function()
     local out, err, status =
       command:run "qcimage copy img-12345678 img-0abc12de --to ap-shanghai --to ap-beijing --wait --output text"
@@ -148,6 +165,9 @@ describe("The command", function()
     )
     assert.is_nil(image "img-12345678")
     assert.is_true(server:journal()[#server:journal() - 1].params.DeleteBindedSnap)
+    command:reset()
+    command:gives("qcimage delete img-0abc12de --yes --api-version 2.0 --output text", "img-0abc12de\t\n", "", 0)
+    assert.equal("DeleteImages", sent())
   end)
 
   it("waits no longer than it is told", function()

@@ -131,6 +131,12 @@ describe("qcimage doctor", function()
       "ok      TCP ",
       "-       signed read   not made, for lack of keys, a region or an endpoint\n"
     )
+    finds(
+      "",
+      { TENCENTCLOUD_SECRET_ID = "" },
+      4,
+      "-> export TENCENTCLOUD_SECRET_ID too, or unset TENCENTCLOUD_SECRET_KEY"
+    )
     finds("", { TENCENTCLOUD_REGION = "" }, 3, "-> export TENCENTCLOUD_REGION=ap-guangzhou, or give --region")
     finds(
       "--secret-id AKIDqcimageEXAMPLE000000000000000001 --secret-key x",

@@ -60,7 +60,7 @@ end
 
 -- The first problem is the one that is reported.
 function Reader:fail(problem, ...)
-  self.problem = self.problem or (select("#", ...) > 0 and problem:format(...) or problem)
+  self.problem = self.problem or problem:format(...)
 end
 
 function Reader:declare(list)
