@@ -49,6 +49,19 @@ describe("The command", function()
     assert.matches("the metadata service is disabled (QCIMAGE_METADATA=off)", err, 1, true)
   end)
 
+  it("waits for copies in several regions", function()
+    local out, err, status =
+      command:shell "qcimage copy img-12345678 --to ap-shanghai --to ap-beijing --wait --output text"
+    assert.same({ "", 0 }, { err, status })
+    for region, id in out:gmatch "\t(ap%-%w+)\t(img%-%x+)\t" do
+      assert.matches(
+        "\tNORMAL\t",
+        (command:shell(("qcimage describe %s --region %s --output text"):format(id, region)))
+      )
+    end
+    assert.equal(2, select(2, out:gsub("\n", "")))
+  end)
+
   it("leaves standard input alone", function()
     local out =
       command:shell "printf '%s\\n' img-12345678 img-0abc12de | while read id; do qcimage modify $id --name x-$id --output text; done"

@@ -121,6 +121,26 @@ describe("The command", function()
     assert.equal("3.0", version("qcimage describe --api-version 3.0", { QCIMAGE_API_VERSION = "2.0" }))
   end)
 
+  it("calls as its options say", function()
+    local request, left
+    local function transport(one, seconds)
+      request, left = one, seconds
+      return command.transport(one, seconds)
+    end
+    local options = "--timeout 3 --language zh-CN --region bj --token t --secretId AKIDx --secretKey x "
+      .. "--endpoint http://cvm.example:81 --allow-plain-http --connect-to 10.0.0.1"
+    command:run("qcimage describe " .. options, { transport = transport })
+    assert.same({ 3, "zh-CN", "ap-beijing", "t", "cvm.example:81", "10.0.0.1" }, {
+      left,
+      request.headers["X-TC-Language"],
+      request.headers["X-TC-Region"],
+      request.headers["X-TC-Token"],
+      request.headers.Host,
+      request.connectTo.host,
+    })
+    assert.matches("Credential=AKIDx/", request.headers.Authorization)
+  end)
+
   it("says what is wrong with its usage", function()
     usage("", "no command given")
     for word, meant in pairs {
