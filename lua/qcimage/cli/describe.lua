@@ -122,8 +122,8 @@ function M.collect(client)
   end
 end
 
--- The lists that follow return a table, or nil and an error: images; answer, the result of the only call, absent where there
--- were several; absent, the ids that were not found; err, of those regions that could not be listed.
+-- Each of the three ways to list returns a table, or nil and an error. Its fields: images; answer: the result, where there was
+-- only one call; absent: ids that were not found; err: of the regions that could not be listed.
 
 -- Images by ids, in their order.
 local function byIds(client, params)

@@ -71,7 +71,7 @@ local function tokenOf(request)
     or nil
 end
 
--- The request as it may be terminal.
+-- The request as it may be shown: without its token.
 local function masked(request, token)
   if not token then
     return request
