@@ -390,7 +390,7 @@ describe("emulator command", function()
     assert.matches("^qcimage: only the emulator runs without the C modules: module 'qcimage.core' not found", output)
     for _, words in ipairs { "emulator --help", "help emulator" } do
       output = process.run(line .. ("qcimage %s 2>&1 | head -1"):format(words))
-      assert.equal("usage: qcimage emulator [options]\n", output)
+      assert.equal("usage: qcimage emulator [OPTION ...]\n", output)
     end
     for _, signal in ipairs { "TERM", "KILL" } do
       local script = line
