@@ -312,6 +312,9 @@ img-00000006               imageName  "k l" -> "new-6"
     assert.equal("img-00000003\timageName\tnew-3\told-3\n", out)
     assert.matches('JOURNAL line 2: img%-00000001: conflict: imageName is "by%-hand"', err)
     assert.equal(1, status)
+    _, err, status = apply(("--undo %s --yes"):format(journal))
+    assert.matches("\nqcimage: 1 ok, 1 modified concurrently of 2\n", err, 1, true)
+    assert.equal(1, status)
   end)
 
   it("ends as a read does where nothing can be read", function()

@@ -356,6 +356,12 @@ describe("Completion by the command", function()
     end
   end)
 
+  it("says what each word is", function()
+    command:gives("qcimage __complete del", "delete\tdelete images\n", "", 0)
+    command:gives("qcimage __complete sha describe --region ap-x --type", "", "", 0)
+    command:gives("qcimage __complete NOR describe --state", "NORMAL\n", "", 0)
+  end)
+
   it("knows the actions, their parameters and their values", function()
     assert.equal("ModifyImageAttribute ModifyImageSharePermission", answer("Modi", "call"))
     assert.equal("false true", answer("", "call", "DeleteImages", "--DryRun"))

@@ -43,7 +43,7 @@ local function characterAt(text, at)
   if first < 0x80 then
     return 1, first
   end
-  local size = first >= 0xF0 and first < 0xF8 and 4 or first >= 0xE0 and first < 0xF0 and 3 or first >= 0xC0 and 2
+  local size = first >= 0xF0 and 4 or first >= 0xE0 and 3 or first >= 0xC0 and 2
   if not size or first >= 0xF8 or at + size - 1 > #text then
     return 1, nil
   end
