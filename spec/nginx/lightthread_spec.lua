@@ -274,6 +274,32 @@ describe("a credentials function that waits in nginx", function()
     assert.equal(1, asked)
   end)
 
+  it("may itself call by the client in light threads, without a wait", function()
+    local start = core.monotonic()
+    local code, asked = server:lua [[
+      local client, asked = nil, 0
+      client = require("qcimage").new {
+        region = "gz",
+        transport = function() return { status = 200, headers = {}, body = '{"code":0}' } end,
+        credentials = function()
+          asked = asked + 1
+          if asked == 1 then
+            for _, result, message in require("qcimage").parallel({ 1, 2, 3 }, function()
+              return client:describe { imageType = "PRIVATE_IMAGE" }
+            end) do
+              assert(result, message)
+            end
+          end
+          return { secretId = "AKIDofnobody", secretKey = "thekeyofnobody" }
+        end,
+      }
+      return assert(client:modify { imageId = "img-12345678" }).code, asked
+    ]]
+    assert.equal(0, code)
+    assert.equal(4, asked)
+    assert.is_true(core.monotonic() - start < 0.5)
+  end)
+
   it("is asked again when the light thread that had asked was killed", function()
     local start = core.monotonic()
     local good, asked = server:lua(SHARED .. "return state.side(10, true), state.asked", { seconds = 0.2 })

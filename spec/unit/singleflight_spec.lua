@@ -1,9 +1,10 @@
 --- A credentials function that waits: calls that come meanwhile share its answer. Here in coroutines; in light threads of
---- nginx in lightthread_spec.lua.
+--- nginx in lightthread_spec.lua. Covers util/caller.lua, too.
 
 local core = require "qcimage.core"
 local image = require "qcimage"
 local stub = require "spec.support.stub"
+local tasks = require "qcimage.util.tasks"
 
 local unpack = table.unpack or unpack
 
@@ -160,6 +161,91 @@ describe("a credentials function that waits", function()
     end)
     local result = calls(by, 1)[1]
     assert.equal(0, result[1] and result[1].code, result[2])
+  end)
+
+  -- A client without a sleep of its own, so that tasks wait for each other.
+  local function plain(credentials)
+    return image.new {
+      region = "gz",
+      maxAttempts = 1,
+      transport = stub.transport '{"code":0}',
+      credentials = credentials,
+    }
+  end
+
+  it("may itself call by the client in tasks, without a wait", function()
+    local by, asked = nil, 0
+    by = plain(function()
+      asked = asked + 1
+      if asked == 1 then
+        for _, result, message in
+          image.parallel({ 1, 2, 3, 4, 5, 6 }, function()
+            return by:describe { imageType = "PRIVATE_IMAGE" }
+          end)
+        do
+          assert(result, message)
+        end
+      end
+      return GIVEN
+    end)
+    local start = core.monotonic()
+    assert.equal(0, assert(by:modify { imageId = "img-12345678" }).code)
+    assert.is_true(core.monotonic() - start < 0.5)
+    assert.equal(7, asked)
+  end)
+
+  it("that needs its own answer in tasks is a circle, which is found at once", function()
+    local by
+    by = plain(function()
+      for _, _, message in
+        image.parallel({ 1, 2 }, function()
+          return by:describe { imageType = "PRIVATE_IMAGE" }
+        end)
+      do
+        return nil, message
+      end
+    end)
+    local start = core.monotonic()
+    local result, message, err = by:modify { imageId = "img-12345678" }
+    assert.is_nil(result)
+    assert.equal("credentials", err.kind)
+    assert.matches("needs its own answer (a circle of roles or functions)", message, 1, true)
+    assert.is_true(core.monotonic() - start < 0.5)
+  end)
+
+  it("is not asked again by a task that runs meanwhile, but was begun before", function()
+    if not tasks.isParallel() then
+      return
+    end
+    local begun, asked = tasks.signal(), 0
+    local by = plain(function()
+      asked = asked + 1
+      for _ in
+        image.parallel({ 1, 2 }, function()
+          begun:notify()
+          tasks.sleep(0.02)
+        end)
+      do
+      end
+      return GIVEN
+    end)
+    local function modify()
+      return by:modify { imageId = "img-12345678" }
+    end
+    local good = 0
+    for item, result in
+      image.parallel({ 1, 2, 3 }, function(item)
+        if item > 1 then
+          begun:wait()
+          return modify()
+        end
+      end)
+    do
+      result = item == 1 and modify() or result
+      good = good + (result and result.code == 0 and 1 or 0)
+    end
+    assert.equal(3, good)
+    assert.equal(1, asked)
   end)
 
   it("is asked by each call where nobody else could run while one waits", function()

@@ -7,6 +7,7 @@
 local provider = require "qcimage.credentials.provider"
 local limits = require "qcimage.util.limits"
 local callback = require "qcimage.util.callback"
+local callers = require "qcimage.util.caller"
 local tasks = require "qcimage.util.tasks"
 
 local M = {}
@@ -20,8 +21,8 @@ local PAUSE, LONGEST_PAUSE = 0.005, 0.05
 -- end of its loop ends a call, and a built-in request has all its time.
 local START_TIMEOUT, TAKE_OVER_AFTER = 0.2, 1
 
--- How often the call that runs a request starts it again before that is a circle.
-local MAX_DEPTH = 4
+-- How often a request is started again from within itself before that is a circle.
+local MAX_DEPTH = 2
 
 ---@class qcimage.FetchRule
 ---@field name string the provider's name in messages
@@ -29,8 +30,6 @@ local MAX_DEPTH = 4
 ---@field usesCallback boolean|nil the request calls a callback, or is signed with its credentials
 
 ---@class qcimage.Fetch a request in progress
----@field threads table<any, boolean> those that run it
----@field depth integer how often those start it again meanwhile
 ---@field takeOverAt number monotonic time at which a waiting call starts it, too
 ---@field takeOverAfter number seconds from one start to the next
 ---@field isTakenOver boolean|nil a call has started it: the background work must not start any more
@@ -41,6 +40,16 @@ local MAX_DEPTH = 4
 -- Whether others run while this call waits.
 local function canWait(context)
   return context.canWait or tasks.running() ~= nil
+end
+
+-- Returns how often the caller is within a request.
+local function depthOf(fetch)
+  local depth, scope = 0, callers.scope()
+  while scope do
+    depth = depth + (scope.request == fetch and 1 or 0)
+    scope = scope.outer
+  end
+  return depth
 end
 
 -- A context with another time limit.
@@ -58,15 +67,22 @@ end
 function M.new(ask, rule)
   local current ---@type qcimage.Fetch|nil
 
+  -- Asks. What the request itself calls is within it.
+  local function askWithin(fetch, context)
+    local outer = callers.scope()
+    callers.setScope { request = fetch, outer = outer }
+    local ok, answer, err = callback.pcall(ask, context)
+    callers.setScope(outer)
+    if not ok then
+      return provider.noCredentials(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
+    end
+    return answer, err
+  end
+
   -- Runs the request, and sets its result: the first result counts for all waiting calls.
   local function run(fetch, context)
-    local thread, began = callback.caller(), context.monotonic()
-    fetch.threads[thread] = true
-    local ok, answer, err = callback.pcall(ask, context)
-    fetch.threads[thread] = nil
-    if not ok then
-      answer, err = provider.noCredentials(("%s: %s"):format(rule.name, callback.errorText(answer)), true)
-    end
+    local began = context.monotonic()
+    local answer, err = askWithin(fetch, context)
     if fetch.isDone then
       answer = answer or fetch.answer
       return answer, not answer and err or nil
@@ -86,9 +102,9 @@ function M.new(ask, rule)
   end
 
   local function new(context)
-    local canEnd = rule.usesCallback or context.background or tasks.current() -- the call that runs it
+    local canEnd = rule.usesCallback or context.background or callers.task -- the call that runs it
     local seconds = canEnd and TAKE_OVER_AFTER or rule.longest
-    return { threads = {}, depth = 0, takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
+    return { takeOverAt = context.monotonic() + seconds, takeOverAfter = seconds }
   end
 
   local function runInBackground(fetch, context)
@@ -135,14 +151,11 @@ function M.new(ask, rule)
 
   local function source(context)
     local fetch = current
-    if fetch and fetch.threads[callback.caller()] then
-      if fetch.depth == MAX_DEPTH then
-        return provider.noCredentials(rule.name .. " needs its own answer (a circle of roles or functions)", true)
-      end
-      fetch.depth = fetch.depth + 1
-      local answer, err = ask(context) -- a callback that calls by the same client would wait for itself
-      fetch.depth = fetch.depth - 1
-      return answer, err
+    local depth = fetch and depthOf(fetch) or 0
+    if depth > MAX_DEPTH then
+      return provider.noCredentials(rule.name .. " needs its own answer (a circle of roles or functions)", true)
+    elseif depth > 0 then
+      return askWithin(fetch, context) -- a callback that calls by the same client would wait for itself
     elseif fetch and canWait(context) then
       return await(fetch, context)
     end

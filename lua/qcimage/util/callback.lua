@@ -2,6 +2,7 @@
 --- throw becomes a value, and they may yield.
 --- Part of qcimage, see LICENSE.
 
+local callers = require "qcimage.util.caller"
 local core = require "qcimage.core"
 local limits = require "qcimage.util.limits"
 local tasks = require "qcimage.util.tasks"
@@ -20,8 +21,6 @@ local function relay(thread, ok, ...)
   return relay(thread, coroutine.resume(thread, coroutine.yield(...)))
 end
 
-local guarded = setmetatable({}, { __mode = "k" }) -- coroutines made by pcall51, and the coroutine each relays yields to
-
 local function pcall51(run, ...)
   if not coroutine.running() then -- nothing could receive a yield
     return pcall(run, ...)
@@ -29,7 +28,7 @@ local function pcall51(run, ...)
   local thread = coroutine.create(function(...) -- coroutine.create takes no C function
     return run(...)
   end)
-  guarded[thread] = coroutine.running()
+  callers.relayed[thread] = coroutine.running()
   return relay(thread, coroutine.resume(thread, ...))
 end
 
@@ -39,23 +38,11 @@ end
 ---@return any ... what it returned, or threw
 M.pcall = _VERSION == "Lua 5.1" and not rawget(_G, "jit") and pcall51 or tasks.pcall
 
-local MAIN = {} -- the main thread, which has no coroutine
-
---- Who runs: the task, or else the coroutine whose yields go to a scheduler; the same inside of a callback.
----@return any
-function M.caller()
-  local thread = coroutine.running() or MAIN
-  while guarded[thread] do
-    thread = guarded[thread]
-  end
-  return tasks.current() or thread
-end
-
 --- Returns whether `pcall` above, though not Lua's, catches what the running coroutine throws.
 ---@return boolean
 function M.isGuarded()
   local thread = coroutine.running()
-  return thread ~= nil and guarded[thread] ~= nil
+  return thread ~= nil and callers.relayed[thread] ~= nil
 end
 
 -- Bytes of a thrown text that a message shows.

@@ -1,6 +1,7 @@
 --- light_tasks.lua - in nginx: a function over items, several at once, as light threads; and how these wait for each
 --- other. May use ngx. Part of qcimage, see LICENSE.
 
+local callers = require "qcimage.util.caller"
 local core = require "qcimage.core"
 local loops = require "qcimage.util.loop"
 
@@ -26,6 +27,7 @@ Loop.__index = Loop
 
 local function run(loop, entry)
   loopOf[coroutine.running()] = loop
+  callers.setScope(loop.scope)
   loops.run(loop, entry)
   return entry
 end

@@ -1,6 +1,7 @@
 --- loop.lua - a function over items: which items it takes, and what comes of them; and the plainest way, one after the
 --- other. See tasks.lua and light_tasks.lua for those that run several at once. Part of qcimage, see LICENSE.
 
+local callers = require "qcimage.util.caller"
 local errors = require "qcimage.util.errors"
 local text = require "qcimage.util.text"
 
@@ -18,6 +19,7 @@ local SHOWN = 500
 ---@field isEnded boolean|nil no item begins any more
 ---@field isStopped boolean|nil
 ---@field parent qcimage.Loop|nil in whose work this one was made
+---@field scope qcimage.Scope|nil of the caller that made it
 ---@field step fun(self): any, any, any, any the next item that has ended, and what work returned; nil: all are done. Begins
 --- new items before: none between a result and what is done with it
 ---@field stop fun(self) begins nothing more, and waits for what is under way. What comes of it is dropped
@@ -39,6 +41,7 @@ function M.new(next, work, concurrency)
     first = 1,
     last = 0,
     state = { active = 0 },
+    scope = callers.scope(),
   }
 end
 

@@ -6,6 +6,7 @@
 --- loop, so between two steps no task runs. Loops are held by their users alone, and tasks by their loop: a loop that was
 --- left is collected with all that is under way in it.
 
+local callers = require "qcimage.util.caller"
 local core = require "qcimage.core"
 local environments = require "qcimage.util.environment"
 local items = require "qcimage.util.loop"
@@ -38,7 +39,6 @@ local function closeThread(thread, thrown)
 end
 
 local TOKEN = {} -- what a task yields
-local current ---@type qcimage.Task|nil the task that runs
 
 -- The task of a coroutine. Both are weak: the value refers to the key.
 local taskOf = setmetatable({}, { __mode = "kv" })
@@ -60,7 +60,7 @@ local loopCount = 0
 --- The task that runs, if it can wait: nil outside of tasks, inside a C function, in a coroutine of the user.
 ---@return qcimage.Task|nil
 function M.running()
-  local task = current and taskOf[coroutine.running()]
+  local task = callers.task and taskOf[coroutine.running()]
   if not task then
     return nil
   end
@@ -71,12 +71,6 @@ function M.running()
     task.isProbe = nil
   end
   return canYield and task or nil
-end
-
---- Which task runs, even where it cannot wait.
----@return qcimage.Task|nil
-function M.current()
-  return current
 end
 
 -- Lets the others go on until isDone returns true, or the deadline.
@@ -125,7 +119,7 @@ end
 ---@return boolean ok
 ---@return any ...
 function M.pcall(run, ...)
-  local task = current and M.running()
+  local task = callers.task and M.running()
   if not task then
     return pcall(run, ...)
   end
@@ -139,15 +133,15 @@ end
 -- Runs a task until it waits or ends.
 local function resume(task)
   local loop, entry = task.loop, task.entry
-  local before = current
-  current = task
+  local before = callers.task
+  callers.task = task
   local ok, first
   repeat
     ok, first = coroutine.resume(task.thread, entry.item)
   until not (task.isProbe and ok and first == TOKEN)
   local isDead = coroutine.status(task.thread) == "dead"
   if not isDead and first == TOKEN then
-    current = before
+    callers.task = before
     loop.waiting[#loop.waiting + 1] = task
     return
   end
@@ -158,7 +152,7 @@ local function resume(task)
     closeThread(task.thread)
     items.thrown(entry, M.FOREIGN)
   end
-  current = before
+  callers.task = before
   loop.state.active = loop.state.active - 1
   items.put(loop, entry)
 end
@@ -249,9 +243,9 @@ end
 
 -- The same, also when a signal's handler of the host's raises in between.
 local function protectedIteration(most)
-  local before = current
+  local before = callers.task
   local ok, more = pcall(iterate, most)
-  current = before
+  callers.task = before
   if not ok then
     error(more, 0)
   end
@@ -299,6 +293,7 @@ local function spawn(loop, entry)
     entry[1], entry[2], entry[3] = loop.work(item)
   end)
   taskOf[task.thread] = task
+  callers.setScope(loop.scope, task)
   loop.state.active = loop.state.active + 1
   loop.ready[#loop.ready + 1] = task
 end
@@ -423,7 +418,7 @@ function M.new(next, work, concurrency)
   end
   local loop = items.new(next, work, concurrency)
   loop.ready, loop.waiting = {}, {}
-  loop.parent = current and current.loop
+  loop.parent = callers.task and callers.task.loop
   loop.guard = guardOf(loop.state)
   loopCount = loopCount + 1
   loops[loopCount] = loop
