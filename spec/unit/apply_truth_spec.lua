@@ -322,6 +322,40 @@ describe("apply", function()
       assert.same({ 1, 0 }, { report.unchanged, report.ok })
     end)
 
+    local function content(path)
+      local file = assert(io.open(path, "rb"))
+      local text = file:read "*a"
+      file:close()
+      return text
+    end
+
+    it("a step that has no end and was made gets one when the run is resumed, and is rolled back at once", function()
+      local path = records '{"begin":1}\n'
+      local report = assert(client:apply(nil, { resume = path }))
+      assert.same({ 1, 0 }, { report.unchanged, report.ok })
+      assert.matches('{"begin":1}\n{"end":1,"status":"ok"}\n$', content(path))
+      local began = time.now
+      assert.equal(1, assert(client:apply(nil, { undo = path })).ok)
+      assert.is_true(time.now - began < 14, time.now - began)
+      assert.equal("old-1", catalogue.names(service))
+    end)
+
+    it("a step that has no end and was not made gets one when it is rolled back", function()
+      otherClient(1, "old-1")
+      local path = records '{"begin":1}\n'
+      assert.equal(1, assert(client:apply(nil, { undo = path })).unchanged)
+      assert.matches('{"undo":true}\n{"end":1,"status":"ok"}\n$', content(path))
+      assert.equal(0, assert(client:apply(nil, { undo = path })).total)
+    end)
+
+    it("a step that has no end and whose image is in another state stays open", function()
+      otherClient(1, "other")
+      local path = records '{"begin":1}\n'
+      assert.equal(1, assert(client:apply(nil, { resume = path })).conflict)
+      assert.matches('{"begin":1}\n$', content(path))
+      assert.equal(1, assert(client:apply(nil, { undo = path })).conflict)
+    end)
+
     it("a step that is unknown stays so when an attempt to resume it is refused", function()
       local path = records '{"begin":1}\n{"end":1,"status":"unknown"}\n{"begin":1}\n{"end":1,"status":"failed"}\n'
       assert.equal(1, assert(client:apply(nil, { undo = path })).ok)

@@ -80,11 +80,16 @@ function Making:observe()
   end
 end
 
--- Ends the step: the journal gets what came of it, if it says that it began.
+-- Ends the step: the journal gets what came of it, if it says that it began. A step that an earlier run left open, and whose
+-- image is in the desired state, counts as made: to roll the run back restores it. In another state it stays open, since
+-- whether it was made is not known.
 function Making:conclude(outcome)
-  self.run.outage:release(self.step)
-  if self.hasBegun then
-    self.run:recordEnd(self.step, outcome)
+  local run, step = self.run, self.step
+  run.outage:release(step)
+  if step.isOpen and outcome.status == "unchanged" then
+    run:recordEnd(step, { status = "ok" })
+  elseif self.hasBegun then
+    run:recordEnd(step, outcome)
   end
   return outcome
 end
