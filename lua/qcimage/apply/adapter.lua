@@ -51,18 +51,27 @@ local shared = {} -- limiters of this process, by account, endpoint and rate
 
 -- The limiter of a client that has none: what runs at the same time in this process shares it. Two providers of temporary
 -- credentials cannot be distinguished, so they share it, too.
-local function limiterOf(client, settings, endpoint, now)
+local function limiterOf(client, rate, endpoint, now)
   if client.options.limiter then
     return client.options.limiter
   end
   local limiter = require "qcimage.limiter"
   if client.options.sleep then -- its time may be another
-    return limiter.memory { rate = settings.rate, clock = now }
+    return limiter.memory { rate = rate, clock = now }
   end
   local given = not client.hasDynamicCredentials and client.provider() or {}
-  local key = ("%s %s %s"):format(tostring(given.secretId), tostring(endpoint), tostring(settings.rate))
-  shared[key] = shared[key] or limiter.memory { rate = settings.rate }
+  local key = ("%s %s %s"):format(tostring(given.secretId), tostring(endpoint), tostring(rate))
+  shared[key] = shared[key] or limiter.memory { rate = rate }
   return shared[key]
+end
+
+-- Returns the limiters that a modification asks, one after the other: that of the run's own rate first, if it is lower than
+-- the rate that all runs share. A higher one replaces it.
+local function limitersOf(common, own, version)
+  if not own then
+    return { common }
+  end
+  return own:interval(version) > common:interval(version) and { own, common } or { own }
 end
 
 -- Whether what the service refused is put right for the next attempt.
@@ -89,8 +98,10 @@ function M.new(client, settings)
   local known = resolve.regionOf(client)
   local endpoint, isPublic = resolve.endpointOf(client)
   local now, sleep = runClock.new(client.clock, client.sleep, client.options.clock and client.options.sleep)
-  local limiter = limiterOf(client, settings, endpoint and endpoint.hostHeader, now)
-  local limiterOfReads = settings.rate and limiterOf(client, {}, endpoint and endpoint.hostHeader, now) or limiter
+  local host = endpoint and endpoint.hostHeader
+  local limiterOfReads = limiterOf(client, nil, host, now)
+  local limiters = limitersOf(limiterOfReads, settings.rate and limiterOf(client, settings.rate, host, now), version)
+  local limiter = limiters[#limiters] -- the one that hears of throttled attempts
   -- A region that is not the option of `apply` is that of an entry.
   local function placed(options, region)
     options.region, options.regionName = region, region ~= settings.region and "the list" or nil
@@ -109,8 +120,8 @@ function M.new(client, settings)
   local self = {
     apiVersion = version,
     region = known,
-    endpoint = endpoint and endpoint.hostHeader,
-    interval = drivers.isOurs(limiter) and limiter:interval(version) or nil,
+    endpoint = host,
+    interval = drivers.isOurs(limiters[1]) and limiters[1]:interval(version) or nil,
     describeBatch = imageLookup.batchSize(version),
     driver = drivers.of(client, limiter, settings.concurrency, sleep),
     now = now,
@@ -143,15 +154,21 @@ function M.new(client, settings)
   end
 
   function self.acquire(wanted, region, longest, wait)
-    local call, err = prepare.call(client, modify, wanted, placed({ limiter = limiter }, region))
-    local isFound = call
-    if call then
-      isFound, err = resolve.region(call)
+    local deadline = now() + longest
+    for _, one in ipairs(limiters) do
+      local call, err = prepare.call(client, modify, wanted, placed({ limiter = one }, region))
+      local ok = call
+      if call then
+        ok, err = resolve.region(call)
+      end
+      if ok then
+        ok, err = rateLimit.waitForSlot(call, math.max(0, deadline - now()), wait)
+      end
+      if not ok then
+        return nil, err
+      end
     end
-    if not isFound then
-      return nil, err
-    end
-    return rateLimit.waitForSlot(call, longest, wait)
+    return true
   end
 
   function self.modify(wanted, region)
