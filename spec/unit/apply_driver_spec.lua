@@ -3,6 +3,7 @@
 
 local adapters = require "qcimage.apply.adapter"
 local drivers = require "qcimage.apply.driver"
+local environments = require "qcimage.util.environment"
 local image = require "qcimage"
 local limiter = require "qcimage.limiter"
 local tasks = require "qcimage.util.tasks"
@@ -49,6 +50,20 @@ describe("apply has in flight", function()
     assert.equal(1, adapters.new(client { limiter = limiter.redis { eval = nothing } }, {}).driver.count)
     assert.equal(MANY, adapters.new(client { limiter = limiter.memory {} }, {}).driver.count)
     assert.equal(MANY, adapters.new(client { onAttempt = nothing }, {}).driver.count)
+  end)
+
+  it("several changes in nginx, though the client has functions: but one where the time is the caller's", function()
+    local before = environments.isNginx
+    environments.isNginx = true
+    finally(function()
+      environments.isNginx = before
+    end)
+    local function countOf(options)
+      return drivers.of(client(options), limiter.memory {}, nil, nothing).count
+    end
+    assert.equal(MANY, countOf { transport = nothing })
+    assert.equal(1, countOf { sleep = nothing })
+    assert.equal(1, countOf { clock = os.time })
   end)
 
   it("its workers beside each other, which wait and wake each other", function()

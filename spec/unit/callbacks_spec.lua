@@ -2,6 +2,7 @@
 --- Covers util/callback.lua, util/redact.lua and the files that call callbacks. The emulator behind the transport knows what became
 --- of each change.
 
+local callback = require "qcimage.util.callback"
 local core = require "qcimage.core"
 local emulator = require "qcimage.emulator"
 local image = require "qcimage"
@@ -364,6 +365,37 @@ describe("an error that a credentials function passes on", function()
           end
         end
       end
+    end
+  end)
+end)
+
+describe("a callback", function()
+  local isPuc51 = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
+
+  it("may yield, and runs in the coroutine of its caller, except in PUC Lua 5.1", function()
+    local inside
+    local outside = coroutine.create(function()
+      return callback.pcall(function(...)
+        inside = coroutine.running()
+        return coroutine.yield(...)
+      end, "a")
+    end)
+    assert.same({ true, "a" }, { coroutine.resume(outside) })
+    assert.equal(not isPuc51, inside == outside)
+    assert.same({ true, true, "b" }, { coroutine.resume(outside, "b") })
+  end)
+
+  it("that yields to another scheduler in a task fails, not the task", function()
+    if isPuc51 then
+      return
+    end
+    for _, ok, thrown in
+      image.parallel({ 1 }, function()
+        return callback.pcall(coroutine.yield, "to another scheduler")
+      end)
+    do
+      assert.is_false(ok)
+      assert.equal("it yielded, and not by a call of this library", thrown)
     end
   end)
 end)

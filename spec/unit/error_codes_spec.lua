@@ -125,6 +125,28 @@ describe("a code", function()
   end)
 end)
 
+describe("refused credentials", function()
+  it("are told apart by the code: an unknown id, a wrong pair, a token", function()
+    for code, expected in pairs {
+      [4100] = "pair",
+      [4104] = "unknownId",
+      [4105] = "token",
+      ["AuthFailure.InvalidSecretId"] = "invalidId",
+      ["AuthFailure.SecretIdNotFound"] = "unknownId",
+      ["InvalidParameter.SecretIdNotFound"] = "unknownId",
+      ["AuthFailure.SignatureFailure"] = "pair",
+      ["AuthFailure.TokenFailure"] = "token",
+      ["InvalidParameter.SignatureFailure"] = "pair",
+      ["InvalidRequest.TokenCheckFailed"] = "token",
+      ["UnauthorizedOperation.InvalidToken"] = "token",
+      ["UnauthorizedOperation"] = false,
+      [4000] = false,
+    } do
+      assert.equal(expected or nil, codes.keyFault(code), tostring(code))
+    end
+  end)
+end)
+
 describe("a state of an image", function()
   it("is ready, failed or passing", function()
     for state, expected in pairs {

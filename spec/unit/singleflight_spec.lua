@@ -197,13 +197,15 @@ describe("a credentials function that waits", function()
   it("that needs its own answer in tasks is a circle, which is found at once", function()
     local by
     by = plain(function()
+      local problem
       for _, _, message in
         image.parallel({ 1, 2 }, function()
           return by:describe { imageType = "PRIVATE_IMAGE" }
         end)
       do
-        return nil, message
+        problem = message
       end
+      return nil, problem
     end)
     local start = core.monotonic()
     local result, message, err = by:modify { imageId = "img-12345678" }
