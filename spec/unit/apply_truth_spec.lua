@@ -252,6 +252,46 @@ describe("apply", function()
     assert.is_true(time.now - sent[1] < 0.5, time.now - sent[1]) -- no backoff
   end)
 
+  it("gives up where the clock is refused after two corrections", function()
+    start(1)
+    local carry, count = client.transport, 0
+    client.transport = function(request, seconds)
+      if request.headers["X-TC-Action"] ~= "ModifyImageAttribute" then
+        return carry(request, seconds)
+      end
+      count = count + 1
+      local refused = refusal "AuthFailure.SignatureExpire"
+      refused.headers = { date = os.date("!%a, %d %b %Y %H:%M:%S GMT", time.now + 100 * count) }
+      return refused
+    end
+    local report = assert(client:apply(renames(1)))
+    assert.same({ 1, 3 }, { report.failed, count })
+  end)
+
+  it("that is stopped between the journal's begin and the change writes one end", function()
+    start(1, {
+      limiter = function(action)
+        return action == "ModifyImageAttribute" and 2 or 0 -- by then the image is described again
+      end,
+    })
+    local isChanged = false
+    before("DescribeImages", 3, function()
+      isChanged = true
+      otherClient(1, "by-hand")
+    end)
+    local report = assert(client:apply(renames(1), {
+      journal = journal,
+      stop = function()
+        return isChanged
+      end,
+    }))
+    assert.equal(1, report.skipped)
+    local file = assert(io.open(journal, "rb"))
+    assert.matches('\n{"begin":1}\n{"end":1,"status":"skipped"}\n$', file:read "*a")
+    file:close()
+    assert.equal("by-hand", catalogue.names(service))
+  end)
+
   it("takes other credentials at once after a refused token", function()
     local given = 0
     local emulators = require "qcimage.emulator"

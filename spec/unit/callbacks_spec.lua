@@ -2,7 +2,7 @@
 --- Covers util/callback.lua, util/redact.lua and the files that call callbacks. The emulator behind the transport knows what became
 --- of each change.
 
-local callback = require "qcimage.util.callback"
+local callbacks = require "qcimage.util.callback"
 local core = require "qcimage.core"
 local emulator = require "qcimage.emulator"
 local image = require "qcimage"
@@ -375,7 +375,7 @@ describe("a callback", function()
   it("may yield, and runs in the coroutine of its caller, except in PUC Lua 5.1", function()
     local inside
     local outside = coroutine.create(function()
-      return callback.pcall(function(...)
+      return callbacks.pcall(function(...)
         inside = coroutine.running()
         return coroutine.yield(...)
       end, "a")
@@ -391,7 +391,7 @@ describe("a callback", function()
     end
     for _, ok, thrown in
       image.parallel({ 1 }, function()
-        return callback.pcall(coroutine.yield, "to another scheduler")
+        return callbacks.pcall(coroutine.yield, "to another scheduler")
       end)
     do
       assert.is_false(ok)
