@@ -56,8 +56,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 /* CURLOPT_PREREQFUNCTION: called when the request is about to leave. On a
    kept connection that is found to be closed libcurl sends the same bytes
    again by itself, which the service sees as a replay: the second time is
-   stopped here. So is the first on a kept connection that was disturbed; that
-   closes it, and the request begins again over a new one. */
+   stopped here. The first on a kept connection that was disturbed is stopped,
+   too, which closes it, and the request begins again over a new one. */
 static int on_prerequest(void *user, char *peer_ip, char *local_ip,
                          int peer_port, int local_port)
 {
@@ -224,7 +224,7 @@ CURLcode qc_easy_set_up(qc_transfer *transfer)
   return code;
 }
 
-/* Milliseconds, never 0: to libcurl that is no limit. */
+/* Milliseconds, never 0, which libcurl takes for no limit. */
 static long milliseconds(double seconds)
 {
   if (seconds > QC_HTTP_SECONDS_MAX)

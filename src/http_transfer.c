@@ -5,12 +5,12 @@
  *
  * The system's certificates. libcurl would parse the whole bundle, over a
  * hundred, for each new connection, which takes longer than all else that a
- * first request does. OpenSSL looks a single one up in a folder. So a client
- * begins with the folder alone, libcurl's default or the named one, which
- * is among what is trusted anyway: never more. Where that does not vouch for a
- * server (the hashes are stale, or a certificate is in the bundle only), the
- * request, of which nothing has left, begins again in a generation that has
- * both, as do all after it.
+ * first request does. OpenSSL looks a single one up in a folder. A client
+ * therefore begins with the folder alone, libcurl's default or the named one,
+ * which is among what is trusted anyway: never more. Where that does not vouch
+ * for a server (the hashes are stale, or a certificate is in the bundle only),
+ * the request, of which nothing has left, begins again in a generation that
+ * has both, as do all after it.
  *
  * libcurl 7.83 to 8.0 keep, in an easy handle, a pointer to the last header of
  * the previous response, which they free. Where the next response has a first
@@ -369,7 +369,7 @@ int qc_transfer_finish(qc_transfer *transfer, qc_http_result *result)
   result->sent = transfer->sent;
   result->reused = transfer->was_reused;
   if (transfer->was_forked) {
-    /* The parent's goes on, so this is no failure to try again after. */
+    /* The parent's goes on, so this is not a failure to retry. */
     int is_child = transfer->generation->birth != qc_global_forks();
     result->message =
         is_child ? "the process was forked while the request was under way"

@@ -87,7 +87,7 @@ static int core_run(lua_State *L)
 }
 
 /* core.columns(descriptor) -> columns of its terminal, 0 where they are not
-   known, or nil where it is no terminal */
+   known, or nil where it is not a terminal */
 static int core_columns(lua_State *L)
 {
   lua_Integer descriptor = luaL_checkinteger(L, 1);

@@ -1,5 +1,4 @@
---- apply.lua - many modifications as one: planned against the images as they are, made with a journal, taken up again, rolled
---- back.
+--- apply.lua - many modifications as one: planned against the images as they are, made with a journal, resumed, rolled back.
 --- Loaded when it is first called. Part of qcimage, see LICENSE.
 
 local errors = require "qcimage.util.errors"

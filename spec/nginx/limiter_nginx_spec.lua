@@ -207,7 +207,7 @@ describe("places in a shared dictionary", function()
     assert.equal(0, waits[1])
     assert.same({ 2, 4, 6 }, { waits[2], waits[3], waits[4] }) -- a quarter of the rate
     assert.matches(
-      "nginx's dictionary places: keys vanish; give the limiter a dictionary of its own",
+      "nginx's dictionary places: keys vanish; give the limiter a separate dictionary",
       server:complaints()
     )
   end)

@@ -103,7 +103,7 @@ describe("TLS", function()
     start("good", ANSWERING)
     local answer, message, detail = transport { caFile = false }()
     assertRefused(answer, message, detail)
-    assert.truthy(message:find(http.caFile() or "libcurl's own place", 1, true), message)
+    assert.truthy(message:find(http.caFile() or "libcurl's default", 1, true), message)
   end)
 
   -- The system's folder of certificates is covered, in a mount namespace, by one of the spec's.

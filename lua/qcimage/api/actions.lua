@@ -340,7 +340,7 @@ for _, actions in pairs(M) do
   end
 end
 
---- Names of the two calls with functions of their own.
+--- Names of the two calls that have functions in the interface.
 M.modify = { ["2.0"] = "ModifyImageAttributes", ["3.0"] = "ModifyImageAttribute" }
 M.describe = { ["2.0"] = "DescribeImages", ["3.0"] = "DescribeImages" }
 

@@ -39,7 +39,7 @@ M.REGIONS = {
 }
 
 --- The regions of the public cloud that every account reaches by the same host, which the guide to API 3.0 lists. Not the
---- finance zones, whose accounts and hosts are their own, nor those that were closed. Data, since DescribeRegions is
+--- finance zones, which have separate accounts and hosts, nor those that were closed. Data, since DescribeRegions is
 --- suspended; new ones appear over time.
 M.ALL_REGIONS = {
   "ap-bangkok",

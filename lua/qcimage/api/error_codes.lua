@@ -43,7 +43,7 @@ local NUMBERS = {
   [6200] = { false, REJECTED, LATER }, -- stopped for maintenance
 }
 
---- Codes of API 3.0 (and of API 2.0 with Version=2017-03-12) that are known in more detail than their parts tell.
+--- Codes of API 3.0 (and of API 2.0 with Version=2017-03-12) that are known in more detail than their parts say.
 local WORDS = {
   ["AuthFailure.CamRoleNameAuthenticateFailed"] = { "permission", REJECTED },
   ["AuthFailure.MFAFailure"] = { "permission", REJECTED },

@@ -65,13 +65,13 @@ local function limiterOf(client, rate, endpoint, now)
   return shared[key]
 end
 
--- Returns the limiters that a modification asks, one after the other: that of the run's own rate first, if it is lower than
--- the rate that all runs share. A higher one replaces it.
-local function limitersOf(common, own, version)
-  if not own then
+-- Returns the limiters that a modification asks, one after the other: that of the option rate first, if it is lower than the
+-- rate that all runs share. A higher one replaces it.
+local function limitersOf(common, ofRate, version)
+  if not ofRate then
     return { common }
   end
-  return own:interval(version) > common:interval(version) and { own, common } or { own }
+  return ofRate:interval(version) > common:interval(version) and { ofRate, common } or { ofRate }
 end
 
 -- Whether what the service refused is put right for the next attempt.

@@ -99,9 +99,13 @@ end
 ---@return qcimage.ApplyDriver
 function M.of(client, limiter, concurrency, sleep)
   local options = client.options
-  local hasOwnTime = options.sleep or options.clock
-  local callsBack = hasOwnTime or options.transport or client.asksCallback or not M.isOurs(limiter) or limiter.callsBack
-  if concurrency == 1 or hasOwnTime or callsBack and not environments.isNginx or not tasks.isParallel() then
+  local hasOtherTime = options.sleep or options.clock
+  local callsBack = hasOtherTime
+    or options.transport
+    or client.asksCallback
+    or not M.isOurs(limiter)
+    or limiter.callsBack
+  if concurrency == 1 or hasOtherTime or callsBack and not environments.isNginx or not tasks.isParallel() then
     return one(sleep)
   end
   return several(concurrency or M.CONCURRENCY, sleep)

@@ -25,7 +25,7 @@ end
 
 --- Looks through a text that is JSON.
 ---@param text string valid: a decoder has taken it
----@return integer[] starts where each item of the outermost list begins; empty where it is no list
+---@return integer[] starts where each item of the outermost list begins; empty where it is not a list
 ---@return string|nil repeated a key that an object has twice
 function M.scan(text)
   local starts, keys, depth, repeated = {}, {}, 0, nil

@@ -232,7 +232,7 @@ local function order(wanted, present, isCircleAllowed)
   return steps, not isCircleAllowed and circles or {}
 end
 
-local function tellCircles(circles, faults)
+local function reportCircles(circles, faults)
   local isMember = {}
   for _, members in ipairs(circles) do
     local ids = {}
@@ -269,7 +269,7 @@ function M.new(changes, present, adapter, settings, faults)
     wanted = blockersOf(wanted, present, faults)
     steps, circles = order(wanted, present, settings.temporaryNames)
     if #circles > 0 then
-      local isMember, kept = tellCircles(circles, faults), {}
+      local isMember, kept = reportCircles(circles, faults), {}
       for _, change in ipairs(wanted) do
         kept[#kept + 1] = not isMember[change] and change or nil
       end

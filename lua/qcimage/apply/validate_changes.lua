@@ -190,7 +190,7 @@ function M.expand(selection, images, adapter, date, faults)
   return changes
 end
 
-local function tellTwice(faults, change, other, message)
+local function reportTwice(faults, change, other, message)
   faults[#faults + 1] = {
     line = change.line,
     imageId = change.imageId,
@@ -206,16 +206,16 @@ end
 function M.rejectDuplicates(changes, faults)
   local clashing = {}
   local function find(keyOf, message)
-    local first, isTold = {}, {}
+    local first, isReported = {}, {}
     for _, change in ipairs(changes) do
       local key = keyOf(change)
       local other = key and first[key]
       if other then
-        if not isTold[other] then
-          tellTwice(faults, other, change, message)
+        if not isReported[other] then
+          reportTwice(faults, other, change, message)
         end
-        tellTwice(faults, change, other, message)
-        isTold[other], clashing[other], clashing[change] = true, true, true
+        reportTwice(faults, change, other, message)
+        isReported[other], clashing[other], clashing[change] = true, true, true
       elseif key then
         first[key] = change
       end

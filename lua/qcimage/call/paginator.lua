@@ -197,14 +197,14 @@ end
 ---@param run function run of execute.lua
 ---@return fun(): table|nil, qcimage.Result|nil
 function M.each(client, params, options, run)
-  local own = copyParams.copy(params, actions[client.version][actions.describe[client.version]].params) or params
+  local copy = copyParams.copy(params, actions[client.version][actions.describe[client.version]].params) or params
   local regions = options.regions and distinct(options.regions)
   local images, err, index = nil, nil, 0
   return function()
     if not images and regions then
-      images, err = readRegions(client, regions, own, options, run)
+      images, err = readRegions(client, regions, copy, options, run)
     elseif not images then
-      images, err = readRegion(client, own, options, run)
+      images, err = readRegion(client, copy, options, run)
     end
     index = index + 1
     local image, result = images[index], images.from[index]

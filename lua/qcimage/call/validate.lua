@@ -245,7 +245,7 @@ end
 
 local FILTER_VALUES = 5 -- tencentcloud.com/document/product/213/33272
 
--- API 3.0 takes either ImageIds or filters. Parameters of their own in API 2.0 become filters; beside other filters, the
+-- API 3.0 takes either ImageIds or filters. Parameters that are separate in API 2.0 become filters; beside other filters, the
 -- ids become one, too.
 local function toFilters(params, values, context)
   local filters = values.Filters or {}

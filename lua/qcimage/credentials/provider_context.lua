@@ -40,7 +40,7 @@ local function caller(client, run, retryBudget)
       stsEndpoint = how.endpoint and endpoints.parse(how.endpoint),
       stsName = how.endpoint and "the role's endpoint",
       options = options,
-      retryBudget = retryBudget, -- STS has a budget of its own
+      retryBudget = retryBudget, -- STS has a separate budget
     }, { __index = client })
     local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock

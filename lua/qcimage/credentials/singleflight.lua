@@ -1,6 +1,6 @@
 --- singleflight.lua - single-flight (request coalescing): concurrent calls wait for the request in progress and share its
 --- result.
---- nginx kills a waiting call when its client disconnects. So built-in requests run in the background where the context has
+--- nginx kills a waiting call when its client disconnects; built-in requests therefore run in the background where the context has
 --- one (a timer of nginx); callbacks stay in the call. Waits, and starts background work, through the context only.
 --- Part of qcimage, see LICENSE.
 

@@ -53,7 +53,7 @@ function Shared:take(request, seen)
   local dict, interval, now, state = self.dict, request.interval, self.clock(), seen.state
   if state.lastKey and now < state.lastEnd and dict:get(state.lastKey) == nil then
     state.lastKey = nil
-    return self:failure "keys vanish; give the limiter a dictionary of its own, and a larger one"
+    return self:failure "keys vanish; give the limiter a separate dictionary, and a larger one"
   end
 
   local prefix = ("%s:%s:%.0f:"):format(self.key, request.key, interval)

@@ -86,7 +86,7 @@ end
 function M.new(settings)
   local environment = settings.environment
   local caFile, _, caFolder = M.certificates(settings.caFile, environment)
-  local trusted = (caFile or "libcurl's own place") .. (caFolder and " and " .. caFolder or "")
+  local trusted = (caFile or "libcurl's default") .. (caFolder and " and " .. caFolder or "")
   if caFile == http.caFile() then
     caFile = nil -- what libcurl does by itself, and with the folder of certificates beside the file faster
   end

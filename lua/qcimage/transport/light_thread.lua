@@ -10,7 +10,7 @@ local M = {}
 -- Seconds between checks of the caller.
 local WATCH = 0.1
 
--- To nginx, a wait of 0 is no wait, or the configured default.
+-- To nginx, a wait of 0 means no wait, or the configured default.
 local function milliseconds(seconds)
   return math.max(1, math.ceil(seconds * 1000))
 end
@@ -35,7 +35,7 @@ local function supervise(caller, deadline, run, ...)
   end
   local watcher = ngx.thread.spawn(watch, caller, deadline)
   local function finish(...)
-    -- A worker in a coroutine of its own ("normal") is left to its own timeouts: nginx would resume that coroutine, and then
+    -- A worker in another coroutine ("normal") is left to its own timeouts: nginx would resume that coroutine, and then
     -- the dead light thread.
     if coroutine.status(worker) ~= "normal" then
       ngx.thread.kill(worker)
@@ -54,7 +54,7 @@ local function outcome(isWhole, ok, ...)
 end
 
 --- Runs a function in a light thread. At the deadline, or when the caller was killed, the function is killed where it waits,
---- unless that is in a coroutine of its own. Raises an error, before the function starts, where nginx has no light threads.
+--- unless that is in another coroutine. Raises an error, before the function starts, where nginx has no light threads.
 ---@param deadline number monotonic time
 ---@param run function not a C function
 ---@param ... any its arguments

@@ -10,7 +10,7 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
--- PUC Lua 5.1 cannot yield across pcall. There the function runs in a coroutine of its own, whose yields are passed on.
+-- PUC Lua 5.1 cannot yield across pcall. There the function runs in a separate coroutine, whose yields are passed on.
 -- coroutine.running returns that inner coroutine; an event loop must resume the outer one (see docs/errors.md).
 local function relay(thread, ok, ...)
   if not ok then

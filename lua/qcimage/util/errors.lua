@@ -30,7 +30,7 @@ local M = {}
 ---@field thrown any of `parallel`, kind "thrown": what the function threw
 ---@field traceback string|nil of `parallel`: where it threw
 ---@field hookError string|nil what onAttempt or onProgress threw first
----@field package source string|nil of credentials: the place that was to give them
+---@field package source string|nil of credentials: what should have given them
 local Error = {}
 Error.__index = Error
 Error.__name = "qcimage.Error"

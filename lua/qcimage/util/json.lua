@@ -1,4 +1,4 @@
---- json.lua - JSON by lua-cjson, in an instance of its own, independent of the settings of the shared one.
+--- json.lua - JSON by lua-cjson, in a separate instance, independent of the settings of the shared one.
 --- Part of qcimage, see LICENSE.
 
 local cjson = require "cjson"
@@ -29,7 +29,7 @@ local tointeger = math.tointeger or function(number)
   return number
 end
 
--- From here on a double may stand for several integers, so none may look exact.
+-- From here on a double may represent several integers, so none may look exact.
 local EXACT = 2 ^ 53
 
 local fill
@@ -72,7 +72,7 @@ end
 --- JSON null.
 M.null = cjson.null
 
---- Copies the metatable by which OpenResty's lua-cjson tells an empty list from an empty object.
+--- Copies the metatable by which OpenResty's lua-cjson distinguishes an empty list from an empty object.
 ---@param copy table
 ---@param original table
 function M.copyArrayMark(copy, original)

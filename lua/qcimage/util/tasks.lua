@@ -29,7 +29,7 @@ M.FOREIGN = "it yielded, and not by a call of this library"
 local close = rawget(coroutine, "close") or function() end
 
 -- Closes what the variables of a coroutine that goes no further have to close, as the end of a call would. Returns what it
--- threw: that of a variable takes the place of an error before it.
+-- threw: an error of a variable replaces one before it.
 local function closeThread(thread, thrown)
   local ok, problem = close(thread)
   if ok == false then
