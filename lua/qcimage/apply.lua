@@ -7,6 +7,7 @@ local journals = require "qcimage.apply.journal"
 local planFormat = require "qcimage.apply.plan_format"
 local planning = require "qcimage.apply.planning"
 local results = require "qcimage.apply.results"
+local tables = require "qcimage.util.tables"
 
 local M = {}
 
@@ -31,10 +32,7 @@ local M = {}
 
 -- The steps of a plan, and behind them those that only verify what holds already.
 local function stepsOf(plan)
-  local steps = {}
-  for i, step in ipairs(plan.steps) do
-    steps[i] = step
-  end
+  local steps = tables.copy(plan.steps)
   for _, change in ipairs(plan.unchanged or {}) do
     steps[#steps + 1] = {
       line = change.line,
@@ -56,7 +54,7 @@ end
 -- What a dry run reports: the steps that would be made, and the images that have none.
 local function preview(adapter, plan, steps, rest)
   local report = results.report(rest)
-  report.plan, report.changes = planFormat.withSteps(plan, steps), #steps
+  report.plan, report.changes = tables.copy(plan, { steps = steps }), #steps
   report.notes, report.otherKeys = plan.notes, isOtherKey(plan, adapter)
   return report
 end

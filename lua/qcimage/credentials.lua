@@ -104,10 +104,7 @@ local ASSUME_ROLE = {
 function M.assumeRole(options)
   options = optionsOf.check(ASSUME_ROLE, options)
   local sts = require "qcimage.credentials.sts"
-  local role = {}
-  for name, value in pairs(options) do
-    role[name] = value
-  end
+  local role = options
   local name, problem = sts.validateRole(role)
   if not problem and role.endpoint then
     name = "endpoint"

@@ -6,6 +6,7 @@ local limits = require "qcimage.util.limits"
 local misuse = require "qcimage.util.misuse"
 local optionNames = require "qcimage.util.option_names"
 local redact = require "qcimage.util.redact"
+local tables = require "qcimage.util.tables"
 local text = require "qcimage.util.text"
 local types = require "qcimage.option_types"
 
@@ -295,10 +296,7 @@ function M.misapplied(changes, options)
 end
 
 local function copied(given, known)
-  local copy = {}
-  for name, value in pairs(given) do
-    copy[name] = value
-  end
+  local copy = tables.copy(given)
   if getmetatable(given) ~= nil then -- fields may come from __index, as with parameters
     for name in pairs(known) do
       if copy[name] == nil then

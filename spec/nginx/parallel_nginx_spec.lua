@@ -1,4 +1,4 @@
---- Several calls at once in nginx: covers light_tasks.lua.
+--- Several calls at once in nginx: covers light_tasks.lua, signal.lua.
 
 local nginx = require "spec.support.nginx"
 local raw = require "spec.support.raw"
@@ -21,6 +21,7 @@ end)
 local function run(code)
   return server:lua((([[
     local image, tasks = require "qcimage", require "qcimage.util.tasks"
+    local signals = require "qcimage.util.signal"
     local client = image.new {
       endpoint = "$url", apiVersion = "3.0", region = "gz", secretId = "$id", secretKey = "$key",
     }
@@ -85,7 +86,7 @@ describe("in nginx, several calls at once", function()
   it("wait for each other by signals, and are told that their loop was stopped", function()
     service = raw.start { {} }
     local notified, late, stopped = run [[
-      local signal, seen = tasks.signal(), {}
+      local signal, seen = signals.new(), {}
       local loop = tasks.new(coroutine.wrap(function()
         for i = 1, 4 do
           coroutine.yield(i)
@@ -101,7 +102,7 @@ describe("in nginx, several calls at once", function()
           return (signal:wait(0.01))
         end
         signal:wait(10)
-        seen.isStopped = select(2, tasks.signal():wait())
+        seen.isStopped = select(2, signals.new():wait())
       end, 4)
       local results = {}
       for _ = 1, 3 do

@@ -3,6 +3,7 @@
 
 local core = require "qcimage.core"
 local image = require "qcimage"
+local signals = require "qcimage.util.signal"
 local stub = require "spec.support.stub"
 local tasks = require "qcimage.util.tasks"
 
@@ -219,7 +220,7 @@ describe("a credentials function that waits", function()
     if not tasks.isParallel() then
       return
     end
-    local begun, asked = tasks.signal(), 0
+    local begun, asked = signals.new(), 0
     local by = plain(function()
       asked = asked + 1
       for _ in

@@ -7,6 +7,7 @@ local libcurl = require "spec.support.libcurl"
 local limiter = require "qcimage.limiter"
 local posix = require "testposix"
 local raw = require "spec.support.raw"
+local signals = require "qcimage.util.signal"
 local stub = require "spec.support.stub"
 local tasks = require "qcimage.util.tasks"
 
@@ -367,7 +368,7 @@ describe("workers that share state", function()
   it("wait for the one that looks, and make the changes at once", function()
     start({ { "recv" }, { "echo", isSerial and 0.01 or 0.1 } }, { limiter = limiter.memory { rate = 1000, burst = 8 } })
     local changes, looks, isLooking, hasLooked, made = ids(24), 0, false, false, {}
-    local looked = tasks.signal()
+    local looked = signals.new()
     local function look()
       while not hasLooked do
         if isLooking then
@@ -401,7 +402,7 @@ describe("workers that share state", function()
   end)
 
   it("are told when the loop was stopped, or nobody can notify", function()
-    local signal, whys = tasks.signal(), {}
+    local signal, whys = signals.new(), {}
     local loop = tasks.new(
       coroutine.wrap(function()
         for i = 1, 3 do

@@ -30,6 +30,8 @@
 ---   region      true: a region, sent by its name in the API version
 ---   source      where the rule is documented
 
+local tables = require "qcimage.util.tables"
+
 local M = {}
 
 local function set(list)
@@ -78,17 +80,6 @@ local ID = { type = "text", required = true }
 local IDS = { type = "texts", required = true }
 local REGION = { type = "text", required = true, region = true }
 
-local function with(base, changes)
-  local copy = {}
-  for key, value in pairs(base) do
-    copy[key] = value
-  end
-  for key, value in pairs(changes) do
-    copy[key] = value
-  end
-  return copy
-end
-
 local OFFSET = { type = "integer", min = 0 }
 local LIMIT = { type = "integer", min = 1, max = 100 }
 
@@ -122,26 +113,26 @@ M["2.0"] = {
   CreateImage = {
     params = {
       instanceId = ID,
-      imageName = with(V2_NAME, { required = true, blank = false }),
+      imageName = tables.copy(V2_NAME, { required = true, blank = false }),
       imageDescription = V2_DESCRIPTION,
     },
   },
   DeleteImages = { params = { imageIds = IDS } },
   SyncCvmImage = {
-    params = { srcRegion = REGION, imgIdList = IDS, dstRegion = with(REGION, { type = "texts" }) },
+    params = { srcRegion = REGION, imgIdList = IDS, dstRegion = tables.copy(REGION, { type = "texts" }) },
   },
   ShareImage = {
     repeatable = true,
-    params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
+    params = { imageId = ID, uinList = tables.copy(IDS, { items = 50 }) },
   },
   CancelShareImage = {
     repeatable = true,
-    params = { imageId = ID, uinList = with(IDS, { items = 50 }) },
+    params = { imageId = ID, uinList = tables.copy(IDS, { items = 50 }) },
   },
   GetImageShareUinInfo = {
     repeatable = true,
     reads = true,
-    params = { imageIds = with(IDS, { items = 10 }) },
+    params = { imageIds = tables.copy(IDS, { items = 10 }) },
   },
   DescribeInstanceImageInfo = {
     host = "cvm",
@@ -179,7 +170,7 @@ M["3.0"] = {
     repeatable = true,
     params = {
       imageId = ID,
-      imageName = with(V3_NAME, { blank = "omit" }),
+      imageName = tables.copy(V3_NAME, { blank = "omit" }),
       imageDescription = V3_DESCRIPTION,
       imageFamily = TEXT,
       imageDeprecated = BOOLEAN,
@@ -206,7 +197,7 @@ M["3.0"] = {
   CreateImage = {
     oneOf = { "instanceId", "snapshotIds" },
     params = {
-      imageName = with(V3_NAME, { required = true }),
+      imageName = tables.copy(V3_NAME, { required = true }),
       instanceId = TEXT,
       snapshotIds = TEXTS,
       imageDescription = V3_DESCRIPTION,
@@ -224,8 +215,8 @@ M["3.0"] = {
   SyncImages = {
     lists = { imageSet = {} },
     params = {
-      imageIds = with(IDS, { items = 1 }),
-      destinationRegions = with(REGION, { type = "texts" }),
+      imageIds = tables.copy(IDS, { items = 1 }),
+      destinationRegions = tables.copy(REGION, { type = "texts" }),
       dryRun = BOOLEAN,
       imageName = V3_NAME,
       imageSetRequired = BOOLEAN,
@@ -237,7 +228,7 @@ M["3.0"] = {
     repeatable = true,
     params = {
       imageId = ID,
-      accountIds = with(IDS, { items = 500 }),
+      accountIds = tables.copy(IDS, { items = 500 }),
       permission = { type = "text", required = true, words = set { "SHARE", "CANCEL" } },
     },
   },
@@ -261,7 +252,7 @@ M["3.0"] = {
       osType = ID,
       osVersion = ID,
       imageUrl = ID,
-      imageName = with(V3_NAME, { required = true }),
+      imageName = tables.copy(V3_NAME, { required = true }),
       imageDescription = V3_DESCRIPTION,
       dryRun = BOOLEAN,
       force = BOOLEAN,
@@ -275,7 +266,7 @@ M["3.0"] = {
   ProgramFpgaImage = {
     params = {
       instanceId = ID,
-      fpgaUrl = with(ID, { wire = "FPGAUrl" }),
+      fpgaUrl = tables.copy(ID, { wire = "FPGAUrl" }),
       dbdfs = { type = "texts", wire = "DBDFs" },
       dryRun = BOOLEAN,
     },
@@ -298,7 +289,7 @@ M["3.0"] = {
 -- API 3.0, sts, version 2018-08-13: the caller's identity, and keys of other identities.
 -- cloud.tencent.com/document/api/1312/48197, /73068 and /61556
 
-local SESSION = with(ID, { max = 128 })
+local SESSION = tables.copy(ID, { max = 128 })
 local DURATION = { type = "integer", min = 0, max = 43200 }
 
 M["3.0"].GetCallerIdentity = { service = "sts", repeatable = true, reads = true, params = {} }

@@ -1,6 +1,7 @@
 --- endpoints.lua - hosts, paths and regions of both API versions; parses the URLs of other endpoints; makes requests to them.
 --- Pure. Part of qcimage, see LICENSE.
 
+local tables = require "qcimage.util.tables"
 local text = require "qcimage.util.text"
 
 local M = {}
@@ -174,12 +175,7 @@ function M.via(endpoint, target)
   if not target then
     return endpoint
   end
-  local copy = {}
-  for name, value in pairs(endpoint) do
-    copy[name] = value
-  end
-  copy.connectTo = { host = target.host, port = target.port or endpoint.port }
-  return copy
+  return tables.copy(endpoint, { connectTo = { host = target.host, port = target.port or endpoint.port } })
 end
 
 local function public(host)

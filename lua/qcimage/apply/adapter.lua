@@ -14,6 +14,7 @@ local prepare = require "qcimage.call.prepare"
 local rateLimit = require "qcimage.call.rate_limit"
 local resolve = require "qcimage.call.resolve"
 local runClock = require "qcimage.apply.run_clock"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -40,12 +41,6 @@ local M = {}
 ---@field describeByIds fun(ids: string[], region: string|nil, attempts: integer|nil): table<string, qcimage.Image>|nil, qcimage.Error|nil
 ---@field each fun(params: table, region: string|nil): fun(): table|nil
 ---@field stopped fun(): qcimage.Error|nil where the caller wants that no plan is made
-
-local function hex(raw)
-  return (raw:gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
-end
 
 local shared = {} -- limiters of this process, by account, endpoint and rate
 
@@ -131,7 +126,7 @@ function M.new(client, settings)
 
   function self.account()
     if lastCredentials and not lastCredentials.token then
-      return hex(core.sha256(lastCredentials.secretId)):sub(1, 16)
+      return text.hex(core.sha256(lastCredentials.secretId)):sub(1, 16)
     end
   end
 

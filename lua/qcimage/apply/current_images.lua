@@ -4,6 +4,7 @@
 local errors = require "qcimage.util.errors"
 local planFormat = require "qcimage.apply.plan_format"
 local callback = require "qcimage.util.callback"
+local tables = require "qcimage.util.tables"
 
 local M = {}
 
@@ -64,10 +65,7 @@ end
 ---@return table[]|nil
 ---@return qcimage.Error|nil err
 function M.selected(adapter, select, region)
-  local params = {}
-  for name, value in pairs(select) do
-    params[name] = value
-  end
+  local params = tables.copy(select)
   if params.imageType == nil and params.imageIds == nil then
     params.imageType = "PRIVATE_IMAGE"
   end

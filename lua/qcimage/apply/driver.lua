@@ -2,6 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
+local signals = require "qcimage.util.signal"
 local tasks = require "qcimage.util.tasks"
 
 local M = {}
@@ -36,7 +37,7 @@ end
 
 -- Several workers, as tasks: coroutines, or light threads of nginx.
 local function several(count, sleep)
-  local signal = tasks.signal()
+  local signal = signals.new()
   local driver = { count = count, sleep = sleep }
   local parent
 

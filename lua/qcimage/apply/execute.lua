@@ -51,15 +51,22 @@ function Run:surely(step)
   )
 end
 
+--- Stops the run; the first reason counts.
+---@param message string
+---@param err qcimage.Error|nil
+function Run:stop(message, err)
+  self.stopped = self.stopped or { message = message, err = err }
+end
+
 function Run:isStopped()
   if not self.stopped and self.driver.isAbandoned() then
-    self.stopped = { message = "abandoned" }
+    self:stop "abandoned"
   elseif not self.stopped and self.options.stop then
     local ok, wanted = callback.pcall(self.options.stop)
     if not ok then
-      self.stopped = { message = "option stop threw: " .. redact.said(wanted) }
+      self:stop("option stop threw: " .. redact.said(wanted))
     elseif wanted then
-      self.stopped = { message = "stopped" }
+      self:stop "stopped"
     end
   end
   return self.stopped ~= nil
@@ -80,7 +87,7 @@ function Run:wait(seconds)
     end
     local ok, problem = self.driver.sleep(math.min(left, times.SLICE))
     if not ok then
-      self.stopped = self.stopped or { message = redact.said(problem) }
+      self:stop(redact.said(problem))
     end
   end
   return false
@@ -91,7 +98,7 @@ end
 function Run:park(seconds)
   local ok, problem = self.driver.park(seconds)
   if not ok then
-    self.stopped = self.stopped or { message = redact.said(problem) }
+    self:stop(redact.said(problem))
   end
 end
 
@@ -104,7 +111,7 @@ function Run:record(name, ...)
     ok, problem = self.journal[name](self.journal, ...)
   end
   if not ok then
-    self.stopped = self.stopped or { message = problem }
+    self:stop(problem)
   end
   return ok
 end
@@ -141,14 +148,14 @@ function Run:stopUnreachable(err)
   elseif outages.isTransient(err) then
     message = ("the service was unreachable for %d s: %s"):format(times.RETRY, message)
   end
-  self.stopped = self.stopped or { message = message, err = err }
+  self:stop(message, err)
 end
 
 --- Stops the run where the failure of one step says that the others would fail, too.
 ---@param err qcimage.Error
 function Run:handleFailure(err)
   if outages.isOfKeys(err) or err.kind == "unsupported" or err.reason == "signature" then
-    self.stopped = self.stopped or { message = err.message, err = err }
+    self:stop(err.message, err)
   elseif outages.isTransient(err) and err.reason ~= "internal" and err.reason ~= "busy" then
     self:stopUnreachable(err)
   end
@@ -157,7 +164,7 @@ function Run:handleFailure(err)
   self.sameAs = sameAs
   if self.sent == 0 and self.sameFailures >= MAX_SAME_FAILURES then
     local message = ("the first %d changes failed with the same error: %s"):format(self.sameFailures, err.message)
-    self.stopped = self.stopped or { message = message, err = err }
+    self:stop(message, err)
   end
 end
 
@@ -292,7 +299,7 @@ function M.run(adapter, steps, options, journal)
       journal:close() -- nobody else does
     end
   end, function()
-    self.stopped = self.stopped or { message = "interrupted" }
+    self:stop "interrupted"
   end)
   self:skipRest()
   local unconfirmed = confirm.run(self)

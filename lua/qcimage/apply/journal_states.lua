@@ -2,6 +2,8 @@
 --- resumes, or rolls back what was made.
 --- Pure. Part of qcimage, see LICENSE.
 
+local tables = require "qcimage.util.tables"
+
 local M = {}
 
 local States = {}
@@ -76,10 +78,7 @@ function States:rollbackSteps(plan)
   for number = #plan.steps, 1, -1 do
     local step, state = plan.steps[number], self.states[number]
     if state then
-      local to, lost = {}, {}
-      for name, value in pairs(step.from) do
-        to[name] = value
-      end
+      local to, lost = tables.copy(step.from), {}
       for _, name in ipairs(step.cannotUndo or {}) do
         to[name], lost[#lost + 1] = nil, name
       end

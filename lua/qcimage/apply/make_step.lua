@@ -6,6 +6,7 @@ local backoff = require "qcimage.util.backoff"
 local judge = require "qcimage.apply.judge"
 local outages = require "qcimage.apply.outage"
 local planFormat = require "qcimage.apply.plan_format"
+local tables = require "qcimage.util.tables"
 local times = require "qcimage.apply.times"
 
 local M = {}
@@ -29,6 +30,11 @@ local MAX_CORRECTIONS = 2
 ---@return boolean
 function M.isDone(outcome)
   return outcome.status == "ok" or outcome.status == "unchanged"
+end
+
+-- The outcome of a step that an error ended.
+local function outcomeOf(status, err)
+  return { status = status, message = err.message, reason = err.reason or err.kind }
 end
 
 local Making = {}
@@ -118,7 +124,7 @@ function Making:resolve(err)
     return self:succeed()
   end
   run:handleFailure(err)
-  return self:conclude { status = "unknown", message = err.message, reason = err.reason or err.kind }
+  return self:conclude(outcomeOf("unknown", err))
 end
 
 -- Ends a step that is not tried again.
@@ -132,11 +138,7 @@ function Making:fail(err)
     return nil
   end
   local isSkipped = err.outcome == "notSent" and (err.kind == "credentials" or err.kind == "unsupported")
-  return self:conclude {
-    status = isSkipped and "skipped" or "failed",
-    message = err.message,
-    reason = err.reason or err.kind,
-  }
+  return self:conclude(outcomeOf(isSkipped and "skipped" or "failed", err))
 end
 
 -- Ends a step since the run is stopped: what did not begin is left.
@@ -144,11 +146,7 @@ function Making:stop()
   if self.isInDoubt then
     return self:resolve(self.lastErr)
   elseif self.hasBegun and self.step.isSent then
-    return self:conclude {
-      status = "failed",
-      message = self.lastErr.message,
-      reason = self.lastErr.reason or self.lastErr.kind,
-    }
+    return self:conclude(outcomeOf("failed", self.lastErr))
   elseif self.hasBegun then
     return self:conclude { status = "skipped", message = "not sent", isLeft = true }
   end
@@ -159,13 +157,9 @@ end
 -- Ends a step whose image cannot be described.
 function Making:endUnseen(err)
   if self.isInDoubt then
-    return self:conclude {
-      status = "unknown",
-      message = self.lastErr.message,
-      reason = self.lastErr.reason or self.lastErr.kind,
-    }
+    return self:conclude(outcomeOf("unknown", self.lastErr))
   elseif self.hasBegun then
-    return self:conclude { status = "failed", message = err.message, reason = err.reason or err.kind }
+    return self:conclude(outcomeOf("failed", err))
   end
   self.run:stopUnreachable(err)
   self.run.outage:release(self.step)
@@ -291,15 +285,9 @@ end
 
 -- A dry run: the image is taken to have what the step sets.
 function Making:pretend(seen)
-  local run, image = self.run, {}
-  run.kept[#run.kept + 1] = self.step
-  for name, value in pairs(seen.image) do
-    image[name] = value
-  end
-  for name, value in pairs(self.step.to) do
-    image[name] = value
-  end
-  run.images.seen[self.step.key] = { at = math.huge, took = 0, image = image }
+  local run, step = self.run, self.step
+  run.kept[#run.kept + 1] = step
+  run.images.seen[step.key] = { at = math.huge, took = 0, image = tables.copy(seen.image, step.to) }
   return { status = "ok" }
 end
 
@@ -326,14 +314,10 @@ end
 ---@param step qcimage.ApplyQueuedStep
 ---@return qcimage.ApplyOutcome|table|nil outcome or judge.PUT_OFF; nil: it was not begun, and the run stops
 function M.make(run, step)
-  local params = { imageId = step.imageId }
-  for name, value in pairs(step.to) do
-    params[name] = value
-  end
   local self = setmetatable({
     run = run,
     step = step,
-    params = params,
+    params = tables.copy(step.to, { imageId = step.imageId }),
     deadline = run.now() + times.RETRY,
     tries = 0,
     corrections = 0,

@@ -5,6 +5,7 @@
 local codes = require "qcimage.api.error_codes"
 local optionNames = require "qcimage.util.option_names"
 local planFormat = require "qcimage.apply.plan_format"
+local tables = require "qcimage.util.tables"
 
 local M = {}
 
@@ -209,12 +210,7 @@ local function order(wanted, present, isCircleAllowed)
     }
   end
   local function leave(change)
-    local from = {}
-    for name, value in pairs(change.from) do
-      from[name] = value
-    end
-    from.imageName = change.temporary or from.imageName
-    add(change, from, change.to)
+    add(change, tables.copy(change.from, { imageName = change.temporary }), change.to)
   end
   local function circle(members)
     circles[#circles + 1] = members

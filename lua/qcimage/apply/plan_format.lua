@@ -3,6 +3,7 @@
 
 local core = require "qcimage.core"
 local json = require "qcimage.util.json"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -88,12 +89,6 @@ local function lineOf(number, step)
   })
 end
 
-local function hex(raw)
-  return (raw:gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
-end
-
 local HEAD = { "qcimage", "format", "apiVersion", "region", "endpoint", "account", "steps", "sha256" }
 
 --- A plan as text.
@@ -114,7 +109,7 @@ function M.write(plan, kind)
     endpoint = plan.endpoint,
     account = plan.account,
     steps = #plan.steps,
-    sha256 = hex(core.sha256(steps)),
+    sha256 = text.hex(core.sha256(steps)),
   })
   return head .. "\n" .. steps
 end
@@ -122,13 +117,13 @@ end
 --- Whether a text is a plan or a journal, whole or not.
 ---@param text string
 ---@return string|nil kind
-function M.kindOf(text)
-  return text:match '^{"qcimage":"(%a+)"'
+function M.kindOf(source)
+  return source:match '^{"qcimage":"(%a+)"'
 end
 
 -- The head of a text, or nil and what is wrong.
-local function headOf(text)
-  local line = text:match "^([^\n]*)\n"
+local function headOf(source)
+  local line = source:match "^([^\n]*)\n"
   local head = line and json.decode(line)
   if type(head) ~= "table" or type(head.steps) ~= "number" or head.steps < 0 or head.steps % 1 ~= 0 then
     return nil, "has an incomplete first line"
@@ -207,40 +202,27 @@ end
 ---@return qcimage.ApplyPlan|nil
 ---@return string|nil problem
 ---@return integer|nil behind where the plan ends; nil: it is cut
-function M.read(text)
-  local head, first, behind = headOf(text)
+function M.read(source)
+  local head, first, behind = headOf(source)
   if not head then
     return nil, first, behind
   end
   local steps, at = {}, first
   for i = 1, head.steps do
-    local last = text:find("\n", at, true)
+    local last = source:find("\n", at, true)
     if not last then
       return nil, ("ends before its step %d of %d"):format(i, head.steps)
     end
-    steps[i] = json.decode(text:sub(at, last - 1))
+    steps[i] = json.decode(source:sub(at, last - 1))
     at = last + 1
   end
-  if hex(core.sha256(text:sub(first, at - 1))) ~= head.sha256 then
+  if text.hex(core.sha256(source:sub(first, at - 1))) ~= head.sha256 then
     return nil, "has been modified: checksum mismatch (sha256 of the steps)", at
   end
   local plan = { apiVersion = head.apiVersion, region = head.region, endpoint = head.endpoint }
   plan.account, plan.steps = head.account, steps
   local problem = M.problem(plan)
   return not problem and plan or nil, problem, at
-end
-
---- A plan with other steps.
----@param plan qcimage.ApplyPlan
----@param steps qcimage.ApplyStep[]
----@return qcimage.ApplyPlan
-function M.withSteps(plan, steps)
-  local copy = {}
-  for name, value in pairs(plan) do
-    copy[name] = value
-  end
-  copy.steps = steps
-  return copy
 end
 
 --- What keeps a client from running a plan.

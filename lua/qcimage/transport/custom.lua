@@ -58,7 +58,7 @@ function M.wrap(transport)
         ("the transport returned a %s; expected a table with status, headers and body"):format(type(response)),
         { reason = "format" }
     end
-    return nil, message == nil and "the transport returned no message" or callback.text(message), judged(detail)
+    return nil, message == nil and "the transport returned no message" or text.ofValue(message), judged(detail)
   end
   return function(request, seconds)
     local ok, response, message, detail = callback.pcall(exchange, request, seconds)
@@ -66,7 +66,7 @@ function M.wrap(transport)
       return response, message, detail
     end
     local kind = response == tasks.FOREIGN and "unsupported" or nil -- it would again
-    return nil, "the transport threw: " .. callback.text(response), { reason = "closed", kind = kind }
+    return nil, "the transport threw: " .. text.ofValue(response), { reason = "closed", kind = kind }
   end
 end
 

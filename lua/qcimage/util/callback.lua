@@ -48,22 +48,11 @@ end
 -- Bytes of a thrown text that a message shows.
 local SHOWN = 500
 
---- Converts a thrown value, or one returned as a message, to text. Neither cut nor redacted.
----@param value any
----@return string
-function M.text(value)
-  if type(value) == "string" then
-    return value
-  end
-  local ok, shown = pcall(tostring, value) -- a __tostring may throw, too
-  return ok and type(shown) == "string" and shown or "a " .. type(value)
-end
-
 --- Converts a value to one line. Not redacted, but cut only at white space, never within a secret.
 ---@param value any
 ---@return string
 function M.errorText(value)
-  local shown = M.text(value)
+  local shown = text.ofValue(value)
   if #shown > SHOWN then
     shown = (shown:sub(1, SHOWN):match "^.*%s" or "") .. "..."
   end

@@ -94,9 +94,7 @@ end
 ---@param value any
 ---@param traceback string|nil
 function M.thrown(entry, value, traceback)
-  local ok, shown = pcall(tostring, value) -- its __tostring may throw, too
-  shown = ok and type(shown) == "string" and shown or "a " .. type(value)
-  entry[1], entry[2] = nil, "the work threw: " .. text.oneLine(shown, SHOWN)
+  entry[1], entry[2] = nil, "the work threw: " .. text.oneLine(text.ofValue(value), SHOWN)
   entry[3] = errors.new {
     kind = "thrown",
     outcome = "unknown",

@@ -88,6 +88,19 @@ function M.await(task, isDone)
   suspend(task, isDone)
 end
 
+--- Lets the others go on until one of them brings about what is awaited, or the deadline.
+---@param task qcimage.Task the one that runs
+---@param isDone fun(): boolean
+---@param deadline number|nil monotonic time
+---@return boolean|nil isAlone no other is left that could
+function M.awaitOthers(task, isDone, deadline)
+  task.isSignal = true
+  suspend(task, isDone, deadline)
+  local isAlone = task.isAlone
+  task.isAlone = nil
+  return isAlone
+end
+
 --- Lets the others go on for some time.
 ---@param seconds number
 ---@return boolean|nil slept nil: this is not a task that can wait
@@ -317,83 +330,21 @@ function Loop:stop()
   items.drop(self)
 end
 
--- Signals
-
----@class qcimage.Signal what tasks that share state wait for
-local Signal = {}
-Signal.__index = Signal
-
-local function waitInTask(signal, task, seconds)
-  local seen, loop = signal.count, task.loop
-  task.isSignal = true
-  suspend(task, function()
-    return signal.count ~= seen or items.isStopped(loop)
-  end, seconds and core.monotonic() + seconds)
-  local isAlone = task.isAlone
-  task.isAlone = nil
-  if signal.count ~= seen then
-    return true
-  elseif isAlone then
-    return nil, "alone"
-  end
-  return false
-end
-
---- Lets the others go on until somebody notifies.
----@param seconds number|nil nil: without an end
----@return boolean|nil isNotified false: the seconds are over; nil: it cannot be waited
----@return string|nil why "stopped": the loop was; "alone": no other task that could notify
-function Signal:wait(seconds)
-  local task = M.running()
-  local loop = task and task.loop or light and light.loop()
-  local isNotified, why = nil, "alone"
-  if items.isStopped(loop) then
-    return nil, "stopped"
-  elseif task then
-    isNotified, why = waitInTask(self, task, seconds)
-  elseif light then
-    isNotified, why = light.wait(self, seconds)
-  end
-  if items.isStopped(loop) then
-    return nil, "stopped"
-  end
-  return isNotified, why
-end
-
---- Wakes all that wait. They run in the next iteration, not within this call.
-function Signal:notify()
-  self.count = self.count + 1
-  if self.semaphore then
-    light.notify(self.semaphore)
-  end
-end
-
---- Makes a signal.
----@return qcimage.Signal
-function M.signal()
-  return setmetatable({ count = 0, semaphore = light and light.semaphore() or nil }, Signal)
-end
-
--- Loops
-
--- Calls a function when the value is collected, on every Lua.
-local function whenCollected(run)
-  if newproxy then -- luacheck: ignore 113
-    local proxy = newproxy(true) -- luacheck: ignore 113
-    getmetatable(proxy).__gc = run
-    return proxy
-  end
-  return setmetatable({}, { __gc = run })
-end
-
+-- What warns, when it is collected, of a loop that was left with items under way.
 local function guardOf(state)
-  return whenCollected(function()
+  local function warn()
     if state.active > 0 then
       require("qcimage.util.warning").write(
         ("a loop was left with %d items under way; what became of them is not known"):format(state.active)
       )
     end
-  end)
+  end
+  if newproxy then -- luacheck: ignore 113
+    local proxy = newproxy(true) -- luacheck: ignore 113
+    getmetatable(proxy).__gc = warn
+    return proxy
+  end
+  return setmetatable({}, { __gc = warn })
 end
 
 --- Whether loops run several items at once here.

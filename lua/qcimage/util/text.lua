@@ -42,6 +42,23 @@ function M.oneLine(text, limit)
   return (cut and text .. "..." or text)
 end
 
+--- Converts a thrown value, or one returned as a message, to text. Neither cut nor redacted.
+---@param value any
+---@return string
+function M.ofValue(value)
+  local ok, shown = pcall(tostring, value) -- a __tostring may throw, too
+  return ok and type(shown) == "string" and shown or "a " .. type(value)
+end
+
+--- Returns raw bytes as hexadecimal digits.
+---@param raw string
+---@return string
+function M.hex(raw)
+  return (raw:gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
 --- Replaces each occurrence of a secret by "***".
 ---@param message string
 ---@param secret string not empty; taken as it is, not as a pattern

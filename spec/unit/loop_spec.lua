@@ -1,0 +1,41 @@
+--- What a loop of `parallel` gives of work that throws: covers util/loop.lua; and util/tables.lua.
+
+local image = require "qcimage"
+local tables = require "qcimage.util.tables"
+
+describe("work that throws", function()
+  it("is a result: the value, and a message of one line that the error has, too", function()
+    local function raise(value)
+      error(value, 0)
+    end
+    local shown = {
+      ["two\nlines"] = "the work threw: two lines",
+      [7] = "the work threw: 7",
+      [setmetatable({}, {
+        __tostring = function()
+          error "no"
+        end,
+      })] = "the work threw: a table",
+      [("x"):rep(600)] = "the work threw: " .. ("x"):rep(500) .. "...",
+    }
+    for value, expected in pairs(shown) do
+      for item, result, message, err in image.parallel({ value }, raise) do
+        assert.equal(value, item)
+        assert.is_nil(result)
+        assert.equal(expected, message)
+        assert.equal(expected, err.message)
+        assert.same({ "thrown", "unknown", true }, { err.kind, err.outcome, rawequal(value, err.thrown) })
+        assert.equal("string", type(err.traceback))
+      end
+    end
+  end)
+end)
+
+describe("a copy of a table", function()
+  it("has its fields, but for those that are changed", function()
+    local base = { a = 1, b = 2 }
+    assert.same({ a = 1, b = 3, c = 4 }, tables.copy(base, { b = 3, c = 4 }))
+    assert.same({ a = 1, b = 2 }, tables.copy(base))
+    assert.same({ a = 1, b = 2 }, base)
+  end)
+end)
