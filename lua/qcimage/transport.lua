@@ -221,22 +221,16 @@ local function plainSleep(seconds)
   return true
 end
 
-local function protected(name, sleep)
-  return function(seconds)
-    local ok, thrown = callback.pcall(sleep, seconds)
-    if ok then
-      return true
-    end
-    return nil, ("%s threw: %s"):format(name, callback.errorText(thrown))
-  end
+local function slept()
+  return true
 end
 
 --- Returns a client's sleep: returns true, or nil and why it cannot wait.
 ---@param given function|nil the option sleep
 ---@return fun(seconds: number): boolean|nil, string|nil
 function M.sleep(given)
-  return given and protected("option sleep", given)
-    or cosocket and protected("nginx's sleep", cosocket.sleep)
+  return given and callback.wrap("option sleep", given, slept)
+    or cosocket and callback.wrap("nginx's sleep", cosocket.sleep, slept)
     or plainSleep
 end
 

@@ -76,12 +76,6 @@ local function isCorrected(client, call)
     or refused ~= nil and refused ~= false and call.attempt ~= nil and refused == call.attempt.credentials
 end
 
--- Whether the caller wants to stop. What a function of the caller's throws is reported by the run.
-local function isStopped(stop)
-  local ok, wanted = callback.pcall(stop or function() end)
-  return ok and wanted
-end
-
 --- Makes the adapter of a client.
 ---@param client qcimage.Client
 ---@param settings {concurrency: integer|nil, rate: number|nil, region: string|nil, stop: nil|fun(): any}
@@ -190,7 +184,11 @@ function M.new(client, settings)
   end
 
   function self.stopped()
-    return isStopped(settings.stop) and errors.notSent("unsupported", "stopped; nothing was sent") or nil
+    local ok, wanted = true, nil
+    if settings.stop then
+      ok, wanted = callback.pcall(settings.stop)
+    end
+    return ok and wanted and errors.notSent("unsupported", "stopped; nothing was sent") or nil -- what it throws, the run reports
   end
   return self
 end

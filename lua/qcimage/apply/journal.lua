@@ -10,6 +10,7 @@ local json = require "qcimage.util.json"
 local journalStates = require "qcimage.apply.journal_states"
 local optionNames = require "qcimage.util.option_names"
 local planFormat = require "qcimage.apply.plan_format"
+local text = require "qcimage.util.text"
 
 local M = {}
 
@@ -66,11 +67,11 @@ local function recordOf(line)
 end
 
 -- Reads the records behind a plan. Returns nil and what is wrong.
-local function readRecords(self, text, at, line)
+local function readRecords(self, contents, at, line)
   local previous
-  while at <= #text do
-    local last = text:find("\n", at, true)
-    local record = recordOf(text:sub(at, (last or #text + 1) - 1))
+  while at <= #contents do
+    local last = contents:find("\n", at, true)
+    local record = recordOf(contents:sub(at, (last or #contents + 1) - 1))
     if previous and not (record and record.torn == previous) then
       return nil, ("line %d is not a journal record"):format(previous)
     elseif not record then
@@ -80,7 +81,7 @@ local function readRecords(self, text, at, line)
       self.states:add(record)
     end
     self.endsWithin = not last
-    at, line = (last or #text) + 1, line + 1
+    at, line = (last or #contents) + 1, line + 1
   end
   self.torn = previous
   return true
@@ -91,9 +92,9 @@ local function contentOf(path)
   if not file then
     return nil, problem
   end
-  local text = file:read "*a"
+  local contents = file:read "*a"
   file:close()
-  return text
+  return contents
 end
 
 --- Opens a journal to go on with it. It is locked first: another run that has it keeps it.
@@ -110,19 +111,18 @@ function M.open(path)
     return cannot(path, reason == "locked" and "another run is using it" or problem)
   end
   local self = setmetatable({ file = file, path = path, states = journalStates.new() }, Journal)
-  local text, behind
-  text, problem = contentOf(path)
-  if text == "" then
+  local contents, behind
+  contents, problem = contentOf(path)
+  if contents == "" then
     problem = "is empty: nothing was sent"
-  elseif text and planFormat.kindOf(text) ~= "journal" then
-    problem = planFormat.kindOf(text) and "is a plan, not a journal" or "is not a journal"
-  elseif text then
-    self.plan, problem, behind = planFormat.read(text)
+  elseif contents and planFormat.kindOf(contents) ~= "journal" then
+    problem = planFormat.kindOf(contents) and "is a plan, not a journal" or "is not a journal"
+  elseif contents then
+    self.plan, problem, behind = planFormat.read(contents)
     if not self.plan and not behind then -- it is on disk before the first step leaves
       problem = problem .. ": nothing was sent"
     elseif self.plan then
-      local _, lines = text:sub(1, behind - 1):gsub("\n", "")
-      local ok, what = readRecords(self, text, behind, lines + 1)
+      local ok, what = readRecords(self, contents, behind, text.lineOf(contents, behind))
       problem = not ok and what or nil
     end
   end
@@ -152,11 +152,11 @@ function Journal:continue(isUndo)
 end
 
 --- Adds whole lines.
----@param text string
+---@param lines string
 ---@return boolean|nil ok
 ---@return string|nil message
-function Journal:append(text)
-  local ok, problem = self.file:append(text)
+function Journal:append(lines)
+  local ok, problem = self.file:append(lines)
   if not ok then
     return cannot(self.path, problem)
   end

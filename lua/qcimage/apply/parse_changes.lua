@@ -59,11 +59,6 @@ local function badLines(source)
   return faults
 end
 
-local function lineOf(source, at)
-  local _, count = source:sub(1, at - 1):gsub("\n", "")
-  return count + 1
-end
-
 -- Adds one object of JSON, or what is wrong with it.
 local function add(entries, faults, line, value, written)
   local _, repeated = jsonScan.scan(written)
@@ -107,7 +102,7 @@ function readers.json(source)
   end
   local starts = jsonScan.scan(source)
   if not source:find "^%s*%[" then
-    add(entries, faults, lineOf(source, source:find "%S"), list, source)
+    add(entries, faults, text.lineOf(source, source:find "%S"), list, source)
     return entries, faults
   end
   if #starts ~= #list then

@@ -26,9 +26,7 @@ function M.new(source, role)
   local field, problem = sts.validateRole(role)
   if problem then
     local name = role.names and role.names[field] or field
-    return function()
-      return provider.noCredentials(("%s %s; it is %s"):format(name, problem, text.quote(role[field])), true, name)
-    end
+    return provider.failing(("%s %s; it is %s"):format(name, problem, text.quote(role[field])), true, name)
   end
   local usesCallback = provider.usesCallback(source)
   local made = sts.marked(refresh.new(function(context)

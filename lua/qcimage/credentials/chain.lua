@@ -107,9 +107,7 @@ local function addFiles(links, environment, settings)
     links[#links + 1] = {
       name = FILE,
       new = function()
-        return function()
-          return provider.noCredentials(FILE .. " is empty", true, FILE)
-        end
+        return provider.failing(FILE .. " is empty", true, FILE)
       end,
     }
   elseif named then

@@ -114,21 +114,12 @@ local function read(body, role)
     local said = document.Message and ": " .. text.oneLine(tostring(document.Message)) or ""
     return fail(("the metadata service returned %s%s"):format(text.quote(document.Code), said), true)
   end
-  local expires = expiration.parse(document.ExpiredTime, document.Expiration)
-  if not expires then
-    return fail("the response has no expiration time", true)
-  elseif type(document.Token) ~= "string" or document.Token == "" then
-    return fail("the response has no Token", true)
-  end
-  local names = {}
-  for field, name in pairs { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" } do
-    names[field] = ("CVM role %s: in the response, %s"):format(text.quote(role), name)
-  end
-  return provider.validate({
-    secretId = document.TmpSecretId,
-    secretKey = document.TmpSecretKey,
-    token = document.Token,
-  }, names, true, { expires = expires, source = ("%s %s"):format(CVM_ROLE, text.oneLine(role)) })
+  return provider.temporary(
+    { secretId = document.TmpSecretId, secretKey = document.TmpSecretKey, token = document.Token },
+    expiration.parse(document.ExpiredTime, document.Expiration),
+    { by = CVM_ROLE, source = ("%s %s"):format(CVM_ROLE, text.quote(role)) },
+    { source = ("%s %s"):format(CVM_ROLE, text.oneLine(role)) }
+  )
 end
 
 ---@class qcimage.Metadata

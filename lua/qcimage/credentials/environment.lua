@@ -76,17 +76,12 @@ function M.new(environment, withoutRole)
     end
   end
   local role = not withoutRole and M.role(environment) or nil
-  local credentials, err
   local absent, name = missing(environment, role)
   if absent then
-    credentials, err = provider.noCredentials(absent, role ~= nil or M.isConfigured(environment), name)
-  else
-    credentials, err = provider.validate(given, names, true, { source = M.NAME })
+    return provider.failing(absent, role ~= nil or M.isConfigured(environment), name), true
   end
-  local function fixed()
-    return credentials, err
-  end
-  if not credentials or not role then
+  local fixed, isValid = provider.fixed(given, names, { source = M.NAME })
+  if not isValid or not role then
     return fixed, true
   end
   return require("qcimage.credentials.assume_role").new(fixed, role) -- loaded only when needed

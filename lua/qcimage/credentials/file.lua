@@ -30,12 +30,6 @@ local function nonEmpty(value)
   return value ~= "" and value or nil
 end
 
-local function failing(message, final)
-  return function()
-    return provider.noCredentials(message, final)
-  end, true
-end
-
 -- Makes the provider of a section. Returns whether the section contains the keys itself.
 local function sourceOf(fields, lines, shown, settings)
   local names = {}
@@ -44,25 +38,14 @@ local function sourceOf(fields, lines, shown, settings)
   end
   local role = not settings.withoutRole and nonEmpty(fields.role_arn)
   if not nonEmpty(fields.secret_id) and not nonEmpty(fields.secret_key) and not role then
-    return failing(shown .. " has neither secret_id nor secret_key", settings.isNamed)
+    return provider.failing(shown .. " has neither secret_id nor secret_key", settings.isNamed), true
   end
-  local credentials, err = provider.validate(
-    {
-      secretId = fields.secret_id,
-      secretKey = fields.secret_key,
-      token = fields.token,
-    },
+  local fixed, isValid = provider.fixed(
+    { secretId = fields.secret_id, secretKey = fields.secret_key, token = fields.token },
     names,
-    true,
-    {
-      region = nonEmpty(fields.region),
-      source = provider.sourceOf(shown, settings.isEager),
-    }
+    { region = nonEmpty(fields.region), source = provider.sourceOf(shown, settings.isEager) }
   )
-  local function fixed()
-    return credentials, err
-  end
-  if not credentials or not role then
+  if not isValid or not role then
     return fixed, true
   end
   return require("qcimage.credentials.assume_role").new(fixed, {
@@ -83,13 +66,13 @@ local function load(settings)
   local contents, problem, why = readFile.read(settings.path)
   if not contents then
     local isPassed = why == "missing" or why == "barred" and settings.isForAll
-    return failing(("%s %s"):format(shown, problem), settings.isNamed or not isPassed)
+    return provider.failing(("%s %s"):format(shown, problem), settings.isNamed or not isPassed), true
   end
   readFile.warnIfExposed(settings.path, shown)
   local fields, isMissing, lines
   fields, problem, isMissing, lines = ini.section(contents, section)
   if not fields then
-    return failing(("%s %s"):format(shown, problem), settings.isNamed or not isMissing)
+    return provider.failing(("%s %s"):format(shown, problem), settings.isNamed or not isMissing), true
   end
   return sourceOf(fields, lines, ("%s [%s]"):format(shown, section), settings)
 end
@@ -99,7 +82,7 @@ end
 ---@return qcimage.CredentialsProvider
 function M.new(settings)
   if not settings.path then
-    return (failing("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed))
+    return provider.failing("~" .. M.IN_HOME .. ": HOME is not set", settings.isNamed)
   end
   return reload.new(function()
     return load(settings)

@@ -138,14 +138,56 @@ function M.validate(given, names, final, beside)
   return setmetatable(values, Credentials)
 end
 
---- Makes a static provider; the values are copied now.
+--- Makes a provider that has no credentials.
+---@param message string
+---@param final boolean|nil no other provider may replace it
+---@param field string|nil name of the option or variable
+---@return qcimage.CredentialsProvider
+function M.failing(message, final, field)
+  return function()
+    return M.noCredentials(message, final, field)
+  end
+end
+
+--- Makes a provider that always returns the same; the values are copied now.
+---@param given table {secretId, secretKey, token}
+---@param names table<string, string>|nil names of the fields in messages
+---@param beside table|nil other fields of qcimage.Credentials
+---@return qcimage.CredentialsProvider
+---@return boolean isValid
+function M.fixed(given, names, beside)
+  local credentials, err = M.validate(given, names, true, beside)
+  return function()
+    return credentials, err
+  end, credentials ~= nil
+end
+
+--- Makes a static provider, of credentials given by the program.
 ---@param given table {secretId, secretKey, token}
 ---@return qcimage.CredentialsProvider
 function M.static(given)
-  local credentials, err = M.validate(given, nil, true)
-  return function()
-    return credentials, err
+  return (M.fixed(given))
+end
+
+--- Validates temporary keys that a service issued.
+---@param given table {secretId, secretKey, token}
+---@param expires number|nil expiration, in Unix seconds
+---@param issued {by: string, source: string|nil} by: what issued them, for messages; source: the same with more detail
+---@param beside table other fields of qcimage.Credentials
+---@return qcimage.Credentials|nil
+---@return qcimage.Error|nil
+function M.temporary(given, expires, issued, beside)
+  if not expires then
+    return M.noCredentials(issued.by .. ": the response has no expiration time", true)
+  elseif type(given.token) ~= "string" or given.token == "" then
+    return M.noCredentials(issued.by .. ": the response has no Token", true)
   end
+  local names = { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" }
+  for field, name in pairs(names) do
+    names[field] = ("%s: in the response, %s"):format(issued.source or issued.by, name)
+  end
+  beside.expires = expires
+  return M.validate(given, names, true, beside)
 end
 
 local FUNCTION = "option credentials"

@@ -68,14 +68,6 @@ function M.read(path)
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents
 end
 
---- The line that a byte is in.
----@param contents string
----@param position integer
----@return integer from 1
-function M.lineOf(contents, position)
-  return select(2, contents:sub(1, position - 1):gsub("\n", "")) + 1
-end
-
 -- tccli rewrites its files without a lock (TencentCloud/tencentcloud-cli#109), so a partial file can be seen: number of
 -- attempts, and seconds between them.
 local ATTEMPTS, PAUSE = 21, 0.01
@@ -86,7 +78,7 @@ local function jsonProblem(contents, malformed)
     return "is empty, or is being written"
   end
   local position = tonumber(malformed:match "at character (%d+)")
-  local line = position and (" (line %d)"):format(M.lineOf(contents, math.min(position, #contents))) or ""
+  local line = position and (" (line %d)"):format(text.lineOf(contents, math.min(position, #contents))) or ""
   return ("is not JSON, or is being written: %s%s"):format(text.oneLine(malformed), line)
 end
 

@@ -89,23 +89,12 @@ function M.fetch(context, action, params, how, besideOf)
     return nil, mine
   end
   local given = type(result.credentials) == "table" and result.credentials or {}
-  local expires = expiration.parse(result.expiredTime, result.expiration)
-  if not expires then
-    return provider.noCredentials(action .. ": the response has no expiration time", true)
-  elseif type(given.token) ~= "string" or given.token == "" then
-    return provider.noCredentials(action .. ": the response has no Token", true)
-  end
-  local names = { secretId = "TmpSecretId", secretKey = "TmpSecretKey", token = "Token" }
-  for field, name in pairs(names) do
-    names[field] = ("%s: in the response, %s"):format(action, name)
-  end
-  local beside = besideOf(base)
-  beside.expires = expires
-  return provider.validate({
-    secretId = given.tmpSecretId,
-    secretKey = given.tmpSecretKey,
-    token = given.token,
-  }, names, true, beside)
+  return provider.temporary(
+    { secretId = given.tmpSecretId, secretKey = given.tmpSecretKey, token = given.token },
+    expiration.parse(result.expiredTime, result.expiration),
+    { by = action },
+    besideOf(base)
+  )
 end
 
 return M

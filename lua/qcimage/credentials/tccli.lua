@@ -38,12 +38,6 @@ local function given(value)
   return value ~= "" and value or nil
 end
 
-local function failing(message, final)
-  return function()
-    return provider.noCredentials(message, final)
-  end, true
-end
-
 -- Returns the other fields of a profile's credentials.
 local function besideOf(found, expires)
   return { expires = expires, profile = found.settings, source = provider.sourceOf(found.shown, found.isEager) }
@@ -52,7 +46,7 @@ end
 -- A field of the file as messages name it, with its line.
 local function placeOf(found, field)
   local at = found.contents:find(('"%s"'):format(field), 1, true)
-  local line = at and (", line %d"):format(readFile.lineOf(found.contents, at)) or ""
+  local line = at and (", line %d"):format(text.lineOf(found.contents, at)) or ""
   return ("%s%s: %s"):format(found.shown, line, field)
 end
 
@@ -64,7 +58,7 @@ local function keysSource(login, kind, found)
     local inner = type(login[kind]) == "table" and login[kind] or {}
     expires = expiration.parse(login.expiresAt or inner.expiresAt)
     if not expires then
-      return failing(("%s: the %s login has no expiration time"):format(found.shown, kind), true)
+      return provider.failing(("%s: the %s login has no expiration time"):format(found.shown, kind), true), true
     end
   end
   local names = {}
@@ -115,9 +109,9 @@ local function sourceOf(login, profile, found)
   if kind == "cvm-role" then
     source, isFixed = roleSource(profile, found)
   elseif not KINDS[kind] then
-    return failing(("%s: unknown login type %s"):format(placeOf(found, "type"), text.quote(kind)), true)
+    return provider.failing(("%s: unknown login type %s"):format(placeOf(found, "type"), text.quote(kind)), true), true
   elseif not given(login.secretId) and not given(login.secretKey) and not role then
-    return failing(found.shown .. " has neither secretId nor secretKey")
+    return provider.failing(found.shown .. " has neither secretId nor secretKey"), true
   else
     source, isFixed, err = keysSource(login, kind, found)
   end
@@ -143,7 +137,7 @@ local function load(profile, name, settings)
   end
   local login, contents, why = readFile.readObject(path, profile.pause)
   if not login then
-    return failing(("%s %s"):format(shown, contents), why ~= "missing")
+    return provider.failing(("%s %s"):format(shown, contents), why ~= "missing"), true
   elseif given(login.secretKey) then
     readFile.warnIfExposed(path, shown)
   end
@@ -161,9 +155,9 @@ function M.new(profile)
   local name = profile.profile or "default"
   if not text.isFileName(name) then
     local what = ("%s %s is not a valid file name"):format(profile.nameOf or "profile", text.quote(name))
-    return (failing(what, true))
+    return provider.failing(what, true)
   elseif not profile.home then
-    return (failing(("~/.tccli/%s.credential: HOME is not set"):format(name)))
+    return provider.failing(("~/.tccli/%s.credential: HOME is not set"):format(name))
   end
   local settings = profile.settings
     or profiles.new {

@@ -50,6 +50,14 @@ function M.ofValue(value)
   return ok and type(shown) == "string" and shown or "a " .. type(value)
 end
 
+--- Returns the line that a byte of a text is in.
+---@param contents string
+---@param position integer
+---@return integer from 1
+function M.lineOf(contents, position)
+  return select(2, contents:sub(1, position - 1):gsub("\n", "")) + 1
+end
+
 --- Returns raw bytes as hexadecimal digits.
 ---@param raw string
 ---@return string
