@@ -372,6 +372,9 @@ describe("a refused clock", function()
     client, requests = calling(SERVER - 900, {}, REPLAY, OK)
     assert(client:modify { imageId = "img-1" })
     assert.equal(tostring(SERVER), stub.form(requests[2].body).Timestamp)
+    client, requests = calling(SERVER + 1, { apiVersion = "3.0" }, EXPIRED, OK3) -- at the edge of what the service accepts
+    assert(client:modify { imageId = "img-1" })
+    assert.equal(tostring(SERVER), requests[2].headers["X-TC-Timestamp"])
   end)
 
   it("is told with the offset, and not tried with the same clock again", function()

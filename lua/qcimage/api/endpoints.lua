@@ -178,6 +178,14 @@ function M.via(endpoint, target)
   return tables.copy(endpoint, { connectTo = { host = target.host, port = target.port or endpoint.port } })
 end
 
+--- Returns where a request goes, for messages.
+---@param request qcimage.Request|qcimage.Endpoint
+---@return string
+function M.shown(request)
+  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
+  return target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
+end
+
 local function public(host)
   return withUrls {
     scheme = "https",

@@ -5,6 +5,7 @@ local actions = require "qcimage.api.actions"
 local validate = require "qcimage.call.validate"
 local callContext = require "qcimage.call.context"
 local images = require "qcimage.call.images"
+local limits = require "qcimage.util.limits"
 
 local M = {}
 
@@ -25,9 +26,6 @@ function M.wantedFields(call)
   return next(changes) ~= nil and changes or nil
 end
 
--- Seconds: the shortest valid timeout.
-local SHORTEST_TIMEOUT = 0.001
-
 --- Reads back a modification of unknown outcome. On success the last attempt's record gets readBack.
 ---@param call qcimage.Call
 ---@param changes table from wantedFields
@@ -41,7 +39,7 @@ function M.readBack(call, changes, run)
     local problem
     page, problem = run(call.client, actions.describe[call.version], params, {
       region = call.region,
-      timeout = math.max(callContext.secondsLeft(call), SHORTEST_TIMEOUT),
+      timeout = math.max(callContext.secondsLeft(call), limits.shortestTimeout),
       maxAttempts = 1, -- no retries
     })
     callContext.noteCallbackError(call, (page or problem).hookError)

@@ -205,7 +205,7 @@ local function firstOf(other, name, problem, index)
   return other and other.name < name and other or { name = name, problem = problem, index = index }
 end
 
--- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a invalid.
+-- Checks a table of named values against the data. Returns them by their names on the wire; or nil and a validation error.
 function fields(params, given, context)
   local byName, due = entriesOf(params, context.version)
   local values, invalid = { ImageId = nil, ImageName = nil, ImageDescription = nil }, nil -- with room for a few

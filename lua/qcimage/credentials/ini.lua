@@ -5,15 +5,9 @@
 --- fails on "\r" and comments after a section's name, takes the last of two equal keys silently, throws on a line before
 --- the first section, and reports no line numbers.
 
-local lower = require("qcimage.util.text").lower
+local text = require "qcimage.util.text"
 
 local M = {}
-
--- In linear time, unlike "^[ \t]*(.-)[ \t]*$".
-local function trim(value)
-  local first = value:find "[^ \t]"
-  return first and value:match("^.*[^ \t]", first) or ""
-end
 
 -- Removes quotes, or a comment after white space (keys contain none). Nil: unbalanced quotes.
 local function unquote(value)
@@ -25,19 +19,19 @@ local function unquote(value)
     end
     return inner
   end
-  return trim((value:gsub("[ \t][#;].*$", "")))
+  return text.trim((value:gsub("[ \t][#;].*$", "")))
 end
 
 -- Takes a line of the wanted section. Returns what is wrong with it, or nothing.
 local function takeLine(line, number, section, fields, lines)
   local key, value = line:match "^([^=:]*)[=:](.*)$"
-  key = key and lower(trim(key))
+  key = key and text.lower(text.trim(key))
   if not key or not key:find "^[A-Za-z0-9_.-]+$" then
     return ("has an invalid line %d: neither [section] nor key = value"):format(number)
   elseif lines[key] then
     return ("has %s of [%s] twice, in lines %d and %d"):format(key, section, lines[key], number)
   end
-  fields[key], lines[key] = unquote(trim(value)), number
+  fields[key], lines[key] = unquote(text.trim(value)), number
   if not fields[key] then
     return ("has an invalid line %d: %s has unbalanced quotes, or text after them"):format(number, key)
   end
@@ -46,24 +40,24 @@ end
 local OUTSIDE = "has an invalid line %d: outside of any [section]"
 
 --- Reads one section. Invalid lines of other sections are ignored, except where they leave open which section follows.
----@param text string
+---@param contents string
 ---@param section string its name, as written
 ---@return table<string, string>|nil fields values by lower-case key; nil: invalid, or no such section
 ---@return string|nil problem to follow the file's name
 ---@return boolean|nil isMissing the text has no such section, or is empty
 ---@return table<string, integer>|nil lines of the fields by key; of the section's name by ""
-function M.section(text, section)
+function M.section(contents, section)
   local fields, lines, current, begun
   local number, outside = 0, nil
-  if text:find "%z" then
+  if contents:find "%z" then
     return nil, "contains a NUL byte, so it is not text (UTF-16?)"
   end
-  for whole in (text .. "\n"):gmatch "([^\n]*)\n" do
+  for whole in (contents .. "\n"):gmatch "([^\n]*)\n" do
     number = number + 1
-    local line = trim((whole:gsub("\r$", "")))
+    local line = text.trim((whole:gsub("\r$", "")))
     local name = line:match "^%[([^%]]*)%][ \t]*$" or line:match "^%[([^%]]*)%][ \t]*[#;]"
     if name then
-      current = trim(name)
+      current = text.trim(name)
       if current == section then
         if begun then
           return nil, ("has the section [%s] twice, in lines %d and %d"):format(section, begun, number)

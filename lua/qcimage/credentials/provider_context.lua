@@ -5,14 +5,12 @@
 local core = require "qcimage.core"
 local refusals = require "qcimage.credentials.refusals"
 local endpoints = require "qcimage.api.endpoints"
+local limits = require "qcimage.util.limits"
 
 local M = {}
 
 -- Options of the client's that its calls of STS have, too.
 local SHARED = { "attemptTimeout", "limiter", "maxAttempts", "onAttempt", "userAgent" }
-
--- Seconds: the shortest valid timeout.
-local SHORTEST = 0.001
 
 -- The `call` of a context.
 local function caller(client, run, retryBudget)
@@ -42,7 +40,7 @@ local function caller(client, run, retryBudget)
       options = options,
       retryBudget = retryBudget, -- STS has a separate budget
     }, { __index = client })
-    local result, err = run(other, action, params, { timeout = math.max(SHORTEST, how.secondsLeft) })
+    local result, err = run(other, action, params, { timeout = math.max(limits.shortestTimeout, how.secondsLeft) })
     client.offset = other.offset -- both services have the same clock
     return result, err, given, providerError
   end

@@ -3,6 +3,7 @@
 --- other way to wait. Part of qcimage, see LICENSE.
 
 local core = require "qcimage.core"
+local endpoints = require "qcimage.api.endpoints"
 local errors = require "qcimage.util.errors"
 local http1 = require "qcimage.transport.http1"
 local lightThread = require "qcimage.transport.light_thread"
@@ -102,10 +103,9 @@ local function isLasting(reason, problem)
 end
 
 local function failure(request, reason, problem, sent)
-  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
-  where = target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
+  local target = request.connectTo
   local message = ("%s: %s%s"):format(
-    errors.TRANSPORT[reason]:format(where),
+    errors.TRANSPORT[reason]:format(endpoints.shown(request)),
     text.oneLine(problem),
     hint(reason, problem, reason ~= "tls" and target and target.host or request.host)
   )

@@ -42,15 +42,9 @@ local function faultyVariable(environment)
   end
 end
 
--- Returns where a request goes, for messages.
-local function whereTo(request)
-  local where, target = ("%s:%d"):format(request.host, request.port), request.connectTo
-  return target and ("%s by way of %s:%d"):format(where, target.host, target.port) or where
-end
-
 -- Describes a failure. trusted: where the certificates come from.
 local function describe(request, reason, message, trusted)
-  local where = whereTo(request)
+  local where = endpoints.shown(request)
   local what = reason and errors.TRANSPORT[reason]:format(where) or ("the request to %s failed"):format(where)
   local hint = ""
   if reason == "tls" then

@@ -20,12 +20,6 @@ local isName = text.memoize(function(name)
 end)
 local lower = text.memoize(text.lower)
 
--- Trims blanks in linear time: "^[ \t]*(.-)[ \t]*$" takes quadratic time, which a hostile response can stretch to seconds.
-local function trim(value)
-  local first = value:find "[^ \t]"
-  return first and value:match("^.*[^ \t]", first) or ""
-end
-
 local BLANK = { [9] = true, [32] = true }
 
 --- Writes a request.
@@ -116,7 +110,7 @@ local function takeField(line, headers)
   if behind ~= #line + 1 then
     return malformed "the response has a malformed header"
   end
-  name, value = lower(name), BLANK[value:byte(-1)] and trim(value) or value
+  name, value = lower(name), BLANK[value:byte(-1)] and text.trim(value) or value
   local before = headers[name]
   headers[name] = before and before .. ", " .. value or value
   return true

@@ -39,8 +39,10 @@ return {
   mostConcurrency = 64,
   -- Seconds of `wait`: an image of a large disk takes minutes.
   waitTimeout = 600,
-  -- Seconds: the longest timeout, a day, far below what C can count in milliseconds.
+  -- Seconds: the longest timeout, a day, far below what C can count in milliseconds; and the shortest of a call within
+  -- another.
   longestTimeout = 86400,
+  shortestTimeout = 0.001,
 
   -- Seconds that a credentials function may need: its failure in less time is not shared with calls that have more.
   credentialsWait = 5,

@@ -114,7 +114,7 @@ end
 
 --- Replaces each login of a proxy by "***".
 ---@param message string
----@param secrets string[] from `logins`
+---@param secrets string[] from `proxyPasswords`
 ---@return string
 function M.removeProxyPasswords(message, secrets)
   -- The pattern helps if the environment has changed since the secrets were collected.

@@ -50,6 +50,15 @@ function M.ofValue(value)
   return ok and type(shown) == "string" and shown or "a " .. type(value)
 end
 
+--- Removes blanks and tabs at both ends, in linear time: "^[ \t]*(.-)[ \t]*$" takes quadratic time, which hostile text can
+--- stretch to seconds.
+---@param value string
+---@return string
+function M.trim(value)
+  local first = value:find "[^ \t]"
+  return first and value:match("^.*[^ \t]", first) or ""
+end
+
 --- Returns the line that a byte of a text is in.
 ---@param contents string
 ---@param position integer
