@@ -2,6 +2,7 @@
 --- Part of qcimage, see LICENSE.
 
 local environments = require "qcimage.util.environment"
+local limits = require "qcimage.util.limits"
 local signals = require "qcimage.util.signal"
 local tasks = require "qcimage.util.tasks"
 
@@ -15,9 +16,6 @@ local M = {}
 ---@field park fun(seconds: number): boolean|nil, string|nil waits so long, or until another worker calls wake
 ---@field isAbandoned fun(): boolean|nil whether nobody waits for the workers any more: nginx killed who called `run`
 ---@field wake fun() ends the waits of all that are parked
-
--- Concurrent changes.
-M.CONCURRENCY = 8
 
 local function nothing() end
 
@@ -109,7 +107,7 @@ function M.of(client, limiter, concurrency, sleep)
   if concurrency == 1 or hasOtherTime or callsBack and not environments.isNginx or not tasks.isParallel() then
     return one(sleep)
   end
-  return several(concurrency or M.CONCURRENCY, sleep)
+  return several(concurrency or limits.concurrency, sleep)
 end
 
 return M

@@ -15,11 +15,8 @@ local M = {}
 M.PUT_OFF = {}
 local PUT_OFF = M.PUT_OFF
 
---- Describes an image that is neither in the original nor in the desired state.
----@param step table from, to
----@param image qcimage.ApplyImage
----@return string
-function M.describeConflict(step, image)
+-- Describes an image that is neither in the original nor in the desired state.
+local function describeConflict(step, image)
   local parts = {}
   for _, name in ipairs(planFormat.FIELDS) do
     local value, from, to = image[name], step.from[name], step.to[name]
@@ -69,7 +66,7 @@ function M.judge(run, step, seen)
     end
     return nil
   else
-    outcome = { status = "conflict", message = M.describeConflict(step, image), reason = "conflict" }
+    outcome = { status = "conflict", message = describeConflict(step, image), reason = "conflict" }
   end
   if seen.at < sure and not run.options.dryRun then
     step.due = outcome.status == "unchanged" and sure or math.min(now + times.REPEAT, sure)

@@ -13,8 +13,7 @@ local M = {}
 
 -- Steps that wait for a slot of the rate at once, at most and for how many seconds of it. More would find what they know of
 -- their image too old when it comes, and describe it by itself.
-M.QUEUE = 6
-local QUEUE_SECONDS = 0.65
+local QUEUE, QUEUE_SECONDS = 6, 0.65
 
 -- Attempts after a corrected clock or with new credentials, which follow at once.
 local MAX_CORRECTIONS = 2
@@ -197,7 +196,7 @@ end
 
 -- Steps that may wait for a slot at once.
 local function queueLength(interval)
-  return interval and math.max(1, math.min(M.QUEUE, math.floor(QUEUE_SECONDS / interval))) or M.QUEUE
+  return interval and math.max(1, math.min(QUEUE, math.floor(QUEUE_SECONDS / interval))) or QUEUE
 end
 
 -- Waits until fewer steps wait for a slot. This takes none of the time for which the step is tried.

@@ -8,11 +8,11 @@ local M = {}
 
 -- Images of a request: before a change, few, since what is described is soon too old to be acted on; for steps that are only
 -- verified, many.
-M.BATCH, M.LARGE_BATCH = 20, 100
+local BATCH, LARGE_BATCH = 20, 100
 
 -- Seconds of a request's duration that do not count as age. One that took longer says too little: the service was slow, or
 -- this process was stopped meanwhile.
-M.LONG = 1
+local LONG = 1
 
 ---@class qcimage.ObservedImage
 ---@field at number when the request began
@@ -65,7 +65,7 @@ end
 
 -- The steps whose images are described together with that of a step.
 function Observed:batchOf(step)
-  local size = math.min(step.isVerifyOnly and M.LARGE_BATCH or M.BATCH, self.adapter.describeBatch)
+  local size = math.min(step.isVerifyOnly and LARGE_BATCH or BATCH, self.adapter.describeBatch)
   local steps, has = {}, {}
   local function add(one)
     if #steps < size and not has[one.key] and one.regionKey == step.regionKey then
@@ -132,7 +132,7 @@ end
 ---@return qcimage.Error|nil err
 function Observed:alone(step)
   local ok, err = self:describe({ step }, step.region)
-  if ok and self.seen[step.key].took > M.LONG then
+  if ok and self.seen[step.key].took > LONG then
     ok, err = self:describe({ step }, step.region)
   end
   return ok and self.seen[step.key] or nil, err
@@ -161,7 +161,7 @@ end
 ---@return number since
 function Observed:since(step, age)
   local seen = self.seen[step.key]
-  return self.adapter.now() - age - (seen and math.min(seen.took, M.LONG) or 0)
+  return self.adapter.now() - age - (seen and math.min(seen.took, LONG) or 0)
 end
 
 --- Forgets an image that a change is sent to.

@@ -9,7 +9,7 @@ local times = require "qcimage.apply.times"
 local M = {}
 
 -- Transient failures in a row, of all steps, after which one step tries for all.
-M.PROBE_AFTER = 4
+local PROBE_AFTER = 4
 
 -- Transient errors of the service, by their reasons; those of the network are named in util/errors.
 local TRANSIENT = { throttled = true, busy = true, internal = true }
@@ -75,12 +75,12 @@ end
 ---@param deadline number
 ---@return boolean goesOn false: the time is over, or the run is stopped
 function Outage:await(run, step, deadline)
-  while self.failures >= M.PROBE_AFTER and self.probe and self.probe ~= step do
+  while self.failures >= PROBE_AFTER and self.probe and self.probe ~= step do
     if run.now() >= deadline or not run:wait(times.SLICE) then
       return false
     end
   end
-  if self.failures >= M.PROBE_AFTER then
+  if self.failures >= PROBE_AFTER then
     self.probe = step
   end
   return true

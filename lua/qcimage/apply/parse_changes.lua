@@ -14,7 +14,7 @@ local M = {}
 -- Bytes of a line of JSON Lines: ten changes of the longest values.
 local LONGEST_LINE = 64 * 1024
 -- Bytes of the whole.
-M.MAX_BYTES = 64 * 1024 * 1024
+local MAX_BYTES = 64 * 1024 * 1024
 
 ---@class qcimage.ApplyEntry
 ---@field line integer
@@ -206,8 +206,8 @@ end
 ---@return qcimage.ApplyFault[] faults
 ---@return table|nil plan where the text is one, see plan_format.lua
 function M.read(source, format)
-  if #source > M.MAX_BYTES then
-    return {}, { fault(nil, ("the list is longer than %d bytes"):format(M.MAX_BYTES)) }
+  if #source > MAX_BYTES then
+    return {}, { fault(nil, ("the list is longer than %d bytes"):format(MAX_BYTES)) }
   elseif source:find "^\255\254" or source:find "^\254\255" or source:sub(1, 200):find "%z" then
     return {}, { fault(nil, "the list is in UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)") }
   end

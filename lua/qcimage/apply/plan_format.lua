@@ -7,8 +7,8 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
---- Of this form; a file of another is refused.
-M.FORMAT = 1
+-- Of this form; a file of another is refused.
+local FORMAT = 1
 
 --- What can be changed of an image, in the order in which it is written and shown.
 M.FIELDS = { "imageName", "imageDescription", "imageFamily", "imageDeprecated" }
@@ -103,7 +103,7 @@ function M.write(plan, kind)
   local steps = table.concat(lines)
   local head = object(HEAD, {
     qcimage = kind,
-    format = M.FORMAT,
+    format = FORMAT,
     apiVersion = plan.apiVersion,
     region = plan.region,
     endpoint = plan.endpoint,
@@ -127,9 +127,9 @@ local function headOf(source)
   local head = line and json.decode(line)
   if type(head) ~= "table" or type(head.steps) ~= "number" or head.steps < 0 or head.steps % 1 ~= 0 then
     return nil, "has an incomplete first line"
-  elseif head.format ~= M.FORMAT then
+  elseif head.format ~= FORMAT then
     local message = "has the format %s, and this version of qcimage knows format %d"
-    return nil, message:format(tostring(head.format), M.FORMAT), #line + 2
+    return nil, message:format(tostring(head.format), FORMAT), #line + 2
   end
   return head, #line + 2
 end
@@ -141,29 +141,21 @@ local function isText(value)
   return type(value) == "string" and value ~= ""
 end
 
--- Whether something is a table of fields of an image.
-local function areValues(values)
-  if type(values) ~= "table" then
-    return false
-  end
-  for name, value in pairs(values) do
-    if not IS_FIELD[name] or not VALUE[type(value)] then
-      return false
-    end
-  end
-  return true
+local function isValue(value, name)
+  return IS_FIELD[name] and VALUE[type(value)]
 end
 
 local function isLine(value)
   return type(value) == "number" and value >= 0 and value < 2 ^ 53 and value % 1 == 0
 end
 
-local function areTexts(values)
+-- Whether something is a table whose values all fit.
+local function isTableOf(values, fits)
   if type(values) ~= "table" then
     return false
   end
-  for _, value in pairs(values) do
-    if not isText(value) then
+  for name, value in pairs(values) do
+    if not fits(value, name) then
       return false
     end
   end
@@ -173,12 +165,12 @@ end
 local function isStep(step)
   return type(step) == "table"
     and isText(step.imageId)
-    and areValues(step.from)
-    and areValues(step.to)
+    and isTableOf(step.from, isValue)
+    and isTableOf(step.to, isValue)
     and next(step.to) ~= nil
     and (step.line == nil or isLine(step.line))
     and (step.region == nil or isText(step.region))
-    and (step.cannotUndo == nil or areTexts(step.cannotUndo))
+    and (step.cannotUndo == nil or isTableOf(step.cannotUndo, isText))
 end
 
 --- What is wrong with a plan, which may come from anywhere, or nil.

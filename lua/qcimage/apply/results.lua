@@ -5,7 +5,7 @@ local makeStep = require "qcimage.apply.make_step"
 
 local M = {}
 
-M.STATUSES = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
+local STATUSES = { "ok", "unchanged", "failed", "unknown", "conflict", "skipped" }
 
 ---@class qcimage.ApplyResult what came of one change
 ---@field line integer|nil of the list; of a table, its number
@@ -99,7 +99,7 @@ end
 function M.report(results)
   inOrder(results)
   local report = { results = results, total = #results }
-  for _, status in ipairs(M.STATUSES) do
+  for _, status in ipairs(STATUSES) do
     report[status] = 0
   end
   for _, result in ipairs(results) do

@@ -42,12 +42,9 @@ local function closed(call)
   return nil, errors.ofAction(call.action.name, "unsupported", "the client is closed")
 end
 
---- Begins an attempt: resolves credentials, sets time and nonce, builds and signs the request.
----@param call qcimage.Call
----@param withStages boolean|nil also return the signing stages
----@return qcimage.Request|nil
----@return qcimage.Error|nil err
-function M.buildRequest(call, withStages)
+-- Begins an attempt: resolves credentials, sets time and nonce, builds and signs the request. Returns it, with the signing
+-- stages if they are wanted; or nil and an error.
+local function buildRequest(call, withStages)
   if call.client.closed then
     return closed(call)
   end
@@ -76,7 +73,7 @@ local function nextRequest(call)
       return nil, err
     end
   end
-  return M.buildRequest(call)
+  return buildRequest(call)
 end
 
 -- What a transport that failed says, as an error.
@@ -335,7 +332,7 @@ function M.sign(client, name, params, options)
   if not call then
     return nil, err
   end
-  return M.buildRequest(call, true)
+  return buildRequest(call, true)
 end
 
 return M

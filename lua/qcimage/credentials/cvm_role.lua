@@ -16,8 +16,8 @@ local text = require "qcimage.util.text"
 
 local M = {}
 
---- The service's name, and its address for where no name server knows it.
-M.METADATA_HOST_URL, M.METADATA_IP_URL = "http://metadata.tencentyun.com", "http://169.254.0.23"
+-- The service's name, and its address for where no name server knows it.
+local METADATA_HOST_URL, METADATA_IP_URL = "http://metadata.tencentyun.com", "http://169.254.0.23"
 
 local ROLES = "/latest/meta-data/cam/security-credentials/"
 local REGION = "/latest/meta-data/placement/region"
@@ -64,12 +64,12 @@ end
 
 -- The text at a path of the service, by its name or its address; or nil and an error.
 local function fetch(context, address, path, deadline, name)
-  local response, problem, detail = get(context, address or M.METADATA_HOST_URL, path, deadline)
+  local response, problem, detail = get(context, address or METADATA_HOST_URL, path, deadline)
   if not response and detail and detail.kind == "unsupported" then
     return provider.cannotAsk(("%s: %s"):format(name, problem))
   elseif not response and detail and detail.sent == false and not address and context.monotonic() < deadline then
     local message
-    response, message = get(context, M.METADATA_IP_URL, path, deadline)
+    response, message = get(context, METADATA_IP_URL, path, deadline)
     problem = not response and ("%s; and at its address: %s"):format(problem, message) or nil
   end
   if response and response.status == 200 then

@@ -11,7 +11,7 @@ local M = {}
 local BOM = "\239\187\191"
 
 -- Bytes: the files of credentials have under 1 KB, tccli's settings of all services about 30 KB.
-M.MAX_BYTES = 256 * 1024
+local MAX_BYTES = 256 * 1024
 
 -- Numbers of errno, the same on Linux, macOS and the BSDs.
 local MISSING, NOT_ALLOWED, PART_IS_FILE, IS_FOLDER = 2, 13, 20, 21
@@ -57,12 +57,12 @@ function M.read(path)
     return nil, problemOf(message, code), isMissing(path, code) and "missing" or code == NOT_ALLOWED and "barred" or nil
   end
   local contents
-  contents, message, code = file:read(M.MAX_BYTES + 1)
+  contents, message, code = file:read(MAX_BYTES + 1)
   file:close()
   if not contents and message then
     return nil, problemOf(message, code)
-  elseif contents and #contents > M.MAX_BYTES then
-    return nil, ("has more than %d bytes"):format(M.MAX_BYTES)
+  elseif contents and #contents > MAX_BYTES then
+    return nil, ("has more than %d bytes"):format(MAX_BYTES)
   end
   contents = contents or "" -- read returns nil at the end of a file
   return contents:sub(1, 3) == BOM and contents:sub(4) or contents

@@ -14,8 +14,8 @@ end
 --- Pattern of a control byte. Written out, since %c follows the host's locale.
 M.CONTROL = "[%z\1-\31\127]"
 
---- Bytes of a foreign text that a message shows.
-M.SHOWN_BYTES = 200
+-- Bytes of a foreign text that a message shows.
+local SHOWN_BYTES = 200
 
 --- Makes a foreign text fit for one line of a message: control bytes and invalid UTF-8 become
 --- "?", a long text is cut with "...".
@@ -23,7 +23,7 @@ M.SHOWN_BYTES = 200
 ---@param limit integer|nil bytes, SHOWN_BYTES by default
 ---@return string
 function M.oneLine(text, limit)
-  limit = limit or M.SHOWN_BYTES
+  limit = limit or SHOWN_BYTES
   local cut = #text > limit
   if cut then
     text = text:sub(1, limit)
