@@ -1,7 +1,10 @@
---- What a loop of `parallel` gives of work that throws: covers util/loop.lua; and util/tables.lua.
+--- What a loop of `parallel` gives of work that throws, and how its tasks wait for each other: covers util/loop.lua,
+--- util/signal.lua; and util/tables.lua.
 
 local image = require "qcimage"
+local signals = require "qcimage.util.signal"
 local tables = require "qcimage.util.tables"
+local tasks = require "qcimage.util.tasks"
 
 describe("work that throws", function()
   it("is a result: the value, and a message of one line that the error has, too", function()
@@ -28,6 +31,42 @@ describe("work that throws", function()
         assert.equal("string", type(err.traceback))
       end
     end
+  end)
+end)
+
+describe("a signal", function()
+  it("is not waited for where nobody can give it", function()
+    local signal = signals.new()
+    assert.same({ nil, "alone" }, { signal:wait() })
+    for _, isNotified, why in
+      image.parallel({ 1 }, function()
+        return signal:wait()
+      end)
+    do
+      assert.same({ nil, "alone" }, { isNotified, why })
+    end
+  end)
+
+  it("wakes all that wait, once, and none whose time is over", function()
+    if not tasks.isParallel() then
+      return
+    end
+    local signal, seen = signals.new(), {}
+    for item, isNotified in
+      image.parallel({ 1, 2, 3, 4 }, function(item)
+        if item == 1 then
+          return signal:wait(0.01)
+        elseif item == 4 then
+          tasks.sleep(0.03)
+          signal:notify()
+          return signal:wait(0.01)
+        end
+        return signal:wait(5)
+      end)
+    do
+      seen[item] = isNotified
+    end
+    assert.same({ false, true, true, false }, seen)
   end)
 end)
 

@@ -3,6 +3,7 @@
 
 local core = require "qcimage.core"
 local image = require "qcimage"
+local singleflight = require "qcimage.credentials.singleflight"
 local signals = require "qcimage.util.signal"
 local stub = require "spec.support.stub"
 local tasks = require "qcimage.util.tasks"
@@ -260,4 +261,38 @@ describe("a credentials function that waits", function()
     end
     assert.equal(3, asked.count)
   end)
+end)
+
+describe("a built-in request in the background", function()
+  it(
+    "is started by waiting calls when it does not begin or end: after 0.2 s, then 2, 4 and at most `longest` later",
+    function()
+      local now, begun, planned = 0, {}, nil
+      local context = {
+        canWait = true,
+        secondsLeft = 20,
+        monotonic = function()
+          return now
+        end,
+        sleep = function(seconds)
+          now = now + seconds
+          return true
+        end,
+        background = function(run)
+          planned = run -- nginx has no timers left, and drops it
+          return true
+        end,
+      }
+      local source = singleflight.new(function()
+        begun[#begun + 1] = now
+        coroutine.yield() -- nginx kills this call
+      end, { name = "test", longest = 5 })
+      for i, expected in ipairs { 0.2, 2.2, 6.2, 11.2 } do
+        assert(coroutine.resume(coroutine.create(source), context))
+        assert.is_true(begun[i] >= expected and begun[i] < expected + 0.2, begun[i])
+      end
+      planned()
+      assert.equal(4, #begun)
+    end
+  )
 end)
