@@ -189,7 +189,7 @@ describe("the location of docs/openresty.md", function()
     assert.equal(200, (server:request "/rename?id=img-12345678&name=web-09"))
     for arguments, expected in pairs {
       ["id=img-12345678&name=db-01"] = { 409, "ModifyImageAttributes" },
-      ["id=img-12345678&name=a%20b"] = { 400, "imageName must be 1 to 16" },
+      ["id=img-12345678&name=a%20b"] = { 400, "imageName must be" },
       ["id=img-12345678&name"] = { 400, "imageName must be text, not true" },
       ["id=img-12345678&name=a&name=b"] = { 400, "imageName must be text, not a table" },
       ["name=a"] = { 400, "imageId is required" },

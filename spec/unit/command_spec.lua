@@ -250,11 +250,12 @@ describe("The command", function()
       3,
       "qcimage: ModifyImageAttribute: --name has a control character (a line break or a NUL, for example)\n"
     )
+    local most = require("qcimage.api.actions")["3.0"].ModifyImageAttribute.params.imageName.max
     fails(
-      "qcimage modify img-12345678 --name " .. ("x"):rep(61),
+      "qcimage modify img-12345678 --name " .. ("x"):rep(999),
       3,
-      "qcimage: ModifyImageAttribute: --name must be at most 60 "
-        .. "characters; this has 61 (API 3.0, tencentcloud.com/document/product/213/33269)\n"
+      ("qcimage: ModifyImageAttribute: --name must be at most %d characters; this has 999"):format(most)
+        .. " (API 3.0, tencentcloud.com/document/product/213/33269)\n"
     )
     fails(
       "qcimage describe",

@@ -118,9 +118,14 @@ describe("emulator, API 3.0", function()
     refuses("InvalidParameter", "ImageName must be a string", modify { ImageName = cjson.null })
     refuses("InvalidParameter", "ImageName must be a string", modify { ImageName = { "x" } })
     refuses("InvalidParameter", "must be a boolean", modify { ImageDeprecated = "true" })
-    refuses("InvalidParameterValue.TooLarge", "ImageName is longer than 60", modify { ImageName = ("名"):rep(61) })
-    refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(257) })
-    refuses("InvalidParameterValue.TooLarge", "longer than 256", modify { ImageDescription = ("x"):rep(9999) })
+    refuses("InvalidParameterValue.TooLarge", "ImageName is longer", modify { ImageName = ("名"):rep(999) })
+    local tooLong = ("x"):rep(require("qcimage.emulator.api3.images").NAME.most + 1)
+    refuses("InvalidParameterValue.TooLarge", "ImageName is longer", modify { ImageName = tooLong })
+    refuses(
+      "InvalidParameterValue.TooLarge",
+      "ImageDescription is longer",
+      modify { ImageDescription = ("x"):rep(9999) }
+    )
     refuses("InvalidParameterValue", "control character", modify { ImageName = "a\7b" })
     for _, bytes in ipairs {
       "\255",
@@ -137,7 +142,7 @@ describe("emulator, API 3.0", function()
     refuses("InvalidParameterValue.InvalidImageFamily", "ImageFamily", modify { ImageFamily = "a b" })
     refuses("UnknownParameter", "imageName", modify { imageName = "x" })
     refuses("UnknownParameter", "Action", modify { Action = "x" })
-    assert.is_nil(modify({ ImageName = ("名"):rep(60), ImageDescription = ("x"):rep(256) }).Error)
+    assert.is_nil(modify({ ImageName = "名 x_/.", ImageDescription = "名 x_/." }).Error)
   end)
 
   it("refuses what the image does not allow", function()

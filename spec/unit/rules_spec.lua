@@ -2,6 +2,7 @@
 --- against the other, and the limits of C, of Lua and of the emulator; so that a slip in either shows.
 
 local actions = require "qcimage.api.actions"
+local abort = require "qcimage.emulator.abort"
 local codes = require "qcimage.api.error_codes"
 local core = require "qcimage.core"
 local emulated = {
@@ -18,6 +19,7 @@ local stub = require "spec.support.stub"
 local text = require "qcimage.util.text"
 local v2 = require "qcimage.emulator.api2.api"
 local v3 = require "qcimage.emulator.api3.api"
+local validate = require "qcimage.call.validate"
 
 local TYPES = {
   string = "text",
@@ -168,12 +170,90 @@ describe("the parameters of client and emulator", function()
             local letter = string.char(byte)
             assert.equal(letter:find(rule.pattern) ~= nil, accepts(letter), param .. " " .. letter)
           end
-          assert.is_true(accepts(("a"):rep(rule.max)))
-          assert.is_false(accepts(("a"):rep(rule.max + 1)))
         end
       end
     end
     assert.equal(4, found) -- names and descriptions of two actions
+  end)
+
+  -- A value of a parameter of a size: that many characters or items, or that number.
+  local function ofSize(rule, name, size)
+    if rule.type == "integer" then
+      return size
+    elseif rule.type == "text" then
+      return ("a"):rep(size)
+    end
+    local item = rule.fields and { name = "a", values = { "x" } } or name:find "[iI]mageIds" and "img-12345678" or "1"
+    local list = {}
+    for i = 1, size do
+      list[i] = item
+    end
+    return list
+  end
+
+  local service = require("qcimage.emulator").new()
+
+  -- Whether client and emulator take a value of a parameter, and their messages if not. Each checks it by its own rule; what
+  -- the emulator receives is what the client sends without rules.
+  local function taken(version, name, rule, emulatedRule, value)
+    local function validated(skipRules)
+      local context = { version = version, options = { skipRules = skipRules } }
+      return validate.params({ name = "Any", params = { [name] = rule } }, { [name] = value }, context)
+    end
+    local values, err = validated(false)
+    local wire, sent = next(validated(true))
+    local params = { [wire] = sent }
+    if version == "2.0" and type(sent) == "table" then
+      params = {}
+      for i, item in ipairs(sent) do
+        params[("%s.%d"):format(wire, i - 1)] = item
+      end
+    elseif version == "2.0" then
+      params[wire] = tostring(sent)
+    end
+    local action = {
+      params = { [wire] = emulatedRule },
+      run = function()
+        return {}
+      end,
+    }
+    local call = { action = action, params = params, region = "ap-guangzhou", account = { accountId = "1" } }
+    local ok, answer = abort.catch((version == "2.0" and v2 or v3).perform, service, call)
+    return values ~= nil, ok, { err and err.message, not ok and answer.message or nil }
+  end
+
+  -- Tries the limits of parameters. Returns how many there are.
+  local function tryLimits(version, params, emulatedRules)
+    local tried = 0
+    for name, rule in pairs(params) do
+      local emulatedRule = emulatedRules[rule.wire or version == "3.0" and text.capitalise(name) or name]
+      local limit = rule.items or rule.max
+      if limit then
+        tried = tried + 1
+        local ofClient, ofEmulator = taken(version, name, rule, emulatedRule, ofSize(rule, name, limit))
+        assert.same({ true, true }, { ofClient, ofEmulator }, name)
+        local messages
+        ofClient, ofEmulator, messages = taken(version, name, rule, emulatedRule, ofSize(rule, name, limit + 1))
+        assert.same({ false, false }, { ofClient, ofEmulator }, name)
+        for i = 1, rule.type == "integer" and 1 or 2 do
+          assert.matches(("%%f[%%d]%d%%f[%%D]"):format(limit), messages[i])
+        end
+      end
+      if rule.fields then
+        tried = tried + tryLimits(version, rule.fields, emulatedRule.fields)
+      end
+    end
+    return tried
+  end
+
+  it("may be as long as their limit, and no longer", function()
+    for version, list in pairs(emulated) do
+      local tried = 0
+      for name, action in pairs(list) do
+        tried = tried + tryLimits(version, actions[version][name].params, action.params)
+      end
+      assert.is_true(tried > 8, tried)
+    end
   end)
 end)
 

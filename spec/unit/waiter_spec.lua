@@ -1,5 +1,6 @@
 --- wait: covers waiter.lua, and the images by ids of images.lua.
 
+local actions = require "qcimage.api.actions"
 local cjson = require "cjson"
 local core = require "qcimage.core"
 local emulator = require "qcimage.emulator"
@@ -283,7 +284,8 @@ describe("wait", function()
   end)
 
   it("looks at all of many images, in as many calls as it takes", function()
-    for version, most in pairs { ["2.0"] = 10, ["3.0"] = 100 } do
+    local mostIds = actions["2.0"].DescribeImages.params.imageIds.items
+    for version, most in pairs { ["2.0"] = mostIds, ["3.0"] = 100 } do
       local states, wanted = {}, ids(most * 2 + 5)
       for _, id in ipairs(wanted) do
         states[id] = "NORMAL"
