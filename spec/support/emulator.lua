@@ -311,4 +311,36 @@ function M.start(options)
   }, Server)
 end
 
+-- What sessions show of an emulator.
+
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+--- The images, a line for each.
+---@return string ...
+function M.imageLines(emulator)
+  local lines = {}
+  for i, image in ipairs(emulator:images()) do
+    lines[i] = ("%s %s %s %s"):format(image.imageId, image.imageName, image.imageState, image.region or "everywhere")
+  end
+  return unpack(lines)
+end
+
+--- The ids in an answer of DescribeImages of either API.
+---@return integer total
+---@return string ids
+function M.idsOf(answer)
+  local ids = {}
+  for i, image in ipairs(answer.imageSet or answer.ImageSet) do
+    ids[i] = image.unImgId or image.ImageId
+  end
+  return answer.totalCount or answer.TotalCount, table.concat(ids, " ")
+end
+
+--- The last entry of the request log: action, code, applied, imageId.
+function M.lastEntry(emulator)
+  local entries = emulator:journal()
+  local entry = entries[#entries]
+  return entry.action, entry.code, entry.applied, entry.imageId
+end
+
 return M

@@ -118,7 +118,8 @@ function records(isWhole)
   local l = {}
   for line in readFile():gmatch "[^\n]+" do
     if not line:find '^{"qcimage"' and (isWhole or not line:find '^{"step"') then
-      l[#l + 1] = short(line:gsub('"requestId":"[^"]+"', '"requestId":ID'))
+      line = line:gsub('^{"end":(%d+),"status":"(%a+)"', "{end %1 %2"):gsub(',"requestId":"[^"]+"', " ID")
+      l[#l + 1] = short(line:gsub('^{"begin":(%d+)', "{begin %1"):gsub("^{(%a[^{}]*)}$", "%1"))
     end
   end
   return table.concat(l, " | ")

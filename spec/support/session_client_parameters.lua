@@ -24,7 +24,7 @@ end
 skipped = { Action = 1, Nonce = 1, Timestamp = 1, SecretId = 1, Signature = 1, SignatureMethod = 1 }
 function wire(r)
   if r.headers["X-TC-Action"] then
-    return r.headers["X-TC-Region"], shown(json.decode(r.body))
+    return r.headers["X-TC-Region"], json.decode(r.body)
   end
   local l = {}
   for k, v in pairs(stub.form(r.body)) do

@@ -24,7 +24,9 @@ function ask(source, w)
   local said = told(source(world))
   local l = {}
   for i, r in ipairs(world.requests) do
-    l[i] = r.url:gsub("http://", ""):gsub("latest/meta%-data/", "…") .. (" %g"):format(r.seconds)
+    local again = i > 1 and r.url == world.requests[i - 1].url
+    l[i] = (again and "again" or r.url:gsub("http://", ""):gsub("latest/meta%-data/", "…"))
+      .. (" %g"):format(r.seconds)
   end
   return said, table.concat(l, ", "), world.slept > 0 and ("slept %.3g"):format(world.slept) or "no sleep"
 end

@@ -2,7 +2,6 @@
 --- are the session's.
 
 emulators = require "spec.support.emulator"
-unpack_ = table.unpack or unpack
 function start(options)
   emulator, v2 = emulators.new(options)
 end
@@ -18,23 +17,13 @@ function ids(params)
   if type(a) == "string" then
     return a
   end
-  local l = {}
-  for i, one in ipairs(a.imageSet) do
-    l[i] = one.unImgId
-  end
-  return a.totalCount, table.concat(l, " ")
+  return emulators.idsOf(a)
 end
 function images()
-  local l = {}
-  for i, one in ipairs(emulator:images()) do
-    l[i] = ("%s %s %s %s"):format(one.imageId, one.imageName, one.imageState, one.region or "everywhere")
-  end
-  return unpack_(l)
+  return emulators.imageLines(emulator)
 end
 function last()
-  local l = emulator:journal()
-  local e = l[#l]
-  return e.action, e.code, e.applied, e.imageId
+  return emulators.lastEntry(emulator)
 end
 function with(change)
   local r = emulators.v2({ Action = "DescribeImages", imageType = 1 })

@@ -18,24 +18,21 @@ function ids(body, region)
   if type(a) == "string" then
     return a
   end
-  local l = {}
-  for i, one in ipairs(a.ImageSet) do
-    l[i] = one.ImageId
-  end
-  return a.TotalCount, table.concat(l, " ")
+  return emulators.idsOf(a)
 end
 function images()
-  local l = {}
-  for i, one in ipairs(emulator:images()) do
-    l[i] = ("%s %s %s %s"):format(one.imageId, one.imageName, one.imageState, one.region or "everywhere")
-  end
-  return unpack_(l)
+  return emulators.imageLines(emulator)
 end
-unpack_ = table.unpack or unpack
 function last()
-  local l = emulator:journal()
-  local e = l[#l]
-  return e.action, e.code, e.applied, e.imageId
+  return emulators.lastEntry(emulator)
+end
+-- Some fields of an image.
+function fields(id, ...)
+  local image, found = call("DescribeImages", { ImageIds = { id } }).ImageSet[1], {}
+  for _, name in ipairs { ... } do
+    found[name] = image[name]
+  end
+  return found
 end
 function import(changes)
   local all = {

@@ -11,7 +11,11 @@ function answer(r)
   if a.Error then
     return a.Error.Code .. ": " .. a.Error.Message
   end
-  return a.TotalCount or a.ImageNumQuota or shown(a)
+  if a.Credentials then
+    return ("keys until %s, %d"):format(a.Expiration, a.ExpiredTime)
+  end
+  a.RequestId = nil
+  return a.TotalCount or a.ImageNumQuota or a
 end
 function v3(options, change, body, action)
   local r = emulators.v3(action or "DescribeImageQuota", body or "{}", options)

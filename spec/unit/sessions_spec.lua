@@ -1,5 +1,6 @@
 --- Sessions: dialogues in spec/fixtures/sessions. A line that begins with "> " is Lua, and below it stands what it returns;
---- names that are set stay set to the end of the session. What the lines call stands in spec/support/session_NAME.lua.
+--- one that begins with ">> " continues it. Names that are set stay set to the end of the session. What the lines call stands
+--- in spec/support/session_NAME.lua.
 --- With QCIMAGE_ACCEPT=1 in the environment the answers are written anew, so that a change of behaviour shows as a change of
 --- these lines. But no refusal becomes an acceptance by that, and nothing begins to raise: such lines are listed, and written with
 --- QCIMAGE_ACCEPT=all.
@@ -8,6 +9,9 @@
 local process = require "spec.support.process"
 
 local FOLDER = "spec/fixtures/sessions/"
+
+-- Bytes of a line, beyond which a table or a text of several lines is written over lines.
+local WIDTH = 120
 
 local CONTROLS = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
 
@@ -29,27 +33,27 @@ local function shortened(value)
   return table.concat(parts)
 end
 
--- A value on one line, the same on each Lua.
-local function shown(value, isWithin)
-  if type(value) == "string" then
-    return '"'
-      .. shortened(value):gsub('[%z\1-\31\127"\\]', function(byte)
-        return CONTROLS[byte] or ("\\%03d"):format(byte:byte())
-      end)
-      .. '"'
-  elseif type(value) == "number" then
-    return (value % 1 == 0 and math.abs(value) < 1e18 and "%.0f" or "%.14g"):format(value)
-  elseif type(value) ~= "table" then
-    return type(value) == "function" and "a function" or type(value) == "userdata" and "null" or tostring(value)
-  elseif isWithin == 12 then
-    return "…"
-  end
-  local parts, names = {}, {}
+-- A text in quotes: single ones around JSON, so that it need not be escaped.
+local function quoted(value)
+  local quote = value:find '"' and not value:find "'" and "'" or '"'
+  return quote
+    .. shortened(value):gsub('[%z\1-\31\127"\\]', function(byte)
+      return byte == '"' and quote == "'" and byte or CONTROLS[byte] or ("\\%03d"):format(byte:byte())
+    end)
+    .. quote
+end
+
+local shown
+
+-- The members of a table in order, each with its label: those of the list, then the others by name.
+local function membersOf(value)
+  local members, names = {}, {}
   for i, item in ipairs(value) do
-    parts[i] = shown(item, (isWithin or 0) + 1)
+    members[i] = { label = "", value = item }
   end
+  local count = #members
   for name in pairs(value) do
-    if type(name) ~= "number" or name < 1 or name > #parts or name % 1 ~= 0 then
+    if type(name) ~= "number" or name < 1 or name > count or name % 1 ~= 0 then
       names[#names + 1] = name
     end
   end
@@ -58,9 +62,45 @@ local function shown(value, isWithin)
   end)
   for _, name in ipairs(names) do
     local label = type(name) == "string" and name:find "^[%a_][%w_]*$" and name or "[" .. shown(name) .. "]"
-    parts[#parts + 1] = label .. " = " .. shown(value[name], (isWithin or 0) + 1)
+    members[#members + 1] = { label = label .. " = ", value = value[name] }
+  end
+  return members
+end
+
+-- A value on one line, the same on each Lua.
+function shown(value, depth)
+  if type(value) == "string" then
+    return quoted(value)
+  elseif type(value) == "number" then
+    return (value % 1 == 0 and math.abs(value) < 1e18 and "%.0f" or "%.14g"):format(value)
+  elseif type(value) ~= "table" then
+    return type(value) == "function" and "a function" or type(value) == "userdata" and "null" or tostring(value)
+  elseif depth == 12 then
+    return "…"
+  end
+  local parts = {}
+  for i, member in ipairs(membersOf(value)) do
+    parts[i] = member.label .. shown(member.value, (depth or 0) + 1)
   end
   return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+-- Adds a value to lines: over several where it is long.
+local function spread(lines, value, indent, label, last)
+  local line = indent .. label .. shown(value) .. last
+  if #line > WIDTH and type(value) == "table" and #indent < 24 then
+    lines[#lines + 1] = indent .. label .. "{"
+    for _, member in ipairs(membersOf(value)) do
+      spread(lines, member.value, indent .. "  ", member.label, ",")
+    end
+    lines[#lines + 1] = indent .. "}" .. last
+  elseif #line > WIDTH and type(value) == "string" and value:find "\n." then
+    local first, rest = value:match "^([^\n]*\n)(.*)$"
+    lines[#lines + 1] = indent .. label .. quoted(first) .. " .."
+    spread(lines, rest, indent, "", last)
+  else
+    lines[#lines + 1] = line
+  end
 end
 
 -- A chunk whose globals are those of a table.
@@ -79,11 +119,11 @@ end
 local function evaluated(line, environment)
   local function listed(ok, ...)
     if not ok then
-      return { "raises " .. shown((...)):gsub("session:1: ", "") }
+      return { "raises " .. shown((...)):gsub("session:%d+: ", "") }
     end
     local lines = {}
     for i = 1, select("#", ...) do
-      lines[i] = shown((select(i, ...)))
+      spread(lines, (select(i, ...)), "", "", "")
     end
     return lines
   end
@@ -101,7 +141,8 @@ end
 
 ---@class spec.SessionLine
 ---@field text string
----@field answer string[]|nil nil: a remark or a blank line
+---@field source string|nil nil: a remark or a blank line
+---@field answer string[]|nil lines of what it returns now
 ---@field expected string[]|nil
 
 -- Runs a session. Returns its lines, with what each returns now.
@@ -113,13 +154,20 @@ local function rerun(name, session)
     chunkIn(environment, "do end " .. helpers, "@session_" .. name)()
   end
   for line in session:gmatch "([^\n]*)\n" do
-    if line:find "^> " then
-      lines[#lines + 1] = { text = line, answer = evaluated(line:sub(3), environment), expected = {} }
+    local source = line:match "^> (.*)"
+    if source then
+      lines[#lines + 1] = { text = line, source = source, expected = {} }
+    elseif line:find "^>> " then
+      local begun = lines[#lines]
+      begun.text, begun.source = begun.text .. "\n" .. line, begun.source .. "\n" .. line:sub(4)
     elseif line == "" or line:find "^#" then
       lines[#lines + 1] = { text = line }
     else
       table.insert(lines[#lines].expected, line)
     end
+  end
+  for _, line in ipairs(lines) do
+    line.answer = line.source and evaluated(line.source, environment)
   end
   return lines
 end
@@ -139,7 +187,7 @@ end
 local function isRefusal(answer)
   local first = answer[1]
   return first ~= nil
-    and (first == "nil" or first == "false" or first:find "^raises " or first:find '^"[%w ._-]+: ')
+    and (first == "nil" or first == "false" or first:find "^raises " or first:find "^[\"'][%w ._-]+: ")
     and true
 end
 
