@@ -118,8 +118,9 @@ function records(isWhole)
   local l = {}
   for line in readFile():gmatch "[^\n]+" do
     if not line:find '^{"qcimage"' and (isWhole or not line:find '^{"step"') then
-      line = line:gsub('^{"end":(%d+),"status":"(%a+)"', "{end %1 %2"):gsub(',"requestId":"[^"]+"', " ID")
-      l[#l + 1] = short(line:gsub('^{"begin":(%d+)', "{begin %1"):gsub("^{(%a[^{}]*)}$", "%1"))
+      local words =
+        line:gsub('^{"begin":(%d+)}', "begin %1"):gsub('^{"end":(%d+),"status":"(%a+)"(.*)}$', "end %1 %2%3")
+      l[#l + 1] = short(words:gsub(',"requestId":"[^"]+"', " ID"))
     end
   end
   return table.concat(l, " | ")

@@ -201,11 +201,34 @@ describe("a nonce", function()
       assert.is_true(seen:takeNonce("id", nonce, 1001, 1000))
       assert.is_true(seen:takeNonce("other", nonce, 1000, 1000))
     end
-    assert.is_true(seen:takeNonce("id", "1", 1000, 1301))
   end)
 
-  it("is one of 250,000 at most", function()
+  it("is remembered as long as its timestamp is in time, also one ahead of the clock", function()
+    local seen = guard.new()
+    for now = 1000, 4000, 50 do
+      assert.is_true(seen:takeNonce("id", "1", now + guard.WINDOW, now))
+      for then_ = math.max(1000, now - 2 * guard.WINDOW), now, 50 do
+        assert.is_false(seen:takeNonce("id", "1", then_ + guard.WINDOW, now))
+      end
+    end
+  end)
+
+  it("is forgotten at last, and is one of 250,000 at most", function()
+    local seen = guard.new()
+    for now = 1000, 3000, 500 do
+      assert.is_true(seen:takeNonce("id", "1", now, now))
+    end
+    assert.is_true(seen:takeNonce("id", "1", 1000, 3000))
     assert.equal(250000, guard.MAX_NONCES)
+    finally(function()
+      guard.MAX_NONCES = 250000
+    end)
+    guard.MAX_NONCES, seen = 3, guard.new()
+    for nonce = 1, 9 do
+      assert.is_true(seen:takeNonce("id", ("n%d"):format(nonce), 3000, 3000))
+    end
+    assert.is_false(seen:takeNonce("id", "n4", 3000, 3000))
+    assert.is_true(seen:takeNonce("id", "n3", 3000, 3000))
   end)
 
   it("comes in time up to 300 s off", function()

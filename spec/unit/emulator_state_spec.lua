@@ -84,7 +84,11 @@ describe("the state document", function()
       ["images[1].imageName must be a string"] = '{"images":[{"imageId":"img-00000001","imageName":null}]}',
       ["images[1].tags[1].value is missing"] = '{"images":[{"imageId":"img-00000001","tags":[{"key":"k"}]}]}',
       ["images[1].snapshotIds[1] must be"] = '{"images":[{"imageId":"img-00000001","snapshotIds":[1]}]}',
+      ["images[1].imageState must be one of CREATING, "] = '{"images":[{"imageId":"img-00000001","imageState":"NORMALL"}]}',
       ["images[1].sharedWith[1] must be an account id"] = '{"images":[{"imageId":"img-00000001","sharedWith":[7]}]}',
+      ["images[1].sharedWith[2] must be an account id in digits"] = '{"images":[{"imageId":"img-00000001","sharedWith":["1","me"]}]}',
+      ["images[1].sharedWith[3] must be"] = '{"images":[{"imageId":"img-00000001","sharedWith":["1",{"accountId":"2"},{"accountId":"me"}]}]}',
+      ["images[2].sharedWith[1] must be"] = '{"images":[{"imageId":"img-00000001"},{"imageId":"img-00000002","sharedWith":[{"time":1}]}]}',
       ["images[1].region is not one"] = '{"images":[{"imageId":"img-00000001","region":"ap-nowhere"}]}',
       ["images[2].imageId occurs twice"] = '{"images":[{"imageId":"img-00000001"},{"imageId":"img-00000001"}]}',
       ["instances[1].imageId is missing"] = '{"instances":[{"instanceId":"ins-1"}]}',
@@ -480,6 +484,15 @@ describe("the health path", function()
 end)
 
 describe("an empty list of the state", function()
+  it("may be given as an empty object", function()
+    local emulator = support.new()
+    for _, empty in ipairs { "{}", "[]" } do
+      emulator:reset()
+      assert.equal(200, (ask(emulator, "PUT", "state", ('{"images":%s,"instances":%s}'):format(empty, empty))))
+      assert.same({}, emulator:images())
+    end
+  end)
+
   it("is written as one, however LuaJIT compiles the loop", function()
     local options = package.loaded.jit and require "jit.opt"
     for hotloop = 1, options and 61 or 1, 4 do

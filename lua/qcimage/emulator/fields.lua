@@ -34,7 +34,19 @@ M.IMAGE = {
   imageName = TEXT,
   imageDescription = TEXT,
   imageType = { type = "string", one_of = { "PRIVATE_IMAGE", "PUBLIC_IMAGE", "MARKET_IMAGE", "SHARED_IMAGE" } },
-  imageState = TEXT,
+  imageState = {
+    type = "string",
+    one_of = {
+      "CREATING",
+      "NORMAL",
+      "CREATEFAILED",
+      "USING",
+      "SYNCING",
+      "COPYING",
+      "IMPORTING",
+      "IMPORTFAILED",
+    },
+  },
   imageCreator = TEXT,
   imageSource = TEXT,
   imageFamily = TEXT,
@@ -56,10 +68,10 @@ M.IMAGE = {
     most = 500,
     items = {
       type = "any",
-      is = "an account id, or an object with accountId and time",
+      is = "an account id in digits, or an object with accountId and time",
       form = function(value)
-        return type(value) == "string"
-          or type(value) == "table" and not schema.fields({ accountId = REQUIRED, time = NUMBER }, value, "")
+        local share = type(value) == "table" and value or { accountId = value }
+        return share.accountId ~= nil and not schema.fields({ accountId = M.ACCOUNT_ID, time = NUMBER }, share, "")
       end,
     },
   },

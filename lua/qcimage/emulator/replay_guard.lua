@@ -35,7 +35,8 @@ end
 
 --- Records a nonce. "Together with Timestamp it prevents replay" (cloud.tencent.com/document/api/213/6976):
 --- the same nonce under another timestamp is another request, and clients that draw from 1 to 65535 rely on that. It is
---- forgotten when its timestamp has left the window: from then on the timestamp alone refuses a replay.
+--- remembered at least until its timestamp, which may be a window ahead, has left the window: from then on the timestamp
+--- alone refuses a replay.
 ---@param secretId string
 ---@param nonce string
 ---@param timestamp number
@@ -43,15 +44,13 @@ end
 ---@return boolean fresh false when it was used before
 function Guard:takeNonce(secretId, nonce, timestamp, now)
   local key = ("%.0f/%s/%s"):format(timestamp, nonce, secretId)
-  local expiry = self.young[key] or self.old[key]
-  if expiry and expiry >= now then
+  if self.young[key] or self.old[key] then
     return false
   end
-  -- a nonce lives two windows at most, so the generation before the last holds none that counts
-  if now - self.turned > 2 * M.WINDOW or now < self.turned or self.count >= M.MAX_NONCES then
+  if now - self.turned > 2 * M.WINDOW or self.count == M.MAX_NONCES then
     self.old, self.young, self.count, self.turned = self.young, {}, 0, now
   end
-  self.young[key] = math.max(now, timestamp) + M.WINDOW
+  self.young[key] = true
   self.count = self.count + 1
   return true
 end
