@@ -10,12 +10,14 @@ local accounts = require "qcimage.emulator.accounts"
 local dispatch = require "qcimage.emulator.dispatch"
 local faults = require "qcimage.emulator.faults"
 local fields = require "qcimage.emulator.fields"
+local inProcess = require "qcimage.emulator.transport"
 local optionList = require "qcimage.emulator.options"
 local regions = require "qcimage.emulator.regions"
 local replay_guard = require "qcimage.emulator.replay_guard"
 local request_log = require "qcimage.emulator.request_log"
 local schema = require "qcimage.emulator.schema"
 local store = require "qcimage.emulator.store"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -81,12 +83,7 @@ end
 
 -- The parts of an emulator that a state document makes; nothing is changed. Raises what is wrong with the document.
 local function build(self, document)
-  local settings = {}
-  for _, source in ipairs { optionList.DEFAULTS, self.settings or {}, document.settings or {} } do
-    for name, value in pairs(source) do
-      settings[name] = value
-    end
-  end
+  local settings = tables.with(tables.with(optionList.DEFAULTS, self.settings), document.settings)
   local known, order = regions.set(settings.regions)
   if settings.instanceRegion and not known[settings.instanceRegion] then
     error("settings.instanceRegion is not one of the emulator's regions: " .. text.show(settings.instanceRegion), 0)
@@ -221,12 +218,6 @@ function Emulator:knownId()
   return text.mask(self.secretId)
 end
 
---- Region of the instance whose metadata service the emulator is.
----@return string
-function Emulator:instanceRegion()
-  return self.settings.instanceRegion or self.region
-end
-
 --- Makes some of the next requests fail. Raises what is wrong with the fault.
 ---@param fault qcimage.EmulatorFault
 function Emulator:fault(fault)
@@ -247,11 +238,12 @@ function Emulator:state()
   local now = self:now()
   self.store:endStates(now)
   local images, instances = self.store:snapshot(now)
-  local settings = {}
-  for name, value in pairs(self.settings) do
-    settings[name] = value
-  end
-  return { images = images, instances = instances, accounts = self.accounts:describe(), settings = settings }
+  return {
+    images = images,
+    instances = instances,
+    accounts = self.accounts:describe(),
+    settings = tables.with(self.settings),
+  }
 end
 
 -- Changes the state, all or nothing; what is wrong with the document is raised at a level.
@@ -334,54 +326,13 @@ function Emulator:refuse(path, why)
   return dispatch.refuse(self, path, why)
 end
 
--- A request as handle takes it.
-local function received(request)
-  local scheme, path, query = request.url:match "^([a-z]+)://[^/?#]*([^?#]*)%??([^#]*)"
-  local headers = {}
-  for given, value in pairs(request.headers) do
-    local name = text.lower(given)
-    headers[name] = headers[name] and { headers[name], value } or value
-  end
-  local host = headers.host
-  return {
-    method = request.method,
-    scheme = scheme,
-    host = type(host) == "string" and host or nil,
-    path = path == "" and "/" or path,
-    query = query,
-    headers = headers,
-    body = request.body,
-  }
-end
-
--- A transport to an emulator, and that emulator; see `make`.
-local function transportTo(options, level)
-  local emulator = make(options, level + 1)
-  local sleep = options.sleep or function() end
-  return function(request, secondsLeft)
-    local response = emulator:handle(received(request))
-    local delay = (response.delay or 0) + (response.pause or 0) * #(response.body or "")
-    if delay > 0 and secondsLeft and delay >= secondsLeft then
-      sleep(secondsLeft)
-      return nil, "no response in time", { sent = true, reason = "timeout" }
-    elseif delay > 0 then
-      sleep(delay)
-    end
-    if response.drop then
-      return nil, "the connection was closed without a response", { sent = true, reason = "closed" }
-    end
-    return { status = response.status, headers = response.headers, body = response.body }
-  end,
-    emulator
-end
-
 --- An emulator as a client's transport, in the same process.
 ---@param options qcimage.EmulatorOptions|nil
 ---@return fun(request: table, secondsLeft: number): table|nil, string|nil, table|nil transport
 ---@return qcimage.Emulator emulator
 function M.transport(options)
-  local transport, emulator = transportTo(options or {}, 3)
-  return transport, emulator
+  local emulator = make(options or {}, 3)
+  return inProcess.new(emulator, options and options.sleep), emulator
 end
 
 local before -- the default client before `install`, or false where there was none
@@ -396,15 +347,11 @@ function M.install(options)
   elseif options ~= nil and type(options) ~= "table" or options and type(options.client or {}) ~= "table" then
     error("the emulator's options must be a table, and client in them", 2)
   end
-  local settings = {}
-  for name, value in pairs(options or {}) do
-    settings[name] = value
-  end
-  local wanted = settings.client or {}
+  local settings = tables.with(options or {})
   settings.client = nil
-  local transport, emulator = transportTo(settings, 3)
-  local all = {
-    transport = transport,
+  local emulator = make(settings, 3)
+  local usual = {
+    transport = inProcess.new(emulator, settings.sleep),
     secretId = emulator.secretId,
     secretKey = emulator.secretKey,
     token = emulator.token,
@@ -412,11 +359,8 @@ function M.install(options)
     clock = settings.clock,
     sleep = settings.sleep,
   }
-  for name, value in pairs(wanted) do
-    all[name] = value
-  end
   local image = require "qcimage"
-  local ok, client = pcall(image.new, all)
+  local ok, client = pcall(image.new, tables.with(usual, options and options.client))
   if not ok then
     error(client, 2)
   end

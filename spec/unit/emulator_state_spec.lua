@@ -87,7 +87,7 @@ describe("the state document", function()
       ["images[1].imageState must be one of CREATING, "] = '{"images":[{"imageId":"img-00000001","imageState":"NORMALL"}]}',
       ["images[1].sharedWith[1] must be an account id"] = '{"images":[{"imageId":"img-00000001","sharedWith":[7]}]}',
       ["images[1].sharedWith[2] must be an account id in digits"] = '{"images":[{"imageId":"img-00000001","sharedWith":["1","me"]}]}',
-      ["images[1].sharedWith[3] must be"] = '{"images":[{"imageId":"img-00000001","sharedWith":["1",{"accountId":"2"},{"accountId":"me"}]}]}',
+      ["images[1].sharedWith[2] must be an"] = '{"images":[{"imageId":"img-00000001","sharedWith":["1",{"accountId":"me"}]}]}',
       ["images[2].sharedWith[1] must be"] = '{"images":[{"imageId":"img-00000001"},{"imageId":"img-00000002","sharedWith":[{"time":1}]}]}',
       ["images[1].region is not one"] = '{"images":[{"imageId":"img-00000001","region":"ap-nowhere"}]}',
       ["images[2].imageId occurs twice"] = '{"images":[{"imageId":"img-00000001"},{"imageId":"img-00000001"}]}',

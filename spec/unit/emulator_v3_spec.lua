@@ -12,7 +12,7 @@ describe("emulator's TC3 signature", function()
   for _, vector in ipairs(cjson.decode(stub.fixture "vectors.json")) do
     if vector.kind == "tc3" then
       seen = seen + 1
-      it("agrees with " .. vector.name .. " at every stage", function()
+      it("agrees with " .. vector.name, function()
         local inputs, expected = vector.inputs, vector.expected
         local names = {}
         for name in pairs(inputs.signed_headers) do
@@ -32,16 +32,6 @@ describe("emulator's TC3 signature", function()
           key = inputs.secret_key,
           given = expected.signature,
         }
-        local stages = signature.stages(recipe, support.digests())
-        assert.equal(expected.hashed_payload, stages.hashedPayload)
-        assert.equal(expected.canonical_request, stages.canonicalRequest)
-        assert.equal(expected.hashed_canonical_request, stages.hashedCanonicalRequest)
-        assert.equal(expected.credential_scope, stages.scope)
-        assert.equal(expected.string_to_sign, stages.stringToSign)
-        assert.equal(expected.secret_date_hex, text.hex(stages.dateKey))
-        assert.equal(expected.secret_service_hex, text.hex(stages.serviceKey))
-        assert.equal(expected.secret_signing_hex, text.hex(stages.signingKey))
-        assert.equal(expected.signature, stages.signature)
         assert.is_true(signature.check(recipe, support.digests()))
         local parsed = signature.parse(expected.authorization)
         assert.same({
@@ -53,7 +43,9 @@ describe("emulator's TC3 signature", function()
           signature = expected.signature,
         }, parsed)
         recipe.key = recipe.key .. "x"
-        assert.is_false((signature.check(recipe, support.digests())))
+        local ok, message = signature.check(recipe, support.digests())
+        assert.is_false(ok)
+        assert.truthy(message:find(text.show(expected.canonical_request, 1000), 1, true), message)
       end)
     end
   end

@@ -1,10 +1,10 @@
---- Sessions: dialogues in spec/fixtures/sessions. A line that begins with "> " is Lua, and below it stands what it returns;
---- one that begins with ">> " continues it. Names that are set stay set to the end of the session. What the lines call stands
---- in spec/support/session_NAME.lua.
+--- Sessions: dialogues in spec/fixtures/sessions. Covers among others api/endpoints.lua, util/text.lua, util/spelling.lua,
+--- credentials/expiration.lua.
+--- A line that begins with "> " is Lua, and below it stands what it returns; one that begins with ">> " continues it. Names
+--- that are set stay set to the end of the session. What the lines call stands in spec/support/session_NAME.lua.
 --- With QCIMAGE_ACCEPT=1 in the environment the answers are written anew, so that a change of behaviour shows as a change of
 --- these lines. But no refusal becomes an acceptance by that, and nothing begins to raise: such lines are listed, and written with
 --- QCIMAGE_ACCEPT=all.
---- Covers among others api/endpoints.lua, util/text.lua, util/spelling.lua, credentials/expiration.lua.
 
 local process = require "spec.support.process"
 

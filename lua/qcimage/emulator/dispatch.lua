@@ -50,6 +50,15 @@ local function serve(emulator, api, request, entry, response)
   return answer
 end
 
+-- Writes the answer of an API into a response: as JSON, unless the API has a form of its own.
+local function write(api, answer, response)
+  if api.write then
+    api.write(answer, response)
+  else
+    response.body = json.encode(answer)
+  end
+end
+
 local function newResponse(emulator)
   return {
     status = 200,
@@ -85,12 +94,13 @@ function M.handle(emulator, request)
   local entry = { time = emulator:now(), api = api.version, applied = false }
   local ok, answer = abort.catch(serve, emulator, api, request, entry, response)
   if not ok then
-    entry.message = answer.message
+    entry.code, entry.message = answer.code, answer.message
     answer = api.failure(emulator, answer.code, answer.message)
+  elseif answer then
+    entry.code = answer.code or 0 -- an answer of API 2.0 has a code, also of a part that failed
   end
   if answer then
-    entry.code = api.codeOf(answer)
-    api.write(answer, response)
+    write(api, answer, response)
   end
   emulator.requestLog:add(entry)
   return response
@@ -111,7 +121,7 @@ local REFUSALS = {
 function M.refuse(emulator, path, why)
   local api = path:sub(1, #v2.path) == v2.path and v2 or v3
   local refusal, response = REFUSALS[why] or REFUSALS.malformed, newResponse(emulator)
-  api.write(api.failure(emulator, api[refusal[1]], refusal[2]), response)
+  write(api, api.failure(emulator, api[refusal[1]], refusal[2]), response)
   return response
 end
 

@@ -3,6 +3,7 @@
 
 local abort = require "qcimage.emulator.abort"
 local schema = require "qcimage.emulator.schema"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -36,21 +37,20 @@ local function status(fault, _, response)
 end
 
 --- Kinds of faults. Each hits a request that has passed authentication (its nonce is used up).
----   help      what it does
 ---   needs     field that it cannot do without
 ---   before    function called instead of performing the request
 ---   after     function called after it was performed
 M.KINDS = {
-  delay = { help = "applied, answered late", needs = "delay" },
-  dropBefore = { help = "connection closed without a response, nothing applied", before = drop },
-  dropAfter = { help = "applied, then the connection closed without a response", after = drop },
-  error = { help = "refused with an error code of the service, nothing applied", needs = "code", before = refuse },
-  errorBefore = { help = "internal error, nothing applied", before = internal },
-  errorAfter = { help = "applied, then answered with an internal error", after = internal },
-  throttle = { help = "refused as over the call rate", before = throttled },
-  status = { help = "a gateway's response: HTTP status and body, nothing applied", needs = "status", before = status },
-  lag = { help = "DescribeImages answers with the images as they were some seconds ago", needs = "lag" },
-  trickle = { help = "applied, then the response is sent byte by byte", needs = "pause" },
+  delay = { needs = "delay" }, -- applied, answered late
+  dropBefore = { before = drop }, -- the connection is closed without a response
+  dropAfter = { after = drop },
+  error = { needs = "code", before = refuse }, -- refused with an error code of the service
+  errorBefore = { before = internal },
+  errorAfter = { after = internal },
+  throttle = { before = throttled },
+  status = { needs = "status", before = status }, -- a gateway's response
+  lag = { needs = "lag" }, -- DescribeImages answers with the images as they were some seconds ago
+  trickle = { needs = "pause" }, -- applied, then the response is sent byte by byte
 }
 
 local KINDS = {}
@@ -146,15 +146,12 @@ function Faults:add(list, now)
     return ("at most %d faults can wait"):format(M.MAX_FAULTS)
   end
   for _, fault in ipairs(list) do
-    local copy = {}
-    for name, value in pairs(fault) do
-      copy[name] = value
-    end
-    copy.left = not fault.seconds and (fault.count or not fault.every and 1) or nil
-    copy.ends = fault.seconds and now + fault.seconds
-    copy.action = fault.action or fault.kind == "lag" and "DescribeImages" or nil
-    copy.seen = 0
-    self.waiting[#self.waiting + 1] = copy
+    self.waiting[#self.waiting + 1] = tables.with(fault, {
+      left = not fault.seconds and (fault.count or not fault.every and 1) or nil,
+      ends = fault.seconds and now + fault.seconds,
+      action = fault.action or fault.kind == "lag" and "DescribeImages" or nil,
+      seen = 0,
+    })
   end
   return nil
 end

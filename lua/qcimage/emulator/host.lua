@@ -2,6 +2,7 @@
 --- be signed for it.
 --- Pure. Part of qcimage, see LICENSE.
 
+local abort = require "qcimage.emulator.abort"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -11,6 +12,17 @@ local M = {}
 ---@return string
 function M.name(host)
   return (text.lower(host):gsub(":%d+$", ""))
+end
+
+--- Refuses a request for another host than the only one that is accepted.
+---@param wanted string setting hostName; "": any is accepted
+---@param host string Host header
+---@param code integer|string of the refusal
+function M.check(wanted, host, code)
+  local name = M.name(host)
+  if wanted ~= "" and name ~= text.lower(wanted) then
+    abort.raise(code, "this is %s, not %s", wanted, text.show(name))
+  end
 end
 
 local function isIn(name, domain)

@@ -36,7 +36,7 @@ local function keysOf(emulator)
     TmpSecretId = issued.secretId,
     TmpSecretKey = issued.secretKey,
     ExpiredTime = issued.expires,
-    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", issued.expires),
+    Expiration = text.isoTime(issued.expires),
     Token = issued.token,
     Code = "Success",
   }
@@ -61,19 +61,19 @@ end
 --- Returns what a path holds.
 ---@param emulator table
 ---@param call table
----@return string body
+---@return table answer
 function M.perform(emulator, call)
   local role = emulator.settings.roleName
   if call.method ~= "GET" then
     abort.raise(405, "%s is not served", text.show(call.method))
   elseif call.path == "placement/region" then
-    return emulator:instanceRegion()
+    return { body = emulator.settings.instanceRegion or emulator.region }
   elseif role ~= "" and call.path:sub(1, #ROLES) == ROLES then
     local asked = unescape(call.path:sub(#ROLES + 1))
     if asked == "" then
-      return role
+      return { body = role }
     elseif asked == role then
-      return keysOf(emulator)
+      return { body = keysOf(emulator) }
     end
   end
   return abort.raise(404, "not found")
@@ -88,23 +88,12 @@ function M.failure(_, code, message)
   return { status = code, body = message .. "\n" }
 end
 
---- Code of an answer, 0 for success.
----@param answer string|table
----@return integer
-function M.codeOf(answer)
-  return type(answer) == "table" and answer.status or 0
-end
-
 --- Writes an answer into a response.
----@param answer string|table
+---@param answer table
 ---@param response table
 function M.write(answer, response)
   response.headers["content-type"] = "text/plain"
-  if type(answer) == "table" then
-    response.status, response.body = answer.status, answer.body
-  else
-    response.body = answer
-  end
+  response.status, response.body = answer.status or 200, answer.body
 end
 
 return M

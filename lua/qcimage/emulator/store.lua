@@ -2,6 +2,7 @@
 --- Pure. Part of qcimage, see LICENSE.
 
 local regions = require "qcimage.emulator.regions"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 local view = require "qcimage.emulator.view"
 
@@ -15,17 +16,6 @@ local OTHERS = "100000000099" -- owner of what is public or shared by another ac
 local Store = {}
 Store.__index = Store
 
-local function copyOf(value)
-  if type(value) ~= "table" then
-    return value
-  end
-  local copy = {}
-  for key, item in pairs(value) do
-    copy[key] = copyOf(item)
-  end
-  return copy
-end
-
 local function set(object, defaults)
   for name, value in pairs(defaults) do
     if object[name] == nil then
@@ -36,7 +26,7 @@ end
 
 -- An image or instance in the long code of its region; raises where the emulator has no such region.
 local function located(given, defaults, path)
-  local object = copyOf(given)
+  local object = tables.deepCopy(given)
   object.region = regions.long(object.region or defaults.region)
   if not defaults.regions[object.region] then
     error(("%s.region is not one of the emulator's regions: %s"):format(path, text.show(object.region)), 0)
@@ -173,11 +163,11 @@ end
 ---@return table[] images
 ---@return table[] instances
 function Store:snapshot(now)
-  local images = copyOf(self.images)
+  local images = tables.deepCopy(self.images)
   for _, image in ipairs(images) do
     image.createSeconds, image.readyAt = image.readyAt and image.readyAt - now, nil
   end
-  return images, copyOf(self.instances)
+  return images, tables.deepCopy(self.instances)
 end
 
 --- Remembers the images before a change, for `asOf`.
@@ -188,7 +178,7 @@ function Store:remember(now, longest)
   while #past > 0 and (past[1].time <= now - longest or #past >= M.MAX_PAST) do
     table.remove(past, 1)
   end
-  past[#past + 1] = { time = now, images = copyOf(self.images) }
+  past[#past + 1] = { time = now, images = tables.deepCopy(self.images) }
 end
 
 --- The images as they were, as far as that was remembered; for reading only.
@@ -197,7 +187,7 @@ end
 function Store:asOf(time)
   for _, before in ipairs(self.past) do
     if before.time > time then
-      local store = setmetatable({ images = copyOf(before.images) }, { __index = self })
+      local store = setmetatable({ images = tables.deepCopy(before.images) }, { __index = self })
       store:endStates(time)
       return store
     end

@@ -178,6 +178,13 @@ function M.before(a, b)
   return #a < #b
 end
 
+--- A time as JSON has it (RFC 3339), in UTC.
+---@param seconds number
+---@return string
+function M.isoTime(seconds)
+  return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds))
+end
+
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 

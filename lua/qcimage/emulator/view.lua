@@ -2,6 +2,7 @@
 --- error code: returns the name of what prevents a change.
 --- Pure. Part of qcimage, see LICENSE.
 
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -122,15 +123,18 @@ end
 ---@param seconds number until the state becomes NORMAL
 ---@return table image
 function View:create(fields, state, now, seconds)
-  local store, given = self.store, {}
-  for name, value in pairs(fields) do
-    given[name] = value
-  end
+  local store = self.store
+  local id
   repeat
-    given.imageId = "img-" .. store.defaults.newId()
-  until not store.byId[given.imageId]
-  given.imageState, given.createSeconds = state, seconds
-  given.region, given.accountId = self.region, self.accountId
+    id = "img-" .. store.defaults.newId()
+  until not store.byId[id]
+  local given = tables.with(fields, {
+    imageId = id,
+    imageState = state,
+    createSeconds = seconds,
+    region = self.region,
+    accountId = self.accountId,
+  })
   local image = store:complete(given, now)
   store:insert(image)
   store:endStates(now)

@@ -11,7 +11,6 @@ local form = require "qcimage.emulator.form"
 local hosts = require "qcimage.emulator.host"
 local replay_guard = require "qcimage.emulator.replay_guard"
 local accounts = require "qcimage.emulator.accounts"
-local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local signature = require "qcimage.emulator.signature.v1"
@@ -77,14 +76,11 @@ local function parameters(request)
   return list, params
 end
 
-local function checkHost(emulator, request, action)
-  local wanted, name = emulator.settings.hostName, hosts.name(request.host)
-  if wanted ~= "" and name ~= text.lower(wanted) then
-    refuse(codes.action, "this is %s, not %s", wanted, text.show(name))
-  end
-  local module = hosts.module(request.host)
+local function checkHost(emulator, host, action)
+  hosts.check(emulator.settings.hostName, host, codes.action)
+  local module = hosts.module(host)
   if module and not action.modules[module] then
-    refuse(codes.action, "the host %s does not have this action", text.show(name))
+    refuse(codes.action, "the host %s does not have this action", text.show(hosts.name(host)))
   end
 end
 
@@ -168,7 +164,7 @@ function M.receive(emulator, request, entry)
   if not action then
     refuse(codes.action, "there is no action %s", text.show(params.Action))
   end
-  checkHost(emulator, request, action)
+  checkHost(emulator, request.host, action)
   return { action = action, actionName = params.Action, params = given, region = params.Region, account = account }
 end
 
@@ -259,20 +255,6 @@ end
 ---@return table answer
 function M.failure(_, code, message)
   return { code = code, message = message, codeDesc = codes.codeDesc[code] }
-end
-
---- Code of an answer, 0 for success.
----@param answer table
----@return integer
-function M.codeOf(answer)
-  return answer.code
-end
-
---- Writes an answer into a response.
----@param answer table
----@param response table
-function M.write(answer, response)
-  response.body = json.encode(answer)
 end
 
 return M

@@ -8,6 +8,8 @@
 local abort = require "qcimage.emulator.abort"
 local filters = require "qcimage.emulator.api3.filters"
 local images = require "qcimage.emulator.api3.images"
+local json = require "qcimage.emulator.json"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 local views = require "qcimage.emulator.view"
 
@@ -25,7 +27,7 @@ local M = {}
 M.ModifyImageAttribute = {
   params = {
     ImageId = ID,
-    ImageName = images.with(NAME, { required = false }),
+    ImageName = tables.with(NAME, { required = false }),
     ImageDescription = DESCRIPTION,
     ImageFamily = FAMILY,
     ImageDeprecated = { type = "boolean" },
@@ -72,7 +74,7 @@ end
 
 M.DescribeImages = {
   params = {
-    ImageIds = images.with(IDS, { required = false }),
+    ImageIds = tables.with(IDS, { required = false }),
     Filters = filters.RULE,
     Offset = images.OFFSET,
     Limit = images.LIMIT,
@@ -189,10 +191,10 @@ M.DeleteImages = {
 
 M.SyncImages = {
   params = {
-    ImageIds = images.with(IDS, { most = 1 }),
+    ImageIds = tables.with(IDS, { most = 1 }),
     DestinationRegions = { type = "strings", required = true },
     DryRun = { type = "boolean" },
-    ImageName = images.with(NAME, { required = false }),
+    ImageName = tables.with(NAME, { required = false }),
     ImageSetRequired = { type = "boolean" },
     Encrypt = { type = "boolean" },
     KmsKeyId = { type = "string" },
@@ -228,13 +230,13 @@ M.SyncImages = {
       seen[region] = true
     end
     images.endDryRun(call)
-    local copies = images.list {}
+    local copies = json.list {}
     for i, view in ipairs(targets) do
       local copy = view:copy(image, name, emulator:now(), emulator.settings.createSeconds)
       copies[i] = { ImageId = copy.imageId, Region = copy.region }
     end
     call.applied = true
-    return { ImageSet = values.ImageSetRequired and copies or images.list {} }
+    return { ImageSet = values.ImageSetRequired and copies or json.list {} }
   end,
 }
 
@@ -278,9 +280,9 @@ M.DescribeImageSharePermission = {
   params = { ImageId = ID },
   run = function(_, call)
     local image = images.needBy(UNSHARABLE, call.view:findPrivate(call.values.ImageId))
-    local shares = images.list {}
+    local shares = json.list {}
     for i, share in ipairs(image.sharedWith) do
-      shares[i] = { AccountId = share.accountId, CreatedTime = images.time(share.time) }
+      shares[i] = { AccountId = share.accountId, CreatedTime = text.isoTime(share.time) }
     end
     return { SharePermissionSet = shares }
   end,

@@ -21,6 +21,7 @@ local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
 local regions = require "qcimage.emulator.regions"
 local sts = require "qcimage.emulator.api3.sts"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -157,13 +158,6 @@ local function serviceOf(host, scope, version, action)
   return BY_NAME[scope] or notServed(scope)
 end
 
-local function checkHost(emulator, host)
-  local wanted, name = emulator.settings.hostName, hosts.name(host)
-  if wanted ~= "" and name ~= text.lower(wanted) then
-    refuse("NoSuchProduct", "this is %s, not %s", wanted, text.show(name))
-  end
-end
-
 -- What every request has: action, version, timestamp, region, of which some actions do without the last.
 local function needed(source, names, kind)
   local values = {}
@@ -188,11 +182,7 @@ local function logged(action, params)
   if not action.secret or params[action.secret] == nil then
     return params
   end
-  local copy = {}
-  for name, value in pairs(params) do
-    copy[name] = name == action.secret and "***" or value
-  end
-  return copy
+  return tables.with(params, { [action.secret] = "***" })
 end
 
 --- Reads and authenticates a request.
@@ -217,7 +207,7 @@ function M.receive(emulator, request, entry)
     entry.action, entry.region, entry.nonce = params.Action, params.Region, params.Nonce
     actionName, version, timestamp, region = needed(params, PARAMETERS, "parameter")
   end
-  checkHost(emulator, request.host)
+  hosts.check(emulator.settings.hostName, request.host, "NoSuchProduct")
   local service, account
   if not inHeaders then
     service = serviceOf(request.host, nil, version, actionName)
@@ -276,21 +266,6 @@ function M.failure(emulator, code, message)
       RequestId = emulator:requestId(),
     },
   }
-end
-
---- Code of an answer, 0 for success.
----@param answer table
----@return integer|string
-function M.codeOf(answer)
-  local failure = answer.Response.Error
-  return failure and failure.Code or 0
-end
-
---- Writes an answer into a response.
----@param answer table
----@param response table
-function M.write(answer, response)
-  response.body = json.encode(answer)
 end
 
 return M

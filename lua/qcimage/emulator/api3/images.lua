@@ -13,23 +13,6 @@ local M = {}
 --- Private images of an account in one region at most.
 M.QUOTA = 500
 
-M.list = json.list
-
---- A rule with some fields changed.
----@param rule table
----@param changes table
----@return table
-function M.with(rule, changes)
-  local copy = {}
-  for key, value in pairs(rule) do
-    copy[key] = value
-  end
-  for key, value in pairs(changes) do
-    copy[key] = value
-  end
-  return copy
-end
-
 local MALFORMED = "InvalidImageId.Malformed"
 M.ID = { type = "string", required = true, form = text.isImageId, code = MALFORMED }
 M.IDS = { type = "strings", required = true, form = text.isImageId, code = MALFORMED }
@@ -80,13 +63,6 @@ function M.needBy(others, result, problem)
   return result
 end
 
---- A time as answers have it.
----@param seconds number
----@return string
-function M.time(seconds)
-  return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(seconds))
-end
-
 --- An image as an answer shows it, with all fields of the documented model: those of an image that is
 --- in no family and no dedicated cluster are empty.
 ---@param image table
@@ -107,7 +83,7 @@ function M.described(image)
     ImageId = image.imageId,
     OsName = image.osName,
     ImageType = image.imageType,
-    CreatedTime = M.time(image.createdTime),
+    CreatedTime = text.isoTime(image.createdTime),
     ImageName = image.imageName,
     ImageDescription = image.imageDescription,
     ImageSize = image.imageSize,

@@ -71,7 +71,7 @@ local function described(instance, image)
     VirtualPrivateCloud = { VpcId = "", SubnetId = "", AsVpcGateway = false },
     ImageId = instance.imageId,
     RenewFlag = json.null,
-    CreatedTime = images.time(instance.createdTime),
+    CreatedTime = text.isoTime(instance.createdTime),
     ExpiredTime = json.null,
     OsName = image and image.osName or "",
     SecurityGroupIds = list {},

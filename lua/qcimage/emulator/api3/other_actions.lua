@@ -6,6 +6,7 @@
 local images = require "qcimage.emulator.api3.images"
 local json = require "qcimage.emulator.json"
 local abort = require "qcimage.emulator.abort"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local refuse, list, set = abort.raise, json.list, text.set
@@ -160,7 +161,7 @@ M.ProgramFpgaImage = {
 M.ExportImages = {
   params = {
     BucketName = { type = "string", required = true },
-    ImageIds = images.with(images.IDS, { required = false }),
+    ImageIds = tables.with(images.IDS, { required = false }),
     ExportFormat = { type = "string", words = set { "RAW", "QCOW2", "VHD", "VMDK" } },
     FileNamePrefixList = { type = "strings" },
     OnlyExportRootDisk = { type = "boolean" },

@@ -59,7 +59,7 @@ local function issue(emulator, call)
   return {
     Credentials = { TmpSecretId = issued.secretId, TmpSecretKey = issued.secretKey, Token = issued.token },
     ExpiredTime = issued.expires,
-    Expiration = os.date("!%Y-%m-%dT%H:%M:%SZ", issued.expires),
+    Expiration = text.isoTime(issued.expires),
   }
 end
 

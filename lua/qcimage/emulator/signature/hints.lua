@@ -2,32 +2,33 @@
 --- request as received, one at a time.
 --- Pure. Part of qcimage, see LICENSE.
 
+local tables = require "qcimage.emulator.tables"
+
 local M = {}
 
 local UNKNOWN = "another key, or a text that differs in a way that is not one of the known mistakes"
 
---- Copies a recipe with a change.
----@param recipe table
----@param change fun(copy: table): boolean
----@return table|nil copy nil when the change does not apply to this request
-function M.changed(recipe, change)
-  local copy = {}
-  for key, value in pairs(recipe) do
-    copy[key] = value
-  end
-  return change(copy) and copy or nil
+--- Whether a signature is that of a request, with either spelling of its host.
+---@param recipe table what was received; `given` is its signature, `otherHost` another spelling of its host that may be signed
+---@param sign fun(recipe: table): string
+---@param hostField string field of the recipe that replaces the host
+---@return boolean
+function M.matches(recipe, sign, hostField)
+  return sign(recipe) == recipe.given
+    or recipe.otherHost ~= nil and sign(tables.with(recipe, { [hostField] = recipe.otherHost })) == recipe.given
 end
 
 --- Says which mistake explains a signature.
----@param recipe table what was received; `given` is its signature
+---@param recipe table as above
 ---@param sign fun(recipe: table): string
----@param ... table[] lists of hints {text, change}, in the order of the steps of signing
+---@param ... table[] lists of hints {text, change}, in the order of the steps of signing; a change gets a copy of the recipe,
+--- and returns whether it applies
 ---@return string
 function M.explain(recipe, sign, ...)
   for _, list in ipairs { ... } do
     for _, hint in ipairs(list) do
-      local other = M.changed(recipe, hint[2])
-      if other and sign(other) == other.given then
+      local other = tables.with(recipe)
+      if hint[2](other) and sign(other) == other.given then
         return hint[1]
       end
     end

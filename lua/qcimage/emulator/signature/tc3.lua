@@ -5,6 +5,7 @@
 --- Rules: cloud.tencent.com/document/product/1278/46710, signature v3.
 
 local hints = require "qcimage.emulator.signature.hints"
+local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
 local M = {}
@@ -38,48 +39,32 @@ local function trimmed(value)
   return (value:gsub("^%s+", ""):gsub("%s+$", ""))
 end
 
---- All stages of a signature. A recipe has method, path, query, headers (the signed ones, by their
---- names in small letters), signedHeaders (their names, joined by ";"), payload, timestamp, date,
---- service, key; otherHost (another spelling of the
---- host that may be signed); its other fields are hints, below.
----@param recipe table
----@param digests table hmac, sha256
----@return table stages hashedPayload, canonicalRequest, hashedCanonicalRequest, scope, stringToSign,
---- dateKey, serviceKey, signingKey (raw), signature (hex)
-function M.stages(recipe, digests)
-  local function sha256(message)
-    return text.hex(digests.sha256(message))
-  end
-  local function hmac(key, message)
-    return digests.hmac("sha256", key, message)
-  end
+-- What is signed of a request. A recipe has method, path, query, headers (the signed ones, by their names in small letters),
+-- signedHeaders (their names, joined by ";"), payload, timestamp, date, service, key; its other fields are hints, below.
+local function canonicalRequest(recipe, sha256)
   local lines = {}
   for name in recipe.signedHeaders:gmatch "[^;]+" do
     local value = trimmed(recipe["header " .. name] or recipe.headers[name])
     lines[#lines + 1] = name .. ":" .. (recipe.plainValues and value or text.lower(value)) .. "\n"
   end
-  local stages = {}
-  stages.hashedPayload = sha256(recipe.payload)
-  stages.canonicalRequest = table.concat({
+  return table.concat({
     recipe.method,
     recipe.path,
     recipe.query,
     table.concat(lines) .. (recipe.joinedHeaders and "" or "\n") .. recipe.signedHeaders,
-    stages.hashedPayload,
+    text.hex(sha256(recipe.payload)),
   }, "\n")
-  stages.hashedCanonicalRequest = sha256(stages.canonicalRequest)
-  stages.scope = ("%s/%s/%s"):format(recipe.date, recipe.service, M.TERMINATOR)
-  stages.stringToSign = table.concat({
-    M.ALGORITHM,
-    recipe.timestamp,
-    stages.scope,
-    stages.hashedCanonicalRequest,
-  }, "\n")
-  stages.dateKey = hmac((recipe.plainKey and "" or "TC3") .. recipe.key, recipe.date)
-  stages.serviceKey = hmac(stages.dateKey, recipe.service)
-  stages.signingKey = hmac(stages.serviceKey, M.TERMINATOR)
-  stages.signature = text.hex(hmac(stages.signingKey, stages.stringToSign))
-  return stages
+end
+
+local function signature(recipe, sha256, hmac)
+  local scope = ("%s/%s/%s"):format(recipe.date, recipe.service, M.TERMINATOR)
+  local hashed = text.hex(sha256(canonicalRequest(recipe, sha256)))
+  local stringToSign = table.concat({ M.ALGORITHM, recipe.timestamp, scope, hashed }, "\n")
+  local key = (recipe.plainKey and "" or "TC3") .. recipe.key
+  for _, part in ipairs { recipe.date, recipe.service, M.TERMINATOR, stringToSign } do
+    key = hmac("sha256", key, part)
+  end
+  return text.hex(key)
 end
 
 local function withoutPort(recipe)
@@ -128,40 +113,27 @@ local HINTS = {
 }
 
 --- Checks a signature, whose headers and scope were checked before.
----@param recipe table see stages, with `given`
+---@param recipe table see canonicalRequest, with `given` and `otherHost`
 ---@param digests table hmac, sha256
 ---@return boolean ok
 ---@return string|nil message the first stage that differs, and what was computed; without secrets
 function M.check(recipe, digests)
-  local other = recipe.otherHost
-    and hints.changed(recipe, function(copy)
-      copy["header host"] = copy.otherHost
-      return true
-    end)
-  if M.stages(recipe, digests).signature == recipe.given then
-    return true
-  elseif other and M.stages(other, digests).signature == recipe.given then
-    return true
-  end
   -- a long body is hashed once, not for each hint
   local memo = { [recipe.payload] = digests.sha256(recipe.payload) }
-  local remembering = {
-    hmac = digests.hmac,
-    sha256 = function(message)
-      return memo[message] or digests.sha256(message)
-    end,
-  }
-  local why = hints.explain(recipe, function(any)
-    return M.stages(any, remembering).signature
-  end, HINTS)
-  local shown = hints.changed(recipe, function(copy)
-    copy["header x-tc-token"] = "***"
+  local function sha256(message)
+    return memo[message] or digests.sha256(message)
+  end
+  local function sign(any)
+    return signature(any, sha256, digests.hmac)
+  end
+  if hints.matches(recipe, sign, "header host") then
     return true
-  end)
+  end
+  local shown = tables.with(recipe, { ["header x-tc-token"] = "***" })
   return false,
     ("the signature does not match; what differs is %s. The canonical request is %s"):format(
-      why,
-      text.show(M.stages(shown, remembering).canonicalRequest, 1000)
+      hints.explain(recipe, sign, HINTS),
+      text.show(canonicalRequest(shown, sha256), 1000)
     )
 end
 
