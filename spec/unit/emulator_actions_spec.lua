@@ -175,7 +175,7 @@ describe("emulator's actions of API 2.0", function()
     assert.equal(0, call("CancelShareImage", { imageId = "img-12345678", ["uinList.0"] = "200" }).code)
     assert.same({
       imageNum = "1",
-      maxImgShareNum = "50",
+      maxImgShareNum = tostring(require("qcimage.emulator.api2.actions").ShareImage.params.uinList.most),
       imageList = {
         { imageId = "img-12345678", shareUinInfo = { { uin = "300", shareTimeStamp = "1700000000" } } },
       },

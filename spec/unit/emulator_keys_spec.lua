@@ -99,7 +99,7 @@ describe("the emulator as STS", function()
       { { RoleSessionName = ("x"):rep(129) }, "InvalidParameter.ParamError" },
       { { RoleArn = "image-ops" }, "InvalidParameter.ParamError" },
       { { RoleArn = "qcs::cam::uin/1:roleName/image-ops" }, "ResourceNotFound.RoleNotFound" },
-      { { DurationSeconds = 43201 }, "InvalidParameter.OverTimeError" },
+      { { DurationSeconds = 999999 }, "InvalidParameter.OverTimeError" },
       { { Unknown = 1 }, "UnknownParameter" },
     } do
       assert.equal(case[2], role(case[1]).Error.Code)
