@@ -221,7 +221,7 @@ end
 --- Makes some of the next requests fail. Raises what is wrong with the fault.
 ---@param fault qcimage.EmulatorFault
 function Emulator:fault(fault)
-  local problem = faults.problem(fault) or self.faults:add({ fault }, self:now())
+  local problem = self.faults:add({ fault }, self:now())
   if problem then
     error(problem, 2)
   end

@@ -132,6 +132,10 @@ describe("the path of the metadata service", function()
 end)
 
 describe("a fault", function()
+  local function problemOf(fault)
+    return faults.new():add({ fault }, 0)
+  end
+
   it("needs the field of its kind, in its range", function()
     for kind, case in pairs {
       delay = { "delay", 0, 1e9 },
@@ -140,7 +144,7 @@ describe("a fault", function()
       trickle = { "pause", 0, 1e9 },
     } do
       local function problem(value)
-        return faults.problem { kind = kind, [case[1]] = value }
+        return problemOf { kind = kind, [case[1]] = value }
       end
       assert.is_nil(problem(case[2]))
       assert.is_nil(problem(case[3]))
@@ -153,19 +157,25 @@ describe("a fault", function()
       if about.needs then
         given[about.needs] = ({ code = "X.Y", status = 200 })[about.needs] or 1
       end
-      assert.is_nil(faults.problem(given), kind)
+      assert.is_nil(problemOf(given), kind)
       given.count, given.seconds = 1, 1
-      assert.matches("cannot be combined", faults.problem(given))
+      assert.matches("cannot be combined", problemOf(given))
       for _, name in ipairs { "count", "every", "seconds", "delay", "status", "lag", "pause" } do
-        assert.matches("fault." .. name .. " must be a %l*%s?number", faults.problem { kind = kind, [name] = "1" })
-        assert.matches("fault." .. name .. " must be a %l*%s?number", faults.problem { kind = kind, [name] = 1e9 + 1 })
+        assert.matches("fault." .. name .. " must be a %l*%s?number", problemOf { kind = kind, [name] = "1" })
+        assert.matches("fault." .. name .. " must be a %l*%s?number", problemOf { kind = kind, [name] = 1e9 + 1 })
       end
       for _, name in ipairs { "action", "body", "message" } do
-        assert.matches("fault." .. name .. " must be a string", faults.problem { kind = kind, [name] = 1 })
+        assert.matches("fault." .. name .. " must be a string", problemOf { kind = kind, [name] = 1 })
       end
     end
-    assert.matches("must be DescribeImages", faults.problem { kind = "lag", lag = 1, action = "CreateImage" })
-    assert.is_nil(faults.problem { kind = "lag", lag = 1, action = "DescribeImages" })
+    assert.matches("must be DescribeImages", problemOf { kind = "lag", lag = 1, action = "CreateImage" })
+    assert.is_nil(problemOf { kind = "lag", lag = 1, action = "DescribeImages" })
+  end)
+
+  it("that is wrong keeps out those that come with it", function()
+    local list = faults.new()
+    assert.equal("faults[2].kind is missing", list:add({ { kind = "throttle" }, {} }, 0))
+    assert.same({}, list:list(0))
   end)
 
   it("hits as many requests, or as long, as it says, and 100 wait at most", function()
@@ -237,6 +247,25 @@ describe("a nonce", function()
     end
     assert.is_false(guard.inTime(1301, 1000))
     assert.is_false(guard.inTime(699, 1000))
+  end)
+end)
+
+describe("temporary keys", function()
+  it("are forgotten when 1,000 newer ones were issued, those of a later state document, too", function()
+    local emulator = emulators.new()
+    local issued = {}
+    local function issue(count)
+      for _ = 1, count do
+        issued[#issued + 1] = emulator.accounts:issue({ accountId = "1", arn = "a" }, 0, 60).secretId
+      end
+    end
+    issue(1000)
+    emulator:setState { accounts = emulator:state().accounts }
+    assert.truthy(emulator.accounts:find(issued[1]))
+    issue(2)
+    for i, secretId in ipairs(issued) do
+      assert.equal(i > 2, emulator.accounts:find(secretId) ~= nil, i)
+    end
   end)
 end)
 

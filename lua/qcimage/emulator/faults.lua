@@ -108,12 +108,8 @@ function M.new()
   return setmetatable({ waiting = {} }, Faults)
 end
 
---- Describes what is wrong with a fault.
----@param fault any
----@param path string|nil name of the fault in the message
----@return string|nil message nil: nothing
-function M.problem(fault, path)
-  path = path or "fault"
+-- Describes what is wrong with a fault, whose name in the message is a path; nil: nothing.
+local function problemOf(fault, path)
   local problem = schema.problem({ type = "object", fields = M.FIELDS }, fault, path)
   if problem then
     return problem
@@ -136,11 +132,17 @@ function M.problem(fault, path)
   return nil
 end
 
---- Adds faults that have no problem, all or none.
----@param list table[]
+--- Adds faults, all or none.
+---@param list any[]
 ---@param now number
----@return string|nil problem
+---@return string|nil problem with a fault, or with their number
 function Faults:add(list, now)
+  for i, fault in ipairs(list) do
+    local problem = problemOf(fault, #list == 1 and "fault" or ("faults[%d]"):format(i))
+    if problem then
+      return problem
+    end
+  end
   self:dropExpired(now)
   if #self.waiting + #list > M.MAX_FAULTS then
     return ("at most %d faults can wait"):format(M.MAX_FAULTS)
@@ -170,10 +172,8 @@ end
 local function matches(fault, action, api)
   if fault.code ~= nil and type(fault.code) ~= api.codeType then
     return false
-  elseif api.faultsByName then
-    return fault.action == action
   end
-  return fault.action == nil or fault.action == action
+  return fault.action == action or fault.action == nil and not api.faultsByName
 end
 
 --- Takes the fault that hits the next request of an action.

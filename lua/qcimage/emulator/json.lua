@@ -62,13 +62,11 @@ local function quote(value)
     .. '"'
 end
 
-local encode
-
 local function encodeTable(value)
   local parts = {}
   if #value > 0 or getmetatable(value) == List then
     for i, item in ipairs(value) do
-      parts[i] = encode(item)
+      parts[i] = M.encode(item)
     end
     return "[" .. table.concat(parts, ",") .. "]"
   end
@@ -78,12 +76,15 @@ local function encodeTable(value)
   end
   table.sort(names, text.before)
   for i, name in ipairs(names) do
-    parts[i] = quote(name) .. ":" .. encode(value[name])
+    parts[i] = quote(name) .. ":" .. M.encode(value[name])
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-function encode(value)
+--- Encodes a value; the names of an object come sorted.
+---@param value any
+---@return string
+function M.encode(value)
   local kind = type(value)
   if kind == "table" then
     return encodeTable(value)
@@ -98,13 +99,6 @@ function encode(value)
     return "null"
   end
   return tostring(value)
-end
-
---- Encodes a value; the names of an object come sorted.
----@param value any
----@return string
-function M.encode(value)
-  return encode(value)
 end
 
 return M

@@ -32,7 +32,7 @@ M.SHORT = {
   tpe = "ap-taipei",
 }
 
---- Names of the documented regions, as DescribeRegions returns them.
+--- Names of the documented regions by their long codes, as DescribeRegions returns them.
 M.NAMES = {
   ["ap-beijing"] = "North China (Beijing)",
   ["ap-guangzhou"] = "South China (Guangzhou)",
@@ -65,13 +65,6 @@ M.NAMES = {
 ---@return string
 function M.long(code)
   return M.SHORT[code] or code
-end
-
---- Whether a long code is one of the documented regions.
----@param code string
----@return boolean
-function M.isDocumented(code)
-  return M.NAMES[code] ~= nil
 end
 
 --- Long codes of the regions that an emulator has.

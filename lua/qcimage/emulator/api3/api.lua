@@ -232,7 +232,7 @@ function M.receive(emulator, request, entry)
   elseif not action then
     refuse("InvalidAction", "there is no action %s; %s", text.show(actionName), SERVED)
   elseif not action.isGlobal and not emulator.regions[region] then
-    local code = regions.isDocumented(region) and "UnsupportedRegion" or codes.assumed3.unknownRegion
+    local code = regions.NAMES[region] and "UnsupportedRegion" or codes.assumed3.unknownRegion
     refuse(code, "there is no region %s", text.show(region))
   end
   local object = isJson and decoded(request.body or "") or unflatten.object(action.params, params)
