@@ -268,6 +268,23 @@ describe("emulator's faults", function()
     assert.same({ "web-01", "making", "new-1" }, names())
   end)
 
+  it("keep the images of 100 changes at most, and of none that is too long ago", function()
+    local now = support.NOW
+    emulator, call = support.new {
+      clock = function()
+        return now
+      end,
+    }
+    emulator:fault { kind = "lag", lag = 5, seconds = 60 }
+    for i = 1, 101 do
+      assert.equal(0, call("ModifyImageAttributes", { imageId = "img-12345678", imageName = "n" .. i }).code)
+    end
+    assert.equal(100, #emulator.store.past)
+    now = now + 5
+    assert.equal(0, call("ModifyImageAttributes", { imageId = "img-12345678", imageName = "last" }).code)
+    assert.equal(1, #emulator.store.past)
+  end)
+
   it("let an answer come byte by byte", function()
     emulator:fault { kind = "trickle", pause = 0.5 }
     local _, response = modify()
