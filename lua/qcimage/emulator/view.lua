@@ -59,14 +59,25 @@ function View:list(passes)
   return found
 end
 
+--- The private images of the account.
+---@return table[]
+function View:private()
+  return self:list(function(image)
+    return image.imageType == "PRIVATE_IMAGE"
+  end)
+end
+
 --- Whether another private image of the account has a name.
 ---@param name string
 ---@param except table|nil image that may have it
 ---@return boolean
 function View:nameTaken(name, except)
-  return #self:list(function(image)
-    return image ~= except and image.imageType == "PRIVATE_IMAGE" and image.imageName == name
-  end) > 0
+  for _, image in ipairs(self:private()) do
+    if image ~= except and image.imageName == name then
+      return true
+    end
+  end
+  return false
 end
 
 --- Finds a private image of the account.
@@ -106,14 +117,6 @@ function View:modify(imageId, changes, maySharedChange)
     image[name] = value
   end
   return image
-end
-
---- Number of private images.
----@return integer
-function View:count()
-  return #self:list(function(image)
-    return image.imageType == "PRIVATE_IMAGE"
-  end)
 end
 
 --- Makes an image, which has the given state for some seconds, and then NORMAL.
@@ -162,7 +165,7 @@ end
 ---@param quota integer private images at most
 ---@return string|nil problem "quota", "nameTaken"
 function View:newProblem(names, quota)
-  if self:count() + #names > quota then
+  if #self:private() + #names > quota then
     return "quota"
   end
   local taken = {}
@@ -223,11 +226,7 @@ end
 ---@param snapshotId string
 ---@return string|nil usage nil: no such snapshot
 function View:diskOfSnapshot(snapshotId)
-  for _, image in
-    ipairs(self:list(function(any)
-      return any.imageType == "PRIVATE_IMAGE"
-    end))
-  do
+  for _, image in ipairs(self:private()) do
     for i, id in ipairs(image.snapshotIds) do
       if id == snapshotId then
         return M.diskUsage(i)
