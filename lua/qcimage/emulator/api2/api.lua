@@ -90,17 +90,8 @@ local function authenticate(emulator, request, list, params)
   if not account then
     refuse(codes.secretId, "the SecretId does not exist; the emulator knows %s", emulator:knownId())
   end
-  local ok, message = signature.check({
-    method = request.method,
-    scheme = request.scheme,
-    host = request.host,
-    otherHost = hosts.alsoSigned(request.host),
-    path = request.path,
-    params = list,
-    digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
-    key = account.secretKey,
-    given = params.Signature,
-  }, emulator.digests.hmac)
+  local recipe = signature.recipe(request, list, params, account.secretKey, false)
+  local ok, message = signature.check(recipe, emulator.digests.hmac)
   if not ok then
     refuse(codes.signature, "%s", message)
   end

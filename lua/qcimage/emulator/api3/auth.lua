@@ -135,19 +135,8 @@ function M.byParameter(emulator, request, list, params)
   end
   local account = accountOf(emulator, params.SecretId)
   local timestamp = checkTime(emulator, params.Timestamp, "Timestamp")
-  local ok, message = v1.check({
-    method = request.method,
-    scheme = request.scheme,
-    host = request.host,
-    otherHost = hosts.alsoSigned(request.host),
-    path = request.path,
-    params = list,
-    -- any other word means SHA-1, as the page has it
-    digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
-    plainNames = true,
-    key = account.secretKey,
-    given = params.Signature,
-  }, emulator.digests.hmac)
+  local recipe = v1.recipe(request, list, params, account.secretKey, true)
+  local ok, message = v1.check(recipe, emulator.digests.hmac)
   if not ok then
     refuse(FAILURE, "%s", message)
   end

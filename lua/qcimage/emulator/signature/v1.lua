@@ -8,6 +8,7 @@
 --- as they are: `plainNames`.
 
 local hints = require "qcimage.emulator.signature.hints"
+local hosts = require "qcimage.emulator.host"
 local tables = require "qcimage.emulator.tables"
 local text = require "qcimage.emulator.text"
 
@@ -94,7 +95,7 @@ local HINTS = {
   set("the parameters: they were sorted without regard to case", "before", beforeInAnyCase),
   { "the parameters: they were signed in the order sent, not sorted", inOrderSent },
   set('the names: "_" was signed as it is, not as "."', "plainNames", true),
-  set('the names: "_" was signed as ".", not as it is', "plainNames", nil),
+  set('the names: "_" was signed as ".", not as it is', "plainNames", false),
   set('the names: they were sorted after "_" had become "."', "sortsSigned", true),
   set('the names: the "_" at the start of a name was signed as "."', "allNames", true),
   set("the values: they were percent-encoded before they were signed", "escaped", true),
@@ -115,6 +116,29 @@ local function shown(recipe)
     params[i] = hidden and { name = param.name, value = "***" } or param
   end
   return text.show(M.stringToSign(tables.with(recipe, { params = params })), 1000)
+end
+
+--- What a signature is checked against.
+---@param request table as Emulator:handle takes it
+---@param list table[] its parameters, {name, value}
+---@param params table<string, string> the same by name
+---@param key string
+---@param plainNames boolean whether names are signed as they are
+---@return table recipe
+function M.recipe(request, list, params, key, plainNames)
+  return {
+    method = request.method,
+    scheme = request.scheme,
+    host = request.host,
+    otherHost = hosts.alsoSigned(request.host),
+    path = request.path,
+    params = list,
+    -- any other word means SHA-1, as the page has it
+    digest = params.SignatureMethod == "HmacSHA256" and "sha256" or "sha1",
+    plainNames = plainNames,
+    key = key,
+    given = params.Signature,
+  }
 end
 
 --- Checks a signature.
