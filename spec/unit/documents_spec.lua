@@ -1,6 +1,7 @@
 --- README.md and the pages in docs/: blocks that nothing runs, links that lead nowhere, tables that differ from what the code
 --- knows, translations that differ from their originals. Code and tables are compared, never prose.
 
+local actions = require "qcimage.api.actions"
 local apiTables = require "spec.support.api_tables"
 local limits = require "qcimage.util.limits"
 local options = require "qcimage.options"
@@ -209,6 +210,25 @@ describe("the tables of docs/api.md", function()
       file:close()
     else
       assert.equal(apiTables.text(), page:sub(first, last), "stale: QCIMAGE_ACCEPT=1 writes them anew")
+    end
+  end)
+
+  it("of the API versions have the rules of the data", function()
+    local three, two = actions["3.0"].ModifyImageAttribute.params, actions["2.0"].ModifyImageAttributes.params
+    local function row(words, name, form)
+      return ("| %s | at most %d characters | %s of `%s` |"):format(
+        words,
+        three[name].max,
+        form:format(two[name].max),
+        two[name].chars
+      )
+    end
+    local page = readme.text "docs/api.md"
+    for _, line in ipairs {
+      row("image names", "imageName", "1 to %d"),
+      row("descriptions", "imageDescription", "at most %d"),
+    } do
+      assert.is_truthy(page:find(line, 1, true), "docs/api.md has no line " .. line)
     end
   end)
 end)

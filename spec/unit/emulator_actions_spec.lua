@@ -169,6 +169,22 @@ describe("emulator's actions of API 2.0", function()
     assert.equal(4000, call("SyncCvmImage", params).code)
   end)
 
+  it("refuses what is not the id of an image, in every action", function()
+    for action, params in pairs {
+      DeleteImages = { ["imageIds.0"] = "img-1" },
+      GetImageShareUinInfo = { ["imageIds.0"] = "img-1" },
+      SyncCvmImage = { srcRegion = "gz", ["imgIdList.0"] = "img-1", ["dstRegion.0"] = "sh" },
+      ShareImage = { imageId = "img-1", ["uinList.0"] = "200" },
+      CancelShareImage = { imageId = "img-1", ["uinList.0"] = "200" },
+      ModifyImageAttributes = { imageId = "img-1" },
+      DescribeImages = { imageType = 1, ["imageIds.0"] = "img-1" },
+    } do
+      local answer = call(action, params)
+      assert.equal(4000, answer.code, action)
+      assert.matches("must be img%- and 8 letters or digits: img%-1$", answer.message)
+    end
+  end)
+
   it("shares and stops sharing", function()
     local params = { imageId = "img-12345678", ["uinList.0"] = "200", ["uinList.1"] = "300" }
     assert.equal(0, call("ShareImage", params).code)
