@@ -51,3 +51,16 @@ function keys()
   local k = json.decode(body)
   return k.TmpSecretId:sub(1, 8), k.ExpiredTime - now, k.Expiration, k.Code, #k.Token, #k.TmpSecretKey
 end
+-- The emulator as a transport, with 5 seconds for an attempt: what becomes of a change, and how long is slept.
+function within5(given)
+  local slept = {}
+  local transport, service = require("qcimage.emulator").transport {
+    sleep = function(seconds)
+      slept[#slept + 1] = ("%.4g"):format(seconds)
+    end,
+  }
+  service:fault(given)
+  local client = require("spec.support.stub").client { transport = transport, attemptTimeout = 5 }
+  local _, _, err = client:modify({ imageId = "img-12345678", imageDescription = "d" }, { readBack = false })
+  return err and err.reason or "success", table.concat(slept, " ")
+end
