@@ -41,6 +41,7 @@ local MEANINGS = {
     UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRunning
     UnsupportedOperation.MutexOperation UnsupportedOperation.ResourceUnavailableNow]],
   ["busy unknown"] = "FailedOperation.OperationInProgress",
+  ["busy unknown again"] = "InternalError.ResourceInUse",
   ["quota rejected"] = [[
     ImageQuotaLimitExceeded InvalidParameterValue.TagQuotaLimitExceeded LimitExceeded LimitExceeded.OutOfQuota
     LimitExceeded.OverQuota LimitExceeded.PolicyNotFound LimitExceeded.PreheatImageSnapshotOutOfQuota

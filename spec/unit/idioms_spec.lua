@@ -107,6 +107,18 @@ describe("the error idioms of Lua", function()
   end)
 end)
 
+describe("close", function()
+  it("gives true, again and again", function()
+    local client = stub.client()
+    assert.is_true(client:close())
+    assert.is_true(client:close())
+    local before = image.default(stub.client())
+    assert.is_true(image.close())
+    image.default(before or false)
+    assert.is_true(image.close())
+  end)
+end)
+
 describe("a client's tostring and its fields", function()
   it("show no secret", function()
     local client = stub.client { token = "thetoken-thetoken" }

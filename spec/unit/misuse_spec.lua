@@ -55,6 +55,24 @@ describe("a mistake is raised at the line that makes it", function()
           local _ = client:sign("DescribeImages", "x")
         end,
       },
+      {
+        "option timeout cannot be used with sign: nothing is sent",
+        function()
+          local _ = client:sign("DescribeImages", {}, { timeout = 1 })
+        end,
+      },
+      {
+        "changes must be a list or text, not a number",
+        function()
+          local _ = client:apply(5)
+        end,
+      },
+      {
+        "unknown option nonsense",
+        function()
+          local _ = client:apply({}, { nonsense = 1 })
+        end,
+      },
     }
     for _, name in ipairs { "modify", "describe", "each" } do
       cases[#cases + 1] = {

@@ -1,4 +1,5 @@
---- Sessions: dialogues in spec/fixtures/sessions. Covers among others api/endpoints.lua, util/text.lua, util/spelling.lua,
+--- Sessions: dialogues in spec/fixtures/sessions. Covers among others api/actions.lua, api/endpoints.lua, call/validate.lua,
+--- call/build.lua, call/sign.lua, transport/custom.lua, util/text.lua, util/spelling.lua, util/http_date.lua,
 --- credentials/expiration.lua.
 --- A line that begins with "> " is Lua, and below it stands what it returns; one that begins with ">> " continues it. Names
 --- that are set stay set to the end of the session. What the lines call stands in spec/support/session_NAME.lua.

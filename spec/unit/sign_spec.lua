@@ -2,6 +2,7 @@
 
 local core = require "qcimage.core"
 local json = require "dkjson" -- busted's: lua-cjson is not there for each Lua
+local process = require "spec.support.process"
 local stub = require "spec.support.stub"
 
 local vectors = json.decode(stub.fixture "vectors.json")
@@ -102,6 +103,26 @@ describe("TC3-HMAC-SHA256", function()
 
   it("was held against all published and recorded values", function()
     assert.equal(22, seen)
+  end)
+
+  -- Recorded values, at half past midnight in Shanghai and in the last second of a day in UTC, also after the next day's key.
+  it("takes the date from UTC in any time zone, and a new key at midnight", function()
+    local output = process.lua(
+      ([[
+        local signer = require("qcimage.core").signer(%q, %q)
+        for _, time in ipairs { 1709224200, 1709251199, 1709251200, 1709251199 } do
+          local value = signer:tc3(time, "cvm", "cvm.tencentcloudapi.com", "application/json; charset=utf-8",
+            '{"ImageId":"img-0abc12de","ImageName":"web-01"}')
+          print((value:gsub("^.-/([%%d-]+)/.*=", "%%1 ")))
+        end
+      ]]):format(stub.SECRET_ID, stub.SECRET_KEY),
+      "TZ=Asia/Shanghai"
+    )
+    local last = "2024-02-29 519f620b1bfd0959d235977a31101d8feca889fd2064fbd64a0fda655daaa043\n"
+    local first, before, after, again = output:match "^([^\n]*\n)([^\n]*\n)([^\n]*\n)([^\n]*\n)$"
+    assert.equal("2024-02-29 e70f4a8babd97c64fdb3d0ca3e0dbc411f46692e08b5ed79ca2a454cd740da69\n", first)
+    assert.same({ last, last }, { before, again })
+    assert.matches("^2024%-03%-01 ", after)
   end)
 end)
 
