@@ -1,5 +1,5 @@
---- The limiters' common part, the one in memory, the shared one beside it, and what stands in for an engine that
---- fails, on a clock of the spec's. No socket.
+--- What limiters hold at any moments, also while their engine fails, on a clock of the spec's. No socket. What they answer
+--- stands in the session limiters.
 
 local core = require "qcimage.core"
 local limiter = require "qcimage.limiter"
@@ -47,57 +47,6 @@ local function shown(seconds)
 end
 
 describe("places in memory", function()
-  -- Each line: moment of asking, the longest wait, the wait that is due. Worked out by hand, at 4 a second:
-  -- places lie 0.25 s apart.
-  local TABLES = {
-    ["with a burst of 1"] = {
-      rate = 4,
-      burst = 1,
-      { 0.00, 10, 0 }, -- the first goes at once; next place 0.25
-      { 0.00, 10, 0.25 }, -- place 0.25; next 0.50
-      { 0.10, 10, 0.40 }, -- place 0.50; next 0.75
-      { 0.20, 0.50, "refused" }, -- place 0.75 is 0.55 away, too far
-      { 0.20, 0.55, 0.55 }, -- and was not taken: place 0.75; next 1.00
-      { 1.00, 10, 0 }, -- place 1.00, on its moment; next 1.25
-      { 5.00, 10, 0 }, -- rest saves nothing up; next 5.25
-      { 5.00, 0.2, "refused" },
-      { 5.24, 10, 0.01 }, -- place 5.25; next 5.50
-      { 5.49, 0, "refused" },
-      { 5.50, 0, 0 },
-    },
-    ["with a burst of 3"] = {
-      rate = 4,
-      burst = 3,
-      { 0.00, 10, 0 }, -- three at once
-      { 0.00, 10, 0 },
-      { 0.00, 10, 0 },
-      { 0.00, 10, 0.25 }, -- then one each 0.25 s
-      { 0.00, 10, 0.50 },
-      { 0.60, 10, 0.15 }, -- place 0.75
-      { 1.50, 10, 0 }, -- places for 1.00, 1.25 and 1.50 have come
-      { 1.50, 10, 0 },
-      { 1.50, 10, 0 },
-      { 1.50, 10, 0.25 },
-      { 9.00, 10, 0 }, -- after a long rest three, no more
-      { 9.00, 10, 0 },
-      { 9.00, 10, 0 },
-      { 9.00, 0.2, "refused" },
-    },
-  }
-  for title, lines in pairs(TABLES) do
-    it("are given " .. title .. " as worked out by hand", function()
-      for _, make in ipairs { new, newShared } do
-        local places, now = make { rate = lines.rate, burst = lines.burst }
-        for i, line in ipairs(lines) do
-          now.seconds = 1000 + line[1]
-          local wait = places:acquire("A", "gz", line[2])
-          local due = line[3] == "refused" and line[3] or shown(line[3])
-          assert.equal(due, shown(wait), ("line %d, at %.2f"):format(i, line[1]))
-        end
-      end
-    end)
-  end
-
   it("are the same in a shared dictionary, at any moments", function()
     for _, case in ipairs { { 4, 1 }, { 9.7, 1 }, { 97 / 60, 1 }, { 3, 5 }, { 1000, 20 }, { 0.3, 2 } } do
       local options = { rate = case[1], burst = case[2] }
@@ -113,29 +62,6 @@ describe("places in memory", function()
         assert.equal(shown(expected), shown(got), ("rate %g, burst %d, step %d"):format(case[1], case[2], i))
       end
     end
-  end)
-
-  it("are counted by action and region, and by action alone in API 2.0", function()
-    local places = new { rate = 1 }
-    for _, asked in ipairs {
-      { 0, "A", "gz", "3.0" },
-      { 1, "A", "gz" }, -- API 3.0 is the default
-      { 0, "A", "sh", "3.0" },
-      { 0, "B", "gz", "3.0" },
-      { 0, "A", "gz", "2.0" },
-      { 1, "A", "sh", "2.0" },
-      { 0, "B", nil, "3.0" },
-    } do
-      assert.equal(shown(asked[1]), shown(places:acquire(asked[2], asked[3], 10, asked[4])))
-    end
-  end)
-
-  it("come at 0.97 of the documented rate by default", function()
-    local places = new()
-    assert.equal(0, places:acquire("A", "gz", 10, "3.0"))
-    assert.equal("0.103093", shown(places:acquire("A", "gz", 10, "3.0")))
-    assert.equal(0, places:acquire("A", "gz", 10, "2.0"))
-    assert.equal("0.618557", shown(places:acquire("A", "gz", 10, "2.0")))
   end)
 
   it("leave no second, wherever it begins, with more than ten calls", function()
@@ -156,91 +82,6 @@ describe("places in memory", function()
     assert.is_true(calls[481] - calls[1] <= 480 / 9.69)
   end)
 
-  it("are not taken by those who cannot wait for them", function()
-    local places, now = new { rate = 1 }
-    assert.equal(0, places:acquire("A", "gz", 0.5))
-    for _ = 1, 50 do
-      local wait, message = places:acquire("A", "gz", 0.5)
-      assert.is_nil(wait)
-      assert.equal("no slot within 0.5 s (next slot in 1 s)", message)
-    end
-    now.seconds = now.seconds + 0.2
-    assert.equal("0.800000", shown(places:acquire("A", "gz", 30)))
-  end)
-
-  it("lie a minute ahead at most", function()
-    local places = new { rate = 1 }
-    for i = 0, 60 do
-      assert.equal(i, places:acquire("A", "gz", 3600))
-    end
-    assert.is_nil(places:acquire("A", "gz", 3600))
-    assert.is_nil(places:acquire("A", "gz"))
-    assert.is_nil(places:acquire("A", "gz", math.huge))
-    assert.is_nil(places:acquire("A", "gz", -1))
-  end)
-
-  it("are not taken by a process that was throttled, which asks again behind its pause", function()
-    for _, make in ipairs { new, newShared } do
-      local places, now = make { rate = 10 }
-      local function expect(wait, what, ...)
-        local got, message = places:acquire(...)
-        assert.same({ wait, what }, { shown(got), message or "slot" })
-      end
-      places:throttled("A", "gz")
-      expect("1.000000", "again", "A", "gz", 10)
-      expect("1.000000", "again", "A", "gz", 10)
-      places:throttled("A", "gz", 0.5) -- no sooner than before
-      expect("1.000000", "again", "A", "gz", 10)
-      expect("refused", "no slot within 0.9 s (next slot in 1 s)", "A", "gz", 0.9)
-      expect("0.000000", "slot", "A", "sh", 0)
-      now.seconds = now.seconds + 1
-      expect("0.000000", "slot", "A", "gz", 10)
-      expect("0.100000", "slot", "A", "gz", 10)
-      places:throttled("A", "gz", 1e9)
-      expect("60.000000", "again", "A", "gz", 60)
-      places:throttled("A", "gz", 3, "2.0")
-      expect("3.000000", "again", "A", "sh", 10, "2.0")
-    end
-  end)
-
-  it("of others are not kept by the pause of one", function()
-    local outside = rawget(_G, "ngx")
-    local values, now = {}, 1000
-    rawset(_G, "ngx", {
-      shared = {
-        places = {
-          get = function(_, key)
-            return values[key]
-          end,
-          safe_add = function(_, key, value)
-            if values[key] ~= nil then
-              return false, "exists"
-            end
-            values[key] = value
-            return true
-          end,
-        },
-      },
-    })
-    local function worker()
-      return limiter.shared {
-        dict = "places",
-        rate = 10,
-        clock = function()
-          return now
-        end,
-      }
-    end
-    local one, other = worker(), worker()
-    rawset(_G, "ngx", outside)
-    assert.equal(0, one:acquire("A", "gz", 60))
-    one:throttled("A", "gz", 20)
-    assert.same({ 20, "again" }, { one:acquire("A", "gz", 60) })
-    for i = 1, 30 do
-      assert.equal(shown(i / 10), shown(other:acquire("A", "gz", 60)))
-    end
-  end)
-
   it("are numbers that no Lua rounds", function()
     local places, now = new { rate = 0.1, burst = 1e6 }
     now.seconds = 1700000000.123456
@@ -251,67 +92,6 @@ describe("places in memory", function()
     now.seconds = 1700000000.123456
     for i = 0, 9 do
       assert.equal(shown(i / 1e5), shown(places:acquire("A", "gz", 60)))
-    end
-  end)
-
-  it("cost no memory for keys that are at rest", function()
-    local places, now = new { rate = 10 }
-    collectgarbage()
-    collectgarbage()
-    local before = collectgarbage "count"
-    for i = 1, 20000 do
-      places:acquire("A", "region-" .. i, 60)
-      now.seconds = now.seconds + 0.1
-    end
-    collectgarbage()
-    collectgarbage()
-    assert.is_true(collectgarbage "count" - before < 1000)
-  end)
-end)
-
-describe("a limiter", function()
-  it("says what it is", function()
-    assert.equal("qcimage.Limiter (memory)", tostring(limiter.memory {}))
-    assert.equal("qcimage.Limiter (memory)", tostring(limiter.memory()))
-  end)
-
-  it("refuses options that are wrong, at the caller's line", function()
-    for message, make in pairs {
-      ["unknown option rates (rate?)"] = function()
-        limiter.memory { rates = 1 }
-      end,
-      ["option rate must be a number from 0.001 to 100000"] = function()
-        limiter.memory { rate = 0 }
-      end,
-      ["option burst must be a whole number from 1 to 1000000"] = function()
-        limiter.memory { burst = 1.5 }
-      end,
-      ["options must be a table, not a number"] = function()
-        limiter.memory(10)
-      end,
-      ["option dict must name a lua_shared_dict"] = function()
-        limiter.shared {}
-      end,
-      ["nginx has no dictionary places: add lua_shared_dict places 1m; to its http block"] = function()
-        limiter.shared { dict = "places" }
-      end,
-      ["option eval must be a function that sends EVAL to Redis"] = function()
-        limiter.redis()
-      end,
-      ["option key must be 1 to 200 printable characters"] = function()
-        limiter.redis { eval = print, key = "a\nb" }
-      end,
-      ["option processes must be a whole number from 1 to 100000"] = function()
-        limiter.redis { eval = print, processes = 0 }
-      end,
-    } do
-      local ok, problem = pcall(make)
-      assert.is_false(ok)
-      assert.matches("^spec/.-limiter_spec.lua:%d+: ", problem)
-      assert.equal(message, (problem:gsub("^.-:%d+: ", "")))
-    end
-    for _, value in ipairs { 0 / 0, math.huge, "10" } do
-      assert.is_false(pcall(limiter.memory, { rate = value }))
     end
   end)
 end)
@@ -358,19 +138,6 @@ describe("while Redis fails", function()
     core.time, io.stderr = time, write -- luacheck: ignore
   end)
 
-  it("the rate is divided by the processes", function()
-    local places = failing { processes = 6 }
-    answer = refuse
-    assert.equal(0, places:acquire("A", "gz", 10))
-    assert.equal("0.600000", shown(places:acquire("A", "gz", 10)))
-    assert.equal("1.200000", shown(places:acquire("A", "gz", 10)))
-    assert.is_nil(places:acquire("A", "gz", 1))
-    assert.equal(0, places:acquire("B", "gz", 10))
-    assert.same({
-      "qcimage: limiter: Redis: connection refused; until that passes, this process keeps to its share of the rate\n",
-    }, told)
-  end)
-
   it("it is asked again in the next period of five seconds, by one call", function()
     local places = failing()
     answer = refuse
@@ -394,46 +161,12 @@ describe("while Redis fails", function()
       assert.is_table(asked)
     end
     assert.equal(1, #told)
-  end)
-
-  it("it comes back, and a second failure is told again", function()
-    local places = failing()
-    answer = refuse
-    places:acquire("A", "gz", 10)
-    wall, answer = wall + 5, 123456
+    answer = 123456 -- it comes back, and a second failure is told again
+    wall = wall + 5
     assert.equal("0.123456", shown(places:acquire("A", "gz", 10)))
-    answer = 234567
-    assert.equal("0.234567", shown(places:acquire("A", "gz", 10)))
     answer = refuse
     places:acquire("A", "gz", 10)
     assert.equal(2, #told)
-  end)
-
-  it("an answer that is none counts as a failure", function()
-    for _, reply in ipairs {
-      { value = "5000000", says = "Redis: the answer is not one to this question" },
-      { value = "5000000 12345", says = "Redis: the answer is not one to this question" },
-      { value = "OK", says = "Redis: the answer is not one to this question" },
-      { value = 0, says = "Redis: eval gave 0" },
-      { value = true, says = "Redis: eval gave true" },
-      { value = false, says = "Redis: eval gave false" },
-      { value = {}, says = "Redis: eval gave a table" },
-      { value = false, problem = "ERR unknown\ncommand", says = "Redis: ERR unknown command" },
-      { raised = "no \27[2J route", says = "Redis: .*no %?%[2J route" },
-      { raised = {}, says = "Redis: table" },
-    } do
-      local places = failing()
-      told = {}
-      answer = function()
-        if reply.raised then
-          error(reply.raised)
-        end
-        return reply.value, reply.problem
-      end
-      assert.equal(0, places:acquire("A", "gz", 0))
-      assert.is_nil(places:acquire("A", "gz", 0))
-      assert.matches("^qcimage: limiter: " .. reply.says, told[1])
-    end
   end)
 
   it("nobody goes before the places that it had given out", function()
@@ -453,21 +186,6 @@ describe("while Redis fails", function()
     places:acquire("A", "gz", 10)
     now, answer = 1020, refuse -- long past
     assert.equal(0, places:acquire("A", "gz", 10))
-  end)
-
-  it("one that comes back is told of the places that were given out meanwhile", function()
-    local places = failing { processes = 4 }
-    answer = refuse
-    for _ = 1, 3 do
-      places:acquire("A", "gz", 10) -- at 1000, 1000.4, 1000.8
-    end
-    now, wall, answer = 1000.5, wall + 5, 0
-    places:acquire("A", "gz", 10)
-    assert.equal("700000", asked[7]) -- no place before 1001.2
-    assert.equal("10000000", asked[6])
-    now = 1003
-    places:acquire("A", "gz", 10)
-    assert.equal("0", asked[7])
   end)
 end)
 
