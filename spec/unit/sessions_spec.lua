@@ -1,6 +1,7 @@
---- Sessions: dialogues in spec/fixtures/sessions. Covers among others api/actions.lua, api/endpoints.lua, call/validate.lua,
---- call/build.lua, call/sign.lua, transport/custom.lua, util/text.lua, util/spelling.lua, util/http_date.lua,
---- credentials/expiration.lua.
+--- Sessions: dialogues in spec/fixtures/sessions. Covers among others api/actions.lua, api/endpoints.lua, api/roles.lua,
+--- assume_role.lua, call/build.lua, call/sign.lua, call/validate.lua, credentials/expiration.lua, cvm_role.lua,
+--- oidc_role.lua, provider_context.lua, sts.lua, transport/custom.lua, util/http_date.lua, util/spelling.lua,
+--- util/text.lua.
 --- A line that begins with "> " is Lua, and below it stands what it returns; one that begins with ">> " continues it. Names
 --- that are set stay set to the end of the session. What the lines call stands in spec/support/session_NAME.lua.
 --- With QCIMAGE_ACCEPT=1 in the environment the answers are written anew, so that a change of behaviour shows as a change of

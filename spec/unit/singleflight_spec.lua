@@ -1,8 +1,13 @@
 --- A credentials function that waits: calls that come meanwhile share its answer. Here in coroutines; in light threads of
---- nginx in lightthread_spec.lua. Covers util/caller.lua, too.
+--- nginx in lightthread_spec.lua. Then temporary keys, which calls that come meanwhile share, too. Covers util/caller.lua and
+--- refresh.lua.
 
+local assumeRole = require "qcimage.credentials.assume_role"
+local cloud = require "spec.support.cloud"
 local core = require "qcimage.core"
+local errors = require "qcimage.util.errors"
 local image = require "qcimage"
+local refresh = require "qcimage.credentials.refresh"
 local singleflight = require "qcimage.credentials.singleflight"
 local signals = require "qcimage.util.signal"
 local stub = require "spec.support.stub"
@@ -295,4 +300,143 @@ describe("a built-in request in the background", function()
       assert.equal(4, #begun)
     end
   )
+end)
+
+describe("temporary keys", function()
+  it("are asked for by another where the one that asks is gone", function()
+    local count = 0
+    local source = refresh.new(function(context)
+      count = count + 1
+      if count == 1 then
+        coroutine.yield()
+      end
+      return { secretId = "AKID" .. count, secretKey = "k", token = "t", expires = context.time + 7200 }
+    end, { name = "here", longest = 10 })
+    local context = cloud.context { canWait = true }
+    coroutine.wrap(source)(context) -- and never again
+    assert.equal("AKID2", source(context).secretId)
+    assert.is_true(context.time >= cloud.NOW + 10)
+    assert.equal("AKID2", source(context).secretId)
+  end)
+
+  it("are asked for within the time of a question, however many that asked are gone", function()
+    local isDown, count = true, 0
+    local source = singleflight.new(function()
+      count = count + 1
+      if isDown then
+        coroutine.yield()
+      end
+      return count
+    end, { name = "here", longest = 5, usesCallback = true })
+    local context = cloud.context { canWait = true }
+    for _ = 1, 8 do
+      coroutine.wrap(source)(context) -- and never again
+    end
+    assert.equal(8, count)
+    isDown = false
+    local began = context.time
+    assert.equal(9, (source(context)))
+    assert.is_true(context.time - began < 5.1)
+  end)
+
+  it("that came to nothing for want of time are asked for again by those with more", function()
+    local count = 0
+    local source = refresh.new(function(context)
+      count = count + 1
+      if context.secondsLeft < 1 then
+        context.time = context.time + context.secondsLeft
+        coroutine.yield()
+        return nil, errors.notSent("credentials", "no answer came")
+      end
+      return { secretId = "AKID" .. count, secretKey = "k", token = "t", expires = context.time + 7200 }
+    end, { name = "here", longest = 10 })
+    local hasty = cloud.context { canWait = true }
+    hasty.secondsLeft = 0.2
+    local first = coroutine.create(source)
+    assert(coroutine.resume(first, hasty))
+    local patient, slept = cloud.context { canWait = true }, 0
+    patient.sleep = function()
+      slept = slept + 1
+      if slept == 1 then
+        local _, credentials, err = coroutine.resume(first)
+        assert.is_nil(credentials)
+        assert.equal("no answer came", err.message)
+      end
+      return true
+    end
+    assert.equal("AKID2", source(patient).secretId)
+    assert.equal(2, count)
+  end)
+
+  it("that a call takes over where nothing can be asked fail that call alone", function()
+    local count = 0
+    local source = singleflight.new(function(context)
+      count = count + 1
+      if count == 1 then
+        coroutine.yield()
+      elseif context.isBarred then
+        return nil, errors.notSent("unsupported", "no sockets in this phase")
+      end
+      return count
+    end, { name = "here", longest = 5, usesCallback = true })
+    local context = cloud.context { canWait = true }
+    coroutine.wrap(source)(context) -- and never again
+    local barred = cloud.context { canWait = true }
+    barred.isBarred = true
+    function context.sleep(seconds)
+      context.time = context.time + seconds
+      if not barred.err and context.time >= cloud.NOW + 1 then
+        barred.time = context.time
+        barred.err = select(2, source(barred))
+      end
+      return true
+    end
+    assert.equal(3, (source(context)))
+    assert.equal("unsupported", barred.err.kind)
+  end)
+
+  it("whose source raises an error are asked for by the next", function()
+    local count = 0
+    local source = refresh.new(function(context)
+      count = count + 1
+      assert(count > 1, "a fault")
+      return { secretId = "AKID" .. count, secretKey = "k", token = "t", expires = context.time + 7200 }
+    end, { name = "here", longest = 10 })
+    local context = cloud.context { canWait = true }
+    local credentials, err = source(context)
+    assert.is_nil(credentials)
+    assert.equal("credentials", err.kind)
+    assert.matches("^here: .*a fault", err.message)
+    assert.equal("AKID2", source(context).secretId)
+    assert.equal(cloud.NOW, context.time)
+  end)
+end)
+
+describe("roles that assume each other", function()
+  it("are a circle, which is said in one line", function()
+    local first, second
+    local function through(source)
+      return function(context)
+        return source()(context)
+      end
+    end
+    first = assumeRole.new(
+      through(function()
+        return second
+      end),
+      { roleArn = "qcs::cam::uin/100000000001:roleName/a" }
+    )
+    second = assumeRole.new(
+      through(function()
+        return first
+      end),
+      { roleArn = "qcs::cam::uin/100000000001:roleName/b" }
+    )
+    local by = stub.client({ credentials = first, apiVersion = "3.0", region = "ap-guangzhou" }, {})
+    local result, message, err = by:describe {}
+    assert.is_nil(result)
+    assert.equal("credentials", err.kind)
+    assert.matches("AssumeRole needs its own answer %(a circle of roles or functions%)$", message)
+    assert.is_true(#message < 300, message)
+  end)
 end)
