@@ -7,7 +7,6 @@ local cloud = require "spec.support.cloud"
 local cvm = require "qcimage.credentials.cvm_role"
 local environments = require "qcimage.credentials.environment"
 local provider = require "qcimage.credentials.provider"
-local stub = require "spec.support.stub"
 
 local home, write
 
@@ -20,12 +19,6 @@ local function login(id)
 end
 
 local PAIR = { TENCENTCLOUD_SECRET_ID = "AKIDenvironment", TENCENTCLOUD_SECRET_KEY = "secretkey" }
-
-local POD = {
-  TKE_REGION = "ap-tke",
-  TKE_PROVIDER_ID = "cls-example",
-  TKE_ROLE_ARN = cloud.ARN,
-}
 
 local function with(...)
   local all = {}
@@ -81,9 +74,8 @@ local PLACES = {
   end,
   tke = function(environment)
     write("token", "the.web.identity")
-    for name, value in pairs(with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/token" })) do
-      environment[name] = value
-    end
+    environment.TKE_REGION, environment.TKE_PROVIDER_ID = "ap-tke", "cls-example"
+    environment.TKE_ROLE_ARN, environment.TKE_WEB_IDENTITY_TOKEN_FILE = cloud.ARN, home .. "/token"
   end,
   tccli = function()
     write(".tccli/default.credential", login "AKIDtccli")
@@ -139,16 +131,6 @@ describe("the chain of credentials", function()
 
   -- What exists and cannot be used, in each place. Behind it there are all others, and a CVM role.
   local BROKEN = {
-    environment = {
-      { "TENCENTCLOUD_SECRET_KEY is not set, though TENCENTCLOUD_SECRET_ID is set", { ID = "AKIDx" } },
-      { "TENCENTCLOUD_SECRET_ID is not set", { KEY = "secretkey" } },
-      { "TENCENTCLOUD_SECRET_KEY is empty", { ID = "AKIDx", KEY = "" } },
-      { "TENCENTCLOUD_SECRET_KEY begins or ends with white space", { ID = "AKIDx", KEY = "secretkey\n" } },
-      {
-        "TENCENTCLOUD_SECRET_ID contains a character that is not allowed in a key",
-        { ID = "AKID\194\160x", KEY = "secretkey" },
-      },
-    },
     file = {
       { "line 2: secret_id contains white space", "[default]\nsecret_id = AKID x\nsecret_key = secretkey\n" },
       { "line 1: secret_key is not given", "[default]\nsecret_id = AKIDx\n" },
@@ -189,10 +171,8 @@ describe("the chain of credentials", function()
     },
   }
 
-  local function place(kind, path, contents)
-    if kind == "environment" then
-      return { TENCENTCLOUD_SECRET_ID = contents.ID, TENCENTCLOUD_SECRET_KEY = contents.KEY }
-    elseif contents then
+  local function place(path, contents)
+    if contents then
       write(path, contents)
     else
       write(path .. "/x", "")
@@ -203,9 +183,9 @@ describe("the chain of credentials", function()
   for kind, cases in pairs(BROKEN) do
     it("stops at what is broken, and asks nobody behind it: " .. kind, function()
       for _, paths in ipairs { "plain", "variable", "pinned" } do
-        local path = kind == "environment" and paths == "plain" or kind ~= "environment" and PATHS[kind][paths]
+        local path = PATHS[kind][paths]
         for _, case in ipairs(path and cases or {}) do
-          local environment = place(kind, path, case[2])
+          local environment = place(path, case[2])
           if kind ~= "tccli" then -- which stands behind these
             PLACES.tccli()
             PLACES.tke(environment)
@@ -275,22 +255,6 @@ describe("the chain of credentials", function()
     write("other", "[default]\nregion = ap-x\n")
     assertFinal("~/other [default] has neither secret_id nor secret_key", named(home .. "/other"), nil, role())
     assert.equal("AKIDenvironment", ask(with(PAIR, named(home .. "/nowhere"))).secretId) -- asked before it
-  end)
-
-  it("stops at a variable of TKE's", function()
-    PLACES.tccli()
-    assertFinal(
-      "TKE: TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE, TKE_ROLE_ARN not set",
-      { TKE_REGION = "gz" },
-      nil,
-      role()
-    )
-    assertFinal(
-      "(TKE_WEB_IDENTITY_TOKEN_FILE) does not exist",
-      with(POD, { TKE_WEB_IDENTITY_TOKEN_FILE = home .. "/x" }),
-      nil,
-      role()
-    )
   end)
 
   it("takes a profile that the option names, and nothing else", function()
@@ -405,31 +369,5 @@ describe("a chain behind the instance's role", function()
       assert.matches(expected, message, 1, true)
       assert.is_true(final)
     end
-  end)
-end)
-
-describe("keys in the environment", function()
-  it("assume a role that it names", function()
-    local context = cloud.context { sts = cloud.sts() }
-    local environment = with(PAIR, {
-      TENCENTCLOUD_ROLE_ARN = cloud.ARN,
-      TENCENTCLOUD_ROLE_SESSION_NAME = "ci",
-    })
-    assert.equal("AKIDassumed1", environments.new(environment)(context).secretId)
-    assert.same({ roleArn = cloud.ARN, roleSessionName = "ci" }, context.calls[1].params)
-    environment.TENCENTCLOUD_ROLE_SESSION_NAME = "c i"
-    local _, err = environments.new(environment)(context)
-    assert.matches("^TENCENTCLOUD_ROLE_SESSION_NAME must be 2 to 128", err.message)
-    assert.equal("TENCENTCLOUD_ROLE_SESSION_NAME", err.field)
-    environment.TENCENTCLOUD_ROLE_ARN = ""
-    assert.equal("AKIDenvironment", environments.new(environment)(context).secretId)
-  end)
-
-  it("have a token under each of its names", function()
-    for _, name in ipairs { "TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN" } do
-      assert.equal("thetoken", environments.new(with(PAIR, { [name] = "thetoken" }))(cloud.context()).token)
-      assert.is_nil(environments.new(with(PAIR, { [name] = "" }))(cloud.context()).token)
-    end
-    assert.equal(stub.SECRET_ID, provider.static({ secretId = stub.SECRET_ID, secretKey = "k" })().secretId)
   end)
 end)
