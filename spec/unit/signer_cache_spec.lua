@@ -1,80 +1,23 @@
---- Identities in turn: each call is signed by its own, and a key is worked in once.
+--- The cache of a client's signers.
 
-local core = require "qcimage.core"
-local image = require "qcimage"
+local signerCache = require "qcimage.signer_cache"
 
-local function identity(number)
-  return {
-    secretId = ("AKIDqcimageEXAMPLE%018d"):format(number),
-    secretKey = ("qcimageEXAMPLEsecret%013d"):format(number),
-  }
-end
-
-local function client(credentials)
-  return image.new {
-    credentials = credentials,
-    region = "gz",
-    clock = function()
-      return 1700000000
-    end,
-    nonce = function()
-      return "42"
-    end,
-  }
-end
-
-local function signed(by)
-  return assert(by:sign("ModifyImageAttributes", { imageId = "img-12345678" })).body
-end
-
--- Signs count times with identities in turn. Returns how many signers were made.
-local function inTurn(identities, count)
-  local expected, turn, made = {}, 0, 0
-  for i = 1, identities do
-    expected[i] = signed(client(identity(i)))
-  end
-  local shared = client(function()
-    turn = turn + 1
-    return identity((turn - 1) % identities + 1)
-  end)
-  local signer = core.signer
-  core.signer = function(...)
-    made = made + 1
-    return signer(...)
-  end
-  for i = 1, count do
-    local ok, body = pcall(signed, shared)
-    if not ok or body ~= expected[(i - 1) % identities + 1] then
-      core.signer = signer
-      error("call " .. i .. ": " .. tostring(body))
+describe("the cache of signers", function()
+  it("keeps the last eight, by id and key", function()
+    local getSigner, close = signerCache.new()
+    local function signerOf(id, key)
+      return assert(getSigner { secretId = id, secretKey = key })
     end
-  end
-  core.signer = signer
-  shared:close()
-  return made
-end
-
-describe("identities in turn", function()
-  it("have their keys worked in once", function()
-    assert.equal(1, inTurn(1, 10))
-    assert.equal(2, inTurn(2, 20))
-    assert.equal(8, inTurn(8, 80))
-  end)
-
-  it("sign by themselves when they are more than are kept", function()
-    assert.equal(90, inTurn(9, 90))
-    assert.equal(500, inTurn(500, 500))
-  end)
-
-  it("may have one id, and keys that change", function()
-    local keys, turn = { "thekeythatwas", "thekeythatcame" }, 0
-    local shared = client(function()
-      turn = turn % 2 + 1
-      return { secretId = "AKIDxxxx", secretKey = keys[turn] }
-    end)
-    local first, second = signed(shared), signed(shared)
-    assert.not_equal(first, second)
-    assert.equal(first, signed(shared))
-    assert.equal(second, signed(shared))
+    local first = signerOf("AKID1", "key")
+    for i = 2, 8 do
+      assert.not_equal(first, signerOf("AKID" .. i, "key"))
+    end
+    assert.equal(first, signerOf("AKID1", "key"))
+    local other = signerOf("AKID1", "another key") -- the ninth, which replaces the first
+    assert.not_equal(first, other)
+    assert.equal(other, signerOf("AKID1", "another key"))
+    assert.not_equal(first, signerOf("AKID1", "key"))
+    close()
+    assert.not_equal(other, signerOf("AKID1", "another key"))
   end)
 end)
