@@ -197,16 +197,6 @@ describe("apply", function()
     assert.matches("the service was unreachable for 60 s", report.stopped)
   end)
 
-  it("gives up a minute after a throttle began that never ends", function()
-    start(3)
-    service:fault { kind = "throttle", action = "ModifyImageAttribute", seconds = 1000 }
-    local began = time.now
-    local report = assert(client:apply(renames(3)))
-    assert.same({ 1, 2 }, { report.failed, report.skipped })
-    assert.is_true(time.now - began <= 61, time.now - began)
-    assert.matches("^throttled for 60 s: ModifyImageAttribute: ", report.stopped)
-  end)
-
   it("says that a throttle by HTTP's status is one, and how long the service asks to wait", function()
     start(3)
     before("ModifyImageAttribute", 1, function()
@@ -335,13 +325,6 @@ describe("apply", function()
       assert(client:apply(renames(1), { journal = journal }))
     end)
 
-    it("a step that ended well is not made again", function()
-      otherClient(1, "old-1")
-      local report = assert(client:apply(nil, { resume = journal }))
-      assert.same({ 0, 1 }, { report.ok, report.conflict })
-      assert.equal("old-1", catalogue.names(service))
-    end)
-
     it("a step that was refused is not rolled back", function()
       local path = records '{"begin":1}\n{"end":1,"status":"failed"}\n'
       assert.equal(0, assert(client:apply(nil, { undo = path })).total)
@@ -353,13 +336,6 @@ describe("apply", function()
       assert.equal(1, assert(client:apply(nil, { undo = path })).ok)
       assert.is_true(time.now - began >= 14.9, time.now - began)
       assert.equal("old-1", catalogue.names(service))
-    end)
-
-    it("a step that has no end and was not made is told as unchanged when it is rolled back", function()
-      otherClient(1, "old-1")
-      local path = records '{"begin":1}\n'
-      local report = assert(client:apply(nil, { undo = path }))
-      assert.same({ 1, 0 }, { report.unchanged, report.ok })
     end)
 
     local function content(path)
