@@ -31,3 +31,23 @@ function with(change)
   local a = require("cjson").decode(emulator:handle(r).body)
   return a.code, a.message
 end
+-- Posts a body of multipart/form-data whose boundary is b.
+function posted(body)
+  return with(function(r)
+    r.headers["content-type"], r.body = "multipart/form-data; boundary=b", body
+  end)
+end
+-- What the emulator finds to be wrong with a signature.
+function differs(params, options)
+  params.imageType = 1
+  return v2("DescribeImages", params, options).message:match "what differs is (.-)%. The text to sign"
+end
+function signing(from, to)
+  return {
+    signed = function(text)
+      local changed, count = text:gsub(from, to)
+      assert(count == 1)
+      return changed
+    end,
+  }
+end

@@ -13,6 +13,10 @@ function call(action, body, region)
   a.RequestId = nil
   return a
 end
+-- As it travels: an empty list of JSON is [].
+function body(action, params)
+  return select(2, v3(action, params)).body
+end
 function ids(body, region)
   local a = call("DescribeImages", body, region)
   if type(a) == "string" then

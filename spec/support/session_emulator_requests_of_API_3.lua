@@ -80,3 +80,39 @@ function web(changes, options)
   end
   return sts("AssumeRoleWithWebIdentity", all, options)
 end
+-- Temporary keys of a role.
+function issued(action)
+  local body = { RoleArn = "qcs::cam::uin/100000000001:roleName/ops", RoleSessionName = "me" }
+  if action == "AssumeRoleWithWebIdentity" then
+    body.ProviderId, body.WebIdentityToken = "p", "secret-web-token"
+  end
+  local r = emulators.v3(action, body, { service = "sts", headers = { ["x-tc-version"] = "2018-08-13" }, time = now })
+  return json.decode(emulator:handle(r).body).Response.Credentials
+end
+-- What a call of API 3.0 with temporary keys is answered; options: action, key, token.
+function opened(keys, options)
+  options = options or {}
+  local isSts = options.action == "GetCallerIdentity"
+  local token = options.token
+  if token == nil then
+    token = keys.Token
+  end
+  return v3({
+    time = now,
+    service = isSts and "sts" or nil,
+    headers = { ["x-tc-token"] = token, ["x-tc-version"] = isSts and "2018-08-13" or nil },
+    key = options.key or keys.TmpSecretKey,
+    authorization = function(text)
+      return (text:gsub("Credential=[^/]*", "Credential=" .. keys.TmpSecretId))
+    end,
+  }, nil, "{}", options.action)
+end
+-- The code that one of API 2.0 is answered.
+function opened2(keys, changes)
+  local all = { Action = "DescribeImages", imageType = 1, Timestamp = ("%.0f"):format(now) }
+  all.SecretId, all.Token = keys.TmpSecretId, keys.Token
+  for name, value in pairs(changes or {}) do
+    all[name] = value
+  end
+  return json.decode(emulator:handle(emulators.v2(all, { key = keys.TmpSecretKey })).body).code
+end

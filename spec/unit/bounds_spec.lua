@@ -3,6 +3,7 @@
 
 local emulators = require "spec.support.emulator"
 local errors = require "qcimage.util.errors"
+local guard = require "qcimage.emulator.replay_guard"
 local httpdate = require "qcimage.util.http_date"
 local image = require "qcimage"
 local json = require "qcimage.util.json"
@@ -345,6 +346,39 @@ describe("the emulator", function()
     applied, response = renamed "late"
     assert.is_true(applied)
     assert.equal(1.5, response.delay)
+  end)
+end)
+
+describe("the emulator remembers", function()
+  it("250,000 nonces of a window at most, the latest of them", function()
+    assert.equal(250000, guard.MAX_NONCES)
+    finally(function()
+      guard.MAX_NONCES = 250000
+    end)
+    guard.MAX_NONCES = 3
+    local seen = guard.new()
+    for nonce = 1, 9 do
+      assert.is_true(seen:takeNonce("id", ("n%d"):format(nonce), 3000, 3000))
+    end
+    assert.is_false(seen:takeNonce("id", "n4", 3000, 3000))
+    assert.is_true(seen:takeNonce("id", "n3", 3000, 3000))
+  end)
+
+  it("1,000 temporary keys, those of a later state document, too", function()
+    local emulator = emulators.new()
+    local issued = {}
+    local function issue(count)
+      for _ = 1, count do
+        issued[#issued + 1] = emulator.accounts:issue({ accountId = "1", arn = "a" }, 0, 60).secretId
+      end
+    end
+    issue(1000)
+    emulator:setState { accounts = emulator:state().accounts }
+    assert.truthy(emulator.accounts:find(issued[1]))
+    issue(2)
+    for i, secretId in ipairs(issued) do
+      assert.equal(i > 2, emulator.accounts:find(secretId) ~= nil, i)
+    end
   end)
 end)
 
