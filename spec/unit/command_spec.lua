@@ -187,6 +187,7 @@ describe("The command", function()
     for _, line in ipairs { "create --instance i --name x", "copy img-1 --to ap-shanghai", "delete img-1 --yes" } do
       usage(line .. " --wait-timeout 5", "--wait-timeout needs --wait", line:match "%w+")
     end
+    usage("delete img-1 --dry-run --wait", "--wait cannot be combined with --dry-run", "delete")
     usage("copy img-1 --to ap-shanghai --api-version 2.0", "copy has no action in API 2.0", "copy")
     usage("modify --name a", "IMAGE_ID is missing", "modify")
     usage(

@@ -223,6 +223,8 @@ local function paramsOf(verb, options, version)
     return nil, verb.needs
   elseif options.wait and verb.made and version ~= "3.0" then
     return nil, "--wait needs API 3.0: API 2.0 does not return the id of the image"
+  elseif options.wait and options.dryRun then
+    return nil, "--wait cannot be combined with --dry-run"
   elseif options.waitTimeout and not options.wait then
     return nil, "--wait-timeout needs --wait"
   end
@@ -367,7 +369,7 @@ local function run(verb, options)
   local written, isAny = write(verb, options, calls, ids)
   if written ~= exits.OK then
     return written
-  elseif options.wait and not options.dryRun and isAny then
+  elseif options.wait and isAny then
     local waited = await(client, verb, options, calls, ids)
     code = code ~= exits.OK and code or waited
   end
