@@ -36,6 +36,11 @@ local function show(progress)
   stdio.status(line:format(progress.done, progress.total, progress.elapsed, table.concat(parts, ", ")))
 end
 
+-- The monotonic time at which a command's wait is over.
+local function deadlineOf(options)
+  return core.monotonic() + (options.waitTimeout or limits.waitTimeout)
+end
+
 -- The exit code of a wait that failed, which is reported.
 local function fail(err)
   local code = output.fail(err, true)
@@ -52,15 +57,16 @@ local function ready(client, ids, region, seconds)
   return result
 end
 
---- Waits until images are ready, in all regions at once.
+--- Waits until images are ready, in all regions at once, or one after the other where that cannot be (Lua 5.1).
 ---@param client qcimage.Client
 ---@param byRegion table<string, string[]> ids; those of the client's region at ""
 ---@param options table the command's; waitTimeout in seconds
 ---@return integer code for os.exit
 function M.untilReady(client, byRegion, options)
-  local worst = exits.OK
+  local deadline, worst = deadlineOf(options), exits.OK
   tasks.forEach(text.keys(byRegion), function(region)
-    local result, code = ready(client, byRegion[region], region ~= "" and region or nil, options.waitTimeout)
+    local left = math.max(limits.shortestTimeout, deadline - core.monotonic())
+    local result, code = ready(client, byRegion[region], region ~= "" and region or nil, left)
     worst = result and worst or code
     return true
   end, limits.concurrency)
@@ -81,7 +87,7 @@ end
 ---@param options table the command's; waitTimeout in seconds
 ---@return integer code for os.exit
 function M.untilGone(client, ids, options)
-  local deadline, polls = core.monotonic() + (options.waitTimeout or limits.waitTimeout), 0
+  local deadline, polls = deadlineOf(options), 0
   while true do
     local images, err = existing(client, ids)
     local left, rest = deadline - core.monotonic(), text.keys(images or {})
