@@ -189,6 +189,20 @@ describe("The command", function()
     assert.is_true(math.abs(command.now - began - 7) < 0.1) -- for both, though here each waits in its turn
     assert.matches(" is SYNCING after 7 s (waited for NORMAL in ap-beijing)", err, 1, true)
     assert.matches(" is SYNCING after 0.001 s (waited for NORMAL in ap-shanghai)", err, 1, true)
+    local line = "qcimage copy img-12345678 --to ap-shanghai --to ap-beijing --wait --wait-timeout 7 --name "
+    for i, failing in ipairs { "ap-beijing", "ap-shanghai" } do
+      local _, _, code = command:run(line .. i, {
+        transport = function(request, ...)
+          local images = server:images()
+          for _, one in ipairs(images) do
+            one.imageState = one.imageName == "" .. i and one.region == failing and "IMPORTFAILED" or one.imageState
+          end
+          server:setImages(images)
+          return command.transport(request, ...)
+        end,
+      })
+      assert.equal(6, code, failing)
+    end
     _, err, status = command:run("qcimage wait img-making01 --wait-timeout 5", { columns = 60 })
     assert.equal(1, status)
     assert.truthy(err:find("\r\27[K0 of 1 done, 2 s: 1 CREATING\r", 1, true), err)

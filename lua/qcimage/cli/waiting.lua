@@ -67,7 +67,7 @@ function M.untilReady(client, byRegion, options)
   tasks.forEach(text.keys(byRegion), function(region)
     local left = math.max(limits.shortestTimeout, deadline - core.monotonic())
     local result, code = ready(client, byRegion[region], region ~= "" and region or nil, left)
-    worst = result and worst or code
+    worst = math.max(worst, result and exits.OK or code) -- whatever ends first
     return true
   end, limits.concurrency)
   return worst
