@@ -221,7 +221,7 @@ end
 --- Makes some of the next requests fail. Raises what is wrong with the fault.
 ---@param fault qcimage.EmulatorFault
 function Emulator:fault(fault)
-  local problem = self.faults:add({ fault }, self:now())
+  local problem = self.faults:add({ fault or false }, self:now()) -- {nil} would be no fault at all
   if problem then
     error(problem, 2)
   end

@@ -124,6 +124,9 @@ describe("emulator's faults", function()
         emulator:fault(fault)
       end)
     end
+    raisesHere("fault must be an object", function()
+      emulator:fault(nil)
+    end)
     assert.same({}, emulator.faults:list(0))
   end)
 
