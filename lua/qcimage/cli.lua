@@ -54,6 +54,7 @@ function M.main(words)
     core.command()
   end
   require("qcimage.util.option_names").use(nameOf)
+  stdio.begin()
   local options = {}
   local ok, code = pcall(run, words, options)
   if not ok and not hasCore and tostring(code):find("qcimage.core", 1, true) then

@@ -52,9 +52,11 @@ local function source(text)
   return {
     read = function(_, format)
       if format == "*l" then
-        return text:match "^([^\n]*)\n"
+        return text:match "^([^\n]*)\n" or text:match "^.+$"
+      elseif type(format) == "number" then
+        return text ~= "" and text:sub(1, format) or nil
       end
-      return type(format) == "number" and text:sub(1, format) or text
+      return text
     end,
   }
 end

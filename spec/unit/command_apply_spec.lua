@@ -75,6 +75,9 @@ describe("qcimage apply", function()
       "qcimage: 2 changes; 1 image is already in the desired state\n",
       9
     )
+    apply "/nonexistent --yes" -- a command that failed before it in this process is forgotten
+    local _, said, code = apply(list .. " --dry-run --exit-code --output json")
+    assert.same({ "qcimage: 2 changes; 1 image is already in the desired state\n", 9 }, { said, code })
     local out, _, status = apply(list .. " --dry-run --yes --output json")
     local document = cjson.decode(out)
     assert.same({ 2, 1, 2, 0 }, { document.changes, document.unchanged, #document.plan, status })

@@ -148,6 +148,7 @@ describe("The command", function()
       ["yes please\n"] = false,
       [" Y \n"] = true,
       ["yes\n"] = true,
+      ["yes"] = true,
     } do
       command:reset()
       local _, err, status = command:run("qcimage delete img-12345678", { columns = 80, input = answer })

@@ -12,6 +12,13 @@ local IN, OUT, ERR = 0, 1, 2
 local EPIPE = 32
 
 local plain = false
+local failure -- what was complained of last: fields of an error
+local hasStatus = false
+
+--- Begins a command: forgets what was set and said for one before it in this process.
+function M.begin()
+  plain, failure, hasStatus = false, nil, false
+end
 
 --- No colour from now on.
 function M.noColour()
@@ -51,8 +58,6 @@ end
 function M.paintedErr(colour, text)
   return painted(ERR, colour, text)
 end
-
-local failure -- what was complained of last: fields of an error
 
 --- Says on stderr what is wrong.
 ---@param ... string
@@ -120,8 +125,6 @@ function M.writeFailure(code)
     io.stderr:write(require("qcimage.cli.json").line(M.failureOf(failure, code)), "\n")
   end
 end
-
-local hasStatus = false
 
 --- Shows a status line on a terminal; it replaces the previous one.
 ---@param text string|nil nil: no more
