@@ -307,6 +307,27 @@ describe("a credentials function that waits in nginx", function()
     assert.equal(2, asked)
     assert.is_true(core.monotonic() - start < 10)
   end)
+
+  it("is asked again by a request that gets the coroutine of killed ones", function()
+    local answers = server:lua(SHARED .. [[
+      local function ask(before)
+        local sock = ngx.socket.tcp()
+        assert(sock:connect("127.0.0.1", ngx.var.server_port))
+        local code = before .. ' return require("state").side()'
+        sock:send(("POST /lua HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s"):format(#code, code))
+        return sock:receive "*a"
+      end
+      function state.side()
+        local result, message = shared:modify { imageId = "img-12345678" }
+        return result and result.code or message
+      end
+      for _ = 1, 4 do
+        ask "ngx.thread.spawn(function() ngx.sleep(0.05) ngx.exit(499) end)"
+      end
+      return ask ""
+    ]], { seconds = 0.1 })
+    assert.matches("%[0%]$", answers)
+  end)
 end)
 
 describe("nginx", function()

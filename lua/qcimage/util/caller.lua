@@ -1,6 +1,8 @@
 --- caller.lua - who runs: a task, or else the coroutine whose yields go to a scheduler; and the requests that it is within.
 --- Tasks are within the requests of the caller that made their loop.
---- Part of qcimage, see LICENSE.
+--- May use ngx. Part of qcimage, see LICENSE.
+
+local environments = require "qcimage.util.environment"
 
 local M = {}
 
@@ -17,8 +19,22 @@ M.relayed = setmetatable({}, { __mode = "k" })
 ---@class qcimage.Scope
 ---@field request any
 ---@field outer qcimage.Scope|nil
+---@field context table|nil the HTTP request in nginx that it holds in
 
 local scopes = setmetatable({}, { __mode = "k" }) -- by caller
+
+local function contextOf()
+  return ngx.ctx
+end
+
+-- What distinguishes the HTTP requests of nginx, which gives the coroutine of one that it killed to another.
+local function context()
+  if not environments.isNginx then
+    return nil
+  end
+  local ok, found = pcall(contextOf) -- some phases have no request
+  return ok and found or nil
+end
 
 --- Returns who runs; the same inside of a callback.
 ---@return any
@@ -33,13 +49,17 @@ end
 --- Returns the innermost request that the caller is within.
 ---@return qcimage.Scope|nil
 function M.scope()
-  return scopes[M.current()]
+  local scope = scopes[M.current()]
+  return scope and scope.context == context() and scope or nil
 end
 
 --- Sets it.
 ---@param scope qcimage.Scope|nil
 ---@param caller any nil: who runs
 function M.setScope(scope, caller)
+  if scope then
+    scope.context = context()
+  end
   scopes[caller or M.current()] = scope
 end
 
