@@ -122,6 +122,7 @@ describe("the limiter of apply", function()
     assert.is_true(waitOf(client({}, "AKIDrate"), { rate = 2 }) > 0.4)
     assert.is_true(waitOf(client({}, "AKIDshared"), { rate = 2 }) > 0.05) -- what other runs leave of the whole rate
     assert.is_true(waitOf(client({}, "AKIDrate")) > 0.05)
+    assert.is_true(waitOf(client({}, "AKIDshared"), { rate = 9.7 }) > 0.05)
     assert.equal(0, waitOf(client({}, "AKIDshared"), { rate = 100 })) -- which a higher one replaces
     local own = client { limiter = limiter.memory {} }
     assert.equal(0, waitOf(own))

@@ -60,13 +60,13 @@ local function limiterOf(client, rate, endpoint, now)
   return shared[key]
 end
 
--- Returns the limiters that a modification asks, one after the other: that of the option rate first, if it is lower than the
--- rate that all runs share. A higher one replaces it.
+-- Returns the limiters that a modification asks, one after the other: that of the option rate first, unless it is higher than
+-- the rate that all runs share, which it then replaces.
 local function limitersOf(common, ofRate, version)
   if not ofRate then
     return { common }
   end
-  return ofRate:interval(version) > common:interval(version) and { ofRate, common } or { ofRate }
+  return ofRate:interval(version) < common:interval(version) and { ofRate } or { ofRate, common }
 end
 
 -- Whether what the service refused is put right for the next attempt.
