@@ -222,6 +222,24 @@ describe("a credentials function that waits", function()
     assert.is_true(core.monotonic() - start < 0.5)
   end)
 
+  it("that needs its own answer where no call can wait is a circle, too", function()
+    local by, asked
+    by, asked = client(function()
+      local result, message = by:describe { imageType = "PRIVATE_IMAGE" }
+      return result and GIVEN, message
+    end, {
+      sleep = function()
+        error "nothing waits here"
+      end,
+    })
+    local lost = coroutine.create(function()
+      return by:modify { imageId = "img-12345678" }
+    end)
+    assert(coroutine.resume(lost))
+    assert.matches("needs its own answer (a circle of roles or functions)", calls(by, 1)[1][2], 1, true)
+    assert.equal(4, asked.count)
+  end)
+
   it("is not asked again by a task that runs meanwhile, but was begun before", function()
     if not tasks.isParallel() then
       return

@@ -1,7 +1,7 @@
 --- singleflight.lua - single-flight (request coalescing): concurrent calls wait for the request in progress and share its
 --- result.
---- nginx kills a waiting call when its client disconnects; built-in requests therefore run in the background where the context has
---- one (a timer of nginx); callbacks stay in the call. Waits, and starts background work, through the context only.
+--- nginx kills a waiting call when its client disconnects; built-in requests therefore run in the background where the
+--- context has one (a timer of nginx); callbacks stay in the call. Waits, and starts background work, through the context only.
 --- Part of qcimage, see LICENSE.
 
 local provider = require "qcimage.credentials.provider"
@@ -142,7 +142,7 @@ function M.new(ask, rule)
       end
       local _, problem = context.sleep(pause)
       if problem then -- nothing can wait here, and usually nothing can be sent: that is this call's error only
-        return ask(context)
+        return askWithin(fetch, context)
       end
       pause = math.min(LONGEST_PAUSE, pause * 2)
     end
