@@ -195,6 +195,10 @@ describe("wait", function()
     local _, _, err = client:wait({ imageIds = { "img-1" } }, { waitTimeout = 3 })
     assert.equal("response", err.kind)
     assert.is_true(#requests > 3)
+    client, requests = calling(page {}, page {}, "<html>", "<html>", "<html>", page { ["img-1"] = "NORMAL" })
+    client.longestLag = 1.5
+    assert(client:wait { imageIds = { "img-1" } })
+    assert.equal(6, #requests)
   end)
 
   it("looks at images together that are not listed yet, where the service does not refuse the list", function()

@@ -80,7 +80,7 @@ function Wait:poll()
   elseif not images then
     return nil, err
   end
-  self.refused = refused
+  self.refused, self.polledAfter = refused, self:elapsed()
   for _, id in ipairs(self.ids) do
     self.wasSeen[id] = self.wasSeen[id] or images[id] ~= nil
     self.images[id] = images[id] -- nil: it no longer exists
@@ -112,7 +112,7 @@ function Wait:sorted()
     if (self.absences[id] or 0) >= ABSENCES then
       if self.wasSeen[id] then
         lists.deleted[#lists.deleted + 1] = id
-      elseif self:elapsed() >= self.longestLag then
+      elseif self.polledAfter >= self.longestLag then
         lists.unlisted[#lists.unlisted + 1] = id
       end
     end
@@ -188,7 +188,7 @@ function Wait:giveUp(lists, failure, why)
     return self:succeed()
   end
   local note = why .. (failure and "; the last poll failed: " .. failure.message or "")
-  return self:fail(lists.missing[1] and self.wasPolled and "notFound" or "timeout", ids, nil, note)
+  return self:fail(lists.missing[1] and self.polledAfter and "notFound" or "timeout", ids, nil, note)
 end
 
 function Wait:succeed()
@@ -209,7 +209,6 @@ function Wait:run()
       failure.hookError = failure.hookError or self.hookError
       return nil, failure
     end
-    self.wasPolled = self.wasPolled or isWhole
     local lists = self:sorted()
     self:report(lists)
     if lists.failed[1] then
@@ -217,7 +216,7 @@ function Wait:run()
     elseif lists.deleted[1] then
       return self:fail("notFound", lists.deleted, "no longer exists")
     elseif lists.unlisted[1] then
-      return self:fail("notFound", lists.unlisted, nil, (" after %.3g s"):format(self:elapsed()))
+      return self:fail("notFound", lists.unlisted, nil, (" after %.3g s"):format(self.polledAfter))
     elseif isWhole and #lists.ready == #self.ids then
       return self:succeed()
     end
@@ -278,6 +277,7 @@ function M.wait(client, params, options, run)
     wasSeen = {},
     absences = {}, -- polls in a row that did not find an image, by id
     refused = nil, -- ids that the last whole poll was refused for
+    polledAfter = nil, -- seconds until that ended
     describe = function(page, left)
       return run(client, actions.describe[client.version], page, {
         region = options.region,
