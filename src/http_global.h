@@ -43,7 +43,7 @@ int qc_global_has_ca_folder(void);
    - SIGPIPE, which a write to a connection raises that the peer has closed.
      libcurl guards against it only where CURLOPT_NOSIGNAL is off. It is
      blocked here, and consumed if it came; the handlers and masks of the host
-   are not changed.
+     are not changed.
    - errors of TLS in libcrypto's queue, which the host's next use of libssl
      would mistake for new ones. */
 typedef struct {

@@ -115,7 +115,7 @@ function M.write(plan, kind)
 end
 
 --- Whether a text is a plan or a journal, whole or not.
----@param text string
+---@param source string
 ---@return string|nil kind
 function M.kindOf(source)
   return source:match '^{"qcimage":"(%a+)"'
@@ -190,7 +190,7 @@ function M.problem(plan)
 end
 
 --- Reads a plan, or that of a journal.
----@param text string
+---@param source string
 ---@return qcimage.ApplyPlan|nil
 ---@return string|nil problem
 ---@return integer|nil behind where the plan ends; nil: it is cut

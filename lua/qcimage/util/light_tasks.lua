@@ -110,7 +110,7 @@ function M.semaphore()
   return hasSemaphores and semaphores.new(0) or nil
 end
 
---- Waits for a signal; see Signal.wait in tasks.lua.
+--- Waits for a signal; see Signal.wait in signal.lua.
 ---@param signal qcimage.Signal
 ---@param seconds number|nil
 ---@return boolean|nil isNotified
