@@ -1,6 +1,7 @@
 --- Plans of many modifications: long ones, and those that are no plan of this client's. Their order, and what cannot be
 --- changed, stand in the sessions apply_lists and apply_runs.
 
+local adapters = require "qcimage.apply.adapter"
 local catalogue = require "spec.support.catalogue"
 local planfile = require "qcimage.apply.plan_format"
 
@@ -18,6 +19,12 @@ describe("a plan", function()
       assert.equal(id(1501 - i), step.imageId)
     end
     assert.equal(1500, #steps)
+  end)
+
+  it("names the journal where the service refuses a region of it", function()
+    local client = catalogue.client(catalogue.images(1))
+    local _, err = adapters.new(client, { resume = "old.journal" }).describeByIds({ id(1) }, "ap-nowhere")
+    assert.matches("there is no region ap-nowhere (in ap-nowhere, from the journal)", err.message, 1, true)
   end)
 
   it("is of one region, one cloud and one version, and whole", function()

@@ -78,7 +78,7 @@ end
 
 --- Makes the adapter of a client.
 ---@param client qcimage.Client
----@param settings {concurrency: integer|nil, rate: number|nil, region: string|nil, stop: nil|fun(): any}
+---@param settings qcimage.ApplyOptions
 ---@return qcimage.ApplyAdapter
 function M.new(client, settings)
   local version = client.version
@@ -91,9 +91,10 @@ function M.new(client, settings)
   local limiterOfReads = limiterOf(client, nil, host, now)
   local limiters = limitersOf(limiterOfReads, settings.rate and limiterOf(client, settings.rate, host, now), version)
   local limiter = limiters[#limiters] -- the one that hears of throttled attempts
-  -- A region that is not the option of `apply` is that of an entry.
+  local steps = (settings.resume or settings.undo) and "the journal" or "the list"
+  -- A region that is not the option of `apply` is that of a step.
   local function placed(options, region)
-    options.region, options.regionName = region, region ~= settings.region and "the list" or nil
+    options.region, options.regionName = region, region ~= settings.region and steps or nil
     return options
   end
   local lastCredentials
