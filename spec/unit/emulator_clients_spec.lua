@@ -2,6 +2,7 @@
 --- that Node has run for themselves, in peers_spec.lua.
 
 local cjson = require "cjson"
+local stub = require "spec.support.stub"
 local support = require "spec.support.emulator"
 
 local clients = dofile "spec/fixtures/clients.lua"
@@ -140,4 +141,33 @@ describe("emulator, as it is seen by", function()
       end
     end
   end
+end)
+
+-- Signatures that are over something else than what is sent.
+local OTHERS = { "v2-doc-sha256-params-under-sha1", "v2-node-at-post", "v3-v1-python-underscore-sha256" }
+
+it("emulator takes the requests whose signatures sign_spec holds the client to, by their keys alone", function()
+  local refused = {}
+  for _, vector in ipairs(cjson.decode(stub.fixture "vectors.json")) do
+    local inputs, expected = vector.inputs, vector.expected
+    local sent, now = expected.encoded_params or inputs.payload, inputs.timestamp or tonumber(inputs.params.Timestamp)
+    local request = support.v3("DescribeImages", sent, { time = now, headers = inputs.other_headers })
+    request.method, request.host, request.path = inputs.method, inputs.host, inputs.path
+    request.query = inputs.method == "GET" and (inputs.query or sent) or ""
+    request.headers["content-type"] = inputs.content_type or "application/x-www-form-urlencoded"
+    request.headers.authorization = expected.authorization
+    local function isTaken(key)
+      local options = { secretId = inputs.secret_id, secretKey = key }
+      options.clock = function()
+        return now
+      end
+      local emulator = support.new(options)
+      return not emulator:handle(request).body:find("the signature does not match", 1, true)
+    end
+    if not inputs.secret_id:find("*", 1, true) then -- that of an account has none
+      assert.is_false(isTaken "other", vector.name)
+      refused[#refused + 1] = not isTaken(inputs.secret_key) and vector.name or nil
+    end
+  end
+  assert.same(OTHERS, refused)
 end)
