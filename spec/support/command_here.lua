@@ -31,12 +31,12 @@ end
 
 local function nothing() end
 
--- A stream that is written to; failure: what each write gives instead.
-local function sink(failure)
+-- A stream that is written to; failure, errno: what each write gives instead.
+local function sink(failure, errno)
   local stream = { text = "", flush = nothing }
   function stream:write(...)
     if failure then
-      return nil, failure
+      return nil, failure, errno
     end
     self.text = self.text .. table.concat { ... }
     return self
@@ -112,13 +112,13 @@ end
 --- Runs a line.
 ---@param line string "qcimage ...", without what a shell does beside dividing and quoting
 ---@param how table|nil environment (variables, instead of the command's), columns (of a terminal that all streams are), input
---- (text on standard input), failure (of writing to standard output), transport (instead of the emulator's)
+--- (text on standard input), failure and errno (of writing to standard output), transport (instead of the emulator's)
 ---@return string out
 ---@return string err
 ---@return integer status
 function Command:run(line, how)
   how = how or {}
-  local out, err, environment = sink(how.failure), sink(), how.environment or {}
+  local out, err, environment = sink(how.failure, how.errno), sink(), how.environment or {}
   local make = clients.make
   local function clock()
     return self.now

@@ -33,8 +33,8 @@ describe("qcimage apply", function()
   end)
 
   -- Runs the command. Gives stdout, stderr and the code, with this journal as JOURNAL and this folder as FOLDER.
-  local function apply(line)
-    local out, err, status = command:run("qcimage apply " .. line)
+  local function apply(line, columns)
+    local out, err, status = command:run("qcimage apply " .. line, { columns = columns })
     local function plain(text)
       for _, one in ipairs { { journal, "JOURNAL" }, { folder, "FOLDER" } } do -- one lies in the other
         text = text:gsub(one[1]:gsub("%p", "%%%0"), one[2])
@@ -145,6 +145,40 @@ img-00000006               imageName  "k l" -> "new-6"
     gives(journal .. " --dry-run", "", ("qcimage: %s\nqcimage: 1 fault; nothing was sent\n"):format(message), 3)
   end)
 
+  it("ends early where the keys are refused, shows each image, and that failure alone", function()
+    local path =
+      write("early.csv", "imageId,imageName\nimg-00000001,new-1\nimg-00000003,a-long-name-for-a-web-server\n")
+    local refusal = { kind = "error", code = "AuthFailure.SignatureFailure", message = "no", count = 99 }
+    refusal.action = "ModifyImageAttribute"
+    server:fault(refusal)
+    local line, why = path .. " --yes --journal " .. journal, "ModifyImageAttribute: AuthFailure.SignatureFailure: no "
+    why = why .. "(keys from the environment) [requestId REQUEST-ID]; nothing was changed\n"
+    gives(
+      line,
+      "LINE  IMAGE ID      STATUS   NAME                          MESSAGE\n"
+        .. ("2     img-00000001  failed   new-1                         %s"):format(why)
+        .. "3     img-00000003  skipped  a-long-name-for-a-web-server  not sent\n",
+      ("qcimage: FOLDER/early.csv line 2: img-00000001: failed: %sqcimage: ended early: %s"):format(why, why)
+        .. "qcimage: 1 failed, 1 not sent of 2\n"
+        .. "qcimage: journal: JOURNAL (--resume continues it, --undo rolls it back)\n",
+      4
+    )
+    for columns, shown in pairs {
+      [66] = [[
+LINE  IMAGE ID      STATUS   NAME               MESSAGE
+2     img-00000001  failed   new-1              ModifyImageAttrib…
+3     img-00000003  skipped  a-long-name-for-…  not sent
+]],
+      [60] = [[
+LINE  IMAGE ID      STATUS   NAME
+2     img-00000001  failed   new-1
+3     img-00000003  skipped  a-long-name-for-a-web-server
+]],
+    } do
+      assert.equal(shown, (apply(line .. columns, columns)))
+    end
+  end)
+
   it("tells all faults of a list, and sends nothing", function()
     local path = write("bad.jsonl", '{"imageId":"img-00000001","imageName":1}\n7\n')
     gives(
@@ -202,7 +236,9 @@ img-00000006               imageName  "k l" -> "new-6"
     local path = write("cells.csv", "imageId,imageDescription\nimg-00000001,\n") .. " --dry-run --output text"
     local kept = "qcimage: 0 changes; 1 image is already in the desired state\n"
     gives(path, "", kept, 0)
-    gives(path .. " --empty keep", "", kept, 0)
+    gives(path .. " --empty keep --format csv", "", kept, 0)
+    local _, err = apply(path .. " --format json")
+    assert.matches("^qcimage: FOLDER/cells.csv: ", err)
     gives(
       path .. " --empty clear",
       "img-00000001\timageDescription\ttext-1\t\n",

@@ -170,6 +170,26 @@ describe("qcimage doctor", function()
     clock(0)
   end)
 
+  it("tells which stage of the way failed, and what helps there", function()
+    for reason, found in pairs {
+      dns = "FAILED  DNS           no way\n                      -> check the name in the endpoint",
+      connect = "FAILED  TCP           no way\n                      -> check host and port of the endpoint",
+      tls = "FAILED  TLS           no way\n                      -> name the certificates",
+      timeout = "FAILED  DNS           no way\n                      -> packets are dropped",
+      closed = "FAILED  signed read   DescribeImages: no way (3 attempts)\n                      -> something on the way closes",
+      proxy = "FAILED  proxy         proxy.test:3128 (--proxy): no way\n                      -> check host, port and login",
+    } do
+      local line = "qcimage doctor --endpoint https://cvm.test --ca-file LICENSE"
+        .. (reason == "proxy" and " --proxy proxy.test:3128" or "")
+      local out, _, status = command:run(line, {
+        transport = function()
+          return nil, "no way", { reason = reason }
+        end,
+      })
+      assert.same({ found, 5 }, { out:sub(1, #found), status })
+    end
+  end)
+
   it("tells of a refusal, and whether it matters", function()
     finds(
       "",

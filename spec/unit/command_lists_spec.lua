@@ -213,6 +213,8 @@ img-00000001  web\x1b[2K\x0dimg-…  NORMAL  2023-11-14T22:13:20Z  line1\x0aline
       local out = command:run("qcimage describe", { columns = 200, environment = { TERM = term } })
       assert.equal(isBold, out:find(bold, 1, true) ~= nil, term)
     end
+    local _, err = command:run("qcimage describe", { columns = 40, environment = { TERM = "xterm" } })
+    assert.matches("^\27%[33mqcimage:\27%[0m too narrow ", err)
   end)
 
   it("lists the images of each region with their region, without one of its own", function()

@@ -97,6 +97,7 @@ describe("qcimage sign", function()
       local line = "qcimage sign DescribeImageQuota --curl --endpoint https://cvm.test --connect-to "
       local out = command:run(line .. given)
       assert.truthy(out:find("curl 'https://cvm.test/' \\\n  --connect-to '" .. told .. "' \\\n", 1, true), out)
+      assert.not_matches("User%-Agent", out)
     end
   end)
 

@@ -46,6 +46,19 @@ describe("The command", function()
     end
   end)
 
+  it("loses no word of the help where the terminal is narrow", function()
+    for name in pairs(commands.byName) do
+      local line = "qcimage help " .. name
+      local function words(columns)
+        return (command:run(line, { columns = columns }):gsub("%s+", " "))
+      end
+      assert.equal(words(100), words(30))
+    end
+    local rule = "name of the image; at most 16 characters, of A-Z a-z 0-9 -\n"
+    local help = command:run("qcimage call CreateImage --api-version 2.0 --help", { columns = 100 })
+    assert.truthy(help:find(rule, 1, true), help)
+  end)
+
   it("tells the versions of what is in use", function()
     local out, err, status = command:run "qcimage --version"
     assert.matches(
@@ -83,6 +96,7 @@ describe("The command", function()
     local _, invalid = command:run "qcimage \255 --output json"
     assert.equal("unknown command \\xff", cjson.decode(invalid:match "([^\n]*)\n$").message)
     assert.same({ kind = "output", exit = 74 }, failure("describe", { failure = "No space left on device" }))
+    command:gives("qcimage describe", "", "", 74, { failure = "Broken pipe", errno = 32 }) -- whoever left it knows
   end)
 
   it("takes a whole body as JSON, or says what is wrong with it", function()
@@ -350,6 +364,7 @@ describe("Completion by the command", function()
     assert.equal("NORMAL", answer("N", "describe", "--state"))
     assert.equal("MARKET_IMAGE", answer("M", "describe", "--api-version", "2.0", "--type"))
     assert.equal("", answer("--reg", "emulator"))
+    assert.equal("", answer("--tl", "emulator", "--tls", "a", "b"))
     for name in pairs(commands.byName) do
       for _, option in ipairs(commands.module(name).OPTIONS) do
         local isFile = option[2] == "FILE" or option[2] == "JOURNAL" or option[2] == "PLAN"
@@ -369,6 +384,7 @@ describe("Completion by the command", function()
     assert.equal("false true", answer("", "call", "DeleteImages", "--DryRun"))
     assert.equal("--ImageIds", answer("--Im", "call", "DeleteImages", "--DryRun"))
     assert.equal("ModifyImageAttributes", answer("Modi", "sign", "--api-version", "2.0"))
+    assert.equal("ModifyImageAttributes", answer("Modi", "sign", "--api-version=2.0"))
     assert.equal("--ImageIds --ImageState --ImageType", answer("--Im", "call", "DescribeImages"))
     assert.equal(
       "--ImageIds --ImageState",

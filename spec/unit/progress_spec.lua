@@ -77,14 +77,14 @@ describe("a line of progress", function()
   end)
 
   it("is a line a minute where there is no terminal", function()
-    local written, now = {}, 0
+    local written, now = {}, 1000
     local tell, clear = progress.new(function(text)
       written[#written + 1] = text
     end, function()
       return now
     end, function() end)
     for i = 1, 150 do
-      now = i
+      now = 1000 + i
       tell { total = 1500, done = 10 * i, failed = 0, sent = 10 * i, held = i > 100 and "throttled" or nil }
     end
     clear()
