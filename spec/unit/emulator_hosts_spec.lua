@@ -134,6 +134,7 @@ describe("clients of images also ask for", function()
 
   it("the instances, by id and by filters", function()
     local _, _, call = support.new {
+      images = { { imageId = "img-12345678", imageSize = 20 }, { imageId = "img-0abc12de" } },
       instances = {
         {
           instanceId = "ins-aaaaaaa1",
@@ -142,7 +143,7 @@ describe("clients of images also ask for", function()
           tags = { { key = "k", value = "v" } },
         },
         { instanceId = "ins-aaaaaaa2", imageId = "img-0abc12de", state = "STOPPED" },
-        { instanceId = "ins-aaaaaaa3", imageId = "img-0abc12de", region = "sh" },
+        { instanceId = "ins-aaaaaaa3", imageId = "img-0abc12de", state = "STOPPING", region = "sh" },
       },
     }
     local function ids(body, options)
@@ -175,8 +176,8 @@ describe("clients of images also ask for", function()
     assert.equal("InvalidParameterCombination", ids { InstanceIds = { "ins-aaaaaaa1" }, Filters = filter })
     local instance = call("DescribeInstances", { InstanceIds = { "ins-aaaaaaa1" } }).InstanceSet[1]
     assert.same(
-      { "img-12345678", "RUNNING", "CentOS 7.6 64bit", { { Key = "k", Value = "v" } } },
-      { instance.ImageId, instance.InstanceState, instance.OsName, instance.Tags }
+      { "img-12345678", "RUNNING", "CentOS 7.6 64bit", { { Key = "k", Value = "v" } }, 20 },
+      { instance.ImageId, instance.InstanceState, instance.OsName, instance.Tags, instance.SystemDisk.DiskSize }
     )
   end)
 end)
