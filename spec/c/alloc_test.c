@@ -113,9 +113,11 @@ void __wrap_free(void *memory)
 }
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
-/* Stands before libssl's, which since 3.2 has no way to say that it failed:
-   libcurl's next step, SSL_set0_rbio, then crashes (seen in 3.5.9 under
-   libcurl 8.14.1). So nothing fails in there. */
+/* Two functions that stand before libssl's, so that nothing fails in there
+   (seen in 3.5.9 under libcurl 8.14.1). */
+
+/* Since 3.2 it has no way to say that it failed: libcurl's next step,
+   SSL_set0_rbio, then crashes. */
 void SSL_set_connect_state(SSL *ssl)
 {
   void (*libssl)(SSL *);
@@ -124,6 +126,18 @@ void SSL_set_connect_state(SSL *ssl)
   fault.is_on = 0;
   libssl(ssl);
   fault.is_on = was_on;
+}
+
+/* It loses four blocks where one allocation fails. */
+int SSL_read(SSL *ssl, void *buffer, int size)
+{
+  int (*libssl)(SSL *, void *, int);
+  int was_on = fault.is_on, read;
+  *(void **)&libssl = dlsym(RTLD_NEXT, "SSL_read");
+  fault.is_on = 0;
+  read = libssl(ssl, buffer, size);
+  fault.is_on = was_on;
+  return read;
 }
 #endif
 
