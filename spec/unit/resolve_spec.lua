@@ -78,6 +78,10 @@ local function make(options, environment, preset)
       headers.Host,
       headers["X-TC-Language"] and " " .. headers["X-TC-Language"] or ""
     )
+    if sent[#sent]:find(" AKIDrevoked ", 1, true) then
+      local refusal = '{"Code": "AuthFailure.SecretIdNotFound", "Message": "m"}'
+      return { status = 200, headers = {}, body = ('{"Response": {"Error": %s, "RequestId": "r"}}'):format(refusal) }
+    end
     if (headers["X-TC-Action"] or ""):find "^AssumeRole" then
       return {
         status = 200,
@@ -547,9 +551,21 @@ describe("a call", function()
     assert.matches("~/.tccli/default.configure: sts.endpoint is plain http to another machine", message, 1, true)
   end)
 
+  it("has what its profile says now, where keys and settings were both written anew", function()
+    profile("default", "AKIDrevoked", { region = "ap-x" })
+    local client, sent = make({}, {})
+    assert.is_nil((client:describe {}))
+    profile("default", "AKIDother", { region = "ap-y" })
+    assert(client:describe {})
+    assert.matches("AKIDother ap-y", sent[#sent], 1, true)
+  end)
+
   it("has a profile that exists, where an option names it beside keys", function()
     local client, sent = make({ profile = "typo", secretId = "AKIDx", secretKey = "secretkey", region = "ap-x" }, {})
     local _, message = client:describe {}
+    assert.matches("~/.tccli/typo.configure does not exist (named by option profile)", message, 1, true)
+    client, sent = make({ profile = "typo", secretId = "AKIDx", secretKey = "secretkey" }, {})
+    _, message = client:call("GetCallerIdentity", {}) -- which may be sent to any region
     assert.matches("~/.tccli/typo.configure does not exist (named by option profile)", message, 1, true)
     assert.same({}, sent)
   end)

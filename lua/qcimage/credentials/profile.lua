@@ -113,7 +113,9 @@ function M.new(profile)
     get = get,
     load = load,
     forget = function()
-      known = not profile.isEager and nil or known
+      if not profile.isEager then
+        known = nil
+      end
     end,
   }
 end
