@@ -14,3 +14,8 @@ function target(given, environment)
   end
   return t.version, t.endpoint and t.endpoint.origin, t.region.value, tostring(t.metadata), t.sts and t.sts.origin
 end
+function proxy(url, environment)
+  local notes = select(3, require("qcimage.transport").new({}, environment))
+  local fact = notes.facts(require("qcimage.api.endpoints").parse(url))
+  return fact.value and ("%s (%s)"):format(fact.value, fact.source)
+end

@@ -219,6 +219,12 @@ describe("an option", function()
     end
   end)
 
+  it("of a loop has its range, too", function()
+    for concurrency, isTaken in pairs { [0] = false, [1] = true, [64] = true, [65] = false, [1.5] = false } do
+      assert.equal(isTaken, (pcall(image.parallel, {}, print, { concurrency = concurrency })), concurrency)
+    end
+  end)
+
   it("has its words", function()
     for name, words in pairs {
       language = { "zh-CN", "en-US" },
@@ -407,6 +413,11 @@ describe("a whole number in JSON", function()
       assert.is_nil(json.encode { number })
     end
     assert.is_string(json.encode { 1e14 + 0.5 })
+    local function within(levels, value)
+      return levels == 0 and value or { within(levels - 1, value) }
+    end
+    assert.is_string(json.encode(within(64, 1)))
+    assert.is_nil(json.encode(within(64, 1e14)))
   end)
 end)
 

@@ -21,7 +21,7 @@ local MEANINGS = {
     IpInBlacklist IpNotInWhitelist OperationDenied.InnerUserProhibitAction UnauthorizedOperation
     UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound UnauthorizedOperation.PermissionDenied
     UnauthorizedOperation.ResourceInUse]],
-  ["signature rejected"] = "AuthFailure AuthFailure.NotFound AuthFailure.Other",
+  ["signature rejected"] = "AuthFailure AuthFailure.NotFound AuthFailure.Other AuthFailure.ResourceInUse",
   ["signature rejected reread"] = "4100 AuthFailure.SignatureFailure InvalidParameter.SignatureFailure",
   ["signature rejected renew"] = [[
     4104 4105 AuthFailure.InvalidSecretId AuthFailure.SecretIdNotFound AuthFailure.TokenFailure
@@ -43,8 +43,8 @@ local MEANINGS = {
   ["busy unknown"] = "FailedOperation.OperationInProgress",
   ["busy unknown again"] = "InternalError.ResourceInUse",
   ["quota rejected"] = [[
-    ImageQuotaLimitExceeded InvalidParameterValue.TagQuotaLimitExceeded LimitExceeded LimitExceeded.OutOfQuota
-    LimitExceeded.OverQuota LimitExceeded.PolicyNotFound LimitExceeded.PreheatImageSnapshotOutOfQuota
+    ImageQuotaLimitExceeded InvalidParameterValue.ImageOverQuota InvalidParameterValue.TagQuotaLimitExceeded
+    LimitExceeded LimitExceeded.OutOfQuota LimitExceeded.OverQuota LimitExceeded.PolicyNotFound LimitExceeded.PreheatImageSnapshotOutOfQuota
     LimitExceeded.QuotaLimitExceeded OverQuota]],
   ["notFound rejected"] = [[
     5000 InvalidImageId.NotFound InvalidInstanceId.NotFound InvalidParameter.SnapshotNotFound

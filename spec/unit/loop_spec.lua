@@ -1,6 +1,7 @@
 --- What a loop of `parallel` gives of work that throws, and how its tasks wait for each other: covers util/loop.lua,
 --- util/signal.lua; and util/tables.lua.
 
+local core = require "qcimage.core"
 local image = require "qcimage"
 local signals = require "qcimage.util.signal"
 local tables = require "qcimage.util.tables"
@@ -31,6 +32,37 @@ describe("work that throws", function()
         assert.equal("string", type(err.traceback))
       end
     end
+  end)
+end)
+
+describe("work that returns", function()
+  it("has its three results handed on", function()
+    local seen = { image.parallel({ 5 }, function(item)
+      return nil, item + 1, item + 2
+    end)() }
+    assert.same({ 5, nil, 6, 7 }, seen)
+  end)
+
+  it("is handed on before anybody waits for what is still under way, and that wait uses no processor", function()
+    if not tasks.isParallel() then
+      return
+    end
+    local seen, sleep = {}, core.sleep
+    rawset(core, "sleep", function(seconds)
+      seen[#seen + 1] = "sleep"
+      sleep(seconds)
+    end)
+    finally(function()
+      rawset(core, "sleep", sleep)
+    end)
+    for item in
+      image.parallel({ 1, 2, 3 }, function(item)
+        return item > 1 or tasks.sleep(0.03)
+      end)
+    do
+      seen[#seen + 1] = item
+    end
+    assert.same({ 2, 3, "sleep", 1 }, seen)
   end)
 end)
 

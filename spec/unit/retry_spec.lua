@@ -21,6 +21,22 @@ local function calling(options, ...)
   return client, requests
 end
 
+describe("the wait before another attempt", function()
+  it("is any of its range, so that clients that failed together do not come back together", function()
+    local least, most = math.huge, 0
+    for _ = 1, 40 do
+      local client = stub.answering({
+        maxAttempts = 2,
+        sleep = function(seconds)
+          least, most = math.min(least, seconds), math.max(most, seconds)
+        end,
+      }, '{"code":4400}', OK)
+      assert(client:modify(RENAME))
+    end
+    assert.is_true(most - least > 0.1, ("%g to %g s"):format(least, most))
+  end)
+end)
+
 describe("a modify whose answers were all lost", function()
   it("has a second of the call's time for a look at the image, at most a tenth of it", function()
     for timeout, kept in pairs { [30] = 1, [5] = 0.5, [0.5] = 0.05 } do

@@ -287,6 +287,18 @@ describe("wait", function()
     assert.matches("; stopped polling: option sleep threw: .*no sleep here", message)
   end)
 
+  it("names three of many images that are not ready, and counts the others", function()
+    local states = {}
+    for _, id in ipairs(ids(5)) do
+      states[id] = "CREATING"
+    end
+    local _, message = calling(page(states)):wait({ imageIds = ids(5) }, { waitTimeout = 1 })
+    for i = 1, 3 do
+      assert.matches(("image img-0000000%d is CREATING, "):format(i), message, 1, true)
+    end
+    assert.matches(", 2 more of 5", message, 1, true)
+  end)
+
   it("looks at all of many images, in as many calls as it takes", function()
     local mostIds = actions["2.0"].DescribeImages.params.imageIds.items
     for version, most in pairs { ["2.0"] = mostIds, ["3.0"] = 100 } do
