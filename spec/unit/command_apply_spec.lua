@@ -364,6 +364,14 @@ LINE  IMAGE ID      STATUS   NAME
     isUntouched()
   end)
 
+  it("ends as other calls do where the keys are refused on the way", function()
+    local refusal = '{"Response":{"Error":{"Code":"AuthFailure.SecretIdNotFound","Message":"m"},"RequestId":"r"}}'
+    server:fault { kind = "status", status = 200, body = refusal, action = "ModifyImageAttribute" }
+    local _, err, status = apply(("%s --yes --journal %s"):format(list, journal))
+    assert.matches("qcimage: ended early: .*AuthFailure.SecretIdNotFound", err)
+    assert.equal(4, status)
+  end)
+
   it("is told in one line of a misspelt heading, and of a selection of nothing", function()
     local lines = { "imageId,imageNmae\n" }
     for i = 1, 10000 do
