@@ -564,6 +564,7 @@ describe("a call", function()
     local client, sent = make({ profile = "typo", secretId = "AKIDx", secretKey = "secretkey", region = "ap-x" }, {})
     local _, message = client:describe {}
     assert.matches("~/.tccli/typo.configure does not exist (named by option profile)", message, 1, true)
+    assert.same({}, sent)
     write(".tccli/ops.configure", '{"region": 5}')
     client, sent = make({ profile = "ops", secretId = "AKIDx", secretKey = "secretkey" }, {})
     _, message = client:call("GetCallerIdentity", {}) -- which may be sent to any region
