@@ -96,7 +96,8 @@ describe("an answer", function()
       local isToken = char:find "^[!#$%%&'*+.^_`|~0-9A-Za-z-]$" ~= nil
       local reader, _, reason = read { OK .. "a" .. char .. "b: c\r\nContent-Length: 0\r\n\r\n" }
       if isToken then
-        assert.equal("c", reader.response.headers["a" .. char:lower() .. "b"], byte)
+        local isCapital = byte >= 65 and byte <= 90
+        assert.equal("c", reader.response.headers["a" .. (isCapital and string.char(byte + 32) or char) .. "b"], byte)
       elseif char == ":" then
         assert.equal("b: c", reader.response.headers.a)
       else
