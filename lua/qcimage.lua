@@ -32,8 +32,8 @@ end
 
 ---@class qcimage.ModifyParams
 ---@field imageId string
----@field imageName string|nil API 2.0: 1 to 16 of A-Z a-z 0-9 -; API 3.0: at most 60 characters
----@field imageDescription string|nil API 2.0: at most 64 of A-Z a-z 0-9 - _; API 3.0: at most 256 characters
+---@field imageName string|nil which letters and how many: docs/api.md, by API version
+---@field imageDescription string|nil the same
 ---@field imageFamily string|nil API 3.0
 ---@field imageDeprecated boolean|nil API 3.0
 

@@ -69,6 +69,15 @@ function M.fixture(name)
   return text
 end
 
+--- Writes a golden file anew.
+---@param name string
+---@param text string
+function M.accept(name, text)
+  local file = assert(io.open("spec/fixtures/" .. name, "wb"))
+  assert(file:write(text))
+  file:close()
+end
+
 --- Replaces the monotonic clock, so that a busy machine changes nothing: time passes only by `sleep`.
 ---@return table clock now (seconds), sleep(seconds), restore()
 function M.clock()

@@ -429,26 +429,26 @@ describe("the actions", function()
     ["2.0"] = "CancelShareImage ModifyImageAttributes ShareImage",
     ["3.0"] = "ModifyImageAttribute ModifyImageSharePermission",
   }
-  local READING = {
-    ["2.0"] = "DescribeImages DescribeInstanceImageInfo GetImageShareUinInfo",
-    ["3.0"] = "AssumeRole AssumeRoleWithWebIdentity DescribeImageFromFamily DescribeImageQuota "
-      .. "DescribeImageSharePermission DescribeImages DescribeImportImageOs GetCallerIdentity",
-  }
+  -- The service's own first words of actions that change nothing.
+  local READING = { Describe = true, Get = true, Assume = true }
 
   it("that may be repeated, and that change nothing, are these", function()
     for version in pairs(REPEATABLE) do
-      local repeatable, reading = {}, {}
+      local repeatable = {}
       for _, name in ipairs(text.keys(actions[version])) do
         local action = actions[version][name]
+        assert.equal(
+          READING[name:match "^%u%l+"],
+          action.reads,
+          name .. " changes nothing by its name, or by its data only"
+        )
         if action.reads then
           assert.is_true(action.repeatable, name)
-          reading[#reading + 1] = name
         elseif action.repeatable then
           repeatable[#repeatable + 1] = name
         end
       end
       assert.equal(REPEATABLE[version], table.concat(repeatable, " "))
-      assert.equal(READING[version], table.concat(reading, " "))
     end
   end)
 end)
