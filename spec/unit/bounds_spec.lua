@@ -219,6 +219,13 @@ describe("an option", function()
     end
   end)
 
+  it("of a bulk change has its range, too", function()
+    for rate, isTaken in pairs { [0.009] = false, [0.01] = true, [1000] = true, [1000.1] = false } do
+      local client = stub.client { apiVersion = "3.0" }
+      assert.equal(isTaken, (pcall(client.apply, client, {}, { rate = rate })), rate)
+    end
+  end)
+
   it("of a loop has its range, too", function()
     for concurrency, isTaken in pairs { [0] = false, [1] = true, [64] = true, [65] = false, [1.5] = false } do
       assert.equal(isTaken, (pcall(image.parallel, {}, print, { concurrency = concurrency })), concurrency)

@@ -139,6 +139,7 @@ describe("the text of a JSON document", function()
     assert.same({ "1", '{"b":"]}\\""}', "null" }, (json.parts(members.a)))
     assert.equal('{\n  "a": [\n    1,\n    {}\n  ],\n  "b": []\n}\n', json.indented '{"a":[1,{}],"b":[ ]}')
     assert.equal('"\\u202e\\u007f"\n', json.indented '"\226\128\174\127"')
+    assert.equal("[9007199254740991,1e+20,-1e+20,0.1]", json.line { 9007199254740991, 1e20, -1e20, 0.1 })
     local hidden = "web\226\128\139\243\160\129\129网页\255" -- U+200B, U+E0041, and a byte that is no character
     assert.equal('"web\\u200b\\udb40\\udc41网页\255"', json.line(hidden))
     assert.equal(hidden:sub(1, -2), cjson.decode("[" .. json.line(hidden:sub(1, -2)) .. "]")[1])

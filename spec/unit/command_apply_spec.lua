@@ -33,8 +33,8 @@ describe("qcimage apply", function()
   end)
 
   -- Runs the command. Gives stdout, stderr and the code, with this journal as JOURNAL and this folder as FOLDER.
-  local function apply(line, columns)
-    local out, err, status = command:run("qcimage apply " .. line, { columns = columns })
+  local function apply(line, columns, environment)
+    local out, err, status = command:run("qcimage apply " .. line, { columns = columns, environment = environment })
     local function plain(text)
       for _, one in ipairs { { journal, "JOURNAL" }, { folder, "FOLDER" } } do -- one lies in the other
         text = text:gsub(one[1]:gsub("%p", "%%%0"), one[2])
@@ -83,6 +83,14 @@ describe("qcimage apply", function()
     assert.same({ 2, 1, 2, 0 }, { document.changes, document.unchanged, #document.plan, status })
     isUntouched()
     assert.equal("", process.run("ls " .. folder .. "/*.journal 2>/dev/null"))
+  end)
+
+  it("tells a terminal how many are done, in one line", function()
+    for term, isShown in pairs { xterm = true, dumb = false } do
+      local _, err = apply(list .. " --yes --journal " .. journal .. term, 80, { TERM = term })
+      assert.equal(isShown, err:find("\r3 of 3 done", 1, true) ~= nil, term)
+      server:setImages(catalogue.images(5))
+    end
   end)
 
   it("shows changes below each other, and which cannot be restored", function()

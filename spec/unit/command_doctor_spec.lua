@@ -190,6 +190,17 @@ describe("qcimage doctor", function()
     end
   end)
 
+  it("says which file to name where the certificates cannot be read", function()
+    local found = "FAILED  certificates  /nonexistent: No such file or directory (--ca-file)\n"
+      .. "                      -> name a readable file"
+    local out = command:run("qcimage doctor --endpoint https://cvm.test --ca-file /nonexistent", {
+      transport = function()
+        return nil, "no way", { reason = "tls" }
+      end,
+    })
+    assert.equal(found, out:sub(1, #found))
+  end)
+
   it("tells of a refusal, and whether it matters", function()
     finds(
       "",

@@ -118,7 +118,7 @@ img-public01  CentOS 7.6  NORMAL    PUBLIC_IMAGE   2023-11-14T22:13:20Z  -
       ["--ImageIds img-12345678"] = "img-12345678",
       ["--imageIds=img-12345678 --ImageIds img-0abc12de"] = "img-12345678 img-0abc12de",
       ["--ImageIds '[\"img-12345678\"]'"] = "img-12345678",
-      ["--Limit 1 --Offset 1"] = "img-0abc12de",
+      ["--Limit 1 --Offset 2"] = "img-making01",
       ['--Filters \'{"Name": "image-name", "Values": ["db-01"]}\''] = "img-0abc12de",
       ['--Filters \'[{"Name": "image-name", "Values": ["db-01"]}]\''] = "img-0abc12de",
       ["--raw --ImageIds img-0abc12de"] = "img-0abc12de",
@@ -308,6 +308,14 @@ img-00000001  web\x1b[2K\x0dimg-…  NORMAL  2023-11-14T22:13:20Z  line1\x0aline
         end
       end
     end
+  end)
+
+  it("shows each field of a list, the ids first", function()
+    local list = '[{"Note":"n","ImageId":"img-00000001","Alias":"a"}]'
+    assert.equal(
+      "imageId       alias  note  snapshotSet  tags\nimg-00000001  a      n     []           []\n",
+      (answered(list, "call DescribeImages"))
+    )
   end)
 
   it("reports a change whose answer does not name the new images, and that it cannot wait for them: 1", function()

@@ -84,6 +84,8 @@ describe("qcimage sign", function()
       local out, err, status = command:run("qcimage sign --curl DescribeImages --Filters '" .. filter .. "'")
       assert.same({ "", 2 }, { out, status })
       assert.matches("^qcimage: a control character is in the request", err)
+      out = command:run("qcimage sign DescribeImages --Filters '" .. filter .. "'") -- which is no command: it is escaped
+      assert.falsy(out:find(value, 1, true))
     end
   end)
 

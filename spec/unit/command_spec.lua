@@ -253,6 +253,8 @@ describe("The command", function()
       "DescribeImages has no parameter --Filter, did you mean --Filters?",
       "call DescribeImages"
     )
+    usage("call DescribeImages --frobnicate x", "unknown option --frobnicate", "call DescribeImages")
+    usage("call DescribeImages --regio x", "unknown option --regio, did you mean --region?", "call DescribeImages")
     usage(
       "call DescribeImages --Filters '{'",
       "--Filters is not JSON: Expected object key string but found T_END at character 2",
@@ -290,6 +292,8 @@ describe("The command", function()
       "qcimage: ModifyImageAttribute: InvalidImageId.NotFound: the image does "
         .. "not exist (in ap-guangzhou) [requestId REQUEST-ID]; nothing was changed\n"
     )
+    local _, refused, code = command:run("qcimage describe", { environment = { TENCENTCLOUD_SECRET_KEY = "x" } })
+    assert.same({ DOCTOR, 6 }, { refused:match "\n(.*)$", code })
     local function faulty(kind, line)
       command:reset()
       server:fault { kind = kind, count = 9 }
@@ -364,6 +368,7 @@ describe("Completion by the command", function()
     assert.equal("", answer("", "modify"))
     assert.equal("bash", answer("b", "completion"))
     assert.equal("copy", answer("cop", "help"))
+    assert.equal("--ImageIds", answer("--Im", "help", "call", "DeleteImages"))
     assert.equal("ap-chengdu", answer("ap-che", "copy", "img-1", "--to"))
     assert.equal("NORMAL", answer("N", "describe", "--state"))
     assert.equal("MARKET_IMAGE", answer("M", "describe", "--api-version", "2.0", "--type"))

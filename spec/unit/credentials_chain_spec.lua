@@ -336,6 +336,8 @@ describe("the chain of credentials", function()
     local credentials = source(context)
     assert.equal("qcimage.Credentials (...)", tostring(provider.call(source, context)))
     assert.is_nil(credentials.token)
+    local _, none = sources.chain { sources.environment() }(context) -- a chain without a function of the caller's
+    assert.matches("TENCENTCLOUD_SECRET_ID", none.message)
   end)
 end)
 

@@ -172,7 +172,7 @@ describe("a mistake is raised at the line that makes it", function()
         end,
       }
     end
-    for _, name in ipairs { "new", "modify", "describe", "each", "call", "sign", "close" } do
+    for _, name in ipairs { "new", "modify", "describe", "each", "call", "sign", "parallel", "close" } do
       cases[#cases + 1] = {
         ("call image.%s(...) with a dot, not with a colon"):format(name),
         function()

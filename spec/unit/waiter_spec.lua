@@ -224,7 +224,7 @@ describe("wait", function()
       assert.equal("notFound", err.reason)
       assert.matches("image img%-1 no longer exists", message)
       assert.same({ "img-1" }, err.imageIds)
-      assert.is_true(waits <= 3)
+      assert.equal(2, waits) -- one poll alone may be out of date
     end
   end)
 
