@@ -84,7 +84,9 @@ describe("the state document", function()
       ["images[1].imageDeprecated must be true or false"] = '{"images":[{"imageId":"img-00000001","imageDeprecated":1}]}',
       ["images[1].imageName must be a string"] = '{"images":[{"imageId":"img-00000001","imageName":null}]}',
       ["images[1].tags[1].value is missing"] = '{"images":[{"imageId":"img-00000001","tags":[{"key":"k"}]}]}',
-      ["images[1].tags must be a list of at most 100"] = ('{"images":[{"imageId":"img-00000001","tags":[%s{}]}]}'):format(tags),
+      ["images[1].tags must be a list of at most 100"] = ('{"images":[{"imageId":"img-00000001","tags":[%s{}]}]}'):format(
+        tags
+      ),
       ["images[1].snapshotIds[1] must be"] = '{"images":[{"imageId":"img-00000001","snapshotIds":[1]}]}',
       ["images[1].imageState must be one of CREATING, "] = '{"images":[{"imageId":"img-00000001","imageState":"NORMALL"}]}',
       ["images[1].sharedWith[1] must be an account id"] = '{"images":[{"imageId":"img-00000001","sharedWith":[7]}]}',

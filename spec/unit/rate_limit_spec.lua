@@ -106,6 +106,25 @@ describe("the limiter of a client", function()
     assert.equal("credentials clock nonce", table.concat(order, " "))
   end)
 
+  it("has the credentials asked for once, where they come before it: its region is theirs or the instance's", function()
+    local asked, notes = 0, {}
+    local client = image.new {
+      apiVersion = "3.0",
+      transport = service.transport { metadata = true, instanceRegion = "ap-shanghai" },
+      metadata = "http://metadata.test",
+      credentials = function()
+        asked = asked + 1
+        return { secretId = service.SECRET_ID, secretKey = service.SECRET_KEY }
+      end,
+      limiter = function(_, region)
+        notes[#notes + 1] = region
+        return 0
+      end,
+    }
+    assert(client:describe())
+    assert.same({ 1, { "ap-shanghai" } }, { asked, notes })
+  end)
+
   it("gives calls of STS places of their own, and each call those of its region", function()
     local transport, emulator = service.transport { metadata = true, instanceRegion = "ap-shanghai" }
     emulator:fault { kind = "throttle", action = "AssumeRole", count = 1 }
