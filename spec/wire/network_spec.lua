@@ -212,6 +212,23 @@ describe("a call against", function()
     assert.equal(3, #server:requests())
   end)
 
+  itKept("a server that keeps the connection: a client that is closed leaves it", function()
+    server = raw.start { { { "loop", { { "recv" }, { "send", answer(OK) } } } } }
+    -- How many connections to the server are established.
+    local function connected()
+      local file = assert(io.open "/proc/net/tcp")
+      local ours = ("0100007F:%04X 01 "):format(server.port)
+      local _, count = file:read("*a"):gsub("\n *%d+: %x+:%x+ " .. ours, "")
+      file:close()
+      return count
+    end
+    local client = stub.client { endpoint = server.url }
+    assert(client:modify { imageId = "img-1" })
+    assert.equal(1, connected())
+    client:close()
+    assert.equal(0, connected())
+  end)
+
   it("a leftover of the answer before: it answers no other call", function()
     server = raw.start {
       { { "recv" }, { "send", stub.fixture "answers/short-length.http" } },
