@@ -93,7 +93,7 @@ function M.new(client, settings)
   local limiter = limiters[#limiters] -- the one that hears of throttled attempts
   local steps = (settings.resume or settings.undo) and "the journal" or "the list"
   -- A region that is not the option of `apply` is that of a step.
-  local function placed(options, region)
+  local function withRegion(options, region)
     options.region, options.regionName = region, region ~= settings.region and steps or nil
     return options
   end
@@ -146,7 +146,7 @@ function M.new(client, settings)
   function self.acquire(wanted, region, longest, wait)
     local deadline = now() + longest
     for _, one in ipairs(limiters) do
-      local call, err = prepare.call(client, modify, wanted, placed({ limiter = one }, region))
+      local call, err = prepare.call(client, modify, wanted, withRegion({ limiter = one }, region))
       local ok = call
       if call then
         ok, err = resolve.region(call)
@@ -162,12 +162,12 @@ function M.new(client, settings)
   end
 
   function self.modify(wanted, region)
-    return run(modify, wanted, placed({ maxAttempts = 1, readBack = false, hasSlot = true }, region))
+    return run(modify, wanted, withRegion({ maxAttempts = 1, readBack = false, hasSlot = true }, region))
   end
 
   function self.describeByIds(ids, region, attempts)
     return imageLookup.describeByIds(ids, self.describeBatch, function(wanted)
-      return run(describe, wanted, placed({ limiterWaitIsExtra = true, maxAttempts = attempts }, region))
+      return run(describe, wanted, withRegion({ limiterWaitIsExtra = true, maxAttempts = attempts }, region))
     end)
   end
 
@@ -175,7 +175,7 @@ function M.new(client, settings)
     return paginator.each(
       client,
       wanted,
-      placed({ limiterWaitIsExtra = true }, region),
+      withRegion({ limiterWaitIsExtra = true }, region),
       function(_, name, page, options)
         local result, err = run(name, page, options)
         local stopped = self.stopped()
