@@ -33,19 +33,21 @@ local MOST_TRIES = 20 -- far more than time allows, unless sleep returns at once
 local LONGEST_NAME = 128 -- bytes, of a role
 
 -- Sends one request, with retries while the service is overloaded. Returns the response; or nil, the problem, and the
--- detail of the transport's failure.
+-- detail of the transport's failure. Once it has responded, it exists, whatever becomes of a retry.
 local function get(context, base, path, deadline)
   local endpoint = endpoints.parse(base)
   local status
   for try = 1, MOST_TRIES do
     local left = deadline - context.monotonic()
     if left <= 0 then
-      return nil, ("no response within %d s"):format(LONGEST)
+      break
     end
     local headers = { Host = endpoint.hostHeader, ["Accept-Encoding"] = "identity" }
     local response, message, detail = context.metadata(endpoints.request(endpoint, "GET", path, headers), left)
-    if type(response) ~= "table" then
+    if type(response) ~= "table" and not status then
       return nil, text.oneLine(redact.said(message)), type(detail) == "table" and detail or {}
+    elseif type(response) ~= "table" then
+      break
     elseif response.status ~= 429 and response.status < 500 then
       return response
     end
@@ -58,6 +60,9 @@ local function get(context, base, path, deadline)
     if not slept then
       return nil, redact.said(problem), { kind = "unsupported" }
     end
+  end
+  if not status then
+    return nil, ("no response within %d s"):format(LONGEST)
   end
   return nil, ("metadata status %d"):format(status), { isThere = true }
 end
@@ -160,6 +165,7 @@ function M.new(settings)
     end
     local body, err = fetch(context, address, ROLES .. encode(role), deadline, CVM_ROLE)
     if not body then
+      err.final = err.final or role ~= settings.roleName or nil -- it has responded with the name: it exists
       return nil, err
     end
     return read(body, role)
