@@ -24,14 +24,6 @@ describe("qcimage apply", function()
     list = write("list.csv", "imageId,imageName\nimg-00000001,new-1\nimg-00000002,old-2\nimg-00000003,new-3\n")
   end)
 
-  local function names()
-    local found = {}
-    for i, one in ipairs(server:images()) do
-      found[i] = one.imageName
-    end
-    return table.concat(found, " ")
-  end
-
   local function isUntouched()
     for _, entry in ipairs(server:journal()) do
       assert.equal("DescribeImages", entry.action)
@@ -82,7 +74,7 @@ describe("qcimage apply", function()
     server:reset()
     server:setImages(catalogue.images(5))
     assert.equal(0, select(3, command:shell(("qcimage apply --resume %s --yes"):format(journal))))
-    assert.equal("new-1 old-2 old-3 old-4 old-5", names())
+    assert.equal("new-1 old-2 old-3 old-4 old-5", catalogue.names(server))
   end)
 
   it("lets the change that is under way come to its end when a signal comes", function()
@@ -105,7 +97,7 @@ describe("qcimage apply", function()
     assert.matches("the change was made, but its result could not be written: No space left on device", err)
     assert.matches("2 ok, 1 already done of 3", err)
     assert.equal(74, status)
-    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+    assert.equal("new-1 old-2 new-3 old-4 old-5", catalogue.names(server))
   end)
 
   it("asks on a terminal, and shows how far it is there alone", function()
@@ -127,6 +119,6 @@ describe("qcimage apply", function()
     assert.truthy(output:find(plan, 1, true), output)
     assert.truthy(output:find("\r3 of 3 done", 1, true), output)
     assert.matches("\nqcimage: 2 ok, 1 already done of 3\n", output)
-    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+    assert.equal("new-1 old-2 new-3 old-4 old-5", catalogue.names(server))
   end)
 end)

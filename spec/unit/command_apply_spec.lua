@@ -48,14 +48,6 @@ describe("qcimage apply", function()
     assert.same({ out, err, status }, { apply(line) }, line)
   end
 
-  local function names()
-    local found = {}
-    for i, one in ipairs(server:images()) do
-      found[i] = one.imageName
-    end
-    return table.concat(found, " ")
-  end
-
   local function isUntouched()
     for _, entry in ipairs(server:journal()) do
       assert.equal("DescribeImages", entry.action)
@@ -138,14 +130,14 @@ img-00000006               imageName  "k l" -> "new-6"
       "qcimage: 2 ok, 1 already done of 3\nqcimage: journal: JOURNAL (--undo rolls it back)\n",
       0
     )
-    assert.equal("new-1 old-2 new-3 old-4 old-5", names())
+    assert.equal("new-1 old-2 new-3 old-4 old-5", catalogue.names(server))
     gives(
       ("--undo %s --yes --output text"):format(journal),
       "2\timg-00000001\tok\told-1\t\n4\timg-00000003\tok\told-3\t\n",
       "qcimage: 2 ok of 2\n",
       0
     )
-    assert.equal("old-1 old-2 old-3 old-4 old-5", names())
+    assert.equal("old-1 old-2 old-3 old-4 old-5", catalogue.names(server))
     local _, err, status = apply(list .. " --yes --journal " .. journal)
     assert.equal("qcimage: journal JOURNAL: already exists; --resume continues it, --undo rolls it back\n", err)
     assert.equal(3, status)
@@ -237,7 +229,7 @@ LINE  IMAGE ID      STATUS   NAME
       document.results[4].status,
     })
     assert.matches("qcimage: FOLDER/most.jsonl line 4: img%-00000004: failed: imageName has a control character", err)
-    assert.equal("web-1 web-2 web-3 old-4 web-5", names())
+    assert.equal("web-1 web-2 web-3 old-4 web-5", catalogue.names(server))
   end)
 
   it("reads an empty cell as it is told", function()
